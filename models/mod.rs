@@ -1,0 +1,1 @@
+//! The worlds the protocol is put in.

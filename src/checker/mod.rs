@@ -1,0 +1,1 @@
+//! The exhaustive engine and its search, generic over stateright actors.

@@ -1,0 +1,3 @@
+//! The `raft` command.
+
+fn main() {}

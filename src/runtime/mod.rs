@@ -1,0 +1,1 @@
+//! A node: an actor over UDP with a durable store.
