@@ -1,1 +1,21 @@
-//! The exhaustive engine and its search, generic over stateright actors.
+//! Model checking of any system of stateright actors. Never names Raft.
+//!
+//! - [`World`] is the model value: actors on an unordered, duplicating, lossy network, with restarts,
+//!   ghosts, step properties and bounds. stateright's checkers and its Explorer take it, and so do
+//!   ours.
+//! - [`run`] runs one of stateright's engines on it and gives an honest [`Verdict`].
+//! - [`search::shortest`] finds the shortest counterexample, level by level.
+//! - [`diagram`] draws one.
+
+pub mod diagram;
+mod run;
+pub mod search;
+mod view;
+mod world;
+
+pub use run::{Engine, Limits, Progress, PropertyReport, PropertyResult, Report, Verdict, run};
+pub use view::{Event, Local, Step, View};
+pub use world::{
+    Action, ActionOf, Bound, Kind, Labeller, Observer, State, StatePredicate, StateProperty,
+    StepPredicate, StepProperty, Tally, World,
+};

@@ -1,0 +1,401 @@
+//! What must hold: Figure 3 of the paper, and the invariants that show *where* it broke.
+//!
+//! A property of states looks at a [`View`]; a property of steps at a [`Step`]. Neither can see the
+//! network. Names without a source are this project's.
+
+use super::ghost::{Ghost, is_restart};
+use super::member::Member;
+use crate::checker::{Step, View};
+use crate::kv::Kv;
+use crate::raft::{Entry, Index, Log, Message, Outcome, Payload, Persistent, Role, Server, Term};
+use crate::state_machine::StateMachine;
+use bytes::Bytes;
+use stateright::actor::{Command, Id};
+use std::collections::BTreeMap;
+
+/// A view of a cluster.
+pub type ClusterView<'a> = View<'a, Member, Ghost>;
+/// A step of a cluster.
+pub type ClusterStep<'a> = Step<'a, Member>;
+
+/// The servers, with their ids.
+fn servers<'a>(view: &ClusterView<'a>) -> impl Iterator<Item = (Id, &'a Server<Kv>)> + use<'a> {
+    let servers: Vec<_> = view
+        .locals()
+        .enumerate()
+        .filter_map(|(index, local)| Some((Id::from(index), local.state.server()?)))
+        .collect();
+    servers.into_iter()
+}
+
+/// What each server has saved.
+fn stored<'a>(view: &ClusterView<'a>) -> impl Iterator<Item = Option<&'a Persistent>> + use<'a> {
+    let stored: Vec<_> = view
+        .locals()
+        .filter(|local| local.state.server().is_some())
+        .map(|local| local.storage)
+        .collect();
+    stored.into_iter()
+}
+
+/// The server before and after a step, if it is one and did not restart.
+fn running<'a>(step: &ClusterStep<'a>) -> Option<(&'a Server<Kv>, &'a Server<Kv>)> {
+    let pair = (step.before.state.server()?, step.after.state.server()?);
+    (!is_restart(step)).then_some(pair)
+}
+
+/// The server before and after a step, if it led the same term in both.
+fn leading<'a>(step: &ClusterStep<'a>) -> Option<(&'a Server<Kv>, &'a Server<Kv>)> {
+    let (before, after) = running(step)?;
+    let same_term = before.persistent.current_term == after.persistent.current_term;
+    (before.is_leader() && after.is_leader() && same_term).then_some((before, after))
+}
+
+// ---- Figure 3 ----
+
+/// "Election Safety: at most one leader can be elected in a given term. §5.2". Historic: two leaders
+/// of one term break it even if the first is long gone when the second is elected.
+pub fn election_safety(view: &ClusterView<'_>) -> bool {
+    view.ghost.leaders.values().all(|leaders| leaders.len() <= 1)
+}
+
+/// "Leader Append-Only: a leader never overwrites or deletes entries in its log; it only appends new
+/// entries. §5.3"
+pub fn leader_append_only(step: &ClusterStep<'_>) -> bool {
+    let Some((before, after)) = leading(step) else { return true };
+    let kept = |(index, entry)| after.persistent.log.get(index) == Some(entry);
+    before.persistent.log.iter().all(kept)
+}
+
+/// "Log Matching: if two logs contain an entry with the same index and term, then the logs are
+/// identical in all entries up through the given index. §5.3"
+pub fn log_matching(view: &ClusterView<'_>) -> bool {
+    let logs: Vec<_> = servers(view).map(|(_, server)| &server.persistent.log).collect();
+    logs.iter().enumerate().all(|(n, a)| logs[n + 1..].iter().all(|b| logs_match(a, b)))
+}
+
+fn logs_match(a: &Log, b: &Log) -> bool {
+    let agree = |(index, entry): &(Index, &Entry)| b.term(*index) == Some(entry.term);
+    let Some((last, _)) = a.iter().rev().find(agree) else { return true };
+    a.iter()
+        .take_while(|(index, _)| *index <= last)
+        .all(|(index, entry)| b.get(index) == Some(entry))
+}
+
+/// "Leader Completeness: if a log entry is committed in a given term, then that entry will be present
+/// in the logs of the leaders for all higher-numbered terms. §5.4". Asked of all who lead, in every
+/// state.
+pub fn leader_completeness(view: &ClusterView<'_>) -> bool {
+    servers(view).filter(|(_, server)| server.is_leader()).all(|(_, leader)| {
+        let term = leader.persistent.current_term;
+        view.ghost
+            .committed
+            .iter()
+            .filter(|(_, (_, committed_in))| *committed_in <= term)
+            .all(|(index, (entry, _))| leader.persistent.log.get(*index) == Some(entry))
+    })
+}
+
+/// "State Machine Safety: if a server has applied a log entry at a given index to its state machine,
+/// no other server will ever apply a different log entry for the same index. §5.4.3". Historic: what
+/// the first server committed at an index is what every server commits there, for ever.
+pub fn state_machine_safety(step: &ClusterStep<'_>, ghost: &Ghost) -> bool {
+    let Some((before, after)) = running(step) else { return true };
+    let mut newly = after
+        .persistent
+        .log
+        .iter()
+        .filter(|(index, _)| *index > before.commit_index && *index <= after.commit_index);
+    newly.all(|(index, entry)| ghost.committed.get(&index).is_some_and(|(first, _)| first == entry))
+}
+
+// ---- votes and terms ----
+
+/// A server casts one vote per term: "Each server will vote for at most one candidate in a given
+/// term" (§5.2). Historic.
+pub fn one_vote_per_term(view: &ClusterView<'_>) -> bool {
+    view.ghost.votes.values().all(|candidates| candidates.len() <= 1)
+}
+
+/// A vote that was saved is kept for its term. Restarts included.
+pub fn durable_vote_is_kept(step: &ClusterStep<'_>) -> bool {
+    let (Some(before), Some(after)) = (step.before.storage, step.after.storage) else {
+        return true;
+    };
+    before.current_term != after.current_term
+        || before.voted_for.is_none()
+        || before.voted_for == after.voted_for
+}
+
+/// The saved term never decreases ("increases monotonically", Figure 2). Restarts included.
+pub fn durable_term_is_monotone(step: &ClusterStep<'_>) -> bool {
+    let term = |storage: Option<&Persistent>| storage.map_or(Term(0), |saved| saved.current_term);
+    term(step.before.storage) <= term(step.after.storage)
+}
+
+/// What a server remembers of its persistent state is what it has saved, at the end of every step.
+pub fn memory_equals_storage(view: &ClusterView<'_>) -> bool {
+    view.locals().all(|local| match local.state.server() {
+        Some(server) => match local.storage {
+            Some(saved) => *saved == server.persistent,
+            None => server.persistent == Persistent::default(),
+        },
+        None => true,
+    })
+}
+
+/// Every vote a candidate counts was cast for it in its term (etcd's `VotesGrantedInv`).
+pub fn votes_counted_were_cast(view: &ClusterView<'_>) -> bool {
+    let stored: Vec<_> = stored(view).collect();
+    servers(view).all(|(id, server)| {
+        let Role::Candidate { votes_granted } = &server.role else { return true };
+        let term = server.persistent.current_term;
+        votes_granted.iter().all(|voter| {
+            stored[usize::from(*voter)].is_some_and(|saved| {
+                saved.current_term > term
+                    || (saved.current_term == term && saved.voted_for == Some(id))
+            })
+        })
+    })
+}
+
+// ---- logs ----
+
+/// Indexes are contiguous from 1 and terms never decrease (`MonoLogInv`), nor exceed the server's own
+/// (Verdi's `no_entries_past_current_term`).
+pub fn logs_are_well_formed(view: &ClusterView<'_>) -> bool {
+    servers(view).all(|(_, server)| {
+        let log = &server.persistent.log;
+        let contiguous = log.iter().zip(1..).all(|((index, _), n)| index == Index(n));
+        let sorted = log.iter().map(|(_, entry)| entry.term).is_sorted();
+        contiguous && sorted && log.last().0 <= server.persistent.current_term
+    })
+}
+
+/// Every entry of a term is in the log of who leads that term (`PrimaryHasEntriesItCreated`).
+pub fn leader_has_all_entries_of_its_term(view: &ClusterView<'_>) -> bool {
+    let all: Vec<_> = servers(view).collect();
+    all.iter().filter(|(_, server)| server.is_leader()).all(|(_, leader)| {
+        let term = leader.persistent.current_term;
+        all.iter().all(|(_, server)| {
+            let mut of_term = server.persistent.log.iter().filter(|(_, entry)| entry.term == term);
+            of_term.all(|(index, entry)| leader.persistent.log.get(index) == Some(entry))
+        })
+    })
+}
+
+/// Once committed, an entry is on a majority of disks for ever (`CommittedEntriesReachMajority`):
+/// never lost, never changed.
+pub fn committed_is_durable(view: &ClusterView<'_>) -> bool {
+    let stored: Vec<_> = stored(view).collect();
+    view.ghost.committed.iter().all(|(index, (entry, _))| {
+        let holds = |saved: &&Option<&Persistent>| {
+            saved.is_some_and(|saved| saved.log.get(*index) == Some(entry))
+        };
+        stored.iter().filter(holds).count() > stored.len() / 2
+    })
+}
+
+// ---- indexes ----
+
+/// `last_applied <= commit_index <= last log index`.
+pub fn indexes_are_ordered(view: &ClusterView<'_>) -> bool {
+    servers(view).all(|(_, server)| {
+        server.last_applied <= server.commit_index
+            && server.commit_index <= server.persistent.log.last_index()
+    })
+}
+
+/// Commit index and last applied never decrease, but for restarts.
+pub fn commit_index_is_monotone(step: &ClusterStep<'_>) -> bool {
+    let Some((before, after)) = running(step) else { return true };
+    before.commit_index <= after.commit_index && before.last_applied <= after.last_applied
+}
+
+/// A match index never decreases while its leader leads.
+pub fn match_index_is_monotone(step: &ClusterStep<'_>) -> bool {
+    let Some((before, after)) = leading(step) else { return true };
+    match (&before.role, &after.role) {
+        (Role::Leader { match_index: old, .. }, Role::Leader { match_index: new, .. }) => {
+            old.iter().all(|(id, index)| new.get(id).is_some_and(|new| new >= index))
+        }
+        _ => true,
+    }
+}
+
+/// `match_index < next_index <= last log index + 1` (`MatchIndexLowerBoundSentIndexInv`).
+pub fn match_index_below_next_index(view: &ClusterView<'_>) -> bool {
+    servers(view).all(|(_, server)| {
+        let Role::Leader { next_index, match_index } = &server.role else { return true };
+        let end = server.persistent.log.last_index().next();
+        match_index.iter().all(|(id, matched)| {
+            next_index.get(id).is_some_and(|next| matched < next && *next <= end)
+        })
+    })
+}
+
+/// What a leader believes replicated is on that server's disk (`MatchIndexAllEntries`), as long as
+/// the server has not moved on to a later term.
+pub fn match_index_is_replicated(view: &ClusterView<'_>) -> bool {
+    let stored: Vec<_> = stored(view).collect();
+    servers(view).all(|(_, leader)| {
+        let Role::Leader { match_index, .. } = &leader.role else { return true };
+        let Persistent { current_term, log, .. } = &leader.persistent;
+        match_index.iter().filter(|(_, matched)| **matched > Index(0)).all(|(id, matched)| {
+            stored[usize::from(*id)].is_some_and(|saved| {
+                saved.current_term > *current_term || saved.log.get(*matched) == log.get(*matched)
+            })
+        })
+    })
+}
+
+/// A leader raises its commit index only to an entry of its own term (§5.4.2, CCF's
+/// `NeverCommitEntryPrevTermsProp`).
+pub fn commits_only_its_own_term(step: &ClusterStep<'_>) -> bool {
+    let Some((before, after)) = running(step) else { return true };
+    !after.is_leader()
+        || before.commit_index == after.commit_index
+        || after.persistent.log.term(after.commit_index) == Some(after.persistent.current_term)
+}
+
+// ---- effects ----
+
+/// In every handler's output the save, if any, is the first thing that leaves, and there is one: the
+/// assumption under which one handler is one step.
+pub fn saved_before_sent(step: &ClusterStep<'_>) -> bool {
+    let position = |wanted: fn(&ClusterCommand) -> bool| step.out.iter().position(wanted);
+    let saves = step.out.iter().filter(|command| is_save(command)).count();
+    match (position(is_save), position(is_send)) {
+        (Some(save), Some(send)) => saves == 1 && save < send,
+        _ => saves <= 1,
+    }
+}
+
+type ClusterCommand = Command<Message, super::member::MemberTimer, (), Persistent>;
+
+fn is_save(command: &ClusterCommand) -> bool {
+    matches!(command, Command::Save(_))
+}
+
+fn is_send(command: &ClusterCommand) -> bool {
+    matches!(command, Command::Send(..))
+}
+
+/// A server says only what is on its disk: its term, a vote, an acknowledged entry
+/// (`VoteDurableBeforeReply`, `AckDurableBeforeReply`, `MessageTermsLtCurrentTerm`).
+pub fn sends_only_what_is_durable(step: &ClusterStep<'_>) -> bool {
+    if step.after.state.server().is_none() {
+        return true;
+    }
+    let nothing = Persistent::default();
+    let saved = step.after.storage.unwrap_or(&nothing);
+    step.out.iter().all(|command| match command {
+        Command::Send(to, msg) => is_justified(saved, *to, msg),
+        _ => true,
+    })
+}
+
+fn is_justified(saved: &Persistent, to: Id, msg: &Message) -> bool {
+    match msg {
+        Message::RequestVote(args) => {
+            args.term == saved.current_term
+                && (args.last_log_term, args.last_log_index) == saved.log.last()
+        }
+        Message::RequestVoteResponse(args) => {
+            args.term == saved.current_term && (!args.vote_granted || saved.voted_for == Some(to))
+        }
+        Message::AppendEntries(args) => {
+            let sent = (args.prev_log_index.0 + 1..).map(Index).zip(&args.entries);
+            args.term == saved.current_term
+                && saved.log.term(args.prev_log_index) == Some(args.prev_log_term)
+                && sent.into_iter().all(|(index, entry)| saved.log.get(index) == Some(entry))
+        }
+        Message::AppendEntriesResponse(args) => {
+            let acknowledged = match args.outcome {
+                Outcome::Match(index) => index,
+                Outcome::Conflict { .. } | Outcome::StaleTerm => Index(0),
+            };
+            args.term == saved.current_term && acknowledged <= saved.log.last_index()
+        }
+        Message::ClientRequest(_) | Message::ClientResponse(_) => true,
+    }
+}
+
+// ---- clients ----
+
+/// Exactly once: each state machine is what applying every command once, where it first stands in the
+/// log, makes of it; commands of unknown sessions never. Computed from the log by a definition of
+/// its own.
+pub fn exactly_once(view: &ClusterView<'_>) -> bool {
+    servers(view).all(|(_, server)| {
+        let applied =
+            server.persistent.log.iter().take_while(|(index, _)| *index <= server.last_applied);
+        server.machine == replay(applied)
+    })
+}
+
+/// The state machine after these entries, by the definition of a session: open from its Register
+/// entry until, when another one is opened and there are too many, no other was used longer ago.
+fn replay<'a>(entries: impl Iterator<Item = (Index, &'a Entry)>) -> Kv {
+    let mut machine = Kv::default();
+    let mut last_use: BTreeMap<Index, Index> = BTreeMap::new();
+    let mut highest: BTreeMap<Index, u64> = BTreeMap::new();
+    for (index, entry) in entries {
+        match &entry.payload {
+            Payload::Noop => {}
+            Payload::Register { max_sessions, .. } => {
+                while last_use.len() >= *max_sessions as usize {
+                    let oldest =
+                        *last_use.iter().min_by_key(|(_, used)| **used).expect("not empty").0;
+                    last_use.remove(&oldest);
+                }
+                last_use.insert(index, index);
+            }
+            Payload::Command { session, sequence, command, .. } => {
+                if last_use.contains_key(session) {
+                    last_use.insert(*session, index);
+                    if highest.get(session).is_none_or(|highest| sequence > highest) {
+                        highest.insert(*session, *sequence);
+                        let _: Bytes = machine.apply(command);
+                    }
+                }
+            }
+        }
+    }
+    machine
+}
+
+// ---- reachability: what a model must be able to do, or its other properties say nothing ----
+
+/// Somebody leads.
+pub fn a_leader_is_elected(view: &ClusterView<'_>) -> bool {
+    servers(view).any(|(_, server)| server.is_leader())
+}
+
+/// Two servers lead at the same time, in different terms.
+pub fn two_leaders_at_once(view: &ClusterView<'_>) -> bool {
+    servers(view).filter(|(_, server)| server.is_leader()).count() >= 2
+}
+
+/// All servers have committed something.
+pub fn all_commit(view: &ClusterView<'_>) -> bool {
+    servers(view).all(|(_, server)| server.commit_index > Index(0))
+}
+
+/// Some client has seen the outcome of all its commands.
+pub fn a_client_is_done(view: &ClusterView<'_>) -> bool {
+    view.locals().any(|local| {
+        let done = local.state.client();
+        done.is_some_and(|client| !client.outcomes.is_empty() && client.session.command().is_none())
+    })
+}
+
+/// Two logs hold entries of different terms at the same index.
+pub fn logs_diverge(view: &ClusterView<'_>) -> bool {
+    let logs: Vec<_> = servers(view).map(|(_, server)| &server.persistent.log).collect();
+    logs.iter().any(|a| {
+        logs.iter().any(|b| {
+            a.iter().any(|(index, entry)| b.term(index).is_some_and(|term| term != entry.term))
+        })
+    })
+}

@@ -1,0 +1,205 @@
+//! Scripts: a scenario as plain text, executed on a model step by step.
+//!
+//! One command a line; `#` starts a comment. The script keeps a list of the messages sent and not yet
+//! delivered by it, oldest first; the network of the model keeps all of them for ever.
+//!
+//! ```text
+//! timeout S0              the armed timer of S0 fires
+//! deliver S0 S1           the oldest undelivered message from S0 arrives at S1
+//! deliver S0 S1 all       all of them, also those sent meanwhile
+//! redeliver S0 S1 TEXT    a message delivered before arrives again: the one whose text contains TEXT
+//! drop S0 S1              the oldest undelivered message from S0 to S1 is forgotten
+//! lose                    all undelivered messages are forgotten
+//! lose-network            every message ever sent is lost for good
+//! restart S1              S1 crashes and starts from what it saved
+//! partition S0 | S1 S2    from now on messages pass only inside a group
+//! heal                    they pass everywhere again
+//! settle                  delivers whatever passes until nothing is left; the rest is forgotten
+//! ```
+
+use super::{Cluster, ClusterAction, ClusterState};
+use crate::checker::{Action, Event};
+use crate::raft::Message;
+use stateright::actor::{Command, Id};
+use std::collections::BTreeSet;
+
+/// A script under way.
+pub struct Runner<'a> {
+    cluster: &'a Cluster,
+    state: ClusterState,
+    /// Sent and not yet delivered by the script, oldest first.
+    pending: Vec<(Id, Id, Message)>,
+    /// Groups inside which messages pass; all do if empty.
+    groups: Vec<BTreeSet<Id>>,
+    steps: Vec<(ClusterAction, ClusterState)>,
+}
+
+impl<'a> Runner<'a> {
+    /// Starts from a state.
+    pub fn new(cluster: &'a Cluster, state: ClusterState) -> Self {
+        let mut pending: Vec<_> =
+            state.messages().map(|(src, dst, msg)| (src, dst, msg.clone())).collect();
+        pending.sort_unstable();
+        Self { cluster, state, pending, groups: Vec::new(), steps: Vec::new() }
+    }
+
+    /// The state reached.
+    pub fn state(&self) -> &ClusterState {
+        &self.state
+    }
+
+    /// The steps taken so far, each with the state it led to.
+    pub fn steps(&self) -> &[(ClusterAction, ClusterState)] {
+        &self.steps
+    }
+
+    /// The messages sent and not yet delivered by the script, oldest first.
+    pub fn pending(&self) -> &[(Id, Id, Message)] {
+        &self.pending
+    }
+
+    /// Runs a whole script; an error says in which line.
+    pub fn run(&mut self, script: &str) -> Result<(), String> {
+        for (number, line) in script.lines().enumerate() {
+            self.line(line).map_err(|error| format!("line {}: `{line}`: {error}", number + 1))?;
+        }
+        Ok(())
+    }
+
+    /// Runs one line.
+    pub fn line(&mut self, line: &str) -> Result<(), String> {
+        let line = line.split('#').next().unwrap_or_default().trim();
+        let mut words = line.split_whitespace();
+        let Some(verb) = words.next() else { return Ok(()) };
+        let words: Vec<_> = words.collect();
+        match (verb, &words[..]) {
+            ("timeout", [who]) => self.timeout(self.id(who)?),
+            ("restart", [who]) => {
+                let who = self.id(who)?;
+                self.take(Action { who, event: Event::Restart });
+                Ok(())
+            }
+            ("deliver", [src, dst]) => self.deliver(self.id(src)?, self.id(dst)?),
+            ("deliver", [src, dst, "all"]) => {
+                let (src, dst) = (self.id(src)?, self.id(dst)?);
+                while self.oldest(src, dst).is_some() {
+                    self.deliver(src, dst)?;
+                }
+                Ok(())
+            }
+            ("redeliver", [src, dst, text @ ..]) => {
+                self.redeliver(self.id(src)?, self.id(dst)?, &text.join(" "))
+            }
+            ("drop", [src, dst]) => {
+                let found = self.oldest(self.id(src)?, self.id(dst)?);
+                self.pending.remove(found.ok_or("there is no such message")?);
+                Ok(())
+            }
+            ("lose", []) => {
+                self.pending.clear();
+                Ok(())
+            }
+            ("lose-network", []) => {
+                self.pending.clear();
+                self.state = self.state.clone().with_messages_lost();
+                Ok(())
+            }
+            ("partition", groups) => self.partition(groups),
+            ("heal", []) => {
+                self.groups.clear();
+                Ok(())
+            }
+            ("settle", []) => self.settle(),
+            _ => Err("not a command of a script".to_owned()),
+        }
+    }
+
+    fn id(&self, name: &str) -> Result<Id, String> {
+        let position = self.cluster.names.iter().position(|known| known == name);
+        let names = self.cluster.names.join(", ");
+        position.map(Id::from).ok_or(format!("`{name}` is none of {names}"))
+    }
+
+    fn oldest(&self, src: Id, dst: Id) -> Option<usize> {
+        self.pending.iter().position(|(from, to, _)| (*from, *to) == (src, dst))
+    }
+
+    fn passes(&self, src: Id, dst: Id) -> bool {
+        self.groups.is_empty() || self.groups.iter().any(|g| g.contains(&src) && g.contains(&dst))
+    }
+
+    fn timeout(&mut self, who: Id) -> Result<(), String> {
+        let view = self.state.view();
+        let local = view.local(usize::from(who));
+        let timer = *local.timers.iter().next().ok_or("no timer is armed")?;
+        self.take(Action { who, event: Event::Timeout(timer) });
+        Ok(())
+    }
+
+    fn deliver(&mut self, src: Id, dst: Id) -> Result<(), String> {
+        if !self.passes(src, dst) {
+            return Err("a partition stands between them".to_owned());
+        }
+        let position = self.oldest(src, dst).ok_or("there is no such message")?;
+        let (_, _, msg) = self.pending.remove(position);
+        self.take(Action { who: dst, event: Event::Deliver { src, msg } });
+        Ok(())
+    }
+
+    fn redeliver(&mut self, src: Id, dst: Id, text: &str) -> Result<(), String> {
+        let mut found: Vec<_> = self
+            .state
+            .messages()
+            .filter(|(from, to, msg)| {
+                (*from, *to) == (src, dst) && format!("{msg:?}").contains(text)
+            })
+            .map(|(_, _, msg)| msg.clone())
+            .collect();
+        found.sort_unstable();
+        match found.pop() {
+            Some(msg) if found.is_empty() => {
+                self.take(Action { who: dst, event: Event::Deliver { src, msg } });
+                Ok(())
+            }
+            Some(_) => Err(format!("{} messages contain that text", found.len() + 1)),
+            None => Err("no message contains that text".to_owned()),
+        }
+    }
+
+    fn partition(&mut self, groups: &[&str]) -> Result<(), String> {
+        let groups = groups.split(|word| *word == "|");
+        let ids = |group: &[&str]| group.iter().map(|name| self.id(name)).collect();
+        self.groups = groups.map(ids).collect::<Result<_, String>>()?;
+        Ok(())
+    }
+
+    /// Delivers round after round; two servers that answer each other for ever are an error.
+    fn settle(&mut self) -> Result<(), String> {
+        for _ in 0..10_000 {
+            let next = self.pending.iter().position(|(src, dst, _)| self.passes(*src, *dst));
+            let Some(position) = next else {
+                self.pending.clear();
+                return Ok(());
+            };
+            let (src, dst, msg) = self.pending.remove(position);
+            self.take(Action { who: dst, event: Event::Deliver { src, msg } });
+        }
+        Err("messages do not come to an end".to_owned())
+    }
+
+    /// Takes one step of the model; a step that changes nothing leaves the state.
+    fn take(&mut self, action: ClusterAction) {
+        let outputs = self.cluster.outputs(&self.state, &action);
+        if let Some(next) = self.cluster.step(&self.state, &action) {
+            self.state = next;
+        }
+        for command in outputs {
+            if let Command::Send(to, msg) = command
+                && usize::from(to) < self.cluster.names.len()
+            {
+                self.pending.push((action.who, to, msg));
+            }
+        }
+        self.steps.push((action, self.state.clone()));
+    }
+}

@@ -1,0 +1,286 @@
+//! A model as a table row: who takes part, what is bounded, what is asked.
+
+use super::coverage;
+use super::ghost::{ClientEvent, Ghost, Watch};
+use super::linearizability::linearizable;
+use super::member::{Client, Member};
+use super::mutants::{Fault, Mutant};
+use super::properties as p;
+use super::script::Runner;
+use super::{Cluster, ClusterBound};
+use crate::checker::{StateProperty, StepProperty, Tally, World};
+use crate::kv::{Command, Kv};
+use crate::raft::{Config, Payload, Raft};
+use stateright::actor::{ActorModel, Id};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A named model and its bounds.
+#[derive(Clone)]
+pub struct Spec {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// What it is for, in a sentence.
+    pub about: &'static str,
+    /// Number of servers; they are S0, S1, ...
+    pub servers: usize,
+    /// The commands of each client; they are numbered after the servers.
+    pub clients: Vec<Vec<Command>>,
+    /// Highest term of any server.
+    pub max_term: u64,
+    /// Most entries of clients in any log; each retried copy counts. No-ops do not.
+    pub max_client_entries: u64,
+    /// Most entries in any log that another server created, if bounded. Zero: elections only.
+    pub max_received: Option<u64>,
+    /// Whether servers may restart, any number of times.
+    pub restarts: bool,
+    /// Most entries of one AppendEntries.
+    pub max_entries: usize,
+    /// Most entries of a leader that are not committed.
+    pub max_uncommitted: u64,
+    /// Most sessions.
+    pub max_sessions: u32,
+    /// Which ghosts are kept; a property that needs another one is not asked.
+    pub watch: Watch,
+    /// What must be reachable, by name.
+    pub sometimes: &'static [&'static str],
+    /// A script that leads to the state to start from; empty for freshly started servers.
+    pub prefix: &'static str,
+    /// The exact number of unique states.
+    pub states: u64,
+}
+
+impl Spec {
+    /// A small model to vary: three servers, one term, no clients, no restarts.
+    pub fn base(name: &'static str, about: &'static str) -> Self {
+        Self {
+            name,
+            about,
+            servers: 3,
+            clients: Vec::new(),
+            max_term: 1,
+            max_client_entries: 0,
+            max_received: None,
+            restarts: false,
+            max_entries: 1,
+            max_uncommitted: 1024,
+            max_sessions: 8,
+            watch: Watch::default(),
+            sometimes: &["a leader is elected"],
+            prefix: "",
+            states: 0,
+        }
+    }
+
+    /// The bounds by name, as printed with every verdict.
+    pub fn bounds(&self) -> BTreeMap<&'static str, u64> {
+        let mut bounds = BTreeMap::from([
+            ("servers", self.servers as u64),
+            ("clients", self.clients.len() as u64),
+            ("commands", self.clients.iter().map(Vec::len).sum::<usize>() as u64),
+            ("max_term", self.max_term),
+            ("max_client_entries", self.max_client_entries),
+            ("max_entries", self.max_entries as u64),
+        ]);
+        if let Some(max_received) = self.max_received {
+            bounds.insert("max_received", max_received);
+        }
+        bounds
+    }
+
+    /// The bounds in one line.
+    pub fn bounds_text(&self) -> String {
+        let bounds = self.bounds();
+        let mut text: Vec<_> =
+            bounds.iter().map(|(name, limit)| format!("{name}={limit}")).collect();
+        text.push(if self.restarts { "restarts=unbounded" } else { "restarts=none" }.to_owned());
+        text.push("loss, duplication, reordering=unbounded".to_owned());
+        text.join(" ")
+    }
+
+    /// The model.
+    ///
+    /// # Panics
+    /// If the prefix does not run; a test runs them all.
+    pub fn cluster(&self) -> Cluster {
+        self.build(None, None)
+    }
+
+    /// The model with every server replaced by a mutant, and only the property that must catch it.
+    pub fn mutated(&self, fault: Fault, caught_by: &'static str) -> Cluster {
+        self.build(Some(fault), Some(caught_by))
+    }
+
+    fn build(&self, fault: Option<Fault>, only: Option<&'static str>) -> Cluster {
+        let servers: Vec<Id> = (0..self.servers).map(Id::from).collect();
+        let config = Config {
+            max_entries: self.max_entries,
+            max_sessions: self.max_sessions,
+            max_uncommitted: self.max_uncommitted,
+            ..Config::new(servers.clone())
+        };
+        let raft = Raft::<Kv>::new(config).expect("a model's configuration is valid");
+        let member = |_| match fault {
+            None => Member::Server(raft.clone()),
+            Some(fault) => Member::Mutant(Mutant::new(raft.clone(), fault)),
+        };
+        let clients = self.clients.iter().map(|commands| {
+            Member::Client(Client { servers: servers.clone(), commands: commands.clone() })
+        });
+        let actors = ActorModel::new((), ()).actors(servers.iter().map(member)).actors(clients);
+        let bounds = self.bound_list();
+        let watch = self.watch;
+        let mut cluster = World {
+            names: (0..self.servers)
+                .map(|n| format!("S{n}"))
+                .chain((0..self.clients.len()).map(|n| format!("C{}", self.servers + n)))
+                .collect(),
+            actors,
+            restartable: if self.restarts { servers } else { Vec::new() },
+            ghost: self.first_ghost(),
+            observe: Arc::new(move |ghost, step| ghost.observe(watch, step)),
+            always: self.always(),
+            steps: self.steps(),
+            sometimes: self.sometimes(),
+            tally: Arc::new(Tally::new(bounds.len(), &[])),
+            bounds,
+            label: Arc::new(coverage::label),
+            labels: coverage::LABELS,
+            initial: None,
+        };
+        if let Some(only) = only {
+            cluster.always.retain(|property| property.name == only);
+            cluster.steps.retain(|property| property.name == only);
+        }
+        if !self.prefix.is_empty() {
+            let mut runner = Runner::new(&cluster, cluster.started());
+            let ran = runner.run(self.prefix);
+            ran.unwrap_or_else(|error| panic!("the prefix of {}: {error}", self.name));
+            let state = runner.state().clone();
+            cluster.initial = Some(state);
+        }
+        cluster
+    }
+
+    /// Clients that have a command invoke it when they start.
+    fn first_ghost(&self) -> Ghost {
+        let mut ghost = Ghost::default();
+        if self.watch.history {
+            let busy = self.clients.iter().enumerate().filter(|(_, commands)| !commands.is_empty());
+            ghost.history = busy
+                .map(|(n, _)| ClientEvent {
+                    client: Id::from(self.servers + n),
+                    command: 0,
+                    outcome: None,
+                })
+                .collect();
+        }
+        ghost
+    }
+
+    fn bound_list(&self) -> Vec<ClusterBound> {
+        let (max_term, max_client_entries) = (self.max_term, self.max_client_entries);
+        let bound = |name, limit, within: fn(&p::ClusterView<'_>, u64) -> bool| ClusterBound {
+            name,
+            limit,
+            within: Arc::new(move |view| within(view, limit)),
+        };
+        let mut bounds = vec![bound("max_term", max_term, |view, limit| {
+            let servers = view.locals().filter_map(|local| local.state.server());
+            servers.into_iter().all(|server| server.persistent.current_term.0 <= limit)
+        })];
+        if !self.clients.is_empty() {
+            bounds.push(bound("max_client_entries", max_client_entries, |view, limit| {
+                view.locals().filter_map(|local| local.state.server()).all(|server| {
+                    let log = server.persistent.log.iter();
+                    log.filter(|(_, entry)| entry.payload != Payload::Noop).count() as u64 <= limit
+                })
+            }));
+        }
+        if let Some(limit) = self.max_received {
+            bounds.push(bound("max_received", limit, |view, limit| {
+                view.locals().enumerate().all(|(index, local)| {
+                    let Some(server) = local.state.server() else { return true };
+                    let foreign = server.persistent.log.iter().filter(|(_, entry)| {
+                        let leaders = view.ghost.leaders.get(&entry.term);
+                        !leaders.is_some_and(|leaders| leaders.contains(&Id::from(index)))
+                    });
+                    foreign.count() as u64 <= limit
+                })
+            }));
+        }
+        bounds
+    }
+
+    fn always(&self) -> Vec<StateProperty<Member, Ghost>> {
+        type Predicate = fn(&p::ClusterView<'_>) -> bool;
+        let Watch { leaders, votes, committed, .. } = self.watch;
+        let rows: [(&str, bool, Predicate); 13] = [
+            ("Election Safety", leaders, p::election_safety),
+            ("Log Matching", true, p::log_matching),
+            ("Leader Completeness", committed, p::leader_completeness),
+            ("One vote per term", votes, p::one_vote_per_term),
+            ("Committed is durable", committed, p::committed_is_durable),
+            ("Memory equals storage", true, p::memory_equals_storage),
+            ("Votes counted were cast", true, p::votes_counted_were_cast),
+            ("Logs are well-formed", true, p::logs_are_well_formed),
+            ("Leader has all entries of its term", true, p::leader_has_all_entries_of_its_term),
+            ("Indexes are ordered", true, p::indexes_are_ordered),
+            ("Match index below next index", true, p::match_index_below_next_index),
+            ("Match index is replicated", true, p::match_index_is_replicated),
+            ("Exactly once", !self.clients.is_empty(), p::exactly_once),
+        ];
+        let rows = rows.into_iter().filter(|(_, asked, _)| *asked);
+        rows.map(|(name, _, holds)| StateProperty { name, holds: Arc::new(holds) }).collect()
+    }
+
+    fn steps(&self) -> Vec<StepProperty<Member, Ghost>> {
+        type Predicate = fn(&p::ClusterStep<'_>) -> bool;
+        let rows: [(&str, Predicate); 8] = [
+            ("Leader Append-Only", p::leader_append_only),
+            ("Durable vote is kept", p::durable_vote_is_kept),
+            ("Durable term is monotone", p::durable_term_is_monotone),
+            ("Commit index is monotone", p::commit_index_is_monotone),
+            ("Match index is monotone", p::match_index_is_monotone),
+            ("Commits only its own term", p::commits_only_its_own_term),
+            ("Saved before sent", p::saved_before_sent),
+            ("Sends only what is durable", p::sends_only_what_is_durable),
+        ];
+        let rows = rows.into_iter().map(|(name, holds)| StepProperty {
+            name,
+            holds: Arc::new(move |step: &p::ClusterStep<'_>, _: &Ghost| holds(step)),
+        });
+        let mut steps: Vec<_> = rows.collect();
+        if self.watch.committed {
+            let holds = Arc::new(p::state_machine_safety);
+            steps.insert(0, StepProperty { name: "State Machine Safety", holds });
+        }
+        if self.watch.history {
+            let numbered = self.clients.iter().enumerate();
+            let commands: BTreeMap<_, _> =
+                numbered.map(|(n, list)| (Id::from(self.servers + n), list.clone())).collect();
+            let holds = Arc::new(move |step: &p::ClusterStep<'_>, ghost: &Ghost| {
+                linearizable(&commands, step, ghost)
+            });
+            steps.push(StepProperty { name: "Linearizability", holds });
+        }
+        steps
+    }
+
+    fn sometimes(&self) -> Vec<StateProperty<Member, Ghost>> {
+        type Predicate = fn(&p::ClusterView<'_>) -> bool;
+        let rows: [(&str, Predicate); 5] = [
+            ("a leader is elected", p::a_leader_is_elected),
+            ("two leaders at once", p::two_leaders_at_once),
+            ("all servers commit", p::all_commit),
+            ("a client is done", p::a_client_is_done),
+            ("logs diverge", p::logs_diverge),
+        ];
+        let known = |wanted: &&'static str| {
+            let row = rows.iter().find(|(name, _)| name == wanted);
+            let (name, holds) = row.unwrap_or_else(|| panic!("no property `{wanted}`"));
+            StateProperty { name, holds: Arc::new(*holds) as Arc<_> }
+        };
+        self.sometimes.iter().map(known).collect()
+    }
+}

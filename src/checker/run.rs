@@ -1,0 +1,267 @@
+//! Runs one of stateright's engines and says honestly what came of it.
+//!
+//! stateright calls a search done also when a limit ended it. Here a verdict is EXHAUSTIVE only if
+//! every unique state was expanded, counted by the model itself, and none was refused because the
+//! run was asked to stop.
+
+use super::world::{Kind, Tally, World};
+use stateright::actor::Actor;
+use stateright::{Checker, CheckerBuilder, HasDiscoveries, Model, UniformChooser};
+use std::fmt;
+use std::hash::Hash;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// Which of stateright's engines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// Breadth first.
+    Bfs,
+    /// Depth first: less memory, the same states.
+    Dfs,
+    /// Random walks from this seed. Never exhaustive.
+    Simulation(u64),
+}
+
+/// What may end a run early.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Threads to search with.
+    pub threads: usize,
+    /// Most unique states.
+    pub max_states: Option<u64>,
+    /// Longest time. A simulation, which has no end of its own, needs one.
+    pub max_time: Option<Duration>,
+    /// Most resident memory of the process, in bytes.
+    pub max_memory: Option<u64>,
+}
+
+/// How far a run is.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// Unique states.
+    pub states: u64,
+    /// Length of the longest path so far.
+    pub depth: u64,
+    /// Time since the start.
+    pub elapsed: Duration,
+    /// Resident memory of the process in bytes, where the system tells.
+    pub memory: Option<u64>,
+}
+
+/// The outcome of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The search ended by itself: every state within the bounds was visited, no property failed.
+    Exhaustive,
+    /// A limit ended it, or it was a simulation: no violation was found in what was visited.
+    Bounded,
+    /// A property failed.
+    Violated,
+}
+
+/// What is known of one property after a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PropertyResult {
+    /// No violation among the states visited.
+    Holds,
+    /// There is one.
+    Violated,
+    /// A state that satisfies it was visited.
+    Witnessed,
+    /// None was.
+    Unwitnessed,
+}
+
+/// One property in a [`Report`].
+#[derive(Clone, Debug)]
+pub struct PropertyReport {
+    /// Its name.
+    pub name: &'static str,
+    /// Its kind.
+    pub kind: Kind,
+    /// What is known.
+    pub result: PropertyResult,
+}
+
+/// What came of a run.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// Unique states visited; for a simulation, all states visited.
+    pub states: u64,
+    /// Steps generated, those into known states included.
+    pub generated: u64,
+    /// Steps on the longest path.
+    pub depth: u64,
+    /// How long it took.
+    pub elapsed: Duration,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Every property.
+    pub properties: Vec<PropertyReport>,
+    /// Generated states that each bound cut off, by the bound's name.
+    pub cuts: Vec<(&'static str, u64)>,
+    /// Steps by label, if coverage was asked for.
+    pub labels: Vec<(&'static str, u64)>,
+}
+
+impl Report {
+    /// The properties that failed.
+    pub fn violated(&self) -> Vec<&'static str> {
+        let violated = self.properties.iter().filter(|p| p.result == PropertyResult::Violated);
+        violated.map(|property| property.name).collect()
+    }
+
+    /// An upper bound of the expected number of pairs of states that share a 64-bit fingerprint and
+    /// were taken for one: n²/2⁶⁵, as TLC reports it.
+    pub fn expected_collisions(&self) -> f64 {
+        (self.states as f64).powi(2) / 2_f64.powi(65)
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Verdict::Exhaustive => "EXHAUSTIVE",
+            Verdict::Bounded => "BOUNDED",
+            Verdict::Violated => "VIOLATED",
+        })
+    }
+}
+
+/// Runs an engine on a world until it ends by itself, a property fails, a limit is reached, or
+/// `interrupted` becomes true. `progress` is called a few times a second.
+pub fn run<A, G>(
+    world: World<A, G>,
+    engine: Engine,
+    limits: &Limits,
+    interrupted: &AtomicBool,
+    progress: &mut dyn FnMut(Progress),
+) -> Report
+where
+    A: Actor + Send + Sync + 'static,
+    A::Msg: Ord + Send + Sync + 'static,
+    A::Timer: Ord + Send + Sync + 'static,
+    A::State: Send + Sync + 'static,
+    A::Storage: Send + Sync + 'static,
+    A::Random: Send + Sync + 'static,
+    G: Clone + fmt::Debug + Hash + PartialEq + Send + Sync + 'static,
+{
+    let tally = Arc::clone(&world.tally);
+    let properties: Vec<_> = world.property_names().collect();
+    let bounds: Vec<_> = world.bounds.iter().map(|bound| bound.name).collect();
+    let builder: CheckerBuilder<World<A, G>> =
+        world.checker().threads(limits.threads.max(1)).finish_when(HasDiscoveries::AnyFailures);
+    let watch = Watch { engine, limits, interrupted, tally: &tally, properties, bounds };
+    match engine {
+        Engine::Bfs => watch.finish(builder.spawn_bfs(), progress),
+        Engine::Dfs => watch.finish(builder.spawn_dfs(), progress),
+        Engine::Simulation(seed) => {
+            let time = limits.max_time.unwrap_or(Duration::from_secs(10));
+            watch.finish(builder.timeout(time).spawn_simulation(seed, UniformChooser), progress)
+        }
+    }
+}
+
+/// A run under way.
+struct Watch<'a> {
+    engine: Engine,
+    limits: &'a Limits,
+    interrupted: &'a AtomicBool,
+    tally: &'a Tally,
+    properties: Vec<(&'static str, Kind)>,
+    bounds: Vec<&'static str>,
+}
+
+impl Watch<'_> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a progress report and a time limit need a clock"
+    )]
+    fn finish<M, C>(&self, mut checker: C, progress: &mut dyn FnMut(Progress)) -> Report
+    where
+        C: Checker<M>,
+        M: Model,
+        M::State: Hash + Clone + PartialEq,
+        M::Action: Clone + PartialEq,
+    {
+        let start = Instant::now();
+        let handles = checker.handles();
+        while !handles.iter().all(std::thread::JoinHandle::is_finished) {
+            std::thread::sleep(Duration::from_millis(20));
+            let now = Progress {
+                states: checker.unique_state_count() as u64,
+                depth: checker.max_depth() as u64,
+                elapsed: start.elapsed(),
+                memory: resident_memory(),
+            };
+            progress(now);
+            if self.must_stop(&now) {
+                self.tally.stop.store(true, Ordering::Relaxed);
+            }
+        }
+        for handle in handles {
+            // A panic in a handler is a defect of the model or the actor; it must not look like an end.
+            if let Err(panic) = handle.join() {
+                std::panic::resume_unwind(panic);
+            }
+        }
+        let elapsed = start.elapsed();
+        // Counted before the paths of discoveries are executed again.
+        let expanded = self.tally.expanded.load(Ordering::Relaxed);
+        let cuts = self.tally.cuts.iter().map(|count| count.load(Ordering::Relaxed));
+        let labels = self.tally.labels.iter().map(|(name, n)| (*name, n.load(Ordering::Relaxed)));
+        let (cuts, labels) = (self.bounds.iter().copied().zip(cuts).collect(), labels.collect());
+        let states = checker.unique_state_count() as u64;
+        let (generated, depth) = (checker.state_count() as u64, checker.max_depth() as u64);
+        let properties = self.properties(&checker);
+        let verdict = if properties.iter().any(|p| p.result == PropertyResult::Violated) {
+            Verdict::Violated
+        } else if self.tally.refused.load(Ordering::Relaxed) == 0
+            && expanded == states
+            && !matches!(self.engine, Engine::Simulation(_))
+        {
+            Verdict::Exhaustive
+        } else {
+            Verdict::Bounded
+        };
+        Report { states, generated, depth, elapsed, verdict, properties, cuts, labels }
+    }
+
+    fn must_stop(&self, now: &Progress) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
+            || self.limits.max_states.is_some_and(|limit| now.states >= limit)
+            || self.limits.max_time.is_some_and(|limit| now.elapsed >= limit)
+            || now.memory.zip(self.limits.max_memory).is_some_and(|(used, limit)| used >= limit)
+    }
+
+    fn properties<M, C>(&self, checker: &C) -> Vec<PropertyReport>
+    where
+        C: Checker<M>,
+        M: Model,
+        M::State: Hash + Clone + PartialEq,
+        M::Action: Clone + PartialEq,
+    {
+        let discoveries = checker.discoveries();
+        let report = |(name, kind): &(&'static str, Kind)| PropertyReport {
+            name,
+            kind: *kind,
+            result: match (kind, discoveries.contains_key(name)) {
+                (Kind::Always | Kind::Step, false) => PropertyResult::Holds,
+                (Kind::Always | Kind::Step, true) => PropertyResult::Violated,
+                (Kind::Sometimes, true) => PropertyResult::Witnessed,
+                (Kind::Sometimes, false) => PropertyResult::Unwitnessed,
+            },
+        };
+        self.properties.iter().map(report).collect()
+    }
+}
+
+/// Resident memory of this process in bytes, where the system has a `/proc`.
+fn resident_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+    let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kilobytes * 1024)
+}

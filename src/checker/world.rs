@@ -1,0 +1,489 @@
+//! The model value: a stateright [`ActorModel`] in a network like UDP, watched by ghosts.
+//!
+//! stateright's own model is wrapped for five reasons:
+//!
+//! - **Restart is one action**, unbounded: the inner model's crash, then its recovery. An actor that
+//!   is down for long is one that takes no step, so nothing else is needed, and no dead actor is left
+//!   with a volatile state that properties might see.
+//! - **The network is a set that only grows.** A message once sent may arrive any number of times, at
+//!   any time, or never, which makes loss and duplication need no actions. The inner network also
+//!   keeps the last message delivered, which would split equal states: it is erased.
+//! - **Ghosts** see every step, timeouts and restarts included, not just messages.
+//! - **Step properties** are judged on every step that is generated, also one into a state that is
+//!   already known or out of bounds.
+//! - **Coverage** counts labels on steps, those that change nothing included.
+
+use super::view::{Event, Step, View, local};
+use stateright::actor::{Actor, ActorModel, ActorModelAction, ActorModelState, Id, Network, Out};
+use stateright::{Model, Path, Property};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// A predicate over states.
+pub type StatePredicate<A, G> = Arc<dyn Fn(&View<'_, A, G>) -> bool + Send + Sync>;
+/// A predicate over steps. The ghost is the one after the step.
+pub type StepPredicate<A, G> = Arc<dyn Fn(&Step<'_, A>, &G) -> bool + Send + Sync>;
+/// How a step changes the ghost.
+pub type Observer<A, G> = Arc<dyn Fn(&mut G, &Step<'_, A>) + Send + Sync>;
+/// Adds the labels of a step, for coverage.
+pub type Labeller<A> = Arc<dyn Fn(&Step<'_, A>, &mut Vec<&'static str>) + Send + Sync>;
+
+/// A property of states.
+pub struct StateProperty<A: Actor, G> {
+    /// Its name.
+    pub name: &'static str,
+    /// Whether it holds in a state.
+    pub holds: StatePredicate<A, G>,
+}
+
+/// A property of steps.
+pub struct StepProperty<A: Actor, G> {
+    /// Its name.
+    pub name: &'static str,
+    /// Whether it holds of a step.
+    pub holds: StepPredicate<A, G>,
+}
+
+/// A bound: states outside are not explored. It may look only at what a [`View`] shows.
+pub struct Bound<A: Actor, G> {
+    /// What it bounds, for instance `max_term`.
+    pub name: &'static str,
+    /// The value, as printed.
+    pub limit: u64,
+    /// Whether a state is inside.
+    pub within: StatePredicate<A, G>,
+}
+
+/// What kind of property a name belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Holds in every state.
+    Always,
+    /// Holds of every step.
+    Step,
+    /// Holds in some state: it shows that the model can get somewhere.
+    Sometimes,
+}
+
+/// The model: actors and what is asked of them. See the module's documentation.
+pub struct World<A: Actor, G>
+where
+    A::Msg: Ord,
+    A::Timer: Ord,
+{
+    /// The actors.
+    pub actors: ActorModel<A, (), ()>,
+    /// How each actor is called in traces.
+    pub names: Vec<String>,
+    /// The actors that may restart.
+    pub restartable: Vec<Id>,
+    /// The ghost of the first state.
+    pub ghost: G,
+    /// How it changes.
+    pub observe: Observer<A, G>,
+    /// Properties of every state.
+    pub always: Vec<StateProperty<A, G>>,
+    /// Properties of every step.
+    pub steps: Vec<StepProperty<A, G>>,
+    /// Properties of some state.
+    pub sometimes: Vec<StateProperty<A, G>>,
+    /// The bounds.
+    pub bounds: Vec<Bound<A, G>>,
+    /// Labels the steps, with all labels there are.
+    pub label: Labeller<A>,
+    /// Every label that `label` may give.
+    pub labels: &'static [&'static str],
+    /// The state to start from, if not that of freshly started actors.
+    pub initial: Option<State<A, G>>,
+    /// What a run counts.
+    pub tally: Arc<Tally>,
+}
+
+/// What is counted while a world is explored. Not part of any state.
+#[derive(Default)]
+pub struct Tally {
+    /// States whose successors were generated.
+    pub expanded: AtomicU64,
+    /// Set to make an engine come to its end: no state has successors any more.
+    pub stop: AtomicBool,
+    /// States that had no successors because of `stop`.
+    pub refused: AtomicU64,
+    /// Generated states that each bound cut off, in the order of the bounds.
+    pub cuts: Vec<AtomicU64>,
+    /// Steps by label; empty when coverage is not asked for.
+    pub labels: BTreeMap<&'static str, AtomicU64>,
+}
+
+/// A state: all actors, the network, the ghost, and which step properties the step here has broken.
+pub struct State<A: Actor, G> {
+    pub(super) system: ActorModelState<A, ()>,
+    /// The history variables.
+    pub ghost: G,
+    /// Bit n is set if the step into this state broke the n-th step property.
+    pub(super) broken: u32,
+}
+
+/// What can happen next.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Action<Msg, Timer> {
+    /// To whom.
+    pub who: Id,
+    /// What.
+    pub event: Event<Msg, Timer>,
+}
+
+/// The action type of a world of these actors.
+pub type ActionOf<A> = Action<<A as Actor>::Msg, <A as Actor>::Timer>;
+
+impl<A, G> World<A, G>
+where
+    A: Actor,
+    A::Msg: Ord,
+    A::Timer: Ord,
+    G: Clone + fmt::Debug + Hash + PartialEq,
+{
+    /// The state in which all actors have just started for the first time.
+    pub fn started(&self) -> State<A, G> {
+        let mut system = self.actors.init_states().remove(0);
+        self.normalise(&mut system);
+        State { system, ghost: self.ghost.clone(), broken: 0 }
+    }
+
+    /// All properties: name and kind, in the order in which they are numbered.
+    pub fn property_names(&self) -> impl Iterator<Item = (&'static str, Kind)> {
+        let always = self.always.iter().map(|property| (property.name, Kind::Always));
+        let steps = self.steps.iter().map(|property| (property.name, Kind::Step));
+        let sometimes = self.sometimes.iter().map(|property| (property.name, Kind::Sometimes));
+        always.chain(steps).chain(sometimes)
+    }
+
+    /// The names of the properties a state breaks, those of the step into it first.
+    pub fn broken(&self, state: &State<A, G>) -> Vec<&'static str> {
+        let steps = self.steps.iter().enumerate().filter(|(n, _)| state.broken & (1 << n) != 0);
+        let view = state.view();
+        let always = self.always.iter().filter(|property| !(property.holds)(&view));
+        steps
+            .map(|(_, property)| property.name)
+            .chain(always.map(|property| property.name))
+            .collect()
+    }
+
+    /// One step, whether or not it leads anywhere new; `None` if it changes nothing.
+    pub fn step(&self, last: &State<A, G>, action: &ActionOf<A>) -> Option<State<A, G>> {
+        let index = usize::from(action.who);
+        let out = self.outputs(last, action);
+        let mut system = self.inner_step(&last.system, action);
+        if let Some(system) = &mut system {
+            self.normalise(system);
+        }
+        let step = Step {
+            who: action.who,
+            event: &action.event,
+            before: local(&last.system, index),
+            after: local(system.as_ref().unwrap_or(&last.system), index),
+            out: &out,
+        };
+        self.count_labels(&step);
+        let mut ghost = last.ghost.clone();
+        (self.observe)(&mut ghost, &step);
+        let broken = self.judge_step(&step, &ghost);
+        let changed = system.is_some() || broken != 0;
+        changed.then(|| State {
+            system: system.unwrap_or_else(|| last.system.clone()),
+            ghost,
+            broken,
+        })
+    }
+
+    fn count_labels(&self, step: &Step<'_, A>) {
+        if self.tally.labels.is_empty() {
+            return;
+        }
+        let mut labels = Vec::new();
+        (self.label)(step, &mut labels);
+        for label in labels {
+            let count = self.tally.labels.get(label).expect("every label is in the list of labels");
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The step properties that a step breaks, as bits.
+    fn judge_step(&self, step: &Step<'_, A>, ghost: &G) -> u32 {
+        let broken =
+            self.steps.iter().enumerate().filter(|(_, property)| !(property.holds)(step, ghost));
+        broken.fold(0, |bits, (n, _)| bits | 1 << n)
+    }
+
+    /// What the handler puts out. stateright's model does not tell, so it is asked again: handlers are
+    /// pure functions.
+    pub fn outputs(&self, last: &State<A, G>, action: &ActionOf<A>) -> Out<A> {
+        let (actor, system) = (&self.actors.actors[usize::from(action.who)], &last.system);
+        let mut state = Cow::Borrowed(&*system.actor_states[usize::from(action.who)]);
+        let mut out = Out::new();
+        match &action.event {
+            Event::Deliver { src, msg } => {
+                actor.on_msg(action.who, &mut state, *src, msg.clone(), &mut out);
+            }
+            Event::Timeout(timer) => actor.on_timeout(action.who, &mut state, timer, &mut out),
+            Event::Restart => {
+                let storage = &system.actor_storages[usize::from(action.who)];
+                actor.on_start(action.who, storage, &mut out);
+            }
+        }
+        out
+    }
+
+    /// The step in stateright's model of the actors.
+    fn inner_step(
+        &self,
+        system: &ActorModelState<A, ()>,
+        action: &ActionOf<A>,
+    ) -> Option<ActorModelState<A, ()>> {
+        let who = action.who;
+        match &action.event {
+            Event::Deliver { src, msg } => {
+                let action = ActorModelAction::Deliver { src: *src, dst: who, msg: msg.clone() };
+                self.actors.next_state(system, action)
+            }
+            Event::Timeout(timer) => {
+                self.actors.next_state(system, ActorModelAction::Timeout(who, timer.clone()))
+            }
+            Event::Restart => {
+                let crashed = self.actors.next_state(system, ActorModelAction::Crash(who))?;
+                self.actors.next_state(&crashed, ActorModelAction::Recover(who))
+            }
+        }
+    }
+
+    /// The normal form: no last delivered message, and no message that cannot be delivered.
+    fn normalise(&self, system: &mut ActorModelState<A, ()>) {
+        if let Network::UnorderedDuplicating(envelopes, last) = &mut system.network {
+            *last = None;
+            let actors = self.actors.actors.len();
+            if envelopes.iter().any(|envelope| usize::from(envelope.dst) >= actors) {
+                envelopes.retain(|envelope| usize::from(envelope.dst) < actors);
+            }
+        }
+    }
+
+    /// All actions, in a fixed order.
+    pub fn enabled(&self, state: &State<A, G>) -> Vec<ActionOf<A>> {
+        let deliveries = state.system.network.iter_deliverable().map(|envelope| {
+            let event = Event::Deliver { src: envelope.src, msg: envelope.msg.clone() };
+            Action { who: envelope.dst, event }
+        });
+        let mut actions: Vec<_> = deliveries.collect();
+        for (index, timers) in state.system.timers_set.iter().enumerate() {
+            let who = Id::from(index);
+            actions.extend(
+                timers.iter().map(|timer| Action { who, event: Event::Timeout(timer.clone()) }),
+            );
+        }
+        actions
+            .extend(self.restartable.iter().map(|who| Action { who: *who, event: Event::Restart }));
+        actions.sort_unstable();
+        actions
+    }
+
+    /// The `n`-th property, as stateright asks for it.
+    fn holds(&self, n: usize, state: &State<A, G>) -> bool {
+        let (always, steps) = (self.always.len(), self.steps.len());
+        if n < always {
+            (self.always[n].holds)(&state.view())
+        } else if n < always + steps {
+            state.broken & (1 << (n - always)) == 0
+        } else {
+            (self.sometimes[n - always - steps].holds)(&state.view())
+        }
+    }
+
+    /// One line: the bounds and their values.
+    pub fn bounds_text(&self) -> String {
+        let bounds = self.bounds.iter().map(|bound| format!("{}={}", bound.name, bound.limit));
+        bounds.collect::<Vec<_>>().join(" ")
+    }
+
+    /// How an actor is called.
+    pub fn name(&self, id: Id) -> &str {
+        self.names.get(usize::from(id)).map_or("?", String::as_str)
+    }
+
+    /// One line that says what happens.
+    pub fn action_text(&self, action: &ActionOf<A>) -> String {
+        let who = self.name(action.who);
+        match &action.event {
+            Event::Deliver { src, msg } => format!("{} → {who}: {msg:?}", self.name(*src)),
+            Event::Timeout(timer) => format!("{who}: {timer:?} timeout"),
+            Event::Restart => format!("{who}: restart"),
+        }
+    }
+}
+
+impl Tally {
+    /// Counters for these bounds and labels.
+    pub fn new(bounds: usize, labels: &[&'static str]) -> Self {
+        Self {
+            cuts: (0..bounds).map(|_| AtomicU64::new(0)).collect(),
+            labels: labels.iter().map(|label| (*label, AtomicU64::new(0))).collect(),
+            ..Self::default()
+        }
+    }
+}
+
+impl<A: Actor, G> State<A, G> {
+    /// What properties may see of it.
+    pub fn view(&self) -> View<'_, A, G> {
+        View { system: &self.system, ghost: &self.ghost }
+    }
+
+    /// The actor with this number: its state.
+    pub fn actor(&self, index: usize) -> &A::State {
+        &self.system.actor_states[index]
+    }
+
+    /// Every message in flight, as sender, addressee, message. For drivers and diagrams; properties
+    /// have no access to it.
+    pub fn messages(&self) -> impl Iterator<Item = (Id, Id, &A::Msg)> {
+        self.system
+            .network
+            .iter_deliverable()
+            .map(|envelope| (envelope.src, envelope.dst, envelope.msg))
+    }
+
+    /// The same state with every message lost.
+    pub fn with_messages_lost(mut self) -> Self {
+        self.system.network = Network::new_unordered_duplicating([]);
+        self
+    }
+}
+
+/// stateright's properties are function pointers without captures, so there is one for each number.
+macro_rules! numbered_conditions {
+    ($model:ident: $($n:literal)*) => {
+        [$((|model: &$model, state: &<$model as Model>::State| model.holds($n, state)) as fn(&$model, &<$model as Model>::State) -> bool),*]
+    };
+}
+
+impl<A, G> Model for World<A, G>
+where
+    A: Actor,
+    A::Msg: Ord,
+    A::Timer: Ord,
+    G: Clone + fmt::Debug + Hash + PartialEq,
+{
+    type State = State<A, G>;
+    type Action = ActionOf<A>;
+
+    fn init_states(&self) -> Vec<State<A, G>> {
+        vec![self.initial.clone().unwrap_or_else(|| self.started())]
+    }
+
+    fn actions(&self, state: &State<A, G>, actions: &mut Vec<ActionOf<A>>) {
+        // Beyond a violation there is nothing to learn.
+        if state.broken != 0 {
+            self.tally.expanded.fetch_add(1, Ordering::Relaxed);
+        } else if self.tally.stop.load(Ordering::Relaxed) {
+            self.tally.refused.fetch_add(1, Ordering::Relaxed);
+        } else {
+            self.tally.expanded.fetch_add(1, Ordering::Relaxed);
+            actions.extend(self.enabled(state));
+        }
+    }
+
+    fn next_state(&self, last: &State<A, G>, action: ActionOf<A>) -> Option<State<A, G>> {
+        self.step(last, &action)
+    }
+
+    fn within_boundary(&self, state: &State<A, G>) -> bool {
+        // A violation is never cut off, wherever it leads.
+        if state.broken != 0 {
+            return true;
+        }
+        let view = state.view();
+        let outside = self.bounds.iter().position(|bound| !(bound.within)(&view));
+        if let Some(count) = outside.and_then(|n| self.tally.cuts.get(n)) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        outside.is_none()
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        type Condition<M> = fn(&M, &<M as Model>::State) -> bool;
+        let conditions: [Condition<Self>; 40] = numbered_conditions!(Self:
+            0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19
+            20 21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39);
+        let names: Vec<_> = self.property_names().collect();
+        assert!(
+            names.len() <= conditions.len(),
+            "a model has at most {} properties",
+            conditions.len()
+        );
+        let properties = names.into_iter().zip(conditions);
+        properties
+            .map(|((name, kind), condition)| match kind {
+                Kind::Always | Kind::Step => Property::always(name, condition),
+                Kind::Sometimes => Property::sometimes(name, condition),
+            })
+            .collect()
+    }
+
+    fn format_action(&self, action: &ActionOf<A>) -> String {
+        self.action_text(action)
+    }
+
+    fn format_step(&self, last: &State<A, G>, action: ActionOf<A>) -> Option<String> {
+        let next = self.step(last, &action)?;
+        Some(super::diagram::step_text(self, last, &action, &next))
+    }
+
+    fn as_svg(&self, path: Path<State<A, G>, ActionOf<A>>) -> Option<String> {
+        let steps: Vec<_> = path.into_vec();
+        Some(super::diagram::svg(self, &steps))
+    }
+}
+
+impl<A: Actor, G: Clone> Clone for State<A, G> {
+    fn clone(&self) -> Self {
+        Self { system: self.system.clone(), ghost: self.ghost.clone(), broken: self.broken }
+    }
+}
+
+impl<A: Actor, G: PartialEq> PartialEq for State<A, G> {
+    fn eq(&self, other: &Self) -> bool {
+        self.broken == other.broken && self.ghost == other.ghost && self.system == other.system
+    }
+}
+
+impl<A: Actor, G: Eq> Eq for State<A, G> where A::State: Eq {}
+
+impl<A: Actor, G: Hash> Hash for State<A, G> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.broken.hash(state);
+        self.ghost.hash(state);
+        self.system.hash(state);
+    }
+}
+
+/// A line for each actor, then the messages: what the Explorer shows.
+impl<A: Actor, G: fmt::Debug> fmt::Debug for State<A, G>
+where
+    A::Msg: Ord,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, actor) in self.system.actor_states.iter().enumerate() {
+            writeln!(f, "{index}: {actor:?}")?;
+        }
+        writeln!(f, "ghost: {:?}", self.ghost)?;
+        let mut messages: Vec<_> = self.messages().collect();
+        messages.sort_unstable();
+        writeln!(f, "in flight: {}", messages.len())?;
+        for (src, dst, msg) in messages {
+            writeln!(f, "  {}→{}: {msg:?}", usize::from(src), usize::from(dst))?;
+        }
+        Ok(())
+    }
+}

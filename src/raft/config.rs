@@ -1,0 +1,108 @@
+//! The parameters of the protocol.
+
+use stateright::actor::Id;
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::time::Duration;
+use thiserror::Error;
+
+/// What a server is configured with. Checked by [`Config::validate`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// All servers of the cluster, the server itself included. The same on every server.
+    pub servers: BTreeSet<Id>,
+    /// An election timeout is "chosen randomly from a fixed interval (e.g., 150–300ms)" (§5.2).
+    pub election_timeout: Range<Duration>,
+    /// How often a leader sends AppendEntries when it has nothing to say.
+    pub heartbeat_interval: Duration,
+    /// Most entries of one AppendEntries. At least 1.
+    pub max_entries: usize,
+    /// Most bytes of entries of one AppendEntries, and the size of the largest entry that is
+    /// accepted from a client.
+    pub max_bytes: usize,
+    /// A leader drops requests of clients while so many of its entries are not committed: without
+    /// a majority its log would grow for ever. Clients retry.
+    pub max_uncommitted: u64,
+    /// Most client sessions; above it the least recently used one is evicted. At least 1.
+    pub max_sessions: u32,
+}
+
+/// Why a [`Config`] cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ConfigError {
+    /// There is no server.
+    #[error("a cluster needs at least one server")]
+    NoServers,
+    /// The election timeout is empty or zero.
+    #[error(
+        "the election timeout must be a range from more than zero to more than that, not {0:?}"
+    )]
+    ElectionTimeout(Range<Duration>),
+    /// Followers would time out between two heartbeats.
+    #[error(
+        "the heartbeat interval {0:?} must be more than zero and less than the shortest election timeout {1:?}"
+    )]
+    HeartbeatInterval(Duration, Duration),
+    /// A limit under which nothing could be replicated.
+    #[error("{0} must be at least 1")]
+    Zero(&'static str),
+    /// A message would not fit a datagram.
+    #[error("max-bytes must be at most {max}, or a message does not fit a datagram; it is {0}", max = Config::LARGEST_MAX_BYTES)]
+    MaxBytes(usize),
+}
+
+impl Config {
+    /// The largest `max_bytes`: 48 KiB of entries and what goes around them fit a UDP datagram.
+    pub const LARGEST_MAX_BYTES: usize = 48 * 1024;
+
+    /// The defaults, for these servers.
+    pub fn new(servers: impl IntoIterator<Item = Id>) -> Self {
+        Self {
+            servers: servers.into_iter().collect(),
+            election_timeout: Duration::from_millis(150)..Duration::from_millis(300),
+            heartbeat_interval: Duration::from_millis(50),
+            max_entries: 256,
+            max_bytes: 32 * 1024,
+            max_uncommitted: 16 * 1024,
+            max_sessions: 1024,
+        }
+    }
+
+    /// Whether a server can run with it.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let Range { start, end } = self.election_timeout;
+        if self.servers.is_empty() {
+            return Err(ConfigError::NoServers);
+        }
+        if start.is_zero() || start >= end {
+            return Err(ConfigError::ElectionTimeout(start..end));
+        }
+        if self.heartbeat_interval.is_zero() || self.heartbeat_interval >= start {
+            return Err(ConfigError::HeartbeatInterval(self.heartbeat_interval, start));
+        }
+        for (name, value) in [
+            ("max-entries", self.max_entries as u64),
+            ("max-bytes", self.max_bytes as u64),
+            ("max-uncommitted", self.max_uncommitted),
+            ("max-sessions", u64::from(self.max_sessions)),
+        ] {
+            if value == 0 {
+                return Err(ConfigError::Zero(name));
+            }
+        }
+        if self.max_bytes > Self::LARGEST_MAX_BYTES {
+            return Err(ConfigError::MaxBytes(self.max_bytes));
+        }
+        Ok(())
+    }
+
+    /// "votes from a majority of servers" (§5.2). Any two majorities share a server.
+    pub fn majority(&self) -> usize {
+        self.servers.len() / 2 + 1
+    }
+
+    /// All servers but `id`.
+    pub fn peers(&self, id: Id) -> impl Iterator<Item = Id> {
+        self.servers.iter().copied().filter(move |server| *server != id)
+    }
+}

@@ -1,0 +1,326 @@
+//! The replicated log of section 5.3.
+
+use super::state::{Index, Term};
+use crate::map::{DiffItem, Map};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use stateright::actor::Id;
+use std::fmt;
+
+/// One entry: "command for state machine, and term when entry was received by leader".
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Entry {
+    /// The term of the leader that created the entry.
+    pub term: Term,
+    /// What it asks for.
+    pub payload: Payload,
+}
+
+/// What an entry asks for.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Payload {
+    /// Nothing: a leader appends one at the start of its term, to find out which entries are
+    /// committed (section 8).
+    Noop,
+    /// Opens a session, whose id is the index of this entry (thesis section 6.3).
+    Register {
+        /// The client to answer.
+        client: Id,
+        /// The client's number for this request.
+        sequence: u64,
+        /// The number of sessions above which the least recently used one is evicted. The leader's
+        /// setting travels in the entry, so that all servers evict alike however they are set.
+        max_sessions: u32,
+    },
+    /// A command for the state machine.
+    Command {
+        /// The client to answer.
+        client: Id,
+        /// The session: the index of its `Register` entry.
+        session: Index,
+        /// The client's number for this command; a retry keeps it.
+        sequence: u64,
+        /// The command: opaque bytes.
+        command: Bytes,
+    },
+}
+
+/// The log. Invariants:
+///
+/// - indexes are contiguous from 1;
+/// - terms never decrease from one entry to the next (entries are appended by leaders, whose term is
+///   at least that of any entry they hold).
+///
+/// Clones are O(1) and comparing with a recent clone is O(log n), because every step of the protocol
+/// clones the server and asks whether it changed.
+#[derive(Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Log(Map<Index, Entry>);
+
+/// One difference between two logs, see [`Log::changes`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LogChange {
+    /// The entry at this index is gone.
+    Remove(Index),
+    /// This entry is now at this index.
+    Put(Index, Entry),
+}
+
+impl Log {
+    /// Index of the last entry; zero for an empty log.
+    pub fn last_index(&self) -> Index {
+        self.0.last().map_or(Index(0), |(index, _)| *index)
+    }
+
+    /// Term and index of the last entry, in the order in which section 5.4.1 compares two logs:
+    /// "If the logs have last entries with different terms, then the log with the later term is
+    /// more up-to-date. If the logs end with the same term, then whichever log is longer is more
+    /// up-to-date." The order of tuples *is* that definition.
+    pub fn last(&self) -> (Term, Index) {
+        self.0.last().map_or((Term(0), Index(0)), |(index, entry)| (entry.term, *index))
+    }
+
+    /// The entry at `index`, if there is one.
+    pub fn get(&self, index: Index) -> Option<&Entry> {
+        self.0.get(&index)
+    }
+
+    /// The term of the entry at `index`, if there is one; the position before the first entry
+    /// counts as an entry of term zero, which every log has.
+    pub fn term(&self, index: Index) -> Option<Term> {
+        if index == Index(0) { Some(Term(0)) } else { self.get(index).map(|entry| entry.term) }
+    }
+
+    /// Index and entry, from the first to the last.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (Index, &Entry)> {
+        self.0.iter().map(|(index, entry)| (*index, entry))
+    }
+
+    /// The entries from `index` on that fit both limits, but at least one if there is any: otherwise
+    /// an entry larger than `max_bytes` would stop replication for ever.
+    pub fn entries_from(&self, index: Index, max_entries: usize, max_bytes: usize) -> Vec<Entry> {
+        let mut bytes = 0;
+        let mut entries = Vec::new();
+        for (_, entry) in self.0.range_from(index).take(max_entries.max(1)) {
+            bytes += entry.size();
+            if bytes > max_bytes && !entries.is_empty() {
+                break;
+            }
+            entries.push(entry.clone());
+        }
+        entries
+    }
+
+    /// Appends one entry and returns its index.
+    pub fn append(&mut self, entry: Entry) -> Index {
+        let index = self.last_index().next();
+        self.0.insert(index, entry);
+        index
+    }
+
+    /// Takes over a leader's `entries`, which follow the position `prev`.
+    pub fn merge(&mut self, prev: Index, entries: Vec<Entry>) {
+        let mut index = prev;
+        for entry in entries {
+            index = index.next();
+            match self.term(index) {
+                Some(term) if term == entry.term => {}
+                // [AE-3] "If an existing entry conflicts with a new one (same index but different
+                // terms), delete the existing entry and all that follow it (§5.3)". Only then: an
+                // old, short AppendEntries may arrive late, and what follows it may be acknowledged.
+                Some(_) => {
+                    self.truncate_from(index);
+                    self.append(entry);
+                }
+                // [AE-4] "Append any new entries not already in the log"
+                None => {
+                    self.append(entry);
+                }
+            }
+        }
+    }
+
+    /// Removes the entry at `index` and all that follow it.
+    fn truncate_from(&mut self, index: Index) {
+        while self.last_index() >= index {
+            self.0.remove(&self.last_index());
+        }
+    }
+
+    /// The first index that holds an entry of `term`, if any. O(log² n): terms never decrease.
+    pub fn first_index_of(&self, term: Term) -> Option<Index> {
+        let index = self.first_index_where(|entry| entry.term >= term);
+        self.get(index).filter(|entry| entry.term == term).map(|_| index)
+    }
+
+    /// The last index that holds an entry of `term`, if any. O(log² n): terms never decrease.
+    pub fn last_index_of(&self, term: Term) -> Option<Index> {
+        let index = self.first_index_where(|entry| entry.term > term).prev();
+        self.get(index).filter(|entry| entry.term == term).map(|_| index)
+    }
+
+    /// The first index whose entry satisfies a predicate that is false up to some index and true
+    /// from there on; the index after the last one if none does.
+    fn first_index_where(&self, predicate: impl Fn(&Entry) -> bool) -> Index {
+        let (mut low, mut high) = (Index(1), self.last_index().next());
+        while low < high {
+            let middle = Index(low.0.midpoint(high.0));
+            if self.get(middle).is_some_and(&predicate) {
+                high = middle;
+            } else {
+                low = middle.next();
+            }
+        }
+        low
+    }
+
+    /// Exactly what must be done to `self` to obtain `next`. O(change) for a recent clone.
+    pub(super) fn changes(&self, next: &Self) -> Vec<LogChange> {
+        self.0
+            .diff(&next.0)
+            .map(|item| match item {
+                DiffItem::Add(index, entry) | DiffItem::Update { new: (index, entry), .. } => {
+                    LogChange::Put(*index, entry.clone())
+                }
+                DiffItem::Remove(index, _) => LogChange::Remove(*index),
+            })
+            .collect()
+    }
+
+    /// Does [`Log::changes`]; refuses what would leave a hole.
+    pub(super) fn apply(&mut self, changes: Vec<LogChange>) -> Result<(), String> {
+        for change in changes {
+            match change {
+                LogChange::Remove(index) => {
+                    self.0.remove(&index).ok_or(format!("no entry {index} to remove"))?;
+                }
+                LogChange::Put(index, entry) => {
+                    self.0.insert(index, entry);
+                }
+            }
+        }
+        let length = self.0.len() as u64;
+        if self.last_index() != Index(length) || (length > 0 && self.get(Index(1)).is_none()) {
+            return Err(format!(
+                "the log has a hole: {length} entries up to {}",
+                self.last_index()
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl FromIterator<Entry> for Log {
+    fn from_iter<I: IntoIterator<Item = Entry>>(entries: I) -> Self {
+        Self((1..).map(Index).zip(entries).collect())
+    }
+}
+
+impl Entry {
+    /// An upper bound of its size in bytes on the wire.
+    pub fn size(&self) -> usize {
+        /// Term, client, session, sequence and length as varints of at most ten bytes, and the tag.
+        const OVERHEAD: usize = 5 * 10 + 1;
+        match &self.payload {
+            Payload::Noop | Payload::Register { .. } => OVERHEAD,
+            Payload::Command { command, .. } => OVERHEAD + command.len(),
+        }
+    }
+}
+
+impl fmt::Debug for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let entries: Vec<_> = self.iter().map(|(_, entry)| format!("{entry:?}")).collect();
+        write!(f, "[{}]", entries.join(" "))
+    }
+}
+
+/// `2.noop`: the term, then what it is.
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:?}", self.term, self.payload)
+    }
+}
+
+impl fmt::Debug for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Payload::Noop => f.write_str("noop"),
+            Payload::Register { client, sequence, .. } => {
+                write!(f, "register({}#{sequence})", usize::from(*client))
+            }
+            Payload::Command { session, sequence, command, .. } => {
+                write!(f, "command({session}#{sequence} {})", command.escape_ascii())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn log(terms: &[u64]) -> Log {
+        terms.iter().map(|term| Entry { term: Term(*term), payload: Payload::Noop }).collect()
+    }
+
+    fn entries(terms: &[u64]) -> Vec<Entry> {
+        log(terms).iter().map(|(_, entry)| entry.clone()).collect()
+    }
+
+    #[test]
+    fn an_empty_log_ends_at_the_position_before_the_first_entry() {
+        assert_eq!(Log::default().last(), (Term(0), Index(0)));
+        assert_eq!(Log::default().term(Index(0)), Some(Term(0)));
+        assert_eq!(Log::default().term(Index(1)), None);
+    }
+
+    #[test]
+    fn up_to_date_is_later_term_first_then_longer_log() {
+        assert!(log(&[2]).last() > log(&[1, 1, 1]).last());
+        assert!(log(&[1, 1]).last() > log(&[1]).last());
+    }
+
+    #[test]
+    fn merge_keeps_what_follows_a_matching_prefix() {
+        let mut merged = log(&[1, 1, 2]);
+        merged.merge(Index(0), entries(&[1]));
+        assert_eq!(merged, log(&[1, 1, 2]));
+    }
+
+    #[test]
+    fn merge_removes_a_conflicting_suffix() {
+        let mut merged = log(&[1, 2, 2, 2]);
+        merged.merge(Index(1), entries(&[3]));
+        assert_eq!(merged, log(&[1, 3]));
+    }
+
+    #[test]
+    fn a_batch_holds_at_least_one_entry_and_respects_both_limits() {
+        let log = log(&[1, 1, 1, 1]);
+        let size = entries(&[1])[0].size();
+        assert_eq!(log.entries_from(Index(1), 9, 0).len(), 1);
+        assert_eq!(log.entries_from(Index(1), 9, 2 * size).len(), 2);
+        assert_eq!(log.entries_from(Index(3), 9, 9 * size).len(), 2);
+        assert_eq!(log.entries_from(Index(1), 3, 9 * size).len(), 3);
+        assert_eq!(log.entries_from(Index(5), 3, 9 * size).len(), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn first_and_last_index_of_a_term_agree_with_a_scan(mut terms in prop::collection::vec(1..6_u64, 0..12), term in 0..7_u64) {
+            terms.sort_unstable();
+            let log = log(&terms);
+            let scan = |(index, entry): (Index, &Entry)| (entry.term == Term(term)).then_some(index);
+            prop_assert_eq!(log.first_index_of(Term(term)), log.iter().find_map(scan));
+            prop_assert_eq!(log.last_index_of(Term(term)), log.iter().rev().find_map(scan));
+        }
+
+        #[test]
+        fn changes_are_exact(a in prop::collection::vec(1..4_u64, 0..12), b in prop::collection::vec(1..4_u64, 0..12)) {
+            let mut patched = log(&a);
+            patched.apply(log(&a).changes(&log(&b))).unwrap();
+            prop_assert_eq!(patched, log(&b));
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! The RequestVote RPC box of Figure 2, and the rules for Candidates.
+
+use super::log::{Entry, Payload};
+use super::state::{Index, Role, Server, Term};
+use super::{Message, Raft, Timer};
+use crate::state_machine::StateMachine;
+use serde::{Deserialize, Serialize};
+use stateright::actor::{Id, Out};
+use std::collections::BTreeSet;
+
+/// Arguments of RequestVote.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct RequestVote {
+    /// "candidate's term"
+    pub term: Term,
+    /// "index of candidate's last log entry (§5.4)"
+    pub last_log_index: Index,
+    /// "term of candidate's last log entry (§5.4)"
+    pub last_log_term: Term,
+}
+
+/// Results of RequestVote.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct RequestVoteResponse {
+    /// "currentTerm, for candidate to update itself"
+    pub term: Term,
+    /// "true means candidate received vote"
+    pub vote_granted: bool,
+}
+
+impl RequestVote {
+    /// A candidate's term is later than any entry it holds.
+    pub(super) fn is_well_formed(&self) -> bool {
+        self.term.is_real()
+            && self.last_log_term < self.term
+            && (self.last_log_index == Index(0)) == (self.last_log_term == Term(0))
+    }
+}
+
+impl<S: StateMachine> Raft<S> {
+    /// raft.tla's `Timeout` and `RequestVote` in one step.
+    ///
+    /// [CAN-1] "On conversion to candidate, start election: Increment currentTerm; Vote for self;
+    /// Reset election timer; Send RequestVote RPCs to all other servers"
+    pub(super) fn start_election(&self, id: Id, server: &mut Server<S>, o: &mut Out<Self>) {
+        let persistent = &mut server.persistent;
+        persistent.current_term = persistent.current_term.next();
+        persistent.voted_for = Some(id);
+        server.role = Role::Candidate { votes_granted: BTreeSet::from([id]) };
+        self.reset_election_timer(o);
+
+        let (last_log_term, last_log_index) = persistent.log.last();
+        let term = persistent.current_term;
+        let args = RequestVote { term, last_log_index, last_log_term };
+        for peer in self.config.peers(id) {
+            o.send(peer, Message::RequestVote(args.clone()));
+        }
+        self.become_leader_if_elected(id, server, o);
+    }
+
+    /// Receiver implementation. The term is settled: `args.term <= current_term`.
+    pub(super) fn handle_request_vote(
+        &self,
+        server: &mut Server<S>,
+        candidate: Id,
+        args: RequestVote,
+        o: &mut Out<Self>,
+    ) {
+        let persistent = &mut server.persistent;
+        // [RV-1] "Reply false if term < currentTerm (§5.1)"
+        // [RV-2] "If votedFor is null or candidateId, and candidate's log is at least as up-to-date
+        // as receiver's log, grant vote (§5.2, §5.4)"
+        let vote_granted = args.term == persistent.current_term
+            && persistent.voted_for.is_none_or(|id| id == candidate)
+            && (args.last_log_term, args.last_log_index) >= persistent.log.last();
+        if vote_granted {
+            persistent.voted_for = Some(candidate);
+            self.reset_election_timer(o); // part of FOL-2
+        }
+        let term = persistent.current_term;
+        let response = RequestVoteResponse { term, vote_granted };
+        o.send(candidate, Message::RequestVoteResponse(response));
+    }
+
+    /// A reply counts in the term it was given in, and only while that election is undecided.
+    pub(super) fn handle_request_vote_response(
+        &self,
+        id: Id,
+        server: &mut Server<S>,
+        voter: Id,
+        args: RequestVoteResponse,
+        o: &mut Out<Self>,
+    ) {
+        if args.term != server.persistent.current_term || !args.vote_granted {
+            return;
+        }
+        if let Role::Candidate { votes_granted } = &mut server.role {
+            votes_granted.insert(voter);
+            self.become_leader_if_elected(id, server, o);
+        }
+    }
+
+    /// raft.tla's `BecomeLeader`, taken as soon as it is enabled.
+    fn become_leader_if_elected(&self, id: Id, server: &mut Server<S>, o: &mut Out<Self>) {
+        let Role::Candidate { votes_granted } = &server.role else { return };
+        // [CAN-2] "If votes received from majority of servers: become leader"
+        if votes_granted.len() < self.config.majority() {
+            return;
+        }
+        let next = server.persistent.log.last_index().next();
+        server.role = Role::Leader {
+            next_index: self.config.peers(id).map(|peer| (peer, next)).collect(),
+            match_index: self.config.peers(id).map(|peer| (peer, Index(0))).collect(),
+        };
+        o.cancel_timer(Timer::Election);
+        // [NOOP] "each leader [commits] a blank no-op entry into the log at the start of its term"
+        // (§8): until an entry of its term is committed, a leader does not know what is.
+        let term = server.persistent.current_term;
+        server.persistent.log.append(Entry { term, payload: Payload::Noop });
+        self.heartbeat(server, o);
+        self.advance_commit_index(server, o);
+    }
+}

@@ -1,0 +1,183 @@
+//! The State box of Figure 2.
+
+use super::client::Sessions;
+use super::log::Log;
+use serde::{Deserialize, Serialize};
+use stateright::actor::Id;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// A term: logical time, "numbered with consecutive integers" (section 5.1). Zero is the term before
+/// the first election.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Term(pub u64);
+
+/// A position in the log. "First index is 1"; zero is the position before the first entry.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Index(pub u64);
+
+/// Persistent state on all servers. It *is* what the node stores: nothing else survives a crash.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Persistent {
+    /// "latest term server has seen (initialized to 0 on first boot, increases monotonically)"
+    pub current_term: Term,
+    /// "candidateId that received vote in current term (or null if none)"
+    pub voted_for: Option<Id>,
+    /// "log entries; each entry contains command for state machine, and term when entry was
+    /// received by leader (first index is 1)"
+    pub log: Log,
+}
+
+/// One server: the whole State box, and the state machine the log is applied to.
+///
+/// Scalars stand before maps, so that comparing two servers that differ is decided early.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Server<S> {
+    /// "index of highest log entry known to be committed (initialized to 0, increases
+    /// monotonically)"
+    pub commit_index: Index,
+    /// "index of highest log entry applied to state machine (initialized to 0, increases
+    /// monotonically)"
+    pub last_applied: Index,
+    /// Follower, candidate or leader, each with the variables only it has.
+    pub role: Role,
+    /// What survives a crash.
+    pub persistent: Persistent,
+    /// The client sessions: part of the replicated state machine (thesis section 6.3).
+    pub sessions: Sessions,
+    /// The state machine.
+    pub machine: S,
+}
+
+/// The states of Figure 4. A variable that only a leader has does not exist elsewhere.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Role {
+    /// "Respond to RPCs from candidates and leaders."
+    Follower {
+        /// The leader of the current term, once heard of: "so follower can redirect clients".
+        leader: Option<Id>,
+    },
+    /// Between starting an election and its outcome.
+    Candidate {
+        /// raft.tla's `votesGranted`. A set, so that a duplicated reply counts once.
+        votes_granted: BTreeSet<Id>,
+    },
+    /// "Volatile state on leaders (Reinitialized after election)", for each *other* server.
+    Leader {
+        /// "for each server, index of the next log entry to send to that server (initialized to
+        /// leader last log index + 1)"
+        next_index: BTreeMap<Id, Index>,
+        /// "for each server, index of highest log entry known to be replicated on server
+        /// (initialized to 0, increases monotonically)"
+        match_index: BTreeMap<Id, Index>,
+    },
+}
+
+impl Term {
+    /// The term of the next election.
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+impl Index {
+    /// The following position.
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+
+    /// The preceding position; there is none before zero.
+    pub fn prev(self) -> Self {
+        Self(self.0.saturating_sub(1))
+    }
+}
+
+impl<S: Default> Server<S> {
+    /// A server that has just started with what it had saved: everything volatile is initial.
+    pub fn restored(persistent: Persistent) -> Self {
+        Self {
+            commit_index: Index::default(),
+            last_applied: Index::default(),
+            role: Role::Follower { leader: None },
+            persistent,
+            sessions: Sessions::default(),
+            machine: S::default(),
+        }
+    }
+}
+
+impl<S> Server<S> {
+    /// Whether the server leads its current term.
+    pub fn is_leader(&self) -> bool {
+        matches!(self.role, Role::Leader { .. })
+    }
+}
+
+impl fmt::Debug for Term {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+impl fmt::Display for Term {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+impl fmt::Debug for Index {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+impl fmt::Display for Index {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// One line, so that a whole cluster fits a screen of the Explorer:
+/// `leader t2 voted=0 log=[1.noop 2.noop] commit=1 next={1:3 2:2} match={1:2 2:0} {k=v}`.
+impl<S: fmt::Debug> fmt::Debug for Server<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Persistent { current_term, voted_for, log } = &self.persistent;
+        let name = match &self.role {
+            Role::Follower { .. } => "follower",
+            Role::Candidate { .. } => "candidate",
+            Role::Leader { .. } => "leader",
+        };
+        write!(f, "{name} t{current_term}")?;
+        if let Some(id) = voted_for {
+            write!(f, " voted={}", usize::from(*id))?;
+        }
+        write!(f, " log={log:?} commit={}", self.commit_index)?;
+        if self.last_applied != self.commit_index {
+            write!(f, " applied={}", self.last_applied)?;
+        }
+        write!(f, "{:?} {:?}", self.role, self.sessions)?;
+        write!(f, " {:?}", self.machine)
+    }
+}
+
+impl fmt::Debug for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let indexes = |f: &mut fmt::Formatter<'_>, name: &str, map: &BTreeMap<Id, Index>| {
+            let pairs: Vec<_> =
+                map.iter().map(|(id, index)| format!("{}:{index}", usize::from(*id))).collect();
+            write!(f, " {name}={{{}}}", pairs.join(" "))
+        };
+        match self {
+            Role::Follower { leader: None } => Ok(()),
+            Role::Follower { leader: Some(id) } => write!(f, " leader={}", usize::from(*id)),
+            Role::Candidate { votes_granted } => {
+                let ids: Vec<_> = votes_granted.iter().map(|id| usize::from(*id)).collect();
+                write!(f, " votes={ids:?}")
+            }
+            Role::Leader { next_index, match_index } => {
+                indexes(f, "next", next_index)?;
+                indexes(f, "match", match_index)
+            }
+        }
+    }
+}
