@@ -213,12 +213,14 @@ impl Watch<'_> {
         let cuts = self.tally.cuts.iter().map(|count| count.load(Ordering::Relaxed));
         let labels = self.tally.labels.iter().map(|(name, n)| (*name, n.load(Ordering::Relaxed)));
         let (cuts, labels) = (self.bounds.iter().copied().zip(cuts).collect(), labels.collect());
+        let refused = self.tally.refused.load(Ordering::Relaxed);
+        self.tally.stop.store(false, Ordering::Relaxed); // the paths need their actions again
         let states = checker.unique_state_count() as u64;
         let (generated, depth) = (checker.state_count() as u64, checker.max_depth() as u64);
         let properties = self.properties(&checker);
         let verdict = if properties.iter().any(|p| p.result == PropertyResult::Violated) {
             Verdict::Violated
-        } else if self.tally.refused.load(Ordering::Relaxed) == 0
+        } else if refused == 0
             && expanded == states
             && !matches!(self.engine, Engine::Simulation(_))
         {

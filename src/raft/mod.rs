@@ -43,6 +43,7 @@ use crate::state_machine::StateMachine;
 use serde::{Deserialize, Serialize};
 use stateright::actor::{Actor, Id, Out};
 use std::borrow::Cow;
+use std::fmt;
 use std::marker::PhantomData;
 
 /// A Raft server, replicating the state machine `S`.
@@ -70,7 +71,7 @@ pub struct Raft<S> {
 
 /// Everything that is sent. Fields are named as in Figure 2; who sent it is on the envelope, so
 /// `candidateId` and `leaderId` are not repeated inside.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Message {
     /// "Invoked by candidates to gather votes (§5.2)."
     RequestVote(RequestVote),
@@ -187,6 +188,20 @@ impl Term {
     /// make the next election overflow.
     fn is_real(self) -> bool {
         (1..1 << 63).contains(&self.0)
+    }
+}
+
+/// The name stands in what is inside.
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Message::RequestVote(args) => args.fmt(f),
+            Message::RequestVoteResponse(args) => args.fmt(f),
+            Message::AppendEntries(args) => args.fmt(f),
+            Message::AppendEntriesResponse(args) => args.fmt(f),
+            Message::ClientRequest(args) => args.fmt(f),
+            Message::ClientResponse(args) => args.fmt(f),
+        }
     }
 }
 
