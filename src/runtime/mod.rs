@@ -1,1 +1,3 @@
 //! A node: an actor over UDP with a durable store.
+
+pub mod store;

@@ -1,0 +1,45 @@
+//! The one-time act that creates a store.
+
+use super::StoreError;
+use super::file::{Dir, LOCK, LOG, LOG_NEW, WATERMARK, WATERMARK_NEW};
+use super::generation;
+use super::identity::Identity;
+use super::watermark::Watermark;
+use crate::durable::Durable;
+
+/// Creates the store of `D::default()`. Its last step gives the log its name: before it the directory
+/// is not bootstrapped and this may be run again; after it, never.
+pub(super) fn bootstrap<D: Durable>(dir: &Dir, identity: &Identity) -> Result<(), StoreError> {
+    refuse_if_used(dir)?;
+    dir.create()?;
+    let _lock = dir.lock()?;
+    refuse_if_used(dir)?;
+    let mut file = dir.create_file(WATERMARK_NEW)?;
+    Watermark { directory: identity.directory, generation: 1, save: 0 }.write(&mut file)?;
+    file.sync()?;
+    dir.rename(WATERMARK_NEW, WATERMARK)?;
+    dir.sync()?;
+    generation::write(dir, identity, 1, (0, &D::default()), 1)?;
+    generation::put_in_place(dir)
+}
+
+/// Lets only an empty directory pass, or what an interrupted bootstrap may have left.
+fn refuse_if_used(dir: &Dir) -> Result<(), StoreError> {
+    let names = dir.list()?;
+    if names.iter().any(|name| name == LOG) {
+        return Err(StoreError::AlreadyBootstrapped { dir: dir.path.clone() });
+    }
+    let ours = [LOCK, LOG_NEW, WATERMARK_NEW, WATERMARK];
+    if let Some(foreign) = names.iter().find(|name| !ours.contains(&name.as_str())) {
+        return Err(StoreError::NotEmpty { dir: dir.path.clone(), entry: foreign.clone() });
+    }
+    refuse_if_log_lost(dir, &names)
+}
+
+/// In a directory without a log: was there one that held something?
+pub(super) fn refuse_if_log_lost(dir: &Dir, names: &[String]) -> Result<(), StoreError> {
+    if names.iter().any(|name| name == WATERMARK) && !Watermark::read(dir)?.0.is_unused() {
+        return Err(dir.corrupt(LOG, 0, "the file is missing, yet its watermark is there"));
+    }
+    Ok(())
+}

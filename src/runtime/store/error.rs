@@ -1,0 +1,116 @@
+//! What can go wrong with a store: what happened, where, and what to do.
+
+use std::io;
+use std::path::PathBuf;
+use thiserror::Error;
+
+/// Why a store could not be bootstrapped, opened or saved to.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The operating system refused.
+    #[error("cannot {op} {}: {source}; {}", path.display(), advice(source))]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// What was attempted, as a verb.
+        op: &'static str,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// There is no store in the directory.
+    #[error(
+        "{} holds no store; check the path, or create the store of a new server once with --bootstrap",
+        dir.display()
+    )]
+    NotBootstrapped {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// There is a store in the directory already.
+    #[error(
+        "{} has been bootstrapped already; start the node without --bootstrap",
+        dir.display()
+    )]
+    AlreadyBootstrapped {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// Bootstrap was asked for in a directory that holds something else.
+    #[error(
+        "{} is not empty (it holds {entry:?}); a store is created in an empty or missing directory",
+        dir.display()
+    )]
+    NotEmpty {
+        /// The directory.
+        dir: PathBuf,
+        /// One of the names found there.
+        entry: String,
+    },
+    /// The store belongs to another server, cluster or set of members.
+    #[error(
+        "{} belongs to {found}, but this node is {expected}; give every server its own directory",
+        dir.display()
+    )]
+    WrongIdentity {
+        /// The directory.
+        dir: PathBuf,
+        /// Who the node claims to be.
+        expected: String,
+        /// Who the store belongs to.
+        found: String,
+    },
+    /// Another process uses the directory.
+    #[error(
+        "{} is in use by another process; stop it, or choose another directory",
+        dir.display()
+    )]
+    Locked {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// The store is not what was saved.
+    #[error(
+        "{} is damaged at byte {offset}: {reason}. Keep the directory, and do not bootstrap it again: \
+         a server that has forgotten its vote can elect a second leader. Restore the latest files \
+         of this very directory, or retire this server",
+        file.display()
+    )]
+    Corrupt {
+        /// The damaged file.
+        file: PathBuf,
+        /// Where the damage begins, in bytes from the start of the file.
+        offset: u64,
+        /// What is wrong there.
+        reason: String,
+    },
+    /// The value cannot be written in the store's encoding.
+    #[error(
+        "a value cannot be encoded: {reason}; this is a defect of the program, please report it"
+    )]
+    Encode {
+        /// The encoder's reason.
+        reason: String,
+    },
+    /// An earlier save failed.
+    #[error(
+        "the store takes no more saves since one failed ({reason}); \
+         stop the node and start it again once the cause is removed"
+    )]
+    Poisoned {
+        /// The first failure.
+        reason: String,
+    },
+}
+
+fn advice(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "free some space, then start the node again"
+        }
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "make it readable and writable for this user"
+        }
+        io::ErrorKind::NotADirectory => "choose a directory",
+        _ => "check the disk, then start the node again",
+    }
+}

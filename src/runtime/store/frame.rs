@@ -1,0 +1,71 @@
+//! The frame of a record: `[payload length u64 | number u64 | payload CRC-32 | header CRC-32]`, little
+//! endian, then the payload.
+//!
+//! The header has a checksum of its own, so a length is believed, and memory allocated for it, only
+//! when it is the one that was written; and any flipped bit is caught for certain, which is not so when
+//! the flip moves the end of what the checksum covers. The header's checksum also covers its place and
+//! its generation, so no header is taken for one anywhere else.
+
+use crc32fast::Hasher;
+
+/// Bytes before the payload.
+pub(super) const HEADER: usize = 24;
+
+/// What sets the records of one generation of one directory apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Salt {
+    pub(super) directory: u128,
+    pub(super) generation: u64,
+}
+
+/// A header that matches its checksum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Header {
+    pub(super) len: u64,
+    pub(super) number: u64,
+    payload_crc: u32,
+}
+
+impl Header {
+    /// Reads a header found at `offset`, if it is one.
+    pub(super) fn read(salt: Salt, offset: u64, bytes: &[u8; HEADER]) -> Option<Self> {
+        let (covered, crc) = bytes.split_at(HEADER - 4);
+        (header_crc(salt, offset, covered).to_le_bytes() == crc).then(|| Self::unchecked(bytes))
+    }
+
+    /// The same without a look at the checksum, to rule out most places cheaply.
+    pub(super) fn unchecked(bytes: &[u8; HEADER]) -> Self {
+        let word = |at: usize| bytes[at..at + 8].try_into().expect("eight bytes");
+        let crc = bytes[16..20].try_into().expect("four bytes");
+        Self {
+            len: u64::from_le_bytes(word(0)),
+            number: u64::from_le_bytes(word(8)),
+            payload_crc: u32::from_le_bytes(crc),
+        }
+    }
+
+    /// Whether `payload` is the one this header was written for.
+    pub(super) fn fits(&self, payload: &[u8]) -> bool {
+        payload.len() as u64 == self.len && crc32fast::hash(payload) == self.payload_crc
+    }
+}
+
+/// Fills in the header of the record that is to stand at `offset`: the first [`HEADER`] bytes of
+/// `record`, the rest being its payload.
+pub(super) fn seal(salt: Salt, offset: u64, number: u64, record: &mut [u8]) {
+    let (header, payload) = record.split_at_mut(HEADER);
+    header[..8].copy_from_slice(&(payload.len() as u64).to_le_bytes());
+    header[8..16].copy_from_slice(&number.to_le_bytes());
+    header[16..20].copy_from_slice(&crc32fast::hash(payload).to_le_bytes());
+    let crc = header_crc(salt, offset, &header[..20]);
+    header[20..].copy_from_slice(&crc.to_le_bytes());
+}
+
+fn header_crc(salt: Salt, offset: u64, covered: &[u8]) -> u32 {
+    let mut hasher = Hasher::new();
+    hasher.update(&salt.directory.to_le_bytes());
+    hasher.update(&salt.generation.to_le_bytes());
+    hasher.update(&offset.to_le_bytes());
+    hasher.update(covered);
+    hasher.finalize()
+}

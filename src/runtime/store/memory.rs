@@ -1,0 +1,51 @@
+//! A store that forgets everything with its process.
+
+use super::{Store, StoreError};
+use std::io;
+
+/// Keeps the value in memory. For tests of a node, and of what it does when saving fails.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryStore<D> {
+    value: D,
+    saves: u64,
+    good_saves: Option<u64>,
+}
+
+impl<D> MemoryStore<D> {
+    /// A store that holds `value`, as if it had been opened.
+    pub fn new(value: D) -> Self {
+        Self { value, saves: 0, good_saves: None }
+    }
+
+    /// After `saves` more records every save fails.
+    pub fn fail_after(&mut self, saves: u64) {
+        self.good_saves = Some(saves);
+    }
+}
+
+impl<D: Clone + PartialEq> Store<D> for MemoryStore<D> {
+    fn value(&self) -> &D {
+        &self.value
+    }
+
+    fn save(&mut self, next: &D) -> Result<(), StoreError> {
+        if *next == self.value {
+            return Ok(());
+        }
+        match &mut self.good_saves {
+            Some(0) => {
+                let source = io::Error::other("this memory store was told to fail");
+                return Err(StoreError::Io { path: "memory".into(), op: "write", source });
+            }
+            Some(left) => *left -= 1,
+            None => {}
+        }
+        self.value = next.clone();
+        self.saves += 1;
+        Ok(())
+    }
+
+    fn saves(&self) -> u64 {
+        self.saves
+    }
+}

@@ -1,0 +1,427 @@
+//! A disk in memory that fails on demand. For tests.
+
+use super::disk::{Disk, DiskFile, Guard};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Writes up to this long are taken as atomic; see the assumption about sectors in the
+/// [module](super). In bytes.
+const ATOMIC: usize = 64;
+
+/// What happens at the chosen I/O.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It fails with an I/O error. A sync that fails leaves its pages and file names in the cache,
+    /// marked as written although they are not: a later sync succeeds without writing them.
+    Error,
+    /// It fails because the disk is full.
+    Full,
+    /// The process stops here: this I/O and all that follow fail until [`SimDisk::restart`] or
+    /// [`SimDisk::power_cut`].
+    Stop,
+}
+
+/// A file system with a page cache: what is not synced can be lost.
+///
+/// A clone is another handle to the same disk; [`SimDisk::fork`] makes an independent copy.
+#[derive(Clone, Debug, Default)]
+pub struct SimDisk(Arc<Mutex<State>>);
+
+#[derive(Clone, Debug, Default)]
+struct State {
+    /// Names as the processes see them.
+    names: BTreeMap<PathBuf, Node>,
+    /// Names on the disk.
+    durable_names: BTreeMap<PathBuf, Node>,
+    /// Changes of names since the last sync of their directory, in order.
+    unsynced_names: Vec<NameChange>,
+    files: Vec<Inode>,
+    locks: BTreeSet<PathBuf>,
+    /// Handles and locks of earlier processes are of no more use.
+    process: u64,
+    stopped: bool,
+    fault: Option<(u64, Fault)>,
+    operations: u64,
+    written: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Node {
+    Directory,
+    File(usize),
+}
+
+/// What one operation did to the names of one directory; it survives whole or not at all.
+#[derive(Clone, Debug)]
+struct NameChange {
+    directory: PathBuf,
+    gone: Option<PathBuf>,
+    now: (PathBuf, Node),
+}
+
+#[derive(Clone, Debug, Default)]
+struct Inode {
+    cached: Vec<u8>,
+    durable: Vec<u8>,
+    unsynced: Vec<(usize, Vec<u8>)>,
+}
+
+impl SimDisk {
+    /// An empty disk.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// An independent copy.
+    pub fn fork(&self) -> Self {
+        Self(Arc::new(Mutex::new(self.state().clone())))
+    }
+
+    /// Makes `fault` happen once, after `operations` more I/Os have succeeded.
+    pub fn fail_after(&self, operations: u64, fault: Fault) {
+        let mut state = self.state();
+        state.fault = Some((state.operations + operations, fault));
+    }
+
+    /// Number of I/Os attempted so far, reads included.
+    pub fn operations(&self) -> u64 {
+        self.state().operations
+    }
+
+    /// Number of bytes written so far.
+    pub fn written(&self) -> u64 {
+        self.state().written
+    }
+
+    /// The process is killed and another started: its handles and locks are gone, the page cache stays.
+    pub fn restart(&self) {
+        let mut state = self.state();
+        state.process += 1;
+        state.locks.clear();
+        state.stopped = false;
+        state.fault = None;
+    }
+
+    /// Power fails and comes back: of what was not synced an arbitrary part is left, chosen by
+    /// `seed`. Each change of names happened or not; each write happened, or not, or any pieces of
+    /// it did, cut at any byte; a file may have its new length without its new content.
+    pub fn power_cut(&self, seed: u64) {
+        self.restart();
+        let mut state = self.state();
+        let random = &mut StdRng::seed_from_u64(seed);
+        for change in std::mem::take(&mut state.unsynced_names) {
+            if random.random() {
+                change.apply(&mut state.durable_names);
+            }
+        }
+        let names = state.durable_names.clone();
+        let reachable = |path: &Path| {
+            path.ancestors()
+                .skip(1)
+                .all(|directory| is_root(directory) || names.contains_key(directory))
+        };
+        state.durable_names.retain(|path, _| reachable(path));
+        state.names = state.durable_names.clone();
+        for file in &mut state.files {
+            file.power_cut(random);
+        }
+    }
+
+    /// The names of all files.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let state = self.state();
+        let files = state.names.iter().filter(|(_, node)| matches!(node, Node::File(_)));
+        files.map(|(path, _)| path.clone()).collect()
+    }
+
+    /// The content of a file.
+    pub fn content(&self, path: &Path) -> Option<Vec<u8>> {
+        let state = self.state();
+        state.file(path).ok().map(|file| state.files[file].cached.clone())
+    }
+
+    /// Damages a file, durably: its content becomes `bytes`, or it disappears.
+    pub fn damage(&self, path: &Path, bytes: Option<Vec<u8>>) {
+        let mut state = self.state();
+        state.names.remove(path);
+        state.durable_names.remove(path);
+        if let Some(bytes) = bytes {
+            let file = Node::File(state.files.len());
+            state.names.insert(path.to_owned(), file);
+            state.durable_names.insert(path.to_owned(), file);
+            state.files.push(Inode { cached: bytes.clone(), durable: bytes, unsynced: Vec::new() });
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn is_root(path: &Path) -> bool {
+    path.parent().is_none() || path == Path::new(".")
+}
+
+impl State {
+    /// Counts one I/O, which may be the one that fails.
+    fn operation(&mut self) -> Result<(), (Fault, io::Error)> {
+        let number = self.operations;
+        self.operations += 1;
+        if self.stopped {
+            return Err((Fault::Stop, io::Error::other("the process has stopped")));
+        }
+        match self.fault {
+            Some((at, fault)) if at == number => {
+                self.fault = None;
+                self.stopped = fault == Fault::Stop;
+                Err((
+                    fault,
+                    match fault {
+                        Fault::Full => io::ErrorKind::StorageFull.into(),
+                        Fault::Error => io::Error::other("injected I/O error"),
+                        Fault::Stop => io::Error::other("the process stops here"),
+                    },
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn plain_operation(&mut self) -> io::Result<()> {
+        self.operation().map_err(|(_, error)| error)
+    }
+
+    fn file(&self, path: &Path) -> io::Result<usize> {
+        match self.names.get(path) {
+            Some(Node::File(file)) => Ok(*file),
+            Some(Node::Directory) => Err(io::ErrorKind::IsADirectory.into()),
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    fn directory(&self, path: &Path) -> io::Result<()> {
+        match self.names.get(path) {
+            Some(Node::Directory) => Ok(()),
+            Some(Node::File(_)) => Err(io::ErrorKind::NotADirectory.into()),
+            None if is_root(path) => Ok(()),
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    fn change_name(&mut self, gone: Option<&Path>, now: &Path, node: Node) -> io::Result<()> {
+        let directory = now.parent().ok_or(io::ErrorKind::AlreadyExists)?.to_owned();
+        self.directory(&directory)?;
+        let gone = gone.map(Path::to_owned);
+        let change = NameChange { directory, gone, now: (now.to_owned(), node) };
+        change.apply(&mut self.names);
+        self.unsynced_names.push(change);
+        Ok(())
+    }
+
+    fn create_file(&mut self, path: &Path) -> io::Result<usize> {
+        let file = self.files.len();
+        self.files.push(Inode::default());
+        self.change_name(None, path, Node::File(file))?;
+        Ok(file)
+    }
+}
+
+impl NameChange {
+    fn apply(&self, names: &mut BTreeMap<PathBuf, Node>) {
+        if let Some(gone) = &self.gone {
+            names.remove(gone);
+        }
+        names.insert(self.now.0.clone(), self.now.1);
+    }
+}
+
+impl Inode {
+    fn write(&mut self, offset: usize, bytes: &[u8]) {
+        overwrite(&mut self.cached, offset, bytes);
+        self.unsynced.push((offset, bytes.to_owned()));
+    }
+
+    fn sync(&mut self) {
+        for (offset, bytes) in std::mem::take(&mut self.unsynced) {
+            overwrite(&mut self.durable, offset, &bytes);
+        }
+    }
+
+    fn power_cut(&mut self, random: &mut StdRng) {
+        for (offset, bytes) in std::mem::take(&mut self.unsynced) {
+            if random.random() {
+                let len = self.durable.len().max(offset + bytes.len());
+                self.durable.resize(len, 0);
+            }
+            let mut start = 0;
+            while start < bytes.len() {
+                let len = bytes.len() - start;
+                let whole = bytes.len() <= ATOMIC || random.random_bool(0.3);
+                let end = start + if whole { len } else { random.random_range(1..=len) };
+                if random.random() {
+                    overwrite(&mut self.durable, offset + start, &bytes[start..end]);
+                }
+                start = end;
+            }
+        }
+        self.cached.clone_from(&self.durable);
+    }
+}
+
+fn overwrite(content: &mut Vec<u8>, offset: usize, bytes: &[u8]) {
+    let end = offset + bytes.len();
+    content.resize(content.len().max(end), 0);
+    content[offset..end].copy_from_slice(bytes);
+}
+
+impl Disk for SimDisk {
+    fn list(&self, dir: &Path) -> io::Result<Vec<OsString>> {
+        let mut state = self.state();
+        state.plain_operation()?;
+        state.directory(dir)?;
+        let names = state.names.keys().filter(|path| path.parent() == Some(dir));
+        Ok(names.filter_map(|path| path.file_name()).map(ToOwned::to_owned).collect())
+    }
+
+    fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        state.plain_operation()?;
+        state.change_name(None, dir, Node::Directory)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        let outcome = state.operation();
+        state.directory(dir)?;
+        if let Err((Fault::Stop, error)) = outcome {
+            return Err(error);
+        }
+        let changes = std::mem::take(&mut state.unsynced_names);
+        for change in changes {
+            match &outcome {
+                _ if change.directory != dir => state.unsynced_names.push(change),
+                Ok(()) => change.apply(&mut state.durable_names),
+                // Nobody could ever make up for a forgotten directory, other than by removing it.
+                Err(_) if change.now.1 == Node::Directory => state.unsynced_names.push(change),
+                Err(_) => {}
+            }
+        }
+        outcome.map_err(|(_, error)| error)
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        let mut state = self.state();
+        state.plain_operation()?;
+        let file = state.file(path)?;
+        Ok(Box::new(SimFile { disk: self.clone(), process: state.process, file }))
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        let mut state = self.state();
+        state.plain_operation()?;
+        let file = state.create_file(path)?;
+        Ok(Box::new(SimFile { disk: self.clone(), process: state.process, file }))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        state.plain_operation()?;
+        let file = Node::File(state.file(from)?);
+        state.change_name(Some(from), to, file)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Option<Guard>> {
+        let mut state = self.state();
+        state.plain_operation()?;
+        if state.file(path).is_err() {
+            state.create_file(path)?;
+        }
+        if !state.locks.insert(path.to_owned()) {
+            return Ok(None);
+        }
+        let (disk, process) = (self.clone(), state.process);
+        Ok(Some(Box::new(SimLock { disk, process, path: path.to_owned() })))
+    }
+}
+
+struct SimLock {
+    disk: SimDisk,
+    process: u64,
+    path: PathBuf,
+}
+
+impl Drop for SimLock {
+    fn drop(&mut self) {
+        let mut state = self.disk.state();
+        if state.process == self.process {
+            state.locks.remove(&self.path);
+        }
+    }
+}
+
+struct SimFile {
+    disk: SimDisk,
+    process: u64,
+    file: usize,
+}
+
+impl SimFile {
+    fn state(&self) -> MutexGuard<'_, State> {
+        let state = self.disk.state();
+        assert_eq!(state.process, self.process, "a handle of a process that is gone");
+        state
+    }
+}
+
+impl DiskFile for SimFile {
+    fn size(&self) -> io::Result<u64> {
+        let mut state = self.state();
+        state.plain_operation()?;
+        Ok(state.files[self.file].cached.len() as u64)
+    }
+
+    fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        let mut state = self.state();
+        state.plain_operation()?;
+        let start = usize::try_from(offset).map_err(io::Error::other)?;
+        let bytes = state.files[self.file].cached.get(start..).and_then(|b| b.get(..buffer.len()));
+        buffer.copy_from_slice(bytes.ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let mut state = self.state();
+        let start = usize::try_from(offset).map_err(io::Error::other)?;
+        let before = state.stopped;
+        let outcome = state.operation();
+        // A write that fails may have done its first part.
+        let done = match &outcome {
+            Ok(()) => bytes.len(),
+            Err(_) if before || bytes.len() <= ATOMIC => 0,
+            Err(_) => (state.operations % 7) as usize * bytes.len() / 6,
+        };
+        if done > 0 {
+            state.files[self.file].write(start, &bytes[..done]);
+            state.written += done as u64;
+        }
+        outcome.map_err(|(_, error)| error)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        let mut state = self.state();
+        let outcome = state.operation();
+        let file = &mut state.files[self.file];
+        match outcome {
+            Ok(()) => file.sync(),
+            Err((Fault::Stop, _)) => {}
+            // The cache keeps pages that the disk never got, and nobody will write them again.
+            Err(_) => file.unsynced.clear(),
+        }
+        outcome.map_err(|(_, error)| error)
+    }
+}

@@ -1,0 +1,555 @@
+//! The rules of the durable store: opening restores exactly what was saved, or refuses.
+
+use checked_raft::durable::Durable;
+use checked_raft::map::{DiffItem, Map};
+use checked_raft::runtime::store::{
+    Disk, Expected, Fault, Identity, LogStore, Options, RealDisk, SimDisk, Store, StoreError,
+};
+use proptest::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use std::sync::Arc;
+
+/// A value like a server's: a number that changes often and a collection that changes a little.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Book {
+    term: u64,
+    pages: Map<u64, Vec<u8>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct BookChanges {
+    term: Option<u64>,
+    pages: Vec<(u64, Option<Vec<u8>>)>,
+}
+
+impl Durable for Book {
+    type Changes = BookChanges;
+
+    fn changes(&self, next: &Self) -> BookChanges {
+        let term = (self.term != next.term).then_some(next.term);
+        let pages = self.pages.diff(&next.pages).map(|item| match item {
+            DiffItem::Add(key, page) | DiffItem::Update { new: (key, page), .. } => {
+                (*key, Some(page.clone()))
+            }
+            DiffItem::Remove(key, _) => (*key, None),
+        });
+        BookChanges { term, pages: pages.collect() }
+    }
+
+    fn apply(&mut self, changes: BookChanges) -> Result<(), String> {
+        self.term = changes.term.unwrap_or(self.term);
+        for (key, page) in changes.pages {
+            match page {
+                Some(page) => drop(self.pages.insert(key, page)),
+                None => {
+                    self.pages.remove(&key).ok_or("the page to remove is not there")?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+const DIR: &str = "/var/node";
+/// So small that a few saves fill chunks and make several generations.
+const SMALL: Options = Options { chunk: 128, compact_at: 300 };
+
+fn dir() -> &'static Path {
+    Path::new(DIR)
+}
+
+fn identity() -> Identity {
+    let members = [1, 2, 3].into();
+    Identity { cluster: "test".into(), server: 2, members, directory: 0xD1CE }
+}
+
+fn bootstrap(disk: &SimDisk) -> Result<(), StoreError> {
+    LogStore::<Book>::bootstrap(Arc::new(disk.clone()), dir(), &identity())
+}
+
+fn open(disk: &SimDisk) -> Result<LogStore<Book>, StoreError> {
+    LogStore::open_with(Arc::new(disk.clone()), dir(), &identity().expected(), SMALL)
+}
+
+/// Successive values: short and long changes, growth and removal. The first is the default.
+fn history(saves: u64) -> Vec<Book> {
+    let mut books = vec![Book::default()];
+    for save in 1..=saves {
+        let mut book = books.last().expect("the first").clone();
+        match save % 4 {
+            0 => book.term += 1,
+            1 => drop(book.pages.insert(save, vec![save.to_le_bytes()[0]; 90])),
+            2 => drop(book.pages.insert(save, Vec::new())),
+            _ => drop(book.pages.remove(&(save - 2))),
+        }
+        books.push(book);
+    }
+    books
+}
+
+/// How far a life of the node came.
+#[derive(Clone, Copy, Debug, Default)]
+struct Progress {
+    bootstrapped: bool,
+    acknowledged: u64,
+    attempted: u64,
+}
+
+/// Saves the rest of `books`, after bootstrap if need be, until something fails.
+fn live(disk: &SimDisk, books: &[Book], progress: &mut Progress) -> Result<(), StoreError> {
+    if !progress.bootstrapped {
+        bootstrap(disk)?;
+        progress.bootstrapped = true;
+    }
+    let mut store = open(disk)?;
+    for (number, book) in (0..).zip(books).skip(1) {
+        if number > store.saves() {
+            progress.attempted = number;
+            store.save(book)?;
+            progress.acknowledged = number;
+            assert_eq!(store.saves(), number);
+        }
+    }
+    Ok(())
+}
+
+/// Opens what is left after `progress`: it must be a value between the last acknowledged and the
+/// last attempted, and it must then stay, whatever happens to the page cache.
+fn check_restored(disk: &SimDisk, books: &[Book], progress: Progress, context: &str) {
+    if !progress.bootstrapped {
+        match bootstrap(disk) {
+            Ok(()) | Err(StoreError::AlreadyBootstrapped { .. }) => {}
+            Err(error) => panic!("{context}: bootstrap cannot be run again: {error}"),
+        }
+    }
+    let store = open(disk).unwrap_or_else(|error| panic!("{context}: {error}"));
+    let saves = store.saves();
+    assert!(
+        (progress.acknowledged..=progress.attempted).contains(&saves),
+        "{context}: save {saves} restored after {progress:?}"
+    );
+    assert_eq!(*store.value(), books[usize::try_from(saves).unwrap()], "{context}");
+    assert_eq!(*store.identity(), identity(), "{context}");
+    disk.power_cut(saves);
+    let again = open(disk).unwrap_or_else(|error| panic!("{context}, second power cut: {error}"));
+    assert_eq!(again.saves(), saves, "{context}: what was opened was not durable");
+    assert_eq!(again.value(), store.value(), "{context}");
+}
+
+fn used(saves: u64) -> (SimDisk, Vec<Book>) {
+    let (disk, books) = (SimDisk::new(), history(saves));
+    live(&disk, &books, &mut Progress::default()).unwrap();
+    disk.restart();
+    (disk, books)
+}
+
+#[test]
+fn a_store_restores_what_was_saved() {
+    let (disk, books) = used(40);
+    let store = open(&disk).unwrap();
+    assert_eq!(*store.value(), books[40]);
+    assert_eq!(store.saves(), 40);
+}
+
+#[test]
+fn saving_an_equal_value_writes_nothing() {
+    let (disk, books) = used(5);
+    let mut store = open(&disk).unwrap();
+    let operations = disk.operations();
+    store.save(&books[5]).unwrap();
+    assert_eq!(disk.operations(), operations);
+    assert_eq!(store.saves(), 5);
+}
+
+/// For every I/O of a life, what happens if the process stops there and then `then` happens.
+fn stop_at_every_operation(then: impl Fn(&SimDisk, u64)) {
+    let books = history(24);
+    let (mut at, mut finished) = (0, false);
+    while !finished {
+        for seed in 0..6 {
+            let (disk, mut progress) = (SimDisk::new(), Progress::default());
+            disk.fail_after(at, Fault::Stop);
+            finished = live(&disk, &books, &mut progress).is_ok();
+            then(&disk, seed);
+            check_restored(&disk, &books, progress, &format!("stop at I/O {at}, seed {seed}"));
+        }
+        at += 1;
+    }
+    assert!(at > 100, "a life has more I/Os than {at}");
+}
+
+#[test]
+fn a_power_cut_at_any_io_loses_no_acknowledged_save() {
+    stop_at_every_operation(SimDisk::power_cut);
+}
+
+#[test]
+fn a_kill_at_any_io_loses_no_acknowledged_save() {
+    stop_at_every_operation(|disk, _| disk.restart());
+}
+
+#[test]
+fn a_second_crash_at_any_io_of_the_recovery_loses_no_acknowledged_save() {
+    let books = history(14);
+    for at in (0..).step_by(3) {
+        let (disk, mut progress) = (SimDisk::new(), Progress::default());
+        disk.fail_after(at, Fault::Stop);
+        let finished = live(&disk, &books, &mut progress).is_ok();
+        for (seed, power) in [(1, false), (2, true)] {
+            let first = disk.fork();
+            if power {
+                first.power_cut(seed)
+            } else {
+                first.restart()
+            }
+            for again in 0..40 {
+                let disk = first.fork();
+                let mut progress = progress;
+                disk.fail_after(again, Fault::Stop);
+                let _ = live(&disk, &books, &mut progress);
+                disk.power_cut(seed + again);
+                let context = format!("stop at I/O {at} (power: {power}), then {again}");
+                check_restored(&disk, &books, progress, &context);
+            }
+        }
+        if finished {
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_failed_io_is_an_error_and_after_a_restart_no_acknowledged_save_is_lost() {
+    let books = history(24);
+    for fault in [Fault::Error, Fault::Full] {
+        for at in 0.. {
+            let (disk, mut progress) = (SimDisk::new(), Progress::default());
+            disk.fail_after(at, fault);
+            match live(&disk, &books, &mut progress) {
+                Ok(()) => break,
+                Err(StoreError::Io { .. }) => {}
+                Err(error) => panic!("{fault:?} at I/O {at} is reported as: {error}"),
+            }
+            disk.restart();
+            check_restored(&disk, &books, progress, &format!("{fault:?} at I/O {at}"));
+        }
+    }
+}
+
+#[test]
+fn after_a_failed_save_every_save_fails() {
+    // The write of the record, its sync, and the write of the watermark.
+    for at in 0..3 {
+        for fault in [Fault::Error, Fault::Full] {
+            let (disk, mut books) = used(5);
+            books = history(books.len() as u64 + 1);
+            let mut store = open(&disk).unwrap();
+            disk.fail_after(at, fault);
+            let failed = store.save(&books[6]).unwrap_err();
+            assert!(matches!(failed, StoreError::Io { .. }), "{failed}");
+            let operations = disk.operations();
+            for book in [&books[6], &books[5], &books[7]] {
+                let refused = store.save(book).unwrap_err();
+                assert!(matches!(refused, StoreError::Poisoned { .. }), "{refused}");
+                assert!(refused.to_string().contains("stop the node"), "{refused}");
+            }
+            assert_eq!(disk.operations(), operations, "a poisoned store touches its disk");
+        }
+    }
+}
+
+/// After `damage` to one file: a refusal, or a value at or after the last acknowledged save.
+fn check_damaged(disk: &SimDisk, books: &[Book], context: &str) -> bool {
+    match open(disk) {
+        Ok(store) => {
+            assert_eq!(store.saves() + 1, books.len() as u64, "{context}: an old value is opened");
+            assert_eq!(store.value(), books.last().unwrap(), "{context}");
+            true
+        }
+        Err(StoreError::Corrupt { .. }) => false,
+        Err(error) => panic!("{context}: {error}"),
+    }
+}
+
+fn every_damage(bytes: &[u8]) -> impl Iterator<Item = (String, Vec<u8>)> {
+    let cuts = (0..bytes.len()).map(|len| (format!("cut to {len}"), bytes[..len].to_owned()));
+    let flips = (0..bytes.len() * 8).map(|bit| {
+        let mut flipped = bytes.to_owned();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        (format!("bit {bit} flipped"), flipped)
+    });
+    cuts.chain(flips)
+}
+
+#[test]
+fn any_cut_or_flipped_bit_of_any_file_ends_in_a_refusal_or_in_the_acknowledged_value() {
+    for saves in [0, 1, 17] {
+        let (disk, books) = used(saves);
+        let mut refused = 0;
+        for file in disk.files() {
+            let bytes = disk.content(&file).unwrap();
+            for (damage, bytes) in every_damage(&bytes) {
+                let disk = disk.fork();
+                disk.damage(&file, Some(bytes));
+                let context = format!("{} {damage}", file.display());
+                let opened = check_damaged(&disk, &books, &context);
+                assert!(!opened || file.ends_with("log"), "{context}: opened");
+                refused += u32::from(!opened);
+            }
+        }
+        assert!(refused > 500, "only {refused} refusals");
+    }
+}
+
+/// Past the image of the log: where each record starts, found by growing the log save by save.
+fn record_starts(saves: u64) -> Vec<usize> {
+    let end = |saves| {
+        let (disk, _) = used(saves);
+        let log = disk.content(&dir().join("log")).unwrap();
+        log.len() - log.iter().rev().take_while(|byte| **byte == 0).count()
+    };
+    (0..=saves).map(end).collect()
+}
+
+#[test]
+fn damage_before_the_last_record_is_refused_even_if_power_loss_took_the_watermark_back() {
+    // The first saves do not fill a log yet, so the first watermark of the generation is legal.
+    let old = used(0).0.content(&dir().join("watermark")).unwrap();
+    let (disk, books) = used(4);
+    disk.damage(&dir().join("watermark"), Some(old));
+    assert!(check_damaged(&disk.fork(), &books, "an older watermark"), "it must open");
+    let log = disk.content(&dir().join("log")).unwrap();
+    let last_record = record_starts(4)[3];
+    assert!(last_record > 200);
+    for bit in 0..last_record * 8 {
+        let mut flipped = log.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        let disk = disk.fork();
+        disk.damage(&dir().join("log"), Some(flipped));
+        assert!(!check_damaged(&disk, &books, "older watermark"), "bit {bit} flipped: opened");
+    }
+}
+
+#[test]
+fn a_missing_file_is_refused_and_cannot_be_papered_over_by_bootstrap() {
+    let (disk, _) = used(3);
+    for (missing, others) in [("log", "watermark"), ("watermark", "log")] {
+        let disk = disk.fork();
+        disk.damage(&dir().join(missing), None);
+        let refused = open(&disk).err().expect("a refusal").to_string();
+        assert!(refused.contains(missing), "{refused}");
+        let refused = bootstrap(&disk).err().expect("a refusal");
+        assert!(!matches!(refused, StoreError::Io { .. }), "{others} is left: {refused}");
+    }
+}
+
+#[test]
+fn files_taken_back_to_an_earlier_day_are_refused() {
+    // With and without generations in between.
+    for (earlier, later) in [(2, 4), (4, 30), (0, 1)] {
+        let (old, _) = used(earlier);
+        let (disk, _) = used(later);
+        let name = dir().join("log");
+        disk.damage(&name, old.content(&name));
+        let refused = open(&disk).err().expect("a refusal");
+        assert!(matches!(refused, StoreError::Corrupt { .. }), "{refused}");
+        if later == 30 {
+            let (disk, _) = used(later);
+            let name = dir().join("watermark");
+            disk.damage(&name, old.content(&name));
+            let refused = open(&disk).err().expect("a refusal");
+            assert!(matches!(refused, StoreError::Corrupt { .. }), "{refused}");
+        }
+    }
+}
+
+#[test]
+fn the_files_of_two_stores_do_not_mix() {
+    let other = SimDisk::new();
+    let stranger = Identity { directory: 7, ..identity() };
+    LogStore::<Book>::bootstrap(Arc::new(other.clone()), dir(), &stranger).unwrap();
+    drop(open(&other).unwrap());
+    let (disk, _) = used(0);
+    let name = dir().join("watermark");
+    disk.damage(&name, other.content(&name));
+    let refused = open(&disk).err().expect("a refusal").to_string();
+    assert!(refused.contains("another store"), "{refused}");
+}
+
+#[test]
+fn a_store_opens_only_for_its_own_server() {
+    let (disk, _) = used(2);
+    let me = identity().expected();
+    let claims = [
+        Expected { cluster: "prod".into(), ..me.clone() },
+        Expected { server: 1, ..me.clone() },
+        Expected { members: [1, 2].into(), ..me },
+    ];
+    for claim in claims {
+        let refused = LogStore::<Book>::open(Arc::new(disk.clone()), dir(), &claim).err().unwrap();
+        assert!(matches!(refused, StoreError::WrongIdentity { .. }), "{refused}");
+        assert!(refused.to_string().contains("server 2 of cluster \"test\""), "{refused}");
+    }
+}
+
+#[test]
+fn bootstrap_happens_once() {
+    let (disk, books) = used(2);
+    for _ in 0..2 {
+        let refused = bootstrap(&disk).unwrap_err();
+        assert!(matches!(refused, StoreError::AlreadyBootstrapped { .. }), "{refused}");
+    }
+    assert_eq!(*open(&disk).unwrap().value(), books[2]);
+}
+
+#[test]
+fn only_a_bootstrapped_directory_opens() {
+    let disk = SimDisk::new();
+    for _ in 0..2 {
+        let refused = open(&disk).err().expect("a refusal");
+        assert!(matches!(refused, StoreError::NotBootstrapped { .. }), "{refused}");
+        disk.create_dir(Path::new("/var")).ok();
+        disk.create_dir(dir()).ok();
+    }
+    assert!(disk.files().is_empty(), "a refusal leaves nothing behind");
+}
+
+#[test]
+fn bootstrap_keeps_out_of_a_directory_that_holds_something() {
+    let disk = SimDisk::new();
+    disk.create_dir(Path::new("/var")).unwrap();
+    disk.create_dir(dir()).unwrap();
+    disk.damage(&dir().join("thesis.tex"), Some(Vec::new()));
+    let refused = bootstrap(&disk).unwrap_err();
+    assert!(refused.to_string().contains("thesis.tex"), "{refused}");
+    assert_eq!(disk.files().len(), 1);
+}
+
+#[test]
+fn two_processes_cannot_share_a_directory() {
+    let temp = tempfile::tempdir().unwrap();
+    for disk in [Arc::new(RealDisk) as Arc<dyn Disk>, Arc::new(SimDisk::new())] {
+        let dir = temp.path();
+        LogStore::<Book>::bootstrap(disk.clone(), dir, &identity()).unwrap();
+        let open = || LogStore::<Book>::open(disk.clone(), dir, &identity().expected());
+        let first = open().unwrap();
+        let refused = open().err().expect("a refusal");
+        assert!(matches!(refused, StoreError::Locked { .. }), "{refused}");
+        drop(first);
+        open().unwrap();
+    }
+}
+
+#[test]
+fn a_real_directory_keeps_a_value() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("a").join("b");
+    let books = history(30);
+    LogStore::<Book>::bootstrap(Arc::new(RealDisk), &dir, &identity()).unwrap();
+    for number in 1..books.len() {
+        let me = identity().expected();
+        let mut store = LogStore::open_with(Arc::new(RealDisk), &dir, &me, SMALL).unwrap();
+        assert_eq!(*store.value(), books[number - 1]);
+        store.save(&books[number]).unwrap();
+    }
+    let mut names: Vec<_> = RealDisk.list(&dir).unwrap();
+    names.sort();
+    assert_eq!(names, ["lock", "log", "watermark"]);
+}
+
+#[test]
+fn a_save_writes_no_more_when_the_value_is_larger() {
+    let written = |pages: u64| {
+        let disk = SimDisk::new();
+        bootstrap(&disk).unwrap();
+        let options = Options { chunk: 1, compact_at: 1 << 20 };
+        let me = identity().expected();
+        let mut store = LogStore::open_with(Arc::new(disk.clone()), dir(), &me, options).unwrap();
+        let mut book = Book::default();
+        for page in 0..pages {
+            book.pages.insert(page + (1 << 40), vec![1; 50]);
+        }
+        store.save(&book).unwrap();
+        let before = (disk.written(), disk.operations());
+        for page in 0..20 {
+            book.pages.insert(page, vec![1; 50]);
+            store.save(&book).unwrap();
+        }
+        (disk.written() - before.0, disk.operations() - before.1)
+    };
+    let small = written(0);
+    assert_eq!(small, written(10_000));
+    assert!(small.0 < 20 * 150, "{} bytes for 20 changes of 50 bytes", small.0);
+    assert_eq!(small.1, 20 * 3, "a write, a sync and the watermark for each save");
+}
+
+#[test]
+fn a_log_stays_within_a_constant_factor_of_its_value() {
+    let (disk, _) = used(0);
+    let mut store = open(&disk).unwrap();
+    let mut book = Book::default();
+    for save in 1..2000 {
+        book.term = save;
+        store.save(&book).unwrap();
+        let len = disk.content(&dir().join("log")).unwrap().len() as u64;
+        assert!(len <= 200 + SMALL.compact_at + 300 + SMALL.chunk, "{len} bytes after save {save}");
+    }
+}
+
+#[test]
+fn an_absurd_length_allocates_nothing() {
+    let (disk, _) = used(3);
+    let log = dir().join("log");
+    let bytes = disk.content(&log).unwrap();
+    for start in record_starts(3) {
+        for absurd in [u64::MAX, u64::MAX / 2, 1 << 40, 1 << 31] {
+            let disk = disk.fork();
+            let mut bytes = bytes.clone();
+            bytes[start..start + 8].copy_from_slice(&absurd.to_le_bytes());
+            disk.damage(&log, Some(bytes));
+            let _ = open(&disk);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn arbitrary_bytes_in_place_of_any_part_are_refused_or_harmless(
+        saves in 0..30_u64, file in 0..3_usize, place in any::<prop::sample::Index>(),
+        garbage in prop::collection::vec(any::<u8>(), 1..200), keep_tail in any::<bool>(),
+    ) {
+        let (disk, books) = used(saves);
+        let file = &disk.files()[file % disk.files().len()];
+        let mut bytes = disk.content(file).unwrap();
+        let start = place.index(bytes.len().max(1)).min(bytes.len());
+        let end = (start + garbage.len()).min(bytes.len());
+        let tail = bytes.split_off(end);
+        bytes.truncate(start);
+        bytes.extend(garbage);
+        if keep_tail {
+            bytes.extend(tail);
+        }
+        disk.damage(file, Some(bytes));
+        check_damaged(&disk, &books, &format!("{}", file.display()));
+    }
+
+    #[test]
+    fn several_lives_ended_by_power_cuts_lose_no_acknowledged_save(
+        stops in prop::collection::vec((0..120_u64, any::<u64>(), any::<bool>()), 1..8),
+    ) {
+        let (disk, books, mut progress) = (SimDisk::new(), history(60), Progress::default());
+        for (at, seed, power) in stops {
+            disk.fail_after(at, Fault::Stop);
+            match live(&disk, &books, &mut progress) {
+                Err(StoreError::AlreadyBootstrapped { .. }) => progress.bootstrapped = true,
+                Err(StoreError::Io { .. }) | Ok(()) => {}
+                Err(error) => prop_assert!(false, "{}", error),
+            }
+            if power { disk.power_cut(seed) } else { disk.restart() }
+        }
+        check_restored(&disk, &books, progress, "after several lives");
+    }
+}
