@@ -3,27 +3,28 @@
 //!
 //! One record per handler call, numbered by its line. States, saved values and messages sent appear
 //! as SipHash-128 of their postcard bytes, which are canonical; what is needed to call the handler
-//! again appears in full. A batch is flushed to the file before its save, and only the records of
-//! the last batch can be lost or half written when a node is killed. So a node that starts again
-//! finds in its store what it had after the last batch of the trace, or what it had before it; any
-//! other value means that the store lost a save, or made one up. After a power loss, which takes from
-//! the trace as well, begin a new file.
+//! again appears in full, in hexadecimal. A batch is flushed to the file before its save, so only
+//! the records of the last batch can be missing or cut short when a node is killed. A node that
+//! starts again finds in its store what it had after the last batch of the trace, or what it had
+//! before it. Anything else means that the store lost a save, or made one up. (After a power loss,
+//! which takes from the trace as well, begin a new file.)
 //!
-//! Writing costs two hashes of the whole state per record. The actor's code must be the one that wrote it.
-
-use postcard::Error as Encoding;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::Value;
-use siphasher::sip128::{Hasher128, SipHasher13};
-use stateright::actor::{Actor, Command, Id, Out};
-use std::fs::{File, OpenOptions};
-use std::hash::Hasher;
-use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
-use std::path::Path;
+//! A record costs two passes over the whole state. A trace is replayed by the code that wrote it:
+//! the same actor, and the same encoding of its values.
 
 mod replay;
 
 pub use replay::{Accepted, Rejected, replay};
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
+use siphasher::sip128::{Hasher128, SipHasher13};
+use stateright::actor::{Actor, Command, Id, Out};
+use std::fmt::Write as _;
+use std::fs::{File, OpenOptions};
+use std::hash::Hasher;
+use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::path::Path;
 
 /// Version of the format.
 const VERSION: u32 = 1;
@@ -51,6 +52,17 @@ impl<A> Traceable for A where
 {
 }
 
+/// Whose trace it is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Origin {
+    /// Name of the cluster.
+    pub cluster: String,
+    /// Number of the server, which is its actor's `Id`.
+    pub server: u64,
+    /// Whatever the actor can be built from again.
+    pub actor: Value,
+}
+
 /// One handler call.
 #[derive(Debug)]
 pub enum Call<'a, A: Actor> {
@@ -65,38 +77,161 @@ pub enum Call<'a, A: Actor> {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Record {
-    /// Number of the line.
+    /// Number of the line, from 1.
     seq: u64,
-    /// Number of the batch, never falling from one start to the next.
+    /// Number of the batch; within one life it never falls.
     batch: u64,
     event: Event,
     /// Hash of the state before; none before a start.
     before: Option<String>,
     /// Hash of the state after.
     after: String,
-    #[serde(flatten)]
-    effects: Effects,
+    out: Effects,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 enum Event {
-    Start {
-        v: u32,
-        cluster: String,
-        server: u64,
-        /// Whatever the actor can be built from.
-        actor: Value,
-        /// Hash of what the store held.
-        storage: String,
-        /// The same in full, at the start of a file.
-        initial: Option<String>,
-    },
-    Deliver {
-        from: u64,
-        msg: String,
-    },
-    Timeout {
-        timer: String,
-    },
+    Start { v: u32, origin: Origin, storage: String },
+    Deliver { from: u64, msg: String },
+    Timeout { timer: String },
+}
+
+/// The commands of one call.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Effects {
+    /// Hash of the value to save.
+    save: Option<String>,
+    /// Addressee and hash of each message, in order.
+    sends: Vec<(u64, String)>,
+    /// Timers set, with their range, and cancelled, in order.
+    timers: Vec<String>,
+}
+
+impl Effects {
+    fn of<A: Traceable>(out: &Out<A>) -> Result<Self, postcard::Error> {
+        let mut effects = Self::default();
+        for command in out.iter() {
+            match command {
+                Command::Save(value) => effects.save = Some(hash(value)?),
+                Command::Send(to, msg) => effects.sends.push((number(*to), hash(msg)?)),
+                Command::SetTimer(timer, range) => {
+                    effects.timers.push(format!("set {} for {range:?}", hex(timer)?));
+                }
+                Command::CancelTimer(timer) => {
+                    effects.timers.push(format!("cancel {}", hex(timer)?));
+                }
+                Command::ChooseRandom(key, _) => {
+                    unreachable!(
+                        "an actor whose Random is () has nothing to choose, not even {key:?}"
+                    )
+                }
+            }
+        }
+        Ok(effects)
+    }
+}
+
+/// Appends records to a file.
+#[derive(Debug)]
+pub struct TraceWriter {
+    file: BufWriter<File>,
+    origin: Origin,
+    /// Lines in the file, those still in the buffer included.
+    lines: u64,
+    /// The first record that could not be written; reported by the next flush.
+    failed: Option<io::Error>,
+}
+
+impl TraceWriter {
+    /// Opens the file for appending. A line cut short by a crash is ended and stays.
+    pub fn create(path: &Path, origin: Origin) -> io::Result<Self> {
+        let file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+        let mut reader = BufReader::new(&file);
+        let (mut lines, mut line, mut is_torn) = (0, Vec::new(), false);
+        while reader.read_until(b'\n', &mut line)? > 0 {
+            lines += 1;
+            is_torn = !line.ends_with(b"\n");
+            line.clear();
+        }
+        let mut file = BufWriter::new(file);
+        if is_torn {
+            file.write_all(b"\n")?;
+        }
+        Ok(Self { file, origin, lines, failed: None })
+    }
+
+    /// Notes a handler call in batch `batch`, with the states before and after it and its commands.
+    pub fn record<A: Traceable>(
+        &mut self,
+        batch: u64,
+        call: &Call<A>,
+        before: Option<&A::State>,
+        after: &A::State,
+        out: &Out<A>,
+    ) {
+        if self.failed.is_none() {
+            self.failed = self.write(batch, call, before, after, out).err();
+        }
+    }
+
+    /// Hands the batch to the operating system, where it outlives the process. To be called before
+    /// the batch's save.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.failed.take().map_or(Ok(()), Err)?;
+        self.file.flush()
+    }
+
+    fn write<A: Traceable>(
+        &mut self,
+        batch: u64,
+        call: &Call<A>,
+        before: Option<&A::State>,
+        after: &A::State,
+        out: &Out<A>,
+    ) -> io::Result<()> {
+        let event = match call {
+            Call::Start(storage) => hex(storage).map(|storage| Event::Start {
+                v: VERSION,
+                origin: self.origin.clone(),
+                storage,
+            }),
+            Call::Deliver(from, msg) => {
+                hex(msg).map(|msg| Event::Deliver { from: number(*from), msg })
+            }
+            Call::Timeout(timer) => hex(timer).map(|timer| Event::Timeout { timer }),
+        };
+        let record = Record {
+            seq: self.lines + 1,
+            batch,
+            event: event.map_err(io::Error::other)?,
+            before: before.map(hash).transpose().map_err(io::Error::other)?,
+            after: hash(after).map_err(io::Error::other)?,
+            out: Effects::of(out).map_err(io::Error::other)?,
+        };
+        serde_json::to_writer(&mut self.file, &record)?;
+        self.file.write_all(b"\n")?;
+        self.lines += 1;
+        Ok(())
+    }
+}
+
+fn number(id: Id) -> u64 {
+    usize::from(id) as u64
+}
+
+fn hash(value: &impl Serialize) -> Result<String, postcard::Error> {
+    let mut hasher = SipHasher13::new();
+    hasher.write(&postcard::to_stdvec(value)?);
+    Ok(format!("{:032x}", hasher.finish128().as_u128()))
+}
+
+fn hex(value: &impl Serialize) -> Result<String, postcard::Error> {
+    let bytes = postcard::to_stdvec(value)?;
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        write!(text, "{byte:02x}").expect("a string takes any text");
+    }
+    Ok(text)
 }

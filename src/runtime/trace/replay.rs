@@ -1,0 +1,273 @@
+//! Does the actor, asked the same, answer the same?
+
+use super::{Effects, Event, Origin, Record, Traceable, VERSION, hash};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, error::Category};
+use stateright::actor::{Command, Id, Out};
+use std::borrow::Cow;
+use std::fmt::Display;
+use std::io::BufRead;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use thiserror::Error;
+
+/// A trace that the actor reproduced in every record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Accepted {
+    /// Handler calls.
+    pub records: u64,
+    /// Calls of `on_start`.
+    pub starts: u64,
+    /// Calls of `on_msg`.
+    pub delivers: u64,
+    /// Calls of `on_timeout`.
+    pub timeouts: u64,
+    /// Calls that saved.
+    pub saves: u64,
+    /// Messages sent.
+    pub sends: u64,
+}
+
+/// The first record that the actor does not reproduce.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("line {line}, {field}: expected {expected}, found {seen}")]
+pub struct Rejected {
+    /// Its line, from 1.
+    pub line: u64,
+    /// What differs.
+    pub field: &'static str,
+    /// What replaying gives.
+    pub expected: String,
+    /// What the trace says.
+    pub seen: String,
+}
+
+/// Replays a trace. `build` makes the actor from [`Origin::actor`], anew at each start.
+pub fn replay<A: Traceable>(
+    mut trace: impl BufRead,
+    build: impl Fn(&Value) -> Result<A, String>,
+) -> Result<Accepted, Rejected> {
+    let mut replay = Replay { build, line: 0, origin: None, life: None, torn: None };
+    let mut accepted = Accepted::default();
+    let mut text = Vec::new();
+    loop {
+        replay.line += 1;
+        text.clear();
+        match trace.read_until(b'\n', &mut text) {
+            Ok(0) => break,
+            Ok(_) => replay.line(&text, &mut accepted)?,
+            Err(error) => return Err(replay.rejected("text", "a readable file", error)),
+        }
+    }
+    if replay.life.is_none() {
+        return Err(replay.rejected("event", "a start", "the end of the file"));
+    }
+    Ok(accepted)
+}
+
+struct Replay<A: Traceable, F> {
+    build: F,
+    line: u64,
+    /// Of the first start.
+    origin: Option<Origin>,
+    life: Option<Life<A>>,
+    /// The record before this one was cut short: its line, and why it cannot be read.
+    torn: Option<Rejected>,
+}
+
+/// A server from one start to the next.
+struct Life<A: Traceable> {
+    actor: A,
+    id: Id,
+    state: A::State,
+    batch: u64,
+    /// What it had saved before the present batch.
+    saved_before: Option<A::Storage>,
+    /// What it has saved, the present batch included.
+    saved: Option<A::Storage>,
+}
+
+impl<A: Traceable, F: Fn(&Value) -> Result<A, String>> Replay<A, F> {
+    fn rejected(
+        &self,
+        field: &'static str,
+        expected: impl Display,
+        seen: impl Display,
+    ) -> Rejected {
+        let (expected, seen) = (expected.to_string(), seen.to_string());
+        Rejected { line: self.line, field, expected, seen }
+    }
+
+    fn same<T: PartialEq + serde::Serialize>(
+        &self,
+        field: &'static str,
+        expected: &T,
+        seen: &T,
+    ) -> Result<(), Rejected> {
+        let text = |value| serde_json::to_string(value).unwrap_or_default();
+        if expected == seen {
+            Ok(())
+        } else {
+            Err(self.rejected(field, text(expected), text(seen)))
+        }
+    }
+
+    fn line(&mut self, text: &[u8], accepted: &mut Accepted) -> Result<(), Rejected> {
+        let text = text.strip_suffix(b"\n").unwrap_or(text);
+        let record: Record = match serde_json::from_slice(text) {
+            Ok(record) => record,
+            Err(error) => {
+                let rejected = self.rejected("text", "a record", &error);
+                // A crash cuts a record short and does nothing else to it.
+                if error.classify() != Category::Eof || self.torn.is_some() {
+                    return Err(self.torn.take().unwrap_or(rejected));
+                }
+                self.torn = Some(rejected);
+                return Ok(());
+            }
+        };
+        let torn = self.torn.take();
+        if !matches!(record.event, Event::Start { .. })
+            && let Some(torn) = torn
+        {
+            return Err(torn);
+        }
+        self.same("seq", &self.line, &record.seq)?;
+        let (mut life, out) = match &record.event {
+            Event::Start { v, origin, storage } => {
+                self.same("v", &VERSION, v)?;
+                accepted.starts += 1;
+                self.start(&record, origin, storage)?
+            }
+            event => {
+                let Some(life) = self.life.take() else {
+                    return Err(self.rejected("event", "a start", "another event"));
+                };
+                match event {
+                    Event::Timeout { .. } => accepted.timeouts += 1,
+                    _ => accepted.delivers += 1,
+                }
+                self.go_on(life, &record)?
+            }
+        };
+        self.compare(&record, &life, &out)?;
+        for command in out {
+            match command {
+                Command::Save(value) => {
+                    accepted.saves += 1;
+                    life.saved = Some(value);
+                }
+                Command::Send(..) => accepted.sends += 1,
+                _ => {}
+            }
+        }
+        accepted.records += 1;
+        self.life = Some(life);
+        Ok(())
+    }
+
+    /// A start finds what was saved after the last batch or, killed before the save, before it.
+    fn start(
+        &mut self,
+        record: &Record,
+        origin: &Origin,
+        storage: &str,
+    ) -> Result<(Life<A>, Out<A>), Rejected> {
+        if let Some(first) = &self.origin {
+            self.same("cluster", &first.cluster, &origin.cluster)?;
+            self.same("server", &first.server, &origin.server)?;
+        }
+        let storage: Option<A::Storage> = self.value("storage", storage)?;
+        if let Some(life) = &self.life
+            && storage != life.saved
+            && storage != life.saved_before
+        {
+            let [after, before, found] =
+                [&life.saved, &life.saved_before, &storage].map(|value| self.hash(value));
+            let expected = format!("{} (after the last batch) or {} (before it)", after?, before?);
+            return Err(self.rejected("storage", expected, found?));
+        }
+        let actor = (self.build)(&origin.actor)
+            .map_err(|reason| self.rejected("actor", "a configuration of the actor", reason))?;
+        let id = self.id("server", origin.server)?;
+        let mut out = Out::new();
+        let state = self.call(|| actor.on_start(id, &storage, &mut out))?;
+        self.origin = Some(origin.clone());
+        self.same("before", &None, &record.before)?;
+        let saved_before = storage.clone();
+        let life = Life { actor, id, state, batch: record.batch, saved_before, saved: storage };
+        Ok((life, out))
+    }
+
+    fn go_on(&self, mut life: Life<A>, record: &Record) -> Result<(Life<A>, Out<A>), Rejected> {
+        if record.batch < life.batch {
+            let expected = format!("{} or later", life.batch);
+            return Err(self.rejected("batch", expected, record.batch));
+        }
+        if record.batch > life.batch {
+            life.batch = record.batch;
+            life.saved_before.clone_from(&life.saved);
+        }
+        self.same("before", &Some(self.hash(&life.state)?), &record.before)?;
+        let mut out = Out::new();
+        let mut state = Cow::Borrowed(&life.state);
+        match &record.event {
+            Event::Deliver { from, msg } => {
+                let (from, msg) = (self.id("from", *from)?, self.value("msg", msg)?);
+                self.call(|| life.actor.on_msg(life.id, &mut state, from, msg, &mut out))?;
+            }
+            Event::Timeout { timer } => {
+                let timer = self.value("timer", timer)?;
+                self.call(|| life.actor.on_timeout(life.id, &mut state, &timer, &mut out))?;
+            }
+            Event::Start { .. } => unreachable!("a start begins another life"),
+        }
+        if let Cow::Owned(next) = state {
+            life.state = next;
+        }
+        Ok((life, out))
+    }
+
+    fn compare(&self, record: &Record, life: &Life<A>, out: &Out<A>) -> Result<(), Rejected> {
+        let Effects { save, sends, timers } = Effects::of(out).map_err(|e| self.unencodable(&e))?;
+        self.same("after", &self.hash(&life.state)?, &record.after)?;
+        self.same("save", &save, &record.out.save)?;
+        self.same("sends", &sends, &record.out.sends)?;
+        self.same("timers", &timers, &record.out.timers)
+    }
+
+    /// An actor asserts what the protocol makes impossible; a forged trace may well contain it.
+    fn call<T>(&self, handler: impl FnOnce() -> T) -> Result<T, Rejected> {
+        catch_unwind(AssertUnwindSafe(handler)).map_err(|_| {
+            self.rejected("event", "one that the actor survives", "one that it does not")
+        })
+    }
+
+    fn hash(&self, value: &impl serde::Serialize) -> Result<String, Rejected> {
+        hash(value).map_err(|error| self.unencodable(&error))
+    }
+
+    fn unencodable(&self, error: &postcard::Error) -> Rejected {
+        self.rejected("state", "a value that can be encoded", error)
+    }
+
+    fn value<T: DeserializeOwned>(&self, field: &'static str, hex: &str) -> Result<T, Rejected> {
+        let bytes = unhex(hex).ok_or_else(|| self.rejected(field, "hexadecimal digits", hex))?;
+        match postcard::take_from_bytes(&bytes) {
+            Ok((value, [])) => Ok(value),
+            Ok(_) => Err(self.rejected(field, "an encoded value", "too many bytes")),
+            Err(error) => Err(self.rejected(field, "an encoded value", error)),
+        }
+    }
+
+    fn id(&self, field: &'static str, number: u64) -> Result<Id, Rejected> {
+        let number = usize::try_from(number);
+        number.map(Id::from).map_err(|error| self.rejected(field, "the number of an actor", error))
+    }
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digit =
+        |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let pairs = text.as_bytes().chunks(2);
+    pairs.map(|pair| Some(digit(pair.first()?)? << 4 | digit(pair.get(1)?)?)).collect()
+}
