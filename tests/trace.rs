@@ -352,6 +352,14 @@ fn a_line_cut_short_is_accepted_nowhere_else() {
 }
 
 #[test]
+fn a_last_line_that_is_damaged_and_not_cut_short_is_rejected() {
+    // Before the second start, and at the end of the file.
+    for (line, number) in [(5, 5), (9, 9)] {
+        rejected_at(number, "text", &forge(line, "{\"seq\"", "{seq\""));
+    }
+}
+
+#[test]
 fn a_message_the_actor_does_not_survive_is_rejected() {
     // 1000 in postcard's variable-length encoding.
     rejected_at(2, "event", &forge(2, "\"msg\":\"0003\"", "\"msg\":\"00e807\""));

@@ -71,7 +71,7 @@ pub enum StoreError {
     /// The store is not what was saved.
     #[error(
         "{} is damaged at byte {offset}: {reason}. Keep the directory, and do not bootstrap it again: \
-         a server that has forgotten its vote can elect a second leader. Restore the latest files \
+         a server that forgets what it has promised can break the whole cluster. Restore the latest files \
          of this very directory, or retire this server",
         file.display()
     )]

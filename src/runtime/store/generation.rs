@@ -8,7 +8,7 @@ use crate::durable::Durable;
 use serde::Serialize;
 
 /// What a log begins with: what it is, and the version of its format.
-pub(super) const MAGIC: [u8; 8] = *b"raftlog\x01";
+pub(super) const MAGIC: [u8; 8] = *b"durable\x01";
 
 /// A log open for appending.
 pub(super) struct Log {

@@ -7,7 +7,7 @@ use super::file::{Dir, Handle, WATERMARK};
 const SIZE: usize = 36;
 
 /// Goes into the checksum first: what the file is, and the version of its format.
-const KIND: &[u8] = b"checked-raft watermark 1";
+const KIND: &[u8] = b"durable watermark 1";
 
 /// The content of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
