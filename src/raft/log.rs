@@ -54,6 +54,7 @@ pub enum Payload {
 /// Clones are O(1) and comparing with a recent clone is O(log n), because every step of the protocol
 /// clones the server and asks whether it changed.
 #[derive(Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "Map<Index, Entry>")]
 pub struct Log(Map<Index, Entry>);
 
 /// One difference between two logs, see [`Log::changes`].
@@ -198,14 +199,28 @@ impl Log {
                 }
             }
         }
+        self.check_contiguous()
+    }
+
+    /// An error if the indexes are not contiguous from 1: the map may come from a file.
+    fn check_contiguous(&self) -> Result<(), String> {
         let length = self.0.len() as u64;
-        if self.last_index() != Index(length) || (length > 0 && self.get(Index(1)).is_none()) {
-            return Err(format!(
-                "the log has a hole: {length} entries up to {}",
-                self.last_index()
-            ));
+        let first = self.iter().next().map_or(Index(1), |(index, _)| index);
+        if first == Index(1) && self.last_index() == Index(length) {
+            return Ok(());
         }
-        Ok(())
+        let last = self.last_index();
+        Err(format!("the log has a hole: {length} entries from {first} to {last}"))
+    }
+}
+
+impl TryFrom<Map<Index, Entry>> for Log {
+    type Error = String;
+
+    fn try_from(entries: Map<Index, Entry>) -> Result<Self, String> {
+        let log = Self(entries);
+        log.check_contiguous()?;
+        Ok(log)
     }
 }
 
@@ -304,6 +319,20 @@ mod tests {
         assert_eq!(log.entries_from(Index(3), 9, 9 * size).len(), 2);
         assert_eq!(log.entries_from(Index(1), 3, 9 * size).len(), 3);
         assert_eq!(log.entries_from(Index(5), 3, 9 * size).len(), 0);
+    }
+
+    #[test]
+    fn a_log_with_a_hole_or_before_its_beginning_is_refused() {
+        let entry = entries(&[1])[0].clone();
+        for indexes in [&[0][..], &[2], &[0, 1], &[1, 3], &[0, 1, 3], &[u64::MAX]] {
+            let put = |index: &u64| LogChange::Put(Index(*index), entry.clone());
+            assert!(Log::default().apply(indexes.iter().map(put).collect()).is_err(), "{indexes:?}");
+            let map: Map<_, _> = indexes.iter().map(|n| (Index(*n), entry.clone())).collect();
+            let bytes = postcard::to_stdvec(&map).unwrap();
+            assert!(postcard::from_bytes::<Log>(&bytes).is_err(), "{indexes:?}");
+        }
+        let bytes = postcard::to_stdvec(&log(&[1, 1, 2])).unwrap();
+        assert_eq!(postcard::from_bytes::<Log>(&bytes).unwrap(), log(&[1, 1, 2]));
     }
 
     proptest! {
