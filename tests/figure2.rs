@@ -10,7 +10,9 @@ mod given;
 
 use bytes::Bytes;
 use checked_raft::kv::Output;
-use checked_raft::raft::{ClientResponse, Entry, Index, Message, Persistent, Term, Timer};
+use checked_raft::raft::{
+    ClientResponse, Config, ConfigError, Entry, Index, Message, Persistent, Term, Timer,
+};
 use given::*;
 use stateright::actor::Id;
 
@@ -67,13 +69,13 @@ fn all_1_committed_entries_are_applied_in_order_and_no_others() {
     let entries = [
         register_entry(1, 1, 8),
         command_entry(1, 1, 2, &put("k", "a")),
-        command_entry(1, 1, 3, &put("k", "b")),
+        command_entry(1, 1, 3, &create("k", "b")), // too late: there is one
         command_entry(1, 1, 4, &put("k", "c")),
     ];
-    let log = "[1.register(9#1) 1.command(1#2 \\x00\\x01k\\x01a) 1.command(1#3 \\x00\\x01k\\x01b) \
-               1.command(1#4 \\x00\\x01k\\x01c)]";
+    let log = "[1.register(9#1) 1.command(1#2 \\x00\\x01k\\x01a) \
+               1.command(1#3 \\x03\\x01k\\x00\\x01b) 1.command(1#4 \\x00\\x01k\\x01c)]";
     follower(1, &[]).holding(entries).receives(1, append(1, (1, 4), &[], 3)).then(
-        &format!("follower t1 log={log} commit=3 leader=1 sessions={{1:#3@3}} {{k=b}}"),
+        &format!("follower t1 log={log} commit=3 leader=1 sessions={{1:#3@3}} {{k=a}}"),
         &["arm Election", "to 1: Match i4 t1"],
     );
 }
@@ -109,8 +111,13 @@ fn all_2_a_later_term_in_any_message_makes_a_follower_of_that_term() {
 }
 
 #[test]
-fn all_2_an_earlier_term_changes_nothing() {
+fn all_2_an_earlier_term_or_the_same_makes_no_follower() {
     for msg in [vote(3, true), matched(3, 1), conflict(3, 1, None, 1), stale_term(3)] {
+        candidate(4, &[1], &[0]).receives(1, msg.clone()).ignored();
+        leader(4, &[1], &[(1, 2, 0), (2, 2, 0)]).receives(1, msg).ignored();
+    }
+    for msg in [vote(4, false), matched(4, 0), conflict(4, 3, None, 1), stale_term(4)] {
+        follower(4, &[1]).voted_for(2).following(2).receives(1, msg.clone()).ignored();
         candidate(4, &[1], &[0]).receives(1, msg.clone()).ignored();
         leader(4, &[1], &[(1, 2, 0), (2, 2, 0)]).receives(1, msg).ignored();
     }
@@ -751,6 +758,21 @@ fn cli_2_a_command_that_does_not_fit_a_message_does_not_enter_the_log() {
     leading().receives(CLIENT, request(1 << 20)).unchanged(&["to 9: TooLarge #2 limit=100"]);
     let taken = leading().receives(CLIENT, request(100)).given();
     assert_eq!(taken.server().persistent.log.last_index(), Index(2));
+}
+
+#[test]
+fn cli_2_whatever_the_limit_a_session_can_be_opened() {
+    let smallest = Config::SMALLEST_MAX_BYTES;
+    let leading = || leader(1, &[], &[]).of(1).with(|config| config.max_bytes = smallest);
+    let step = leading().receives(CLIENT, register(1));
+    assert_eq!(step.out(), ["save", "to 9: Registered #1 session=1"]);
+    let step = step.given().receives(CLIENT, command(1, 2, &put("key", "value")));
+    assert_eq!(step.out(), ["save", "to 9: Applied #2 Done"]);
+
+    for max_bytes in [0, smallest - 1, Config::LARGEST_MAX_BYTES + 1, usize::MAX] {
+        let config = Config { max_bytes, ..Config::new([Id::from(0)]) };
+        assert_eq!(config.validate(), Err(ConfigError::MaxBytes(max_bytes)));
+    }
 }
 
 #[test]

@@ -18,7 +18,7 @@ pub struct Config {
     /// Most entries of one AppendEntries. At least 1.
     pub max_entries: usize,
     /// Most bytes of entries of one AppendEntries, and the size of the largest entry that is
-    /// accepted from a client.
+    /// accepted from a client. From [`Config::SMALLEST_MAX_BYTES`] to [`Config::LARGEST_MAX_BYTES`].
     pub max_bytes: usize,
     /// A leader drops requests of clients while so many of its entries are not committed: without
     /// a majority its log would grow for ever. Clients retry.
@@ -46,12 +46,18 @@ pub enum ConfigError {
     /// A limit under which nothing could be replicated.
     #[error("{0} must be at least 1")]
     Zero(&'static str),
-    /// A message would not fit a datagram.
-    #[error("max-bytes must be at most {max}, or a message does not fit a datagram; it is {0}", max = Config::LARGEST_MAX_BYTES)]
+    /// No session could be opened, or a message would not fit a datagram.
+    #[error(
+        "max-bytes must be at least {min}, or no client's entry fits a message, and at most {max}, \
+         or a message does not fit a datagram; it is {0}",
+        min = Config::SMALLEST_MAX_BYTES, max = Config::LARGEST_MAX_BYTES
+    )]
     MaxBytes(usize),
 }
 
 impl Config {
+    /// The smallest `max_bytes`: what every entry has around its command, and a very short command.
+    pub const SMALLEST_MAX_BYTES: usize = 64;
     /// The largest `max_bytes`: 48 KiB of entries and what goes around them fit a UDP datagram.
     pub const LARGEST_MAX_BYTES: usize = 48 * 1024;
 
@@ -82,7 +88,6 @@ impl Config {
         }
         for (name, value) in [
             ("max-entries", self.max_entries as u64),
-            ("max-bytes", self.max_bytes as u64),
             ("max-uncommitted", self.max_uncommitted),
             ("max-sessions", u64::from(self.max_sessions)),
         ] {
@@ -90,7 +95,7 @@ impl Config {
                 return Err(ConfigError::Zero(name));
             }
         }
-        if self.max_bytes > Self::LARGEST_MAX_BYTES {
+        if !(Self::SMALLEST_MAX_BYTES..=Self::LARGEST_MAX_BYTES).contains(&self.max_bytes) {
             return Err(ConfigError::MaxBytes(self.max_bytes));
         }
         Ok(())

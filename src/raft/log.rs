@@ -326,7 +326,10 @@ mod tests {
         let entry = entries(&[1])[0].clone();
         for indexes in [&[0][..], &[2], &[0, 1], &[1, 3], &[0, 1, 3], &[u64::MAX]] {
             let put = |index: &u64| LogChange::Put(Index(*index), entry.clone());
-            assert!(Log::default().apply(indexes.iter().map(put).collect()).is_err(), "{indexes:?}");
+            assert!(
+                Log::default().apply(indexes.iter().map(put).collect()).is_err(),
+                "{indexes:?}"
+            );
             let map: Map<_, _> = indexes.iter().map(|n| (Index(*n), entry.clone())).collect();
             let bytes = postcard::to_stdvec(&map).unwrap();
             assert!(postcard::from_bytes::<Log>(&bytes).is_err(), "{indexes:?}");

@@ -22,17 +22,17 @@ use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
 
 /// The client of the tests; any number that is no server's.
-pub const CLIENT: usize = 9;
+pub(crate) const CLIENT: usize = 9;
 
 /// A server in a state, and the configuration it runs with.
 #[derive(Clone)]
-pub struct Given {
+pub(crate) struct Given {
     raft: Raft<Kv>,
     server: Server<Kv>,
 }
 
 /// What one event made of it.
-pub struct Step {
+pub(crate) struct Step {
     given: Given,
     out: Vec<String>,
     /// Whether the actor left the state borrowed, which tells the checker that it did not change.
@@ -40,7 +40,7 @@ pub struct Step {
 }
 
 /// A follower of a cluster of three, in this term, with a log of no-ops of these terms.
-pub fn follower(term: u64, log: &[u64]) -> Given {
+pub(crate) fn follower(term: u64, log: &[u64]) -> Given {
     let log = noops(log).into_iter().collect();
     let persistent = Persistent { current_term: Term(term), voted_for: None, log };
     let server = Server::restored(persistent);
@@ -48,13 +48,13 @@ pub fn follower(term: u64, log: &[u64]) -> Given {
 }
 
 /// A candidate that has these votes; its own is among them.
-pub fn candidate(term: u64, log: &[u64], votes: &[usize]) -> Given {
+pub(crate) fn candidate(term: u64, log: &[u64], votes: &[usize]) -> Given {
     let votes_granted = votes.iter().copied().map(Id::from).collect();
     follower(term, log).voted_for(0).role(Role::Candidate { votes_granted })
 }
 
 /// A leader that knows of each other server `(id, next_index, match_index)`.
-pub fn leader(term: u64, log: &[u64], peers: &[(usize, u64, u64)]) -> Given {
+pub(crate) fn leader(term: u64, log: &[u64], peers: &[(usize, u64, u64)]) -> Given {
     let next_index = peers.iter().map(|(id, next, _)| (Id::from(*id), Index(*next))).collect();
     let match_index = peers.iter().map(|(id, _, matched)| (Id::from(*id), Index(*matched)));
     let role = Role::Leader { next_index, match_index: match_index.collect() };
@@ -67,30 +67,30 @@ fn raft(config: Config) -> Raft<Kv> {
 
 impl Given {
     /// In a cluster of `count` servers.
-    pub fn of(self, count: usize) -> Self {
+    pub(crate) fn of(self, count: usize) -> Self {
         self.with(|config| config.servers = (0..count).map(Id::from).collect())
     }
 
     /// With another configuration.
-    pub fn with(mut self, change: impl FnOnce(&mut Config)) -> Self {
+    pub(crate) fn with(mut self, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = self.raft.config().clone();
         change(&mut config);
         self.raft = raft(config);
         self
     }
 
-    pub fn voted_for(mut self, id: usize) -> Self {
+    pub(crate) fn voted_for(mut self, id: usize) -> Self {
         self.server.persistent.voted_for = Some(Id::from(id));
         self
     }
 
     /// Has heard of the leader of its term.
-    pub fn following(self, leader: usize) -> Self {
+    pub(crate) fn following(self, leader: usize) -> Self {
         self.role(Role::Follower { leader: Some(Id::from(leader)) })
     }
 
     /// Has committed and applied so many no-ops.
-    pub fn committed(mut self, index: u64) -> Self {
+    pub(crate) fn committed(mut self, index: u64) -> Self {
         let is_noop = |entry: Option<&Entry>| entry.is_some_and(|it| it.payload == Payload::Noop);
         let log = &self.server.persistent.log;
         assert!((1..=index).all(|index| is_noop(log.get(Index(index)))), "no-ops only");
@@ -100,7 +100,7 @@ impl Given {
     }
 
     /// With these entries at the end of its log.
-    pub fn holding(mut self, entries: impl IntoIterator<Item = Entry>) -> Self {
+    pub(crate) fn holding(mut self, entries: impl IntoIterator<Item = Entry>) -> Self {
         for entry in entries {
             self.server.persistent.log.append(entry);
         }
@@ -113,25 +113,25 @@ impl Given {
     }
 
     /// The state.
-    pub fn server(&self) -> &Server<Kv> {
+    pub(crate) fn server(&self) -> &Server<Kv> {
         &self.server
     }
 
     /// A message arrives.
     #[track_caller]
-    pub fn receives(self, from: usize, msg: Message) -> Step {
+    pub(crate) fn receives(self, from: usize, msg: Message) -> Step {
         self.step(|raft, state, o| raft.on_msg(Id::from(0), state, Id::from(from), msg.clone(), o))
     }
 
     /// A timer fires.
     #[track_caller]
-    pub fn times_out(self, timer: Timer) -> Step {
+    pub(crate) fn times_out(self, timer: Timer) -> Step {
         self.step(|raft, state, o| raft.on_timeout(Id::from(0), state, &timer, o))
     }
 
     /// It crashes, loses all but `storage`, and starts again.
     #[track_caller]
-    pub fn starts_with(self, storage: Option<Persistent>) -> Step {
+    pub(crate) fn starts_with(self, storage: Option<Persistent>) -> Step {
         let mut out = Out::new();
         let server = self.raft.on_start(Id::from(0), &storage, &mut out);
         let out = self.text(&out);
@@ -194,7 +194,7 @@ impl Given {
 impl Step {
     /// The state is this and the commands were these.
     #[track_caller]
-    pub fn then(self, state: &str, out: &[&str]) -> Given {
+    pub(crate) fn then(self, state: &str, out: &[&str]) -> Given {
         assert_eq!(self.out, out, "the commands");
         let line = format!("{:?}", self.given.server);
         assert_eq!(line.strip_suffix(" sessions={} {}").unwrap_or(&line), state, "the state");
@@ -203,7 +203,7 @@ impl Step {
 
     /// The state did not change, and the commands were these.
     #[track_caller]
-    pub fn unchanged(self, out: &[&str]) -> Given {
+    pub(crate) fn unchanged(self, out: &[&str]) -> Given {
         assert_eq!(self.out, out, "the commands");
         assert!(self.borrowed, "the state has changed to {:?}", self.given.server);
         self.given
@@ -211,38 +211,43 @@ impl Step {
 
     /// Nothing came of it at all.
     #[track_caller]
-    pub fn ignored(self) -> Given {
+    pub(crate) fn ignored(self) -> Given {
         self.unchanged(&[])
     }
 
     /// Whatever came of it: the event only leads to the state a test is about.
-    pub fn given(self) -> Given {
+    pub(crate) fn given(self) -> Given {
         self.given
     }
 
     /// The commands, one line each.
-    pub fn out(&self) -> &[String] {
+    pub(crate) fn out(&self) -> &[String] {
         &self.out
     }
 }
 
 // ---- messages ----
 
-pub fn request_vote(term: u64, last: (u64, u64)) -> Message {
+pub(crate) fn request_vote(term: u64, last: (u64, u64)) -> Message {
     let (last_log_term, last_log_index) = (Term(last.0), Index(last.1));
     Message::RequestVote(RequestVote { term: Term(term), last_log_index, last_log_term })
 }
 
-pub fn vote(term: u64, vote_granted: bool) -> Message {
+pub(crate) fn vote(term: u64, vote_granted: bool) -> Message {
     Message::RequestVoteResponse(RequestVoteResponse { term: Term(term), vote_granted })
 }
 
 /// AppendEntries with no-ops of these terms.
-pub fn append(term: u64, prev: (u64, u64), entries: &[u64], commit: u64) -> Message {
+pub(crate) fn append(term: u64, prev: (u64, u64), entries: &[u64], commit: u64) -> Message {
     append_entries(term, prev, noops(entries), commit)
 }
 
-pub fn append_entries(term: u64, prev: (u64, u64), entries: Vec<Entry>, commit: u64) -> Message {
+pub(crate) fn append_entries(
+    term: u64,
+    prev: (u64, u64),
+    entries: Vec<Entry>,
+    commit: u64,
+) -> Message {
     let (prev_log_term, prev_log_index) = (Term(prev.0), Index(prev.1));
     let (term, leader_commit) = (Term(term), Index(commit));
     Message::AppendEntries(AppendEntries {
@@ -254,17 +259,17 @@ pub fn append_entries(term: u64, prev: (u64, u64), entries: Vec<Entry>, commit: 
     })
 }
 
-pub fn matched(term: u64, index: u64) -> Message {
+pub(crate) fn matched(term: u64, index: u64) -> Message {
     append_response(term, Outcome::Match(Index(index)))
 }
 
 /// The follower has an entry of term `has` at `prev`, and its first of that term is at `index`.
-pub fn conflict(term: u64, prev: u64, has: Option<u64>, index: u64) -> Message {
+pub(crate) fn conflict(term: u64, prev: u64, has: Option<u64>, index: u64) -> Message {
     let (prev_log_index, index) = (Index(prev), Index(index));
     append_response(term, Outcome::Conflict { prev_log_index, term: has.map(Term), index })
 }
 
-pub fn stale_term(term: u64) -> Message {
+pub(crate) fn stale_term(term: u64) -> Message {
     append_response(term, Outcome::StaleTerm)
 }
 
@@ -272,15 +277,15 @@ fn append_response(term: u64, outcome: Outcome) -> Message {
     Message::AppendEntriesResponse(AppendEntriesResponse { term: Term(term), outcome })
 }
 
-pub fn register(sequence: u64) -> Message {
+pub(crate) fn register(sequence: u64) -> Message {
     Message::ClientRequest(ClientRequest::Register { sequence })
 }
 
-pub fn command(session: u64, sequence: u64, command: &kv::Command) -> Message {
+pub(crate) fn command(session: u64, sequence: u64, command: &kv::Command) -> Message {
     command_bytes(session, sequence, command.encode())
 }
 
-pub fn command_bytes(session: u64, sequence: u64, command: Bytes) -> Message {
+pub(crate) fn command_bytes(session: u64, sequence: u64, command: Bytes) -> Message {
     let session = Index(session);
     Message::ClientRequest(ClientRequest::Command { session, sequence, command })
 }
@@ -292,28 +297,33 @@ fn noops(terms: &[u64]) -> Vec<Entry> {
 }
 
 /// An entry that opens a session.
-pub fn register_entry(term: u64, sequence: u64, max_sessions: u32) -> Entry {
+pub(crate) fn register_entry(term: u64, sequence: u64, max_sessions: u32) -> Entry {
     let client = Id::from(CLIENT);
     Entry { term: Term(term), payload: Payload::Register { client, sequence, max_sessions } }
 }
 
 /// An entry with a command.
-pub fn command_entry(term: u64, session: u64, sequence: u64, command: &kv::Command) -> Entry {
+pub(crate) fn command_entry(
+    term: u64,
+    session: u64,
+    sequence: u64,
+    command: &kv::Command,
+) -> Entry {
     let (client, session, command) = (Id::from(CLIENT), Index(session), command.encode());
     Entry { term: Term(term), payload: Payload::Command { client, session, sequence, command } }
 }
 
-pub fn put(key: &'static str, value: &'static str) -> kv::Command {
+pub(crate) fn put(key: &'static str, value: &'static str) -> kv::Command {
     kv::Command::Put(key.into(), value.into())
 }
 
 /// Sets a key that must have no value yet: done twice, it answers differently.
-pub fn create(key: &'static str, value: &'static str) -> kv::Command {
+pub(crate) fn create(key: &'static str, value: &'static str) -> kv::Command {
     kv::Command::Cas { key: key.into(), old: None, new: value.into() }
 }
 
 /// The log that holds these no-ops.
-pub fn log(terms: &[u64]) -> Log {
+pub(crate) fn log(terms: &[u64]) -> Log {
     noops(terms).into_iter().collect()
 }
 
