@@ -1,4 +1,42 @@
-//! A node: an actor over UDP with a durable store.
+//! A node: an actor over UDP with a durable store. It knows stateright's `Actor`, and not which.
+//!
+//! | file | |
+//! |---|---|
+//! | [`node`] | [`Node`]: its parts, start and stop |
+//! | `worker` | the loop: events, handlers, commit, send |
+//! | `batch` | the output rule, and why a handler may be one step of a model |
+//! | [`mailbox`] | from the receiving thread to the loop; explored by loom |
+//! | [`wire`] | datagrams |
+//! | `receiver` | which datagrams are for this node |
+//! | [`timers`] | what is armed and when it is due |
+//! | [`addresses`] | where servers and clients are |
+//! | `directories` | which data directory each peer has |
+//! | [`counters`] | what was received, sent and dropped |
+//! | [`store`] | where the actor's state is kept |
+//! | [`trace`] | what the node did, and its replay through the actor |
+//!
+//! The clock and the random source of a deployed server are in `worker` and nowhere else.
 
+pub mod addresses;
+mod batch;
+mod config;
+pub mod counters;
+mod directories;
+mod error;
+pub mod mailbox;
+pub mod node;
+mod observer;
+mod receiver;
+mod stop;
 pub mod store;
+mod sync;
+pub mod timers;
 pub mod trace;
+pub mod wire;
+mod worker;
+
+pub use config::NodeConfig;
+pub use error::NodeError;
+pub use node::{Deployable, Node};
+pub use observer::{Event, Observer};
+pub use stop::Stop;

@@ -1,0 +1,117 @@
+//! What a node counts. The receiving thread and the node's own both do, hence the atomics; the
+//! counts are for people and order nothing.
+
+use super::wire::Reject;
+use serde_json::{Map, Value};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// Counts since the process started.
+#[derive(Debug, Default)]
+pub struct Counters {
+    received: AtomicU64,
+    sent: AtomicU64,
+    rejected: [AtomicU64; Reject::ALL.len()],
+    lost: [AtomicU64; Loss::ALL.len()],
+}
+
+/// Why something was lost on this machine, apart from a [`Reject`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// A datagram came while the node had as many waiting as it may.
+    MailboxFull,
+    /// A message or a status was too large for a datagram.
+    TooLargeToSend,
+    /// A message was for a number without an address: no configured server, or a client not heard
+    /// from lately.
+    NoAddress,
+    /// The operating system did not take a datagram.
+    SendFailed,
+    /// The operating system reported an error instead of a datagram.
+    ReceiveFailed,
+}
+
+impl Loss {
+    /// All reasons with their names in a node's status, in the order of the enum.
+    pub const ALL: [(Self, &'static str); 5] = [
+        (Self::MailboxFull, "mailbox_full"),
+        (Self::TooLargeToSend, "too_large_to_send"),
+        (Self::NoAddress, "no_address"),
+        (Self::SendFailed, "send_failed"),
+        (Self::ReceiveFailed, "receive_failed"),
+    ];
+}
+
+impl Counters {
+    /// A datagram arrived, whatever it was.
+    pub(super) fn received(&self) {
+        self.received.fetch_add(1, Relaxed);
+    }
+
+    /// The operating system took a datagram.
+    pub(super) fn sent(&self) {
+        self.sent.fetch_add(1, Relaxed);
+    }
+
+    /// A datagram was dropped. A flood of them is logged a logarithmic number of times.
+    pub(super) fn rejected(&self, reject: Reject, from: std::net::SocketAddr) {
+        let count = self.rejected[reject as usize].fetch_add(1, Relaxed) + 1;
+        if count.is_power_of_two() {
+            tracing::warn!(%from, count, "dropped a datagram: {reject}");
+        }
+    }
+
+    /// Something was lost; logged as [`Counters::rejected`] does.
+    pub(super) fn lost(&self, loss: Loss, detail: impl std::fmt::Display) {
+        let count = self.lost[loss as usize].fetch_add(1, Relaxed) + 1;
+        if count.is_power_of_two() {
+            tracing::warn!(reason = Loss::ALL[loss as usize].1, count, "lost: {detail}");
+        }
+    }
+
+    /// `{"received", "sent", "dropped": {reason: count}}`, with every reason.
+    pub fn to_json(&self) -> Value {
+        let mut dropped = Map::new();
+        for (name, count) in names().zip(self.rejected.iter().chain(&self.lost)) {
+            dropped.insert(name.to_owned(), count.load(Relaxed).into());
+        }
+        serde_json::json!({
+            "received": self.received.load(Relaxed),
+            "sent": self.sent.load(Relaxed),
+            "dropped": dropped,
+        })
+    }
+}
+
+fn names() -> impl Iterator<Item = &'static str> {
+    let rejects = Reject::ALL.iter().map(|(_, name)| *name);
+    rejects.chain(Loss::ALL.iter().map(|(_, name)| *name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_is_counted_under_its_own_name() {
+        let counters = Counters::default();
+        for (place, (reject, _)) in Reject::ALL.iter().enumerate() {
+            assert_eq!(*reject as usize, place);
+            for _ in 0..=place {
+                counters.rejected(*reject, ([127, 0, 0, 1], 1).into());
+            }
+        }
+        for (place, (loss, _)) in Loss::ALL.iter().enumerate() {
+            assert_eq!(*loss as usize, place);
+            for _ in 0..100 + place {
+                counters.lost(*loss, "in a test");
+            }
+        }
+        let json = counters.to_json();
+        let dropped = json["dropped"].as_object().expect("an object of reasons");
+        assert_eq!(dropped.len(), Reject::ALL.len() + Loss::ALL.len());
+        assert_eq!(dropped["too_short"], 1);
+        assert_eq!(dropped["trailing_bytes"], 14);
+        assert_eq!(dropped["mailbox_full"], 100);
+        assert_eq!(dropped["receive_failed"], 104);
+    }
+}

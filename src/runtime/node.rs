@@ -1,0 +1,116 @@
+//! A node: its parts, how it starts and how it stops. The loop is `worker.rs`.
+
+use super::addresses::Addresses;
+use super::config::NodeConfig;
+use super::counters::Counters;
+use super::directories::Directories;
+use super::error::NodeError;
+use super::mailbox::Mailbox;
+pub use super::observer::{Event, Observer};
+use super::receiver::{self, CloseOnDrop, Gate, Incoming};
+use super::stop::Stop;
+use super::store::Store;
+use super::wire;
+use super::worker::Worker;
+use crate::durable::Durable;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+use stateright::actor::Actor;
+use std::net::{SocketAddr, UdpSocket};
+use std::thread;
+
+/// Actor numbers are `usize` in stateright, and a client's do not fit 32 bits.
+const _: () = assert!(usize::BITS >= 64, "a node needs a 64-bit machine");
+
+/// An actor that can be deployed: messages have bytes, timers an order, what it saves has
+/// differences, and it makes no random choices (a checker would explore them; a node would have to
+/// pick one).
+pub trait Deployable:
+    Actor<Msg: Serialize + DeserializeOwned + Send, Timer: Ord, Storage: Durable, Random = ()>
+{
+}
+
+impl<A> Deployable for A where
+    A: Actor<Msg: Serialize + DeserializeOwned + Send, Timer: Ord, Storage: Durable, Random = ()>
+{
+}
+
+/// An actor with a socket and a store.
+///
+/// Two threads: one moves datagrams from the socket into a bounded mailbox, the other (that of
+/// [`Node::run`]) calls the actor's handlers, saves, and sends. A message the actor sends to itself
+/// is lost.
+pub struct Node<A, St, F, O> {
+    pub(super) config: NodeConfig,
+    pub(super) actor: A,
+    pub(super) store: St,
+    pub(super) status: F,
+    pub(super) observer: O,
+    pub(super) directories: Directories,
+    pub(super) socket: UdpSocket,
+    pub(super) address: SocketAddr,
+}
+
+impl<A, St, F, O> Node<A, St, F, O>
+where
+    A: Deployable,
+    St: Store<A::Storage>,
+    F: Fn(&A::State) -> Value,
+    O: Observer<A>,
+{
+    /// Checks the configuration and takes the address. The actor starts with [`Node::run`].
+    ///
+    /// `status` describes a state to people; the node adds `id`, `cluster`, `members` and
+    /// `counters` to it. `observer` sees every handler call; `()` does not look.
+    pub fn bind(
+        config: NodeConfig,
+        actor: A,
+        store: St,
+        status: F,
+        observer: O,
+    ) -> Result<Self, NodeError> {
+        config.validate()?;
+        let directories = Directories::open(config.directories.clone())?;
+        let listen = |source| NodeError::Listen { address: config.listen, source };
+        let socket = UdpSocket::bind(config.listen).map_err(listen)?;
+        let address = socket.local_addr().map_err(listen)?;
+        socket.set_read_timeout(Some(receiver::PATIENCE)).map_err(NodeError::Setup)?;
+        Ok(Self { config, actor, store, status, observer, directories, socket, address })
+    }
+
+    /// The address it listens on, with the port that was found if port 0 was asked for.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Runs until `stop` is triggered or an error occurs. When it returns, its thread has ended and
+    /// its address is free.
+    pub fn run(self, stop: &Stop) -> Result<(), NodeError> {
+        let NodeConfig { id, ref cluster, mailbox: capacity, .. } = self.config;
+        let gate = Gate {
+            id,
+            client_cluster: wire::client_cluster(cluster),
+            peer_cluster: wire::peer_cluster(cluster, &self.config.members()),
+            peers: self.config.peers.keys().copied().collect(),
+        };
+        let addresses = Addresses::new(self.config.peers.clone());
+        let socket = self.socket.try_clone().map_err(NodeError::Setup)?;
+        let counters = Counters::default();
+        let mailbox = Mailbox::<Incoming<A::Msg>>::new(capacity);
+        thread::scope(|scope| {
+            let closes = CloseOnDrop(&mailbox);
+            let receiving = thread::Builder::new()
+                .name(format!("receiver-{id}"))
+                .spawn_scoped(scope, || {
+                    receiver::receive(&socket, &gate, &mailbox, &counters, stop);
+                })
+                .map_err(NodeError::Setup)?;
+            let result = Worker::start(self, addresses, &gate, &counters)
+                .and_then(|(worker, committed)| worker.run(committed, &mailbox, stop));
+            drop(closes);
+            receiving.join().map_err(|_| NodeError::ReceiverPanicked)?;
+            tracing::info!(id, counters = %counters.to_json(), "stopped");
+            result
+        })
+    }
+}

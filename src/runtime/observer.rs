@@ -1,0 +1,48 @@
+//! Where a trace is written from.
+
+use stateright::actor::{Actor, Id, Out};
+use std::io;
+
+/// What a handler was called with.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event<A: Actor> {
+    /// `on_start`.
+    Start {
+        /// What the store held.
+        storage: Option<A::Storage>,
+    },
+    /// `on_msg`.
+    Message {
+        /// The sender.
+        src: Id,
+        /// What it says.
+        msg: A::Msg,
+    },
+    /// `on_timeout`.
+    Timeout(A::Timer),
+}
+
+/// Sees every handler call of a node. `()` looks away.
+pub trait Observer<A: Actor> {
+    /// A handler was called in batch `batch` (0 is the batch of `on_start`): the states before and
+    /// after, and its commands. Nothing of the batch is durable yet and nothing has been sent.
+    fn handled(
+        &mut self,
+        batch: u64,
+        event: &Event<A>,
+        before: Option<&A::State>,
+        after: &A::State,
+        out: &Out<A>,
+    );
+
+    /// Called once at the end of each batch, before its save. An error stops the node.
+    fn flush(&mut self) -> io::Result<()>;
+}
+
+impl<A: Actor> Observer<A> for () {
+    fn handled(&mut self, _: u64, _: &Event<A>, _: Option<&A::State>, _: &A::State, _: &Out<A>) {}
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

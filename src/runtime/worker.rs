@@ -1,0 +1,274 @@
+//! The node's loop: collect a batch of events, call the actor's handler for each, commit, send.
+
+use super::addresses::Addresses;
+use super::batch::{Batch, Committed, Output};
+use super::counters::{Counters, Loss};
+use super::error::NodeError;
+use super::mailbox::Mailbox;
+use super::node::{Deployable, Node};
+use super::observer::{Event, Observer};
+use super::receiver::{Gate, Incoming};
+use super::stop::Stop;
+use super::store::Store;
+use super::timers::Timers;
+use super::wire::{self, Body, CLIENTS, Datagram, Reject};
+use rand::Rng;
+use serde_json::{Map, Value, json};
+use stateright::actor::{Command, Id, Out};
+use std::borrow::Cow;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+/// A timer set for longer than this is set for this long: `Instant` does not reach arbitrarily far.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+/// A node whose actor has started.
+pub(super) struct Worker<'a, A: Deployable, St, F, O> {
+    node: Node<A, St, F, O>,
+    id: Id,
+    state: A::State,
+    timers: Timers<A::Timer>,
+    addresses: Addresses,
+    gate: &'a Gate,
+    counters: &'a Counters,
+}
+
+impl<'a, A, St, F, O> Worker<'a, A, St, F, O>
+where
+    A: Deployable,
+    St: Store<A::Storage>,
+    F: Fn(&A::State) -> Value,
+    O: Observer<A>,
+{
+    /// Calls `on_start`, as a batch of its own. As in a model, a server that never saved starts
+    /// from nothing, not from a default.
+    pub(super) fn start(
+        mut node: Node<A, St, F, O>,
+        addresses: Addresses,
+        gate: &'a Gate,
+        counters: &'a Counters,
+    ) -> Result<(Self, Committed), NodeError> {
+        let id = actor_id(gate.id);
+        let storage = (node.store.saves() > 0).then(|| node.store.value().clone());
+        let mut out = Out::new();
+        let state = node.actor.on_start(id, &storage, &mut out);
+        let mut batch = Batch::first();
+        node.observer.handled(batch.number(), &Event::Start { storage }, None, &state, &out);
+        tracing::info!(id = gate.id, address = %node.address, "started");
+        let timers = Timers::default();
+        let mut worker = Self { node, id, state, timers, addresses, gate, counters };
+        worker.perform(&mut batch, out);
+        let committed = worker.commit(batch)?;
+        Ok((worker, committed))
+    }
+
+    /// One batch after the other until told to stop.
+    pub(super) fn run(
+        mut self,
+        mut committed: Committed,
+        mailbox: &Mailbox<Incoming<A::Msg>>,
+        stop: &Stop,
+    ) -> Result<(), NodeError> {
+        while !stop.is_triggered() {
+            let Some(arrived) = self.collect(mailbox) else { break };
+            if arrived.is_empty() && self.timers.due(now()).is_empty() {
+                continue;
+            }
+            let mut batch = Batch::after(committed);
+            for incoming in arrived {
+                self.accept(&mut batch, incoming)?;
+            }
+            // Messages first: after a pause, a heartbeat that waited disarms the election timer.
+            let now = now();
+            for timer in self.timers.due(now) {
+                if self.timers.disarm_due(&timer, now) {
+                    self.fire(&mut batch, timer);
+                }
+            }
+            committed = self.commit(batch)?;
+        }
+        Ok(())
+    }
+
+    /// Waits for datagrams, at most until the next timer is due. `None` when the mailbox is closed.
+    fn collect(&self, mailbox: &Mailbox<Incoming<A::Msg>>) -> Option<Vec<Incoming<A::Msg>>> {
+        let max = self.node.config.max_batch;
+        match self.timers.next_due() {
+            Some(due) => mailbox.receive_within(max, due.saturating_duration_since(now())),
+            None => mailbox.receive(max),
+        }
+    }
+
+    fn accept(
+        &mut self,
+        batch: &mut Batch<A>,
+        incoming: Incoming<A::Msg>,
+    ) -> Result<(), NodeError> {
+        match incoming {
+            Incoming::Peer { server, directory, address, message } => {
+                if self.node.directories.admit(server, directory)? {
+                    self.deliver(batch, actor_id(server), message);
+                } else {
+                    self.counters.rejected(Reject::OtherDirectory, address);
+                }
+            }
+            Incoming::Client { client, address, message } => {
+                self.addresses.heard_from(client, address);
+                self.deliver(batch, actor_id(client), message);
+            }
+            Incoming::Inspect { client, address, nonce } => {
+                let status = self.status();
+                batch.put(Output::Report { address, client, nonce, status });
+            }
+        }
+        Ok(())
+    }
+
+    fn deliver(&mut self, batch: &mut Batch<A>, src: Id, msg: A::Msg) {
+        let event = Event::Message { src, msg: msg.clone() };
+        let mut state = Cow::Borrowed(&self.state);
+        let mut out = Out::new();
+        self.node.actor.on_msg(self.id, &mut state, src, msg, &mut out);
+        let next = changed(state);
+        self.conclude(batch, &event, next, out);
+    }
+
+    fn fire(&mut self, batch: &mut Batch<A>, timer: A::Timer) {
+        let mut state = Cow::Borrowed(&self.state);
+        let mut out = Out::new();
+        self.node.actor.on_timeout(self.id, &mut state, &timer, &mut out);
+        let next = changed(state);
+        self.conclude(batch, &Event::Timeout(timer), next, out);
+    }
+
+    /// What follows every handler after the start: the observer sees it, then it takes effect.
+    fn conclude(
+        &mut self,
+        batch: &mut Batch<A>,
+        event: &Event<A>,
+        next: Option<A::State>,
+        out: Out<A>,
+    ) {
+        let before = &self.state;
+        let after = next.as_ref().unwrap_or(before);
+        self.node.observer.handled(batch.number(), event, Some(before), after, &out);
+        if let Some(next) = next {
+            self.state = next;
+        }
+        self.perform(batch, out);
+    }
+
+    /// Timers are the node's own and change at once, so that a later handler of the batch finds
+    /// them changed; saves and sends wait for the commit.
+    fn perform(&mut self, batch: &mut Batch<A>, out: Out<A>) {
+        let mut has_sent = false;
+        for command in out {
+            match command {
+                Command::SetTimer(timer, range) => self.timers.arm(timer, now() + draw(range)),
+                Command::CancelTimer(timer) => self.timers.disarm(&timer),
+                Command::Save(value) => {
+                    assert!(!has_sent, "a handler must save before it sends, but this sent first");
+                    batch.save(value);
+                }
+                Command::Send(to, message) => {
+                    has_sent = true;
+                    batch.put(Output::Message { to, message });
+                }
+                Command::ChooseRandom(..) => {
+                    panic!("a deployed actor makes no random choices (its Random is ())")
+                }
+            }
+        }
+    }
+
+    fn commit(&mut self, batch: Batch<A>) -> Result<Committed, NodeError> {
+        let (committed, outputs) = batch.commit(&mut self.node.store, &mut self.node.observer)?;
+        for output in outputs {
+            self.send(output);
+        }
+        Ok(committed)
+    }
+
+    fn send(&self, output: Output<A::Msg>) {
+        match output {
+            Output::Message { to, message } => {
+                let number = usize::from(to) as u64;
+                let Some(address) = self.addresses.of(number) else {
+                    let detail = format_args!("a message to {number}, whose address is unknown");
+                    return self.counters.lost(Loss::NoAddress, detail);
+                };
+                if number >= CLIENTS {
+                    self.transmit(self.gate.client_cluster, number, address, Body::Reply(message));
+                } else {
+                    self.transmit(self.gate.peer_cluster, number, address, Body::Peer(message));
+                }
+            }
+            Output::Report { address, client, nonce, status } => {
+                let body = Body::Report { nonce, status };
+                self.transmit(self.gate.client_cluster, client, address, body);
+            }
+        }
+    }
+
+    /// Sends or loses one datagram. A failure is a loss: the network may lose it as well.
+    fn transmit(&self, cluster: u64, addressee: u64, address: SocketAddr, body: Body<A::Msg>) {
+        let directory = self.node.config.directory;
+        let sender = self.gate.id;
+        let datagram = Datagram { cluster, sender, directory, addressee, body };
+        match wire::encode(&datagram) {
+            Ok(bytes) => match self.node.socket.send_to(&bytes, address) {
+                Ok(_) => self.counters.sent(),
+                Err(error) => {
+                    let detail = format_args!("a datagram to {addressee} at {address}: {error}");
+                    self.counters.lost(Loss::SendFailed, detail);
+                }
+            },
+            Err(error) => self.counters.lost(Loss::TooLargeToSend, error),
+        }
+    }
+
+    /// What a status report says, as JSON.
+    fn status(&self) -> Vec<u8> {
+        let mut status = match (self.node.status)(&self.state) {
+            Value::Object(fields) => fields,
+            state => Map::from_iter([("state".to_owned(), state)]),
+        };
+        let config = &self.node.config;
+        let mut addresses = config.peers.clone();
+        addresses.insert(config.id, self.node.address);
+        let member = |(id, address): (u64, SocketAddr)| json!({ "id": id, "address": address });
+        let members: Vec<_> = addresses.into_iter().map(member).collect();
+        status.insert("id".to_owned(), config.id.into());
+        status.insert("cluster".to_owned(), config.cluster.clone().into());
+        status.insert("members".to_owned(), members.into());
+        status.insert("counters".to_owned(), self.counters.to_json());
+        Value::Object(status).to_string().into_bytes()
+    }
+}
+
+/// The new state, if the handler made one.
+fn changed<T: Clone>(state: Cow<'_, T>) -> Option<T> {
+    match state {
+        Cow::Owned(next) => Some(next),
+        Cow::Borrowed(_) => None,
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a node needs 64 bits, asserted in node.rs")]
+fn actor_id(number: u64) -> Id {
+    Id::from(number as usize)
+}
+
+/// A uniformly random duration of the range, drawn afresh each time a timer is set: what keeps
+/// servers from standing for election in step. An empty range means its start.
+fn draw(range: Range<Duration>) -> Duration {
+    let start = range.start;
+    let drawn = if range.is_empty() { start } else { rand::rng().random_range(range) };
+    drawn.min(LONGEST)
+}
+
+#[expect(clippy::disallowed_methods, reason = "a node's loop is where time comes from")]
+fn now() -> Instant {
+    Instant::now()
+}
