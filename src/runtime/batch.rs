@@ -58,6 +58,9 @@ pub(super) struct Committed {
     number: u64,
 }
 
+/// A committed batch's proof and its outputs, which may leave now.
+pub(super) type Released<M> = (Committed, Vec<Output<M>>);
+
 /// What the handlers of one batch put out, held back until it is committed.
 pub(super) struct Batch<A: Deployable> {
     number: u64,
@@ -96,7 +99,7 @@ impl<A: Deployable> Batch<A> {
         self,
         store: &mut impl Store<A::Storage>,
         observer: &mut impl Observer<A>,
-    ) -> Result<(Committed, Vec<Output<A::Msg>>), NodeError> {
+    ) -> Result<Released<A::Msg>, NodeError> {
         observer.flush().map_err(NodeError::Observe)?;
         if let Some(value) = &self.save {
             store.save(value).map_err(NodeError::Save)?;

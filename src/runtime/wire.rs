@@ -55,18 +55,18 @@ pub fn client_cluster(name: &str) -> u64 {
 /// that servers configured with different members do not talk.
 pub fn peer_cluster(name: &str, members: &BTreeSet<u64>) -> u64 {
     let mut hasher = name_hasher(name);
-    hasher.write_u64(members.len() as u64);
+    hasher.write(&(members.len() as u64).to_le_bytes());
     for member in members {
-        hasher.write_u64(*member);
+        hasher.write(&member.to_le_bytes());
     }
     hasher.finish()
 }
 
 /// `SipHash` with a fixed key: the same on every machine and in every release, unlike the standard
-/// library's default hasher.
+/// library's default hasher. Every field has its length in front of it or is of fixed length.
 fn name_hasher(name: &str) -> SipHasher24 {
     let mut hasher = SipHasher24::new();
-    hasher.write_u64(name.len() as u64);
+    hasher.write(&(name.len() as u64).to_le_bytes());
     hasher.write(name.as_bytes());
     hasher
 }

@@ -21,7 +21,7 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 /// A timer set for longer than this is set for this long: `Instant` does not reach arbitrarily far.
-const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+const LONGEST: Duration = Duration::from_hours(100 * 365 * 24);
 
 /// A node whose actor has started.
 pub(super) struct Worker<'a, A: Deployable, St, F, O> {
@@ -271,4 +271,32 @@ fn draw(range: Range<Duration>) -> Duration {
 #[expect(clippy::disallowed_methods, reason = "a node's loop is where time comes from")]
 fn now() -> Instant {
     Instant::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn each_drawn_duration_is_of_the_range_and_they_differ() {
+        let range = Duration::from_millis(150)..Duration::from_millis(300);
+        let drawn: BTreeSet<_> = (0..1000).map(|_| draw(range.clone())).collect();
+        assert!(drawn.iter().all(|duration| range.contains(duration)));
+        assert!(drawn.len() > 900, "nanoseconds hardly coincide");
+        let (first, last) = (drawn.first().expect("some"), drawn.last().expect("some"));
+        // One of 1000 misses a tenth of the range at either end with probability 10^-46.
+        assert!(*first < Duration::from_millis(165) && *last > Duration::from_millis(285));
+    }
+
+    #[test]
+    fn an_empty_range_means_its_start() {
+        let second = Duration::from_secs(1);
+        assert_eq!(draw(second..second), second);
+    }
+
+    #[test]
+    fn a_timer_far_beyond_the_clock_is_no_panic() {
+        assert!(now() + draw(Duration::MAX..Duration::MAX) > now());
+    }
 }

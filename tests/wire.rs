@@ -1,0 +1,216 @@
+//! The wire format: what goes in comes out, and whatever comes in is a datagram or a reason.
+
+use checked_raft::runtime::wire::{
+    self, Body, CLIENTS, Datagram, EncodeError, MAX_DATAGRAM, MAX_PAYLOAD, OVERHEAD, Reject,
+};
+use proptest::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A message with every kind of length that a hostile sender could lie about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Msg {
+    Number(u64),
+    Text(String),
+    Bytes(bytes::Bytes),
+    List(Vec<u64>),
+    Map(BTreeMap<u64, Vec<u8>>),
+    Maybe(Option<Box<[u128; 4]>>),
+}
+
+fn messages() -> impl Strategy<Value = Msg> {
+    prop_oneof![
+        any::<u64>().prop_map(Msg::Number),
+        ".{0,20}".prop_map(Msg::Text),
+        prop::collection::vec(any::<u8>(), 0..300).prop_map(|bytes| Msg::Bytes(bytes.into())),
+        prop::collection::vec(any::<u64>(), 0..30).prop_map(Msg::List),
+        prop::collection::btree_map(any::<u64>(), any::<Vec<u8>>(), 0..4).prop_map(Msg::Map),
+        any::<Option<[u128; 4]>>().prop_map(|numbers| Msg::Maybe(numbers.map(Box::new))),
+    ]
+}
+
+fn bodies() -> impl Strategy<Value = Body<Msg>> {
+    prop_oneof![
+        messages().prop_map(Body::Peer),
+        messages().prop_map(Body::Request),
+        messages().prop_map(Body::Reply),
+        any::<u64>().prop_map(|nonce| Body::Inspect { nonce }),
+        any::<(u64, Vec<u8>)>().prop_map(|(nonce, status)| Body::Report { nonce, status }),
+    ]
+}
+
+prop_compose! {
+    fn datagrams()(
+        cluster in any::<u64>(),
+        sender in any::<u64>(),
+        directory in any::<u128>(),
+        addressee in any::<u64>(),
+        body in bodies(),
+    ) -> Datagram<Msg> {
+        Datagram { cluster, sender, directory, addressee, body }
+    }
+}
+
+fn decode(bytes: &[u8]) -> Result<Datagram<Msg>, Reject> {
+    wire::decode(bytes, |_| Ok(()))
+}
+
+fn encoded(body: Body<Msg>) -> Vec<u8> {
+    let datagram = Datagram { cluster: 1, sender: 2, directory: 3, addressee: 4, body };
+    wire::encode(&datagram).expect("it fits")
+}
+
+/// `bytes` with a checksum that matches again.
+fn sealed(mut content: Vec<u8>) -> Vec<u8> {
+    content.extend(crc32fast::hash(&content).to_le_bytes());
+    content
+}
+
+/// A datagram's bytes without its checksum.
+fn content(body: Body<Msg>) -> Vec<u8> {
+    let mut bytes = encoded(body);
+    bytes.truncate(bytes.len() - 4);
+    bytes
+}
+
+proptest! {
+    #[test]
+    fn what_goes_in_comes_out(datagram in datagrams()) {
+        let bytes = wire::encode(&datagram).expect("it fits");
+        prop_assert_eq!(decode(&bytes), Ok(datagram));
+    }
+
+    #[test]
+    fn any_bytes_are_a_datagram_or_a_reason(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        prop_assert!(decode(&bytes).is_err(), "random bytes do not have our magic and checksum");
+    }
+
+    /// With magic, version and checksum in order, the hostile bytes reach the payload's decoder.
+    #[test]
+    fn any_sealed_payload_is_a_datagram_or_a_reason(
+        kind in any::<u8>(),
+        rest in prop::collection::vec(any::<u8>(), 0..200),
+    ) {
+        let mut bytes = b"UDN".to_vec();
+        bytes.extend([wire::VERSION, kind % 8]);
+        bytes.extend(rest);
+        match decode(&sealed(bytes)) {
+            Ok(datagram) => {
+                let again = wire::encode(&datagram).expect("what was decoded fits");
+                prop_assert_eq!(decode(&again), Ok(datagram));
+            }
+            Err(reject) => prop_assert!(matches!(
+                reject,
+                Reject::TooShort | Reject::Kind | Reject::Malformed | Reject::TrailingBytes
+            ), "{}", reject),
+        }
+    }
+
+    #[test]
+    fn every_flipped_bit_is_noticed(datagram in datagrams(), at in any::<prop::sample::Index>()) {
+        let mut bytes = wire::encode(&datagram).expect("it fits");
+        let bit = at.index(bytes.len() * 8);
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        let reject = decode(&bytes).expect_err("a damaged datagram is dropped");
+        prop_assert!(matches!(reject, Reject::Magic | Reject::Version | Reject::Checksum));
+    }
+
+    #[test]
+    fn every_cut_is_noticed(datagram in datagrams(), at in any::<prop::sample::Index>()) {
+        let bytes = wire::encode(&datagram).expect("it fits");
+        let reject = decode(&bytes[..at.index(bytes.len())]).expect_err("a cut one is dropped");
+        prop_assert!(matches!(reject, Reject::TooShort | Reject::Checksum));
+    }
+}
+
+#[test]
+fn each_defect_has_its_own_reason() {
+    let good = content(Body::Peer(Msg::Number(7)));
+    let with = |at: usize, byte: u8| {
+        let mut bytes = good.clone();
+        bytes[at] = byte;
+        sealed(bytes)
+    };
+    assert_eq!(decode(&[]), Err(Reject::TooShort));
+    assert_eq!(decode(&[0; OVERHEAD - 1]), Err(Reject::TooShort));
+    assert_eq!(decode(&vec![0; MAX_DATAGRAM + 1]), Err(Reject::Oversized));
+    assert_eq!(decode(&with(0, b'X')), Err(Reject::Magic));
+    assert_eq!(decode(&with(3, wire::VERSION + 1)), Err(Reject::Version));
+    assert_eq!(decode(&with(4, 5)), Err(Reject::Kind));
+    assert_eq!(decode(&with(45, 99)), Err(Reject::Malformed), "no such variant of the message");
+    let damaged = [good.clone(), vec![0; 4]].concat();
+    assert_eq!(decode(&damaged), Err(Reject::Checksum));
+    let longer = sealed([good.clone(), vec![0]].concat());
+    assert_eq!(decode(&longer), Err(Reject::TrailingBytes));
+    let longer = sealed([content(Body::Inspect { nonce: 1 }), vec![0]].concat());
+    assert_eq!(decode(&longer), Err(Reject::TrailingBytes));
+    let nonce = content(Body::Inspect { nonce: 1 });
+    assert_eq!(decode(&sealed(nonce[..nonce.len() - 1].to_vec())), Err(Reject::Malformed));
+}
+
+#[test]
+fn the_header_is_judged_before_the_payload_is_looked_at() {
+    let foreign = encoded(Body::Peer(Msg::Text("not a number".to_owned())));
+    let judged = wire::decode::<u8>(&foreign, |header| {
+        assert_eq!((header.cluster, header.sender), (1, 2));
+        assert_eq!((header.directory, header.addressee), (3, 4));
+        Err(Reject::ForeignCluster)
+    });
+    assert_eq!(judged, Err(Reject::ForeignCluster));
+}
+
+/// A length of 2^63 elements in a payload of a few bytes. Allocating for it would abort.
+#[test]
+fn a_length_the_payload_does_not_have_is_refused_without_allocating_for_it() {
+    let huge = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f];
+    let header = &content(Body::Peer(Msg::Number(0)))[..OVERHEAD - 4];
+    for variant in 1..=4 {
+        let bytes = sealed([header, &[variant], &huge, &[1, 2, 3]].concat());
+        assert_eq!(decode(&bytes), Err(Reject::Malformed), "variant {variant}");
+    }
+}
+
+#[test]
+fn the_largest_payload_fits_and_one_byte_more_does_not() {
+    // The variant takes one byte and the length of that many bytes three.
+    let fits = Msg::Bytes(vec![7; MAX_PAYLOAD - 4].into());
+    let bytes = encoded(Body::Peer(fits.clone()));
+    assert_eq!(bytes.len(), MAX_DATAGRAM);
+    assert_eq!(decode(&bytes).expect("it is at the limit").body, Body::Peer(fits));
+    let body = Body::Peer(Msg::Bytes(vec![7; MAX_PAYLOAD - 3].into()));
+    let datagram = Datagram { cluster: 1, sender: 2, directory: 3, addressee: 4, body };
+    let bytes = MAX_DATAGRAM + 1;
+    assert_eq!(wire::encode(&datagram), Err(EncodeError::TooLarge { bytes }));
+}
+
+#[test]
+fn clusters_differ_by_name_and_for_peers_by_members() {
+    let members = |ids: &[u64]| ids.iter().copied().collect::<BTreeSet<_>>();
+    let three = wire::peer_cluster("a", &members(&[1, 2, 3]));
+    assert_eq!(three, wire::peer_cluster("a", &members(&[3, 2, 1])));
+    assert_ne!(three, wire::peer_cluster("a", &members(&[1, 2, 4])));
+    assert_ne!(three, wire::peer_cluster("a", &members(&[1, 2])));
+    assert_ne!(three, wire::peer_cluster("b", &members(&[1, 2, 3])));
+    assert_ne!(wire::client_cluster("a"), wire::client_cluster("b"));
+    assert_ne!(wire::client_cluster("a"), three);
+}
+
+/// Pins the format: whoever changes it must raise the version.
+#[test]
+fn a_datagram_of_this_version_looks_like_this() {
+    let body = Body::<Msg>::Inspect { nonce: 0x0102_0304_0506_0708 };
+    let (cluster, sender) = (wire::client_cluster("c"), CLIENTS + 1);
+    let datagram = Datagram { cluster, sender, directory: 0, addressee: 3, body };
+    let bytes = wire::encode(&datagram).expect("it fits");
+    let expected: &[&[u8]] = &[
+        b"UDN",
+        &[1, 3],
+        &[0xf6, 0xeb, 0x38, 0xd8, 0x24, 0x41, 0x8e, 0x5c],
+        &[1, 0, 0, 0, 1, 0, 0, 0],
+        &[0; 16],
+        &[3, 0, 0, 0, 0, 0, 0, 0],
+        &[8, 7, 6, 5, 4, 3, 2, 1],
+        &[0x80, 0xe6, 0xe8, 0x77],
+    ];
+    assert_eq!(bytes, expected.concat());
+}
