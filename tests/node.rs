@@ -112,7 +112,7 @@ impl Toy {
                 Order::Pair(first, second) => state.pair = Some((first, second)),
                 Order::Repeat(times) => state.repeats = times,
                 Order::Ping(peer) => {
-                    out.send(id(peer), Msg::Ping(number(client(state))));
+                    out.send(id(peer), Msg::Ping(state.client.map_or(0, number)));
                 }
                 Order::Blob(length) => {
                     out.send(client(state), Msg::Blob(vec![0; length]));
@@ -632,15 +632,17 @@ fn what_on_start_sends_waits_for_its_save() {
     let peer = Client { number: 2, ..Client::new(([127, 0, 0, 1], 1).into()) };
     let address = peer.socket.local_addr().expect("it is bound");
     let (store, gate) = gate();
-    let orders = vec![Order::Save, Order::Arm(Timer::A, 0)];
-    let node = bind(local(&[(2, address)]), store, (), orders).expect("a free port");
-    let node = run(node);
+    let orders = vec![Order::Save, Order::Ping(2)];
+    let node = run(bind(local(&[(2, address)]), store, (), orders).expect("a free port"));
     let client = node.client();
     assert_eq!(gate.begun(), 0);
     client.send(Msg::Ask);
     client.inspect(1);
+    peer.nothing();
     client.nothing();
     gate.succeed();
+    let sent = peer.receive_within(LONG).expect("a message");
+    assert_eq!(sent.body, Body::Peer(Msg::Ping(0)));
     assert_eq!(client.reply(), Msg::Total(0));
     node.stop();
 }
