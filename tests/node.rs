@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -214,7 +214,10 @@ impl Store<Saved> for GateStore {
         self.entered.send(next.total).expect("the test watches");
         match self.verdict.recv() {
             Ok(true) => self.inner.save(next),
-            _ => Err(StoreError::from(io::Error::from(io::ErrorKind::StorageFull))),
+            _ => {
+                let source = io::ErrorKind::StorageFull.into();
+                Err(StoreError::Io { path: "gate".into(), op: "write", source })
+            }
         }
     }
 
@@ -290,6 +293,8 @@ struct Running {
     address: SocketAddr,
     stop: Stop,
     thread: JoinHandle<Result<(), NodeError>>,
+    /// Disconnected when the thread ends, however it does.
+    alive: Receiver<()>,
 }
 
 fn config(listen: &str, peers: &[(u64, SocketAddr)]) -> NodeConfig {
@@ -318,11 +323,15 @@ where
     O: Observer<Toy> + Send + 'static,
 {
     let (address, stop) = (node.local_addr(), Stop::new());
+    let (lives, alive) = channel();
     let thread = {
         let stop = stop.clone();
-        thread::spawn(move || node.run(&stop))
+        thread::spawn(move || {
+            let _lives: Sender<()> = lives;
+            node.run(&stop)
+        })
     };
-    Running { address, stop, thread }
+    Running { address, stop, thread, alive }
 }
 
 /// A node with this store on any port.
@@ -344,8 +353,15 @@ impl Running {
         self.ended().expect("a clean stop");
     }
 
+    /// How the node ended, which it must without being told to.
+    fn joined(self) -> thread::Result<Result<(), NodeError>> {
+        let end = self.alive.recv_timeout(LONG);
+        assert_eq!(end, Err(RecvTimeoutError::Disconnected), "the node must end");
+        self.thread.join()
+    }
+
     fn ended(self) -> Result<(), NodeError> {
-        self.thread.join().expect("the node does not panic")
+        self.joined().expect("the node does not panic")
     }
 }
 
@@ -687,7 +703,7 @@ fn a_handler_that_sends_before_it_saves_is_a_bug_and_the_node_ends_at_once() {
         let node = start_simple();
         let client = node.client();
         client.send(Msg::Do(vec![order]));
-        node.thread.join().expect_err("the panic is passed on, and no thread hangs");
+        node.joined().expect_err("the panic is passed on, and no thread hangs");
         client.nothing();
     }
 }

@@ -4,7 +4,7 @@
 //!
 //! It is kept by construction. Whatever a handler puts out goes into a [`Batch`]; the only way to
 //! get it out again is [`Batch::commit`], which first saves; a save that fails returns an error and
-//! the outputs are gone. A batch can only be opened with the [`Committed`] of the one before it,
+//! the outputs are gone. Every batch but the first can only be opened with the [`Committed`] of the one before it,
 //! which only `commit` makes.
 //!
 //! # Why a handler may be one step of a model
@@ -22,6 +22,8 @@
 //! - **After s is durable.** The run is that of a model in which all of e1..en happened and the
 //!   server crashed after them: it restarts from s, the last value saved. What of the batch's output
 //!   did not leave was lost by the network.
+//! - **While s is being saved** it is one of the two, and what the restart finds says which. A save
+//!   that fails ends the node, which is a crash like any other.
 //! - **When nothing was saved**, s is the value of an earlier batch, durable since then, and the
 //!   two cases coincide.
 //!

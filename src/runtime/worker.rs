@@ -42,7 +42,9 @@ where
     O: Observer<A>,
 {
     /// Calls `on_start`, as a batch of its own. As in a model, a server that never saved starts
-    /// from nothing, not from a default.
+    /// from nothing, not from a default. (A store does not record a save that changes nothing, so a
+    /// server that has saved the default alone starts from nothing, too: an actor must not tell the
+    /// two apart.)
     pub(super) fn start(
         mut node: Node<A, St, F, O>,
         addresses: Addresses,
