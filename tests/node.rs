@@ -212,13 +212,11 @@ impl Store<Saved> for GateStore {
 
     fn save(&mut self, next: &Saved) -> Result<(), StoreError> {
         self.entered.send(next.total).expect("the test watches");
-        match self.verdict.recv() {
-            Ok(true) => self.inner.save(next),
-            _ => {
-                let source = io::ErrorKind::StorageFull.into();
-                Err(StoreError::Io { path: "gate".into(), op: "write", source })
-            }
+        if self.verdict.recv() == Ok(true) {
+            return self.inner.save(next);
         }
+        let source = io::ErrorKind::StorageFull.into();
+        Err(StoreError::Io { path: "gate".into(), op: "write", source })
     }
 
     fn saves(&self) -> u64 {
