@@ -340,7 +340,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn first_and_last_index_of_a_term_agree_with_a_scan(mut terms in prop::collection::vec(1..6_u64, 0..12), term in 0..7_u64) {
+        fn first_and_last_index_of_a_term_agree_with_a_scan(
+            mut terms in prop::collection::vec(1..6_u64, 0..12),
+            term in 0..7_u64,
+        ) {
             terms.sort_unstable();
             let log = log(&terms);
             let scan = |(index, entry): (Index, &Entry)| (entry.term == Term(term)).then_some(index);
@@ -349,7 +352,10 @@ mod tests {
         }
 
         #[test]
-        fn changes_are_exact(a in prop::collection::vec(1..4_u64, 0..12), b in prop::collection::vec(1..4_u64, 0..12)) {
+        fn changes_are_exact(
+            a in prop::collection::vec(1..4_u64, 0..12),
+            b in prop::collection::vec(1..4_u64, 0..12),
+        ) {
             let mut patched = log(&a);
             patched.apply(log(&a).changes(&log(&b))).unwrap();
             prop_assert_eq!(patched, log(&b));
