@@ -17,13 +17,13 @@ fn invoking(command: &'static str) -> Session {
     session
 }
 
-fn register_of(server: usize, sequence: u64) -> Option<(Id, ClientRequest)> {
-    Some((Id::from(server), ClientRequest::Register { sequence }))
+fn register_of(server: usize, sequence: u64) -> (Id, ClientRequest) {
+    (Id::from(server), ClientRequest::Register { sequence })
 }
 
-fn command_of(server: usize, sequence: u64, command: &'static str) -> Option<(Id, ClientRequest)> {
+fn command_of(server: usize, sequence: u64, command: &'static str) -> (Id, ClientRequest) {
     let (session, command) = (Index(5), command.into());
-    Some((Id::from(server), ClientRequest::Command { session, sequence, command }))
+    (Id::from(server), ClientRequest::Command { session, sequence, command })
 }
 
 fn registered(sequence: u64, session: u64) -> ClientResponse {
@@ -68,13 +68,13 @@ fn nothing_is_sent_when_nothing_is_in_flight() {
 fn the_first_command_registers_the_session_first() {
     let mut session = Session::new(servers());
     session.invoke("a".into());
-    assert_eq!(session.request(), register_of(0, 1));
+    assert_eq!(session.request(), Some(register_of(0, 1)));
     assert_eq!(session.on_response(registered(1, 5)), None);
-    assert_eq!(session.request(), command_of(0, 2, "a"));
+    assert_eq!(session.request(), Some(command_of(0, 2, "a")));
     assert_eq!(session.on_response(applied(2, "r")), Some(Invocation::Applied("r".into())));
     assert_eq!((session.request(), session.command()), (None, None));
     session.invoke("b".into());
-    assert_eq!(session.request(), command_of(0, 3, "b"));
+    assert_eq!(session.request(), Some(command_of(0, 3, "b")));
 }
 
 #[test]
@@ -82,11 +82,11 @@ fn a_retry_keeps_the_number_and_goes_to_the_next_server() {
     let mut session = Session::new(servers());
     session.invoke("a".into());
     session.on_timeout();
-    assert_eq!(session.request(), register_of(1, 1));
+    assert_eq!(session.request(), Some(register_of(1, 1)));
     session.on_response(registered(1, 5));
     for server in [1, 2, 0, 1] {
-        assert_eq!(session.request(), command_of(server, 2, "a"));
-        assert_eq!(session.request(), command_of(server, 2, "a"));
+        assert_eq!(session.request(), Some(command_of(server, 2, "a")));
+        assert_eq!(session.request(), Some(command_of(server, 2, "a")));
         session.on_timeout();
     }
 }
@@ -96,10 +96,10 @@ fn the_hint_of_a_server_that_does_not_lead_is_followed_with_the_same_number() {
     let mut session = Session::new(servers());
     session.invoke("a".into());
     assert_eq!(session.on_response(not_leader(1, Some(2))), None);
-    assert_eq!(session.request(), register_of(2, 1));
+    assert_eq!(session.request(), Some(register_of(2, 1)));
     session.on_response(registered(1, 5));
     assert_eq!(session.on_response(not_leader(2, Some(1))), None);
-    assert_eq!(session.request(), command_of(1, 2, "a"));
+    assert_eq!(session.request(), Some(command_of(1, 2, "a")));
     assert_eq!(session.command(), Some(&Bytes::from("a")));
 }
 
@@ -114,7 +114,7 @@ fn a_hint_that_is_missing_unknown_or_old_is_not_followed() {
 #[test]
 fn a_response_to_another_request_is_ignored() {
     let session = invoking("a");
-    assert_eq!(session.request(), command_of(0, 2, "a"));
+    assert_eq!(session.request(), Some(command_of(0, 2, "a")));
     for response in endings(1).into_iter().chain(endings(3)) {
         assert_ignored(&session, response);
     }
@@ -148,7 +148,7 @@ fn an_expired_session_leaves_the_outcome_unknown_and_the_next_command_registers_
     assert_eq!(session.on_response(expired), Some(Invocation::Unknown));
     assert_eq!(session.request(), None, "the command is not repeated under another session");
     session.invoke("b".into());
-    assert_eq!(session.request(), register_of(0, 3));
+    assert_eq!(session.request(), Some(register_of(0, 3)));
     assert_ignored(&session, registered(1, 5)); // the old session, once more
     session.on_response(registered(3, 8));
     let command = ClientRequest::Command { session: Index(8), sequence: 4, command: "b".into() };
@@ -161,7 +161,7 @@ fn a_command_that_is_too_large_is_not_applied_and_the_session_stays() {
     let refused = ClientResponse::TooLarge { sequence: 2, limit: 7 };
     assert_eq!(session.on_response(refused), Some(Invocation::TooLarge(7)));
     session.invoke("b".into());
-    assert_eq!(session.request(), command_of(0, 3, "b"));
+    assert_eq!(session.request(), Some(command_of(0, 3, "b")));
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn an_abandoned_command_is_not_repeated_and_its_late_answer_is_ignored() {
     }
     // The session stays good, and the abandoned number is not used again.
     session.invoke("b".into());
-    assert_eq!(session.request(), command_of(0, 3, "b"));
+    assert_eq!(session.request(), Some(command_of(0, 3, "b")));
     for response in endings(2) {
         assert_ignored(&session, response);
     }
@@ -188,10 +188,10 @@ fn a_registration_abandoned_is_made_anew() {
     session.abandon();
     assert_ignored(&session, registered(1, 5));
     session.invoke("b".into());
-    assert_eq!(session.request(), register_of(0, 2));
+    assert_eq!(session.request(), Some(register_of(0, 2)));
     assert_ignored(&session, registered(1, 5));
     session.on_response(registered(2, 5));
-    assert_eq!(session.request(), command_of(0, 3, "b"));
+    assert_eq!(session.request(), Some(command_of(0, 3, "b")));
 }
 
 #[test]

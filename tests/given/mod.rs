@@ -159,7 +159,7 @@ impl Given {
         let changed = state.persistent != before.persistent;
         assert_eq!(saves, usize::from(changed), "one save if there is something to save: {out:?}");
         if changed {
-            let first = matches!(&out[0], Command::Save(saved) if *saved == state.persistent);
+            let first = matches!(&out[0], Command::Save(value) if *value == state.persistent);
             assert!(first, "the save comes first, and it is what the server remembers: {out:?}");
         }
         let borrowed = matches!(state, Cow::Borrowed(_));

@@ -167,9 +167,9 @@ fn quoted(rest: &str, quote: char) -> usize {
 
 #[test]
 fn comments_strings_and_characters_are_not_code() {
-    let text = r####"let a = "x // \" y"; // Instant
+    let text = r##"let a = "x // \" y"; // Instant
 let b = r#"std::fs "quoted" "#; /* rand
-rand */ let c: &'a str = c'; let d = '\''; let e = '"'; let f = "std::net""####;
+rand */ let c: &'a str = c'; let d = '\''; let e = '"'; let f = "std::net""##;
     let code = code_of(text);
     assert_eq!(code.lines().count(), text.lines().count());
     assert_eq!(
