@@ -16,6 +16,10 @@ pub struct Session {
     /// The servers, in the order in which they are tried, and which of them is asked now.
     servers: Vec<Id>,
     target: usize,
+    /// The last one asked because it was its turn, and not because of a hint. Otherwise a leader cut
+    /// off with one follower would keep a client for ever: no answer from the one, its hint from the
+    /// other, and the majority never asked.
+    turn: usize,
     /// The session, once registered.
     id: Option<Index>,
     /// The number of the request in flight, or of the last one.
@@ -40,7 +44,7 @@ impl Session {
     /// randomly-chosen server" (§8): the order of `servers` is the caller's choice.
     pub fn new(servers: Vec<Id>) -> Self {
         assert!(!servers.is_empty(), "a client needs a server to ask");
-        Self { servers, target: 0, id: None, sequence: 0, command: None }
+        Self { servers, target: 0, turn: 0, id: None, sequence: 0, command: None }
     }
 
     /// Starts a command. The session is registered first if need be.
@@ -77,9 +81,10 @@ impl Session {
         Some((self.servers[self.target], request))
     }
 
-    /// No answer came: the next server is asked.
+    /// No answer came: the server whose turn it is next is asked, whatever hints have said.
     pub fn on_timeout(&mut self) {
-        self.target = (self.target + 1) % self.servers.len();
+        self.turn = (self.turn + 1) % self.servers.len();
+        self.target = self.turn;
     }
 
     /// Takes a response; says how the invocation ended, if it did. If [`Session::request`] has
@@ -126,5 +131,26 @@ impl Session {
         }
         self.command = None;
         Some(outcome)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_server_gets_its_turn_whatever_the_hints_say() {
+        let servers: Vec<_> = (0..5).map(Id::from).collect();
+        let mut session = Session::new(servers.clone());
+        session.invoke(Bytes::new());
+        let mut asked = Vec::new();
+        for _ in &servers {
+            asked.push(session.request().unwrap().0);
+            let (sequence, leader) = (session.sequence(), Some(Id::from(0)));
+            session.on_response(ClientResponse::NotLeader { sequence, leader });
+            assert_eq!(session.request().unwrap().0, Id::from(0), "a hint is followed");
+            session.on_timeout();
+        }
+        assert_eq!(asked, servers);
     }
 }
