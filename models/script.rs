@@ -15,6 +15,7 @@
 //! partition S0 | S1 S2    from now on messages pass only inside a group
 //! heal                    they pass everywhere again
 //! settle                  delivers whatever passes until nothing is left; the rest is forgotten
+//! settle S0 S1 S2         the same for messages between these; the rest stays undelivered
 //! ```
 
 use super::{Cluster, ClusterAction, ClusterState};
@@ -23,7 +24,8 @@ use crate::raft::Message;
 use stateright::actor::{Command, Id};
 use std::collections::BTreeSet;
 
-/// A script under way.
+/// A script under way. A clone goes on from the same place on its own.
+#[derive(Clone)]
 pub struct Runner<'a> {
     cluster: &'a Cluster,
     state: ClusterState,
@@ -109,7 +111,15 @@ impl<'a> Runner<'a> {
                 self.groups.clear();
                 Ok(())
             }
-            ("settle", []) => self.settle(),
+            ("settle", []) => {
+                self.settle(|_| true)?;
+                self.pending.clear();
+                Ok(())
+            }
+            ("settle", names) => {
+                let ids = names.iter().map(|name| self.id(name)).collect::<Result<Vec<_>, _>>()?;
+                self.settle(|id| ids.contains(&id))
+            }
             _ => Err("not a command of a script".to_owned()),
         }
     }
@@ -173,14 +183,14 @@ impl<'a> Runner<'a> {
         Ok(())
     }
 
-    /// Delivers round after round; two servers that answer each other for ever are an error.
-    fn settle(&mut self) -> Result<(), String> {
+    /// Delivers what passes between `among` until nothing is left; messages that call for each other
+    /// for ever are an error.
+    fn settle(&mut self, among: impl Fn(Id) -> bool) -> Result<(), String> {
         for _ in 0..10_000 {
-            let next = self.pending.iter().position(|(src, dst, _)| self.passes(*src, *dst));
-            let Some(position) = next else {
-                self.pending.clear();
-                return Ok(());
-            };
+            let next = self.pending.iter().position(|(src, dst, _)| {
+                among(*src) && among(*dst) && self.passes(*src, *dst)
+            });
+            let Some(position) = next else { return Ok(()) };
             let (src, dst, msg) = self.pending.remove(position);
             self.take(Action { who: dst, event: Event::Deliver { src, msg } });
         }
