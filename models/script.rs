@@ -187,9 +187,10 @@ impl<'a> Runner<'a> {
     /// for ever are an error.
     fn settle(&mut self, among: impl Fn(Id) -> bool) -> Result<(), String> {
         for _ in 0..10_000 {
-            let next = self.pending.iter().position(|(src, dst, _)| {
-                among(*src) && among(*dst) && self.passes(*src, *dst)
-            });
+            let next = self
+                .pending
+                .iter()
+                .position(|(src, dst, _)| among(*src) && among(*dst) && self.passes(*src, *dst));
             let Some(position) = next else { return Ok(()) };
             let (src, dst, msg) = self.pending.remove(position);
             self.take(Action { who: dst, event: Event::Deliver { src, msg } });

@@ -27,12 +27,12 @@
 mod text;
 
 use bytes::Bytes;
+use checked_raft::checker::Event;
 use checked_raft::kv::Command as KvCommand;
 use checked_raft::models::ghost::Watch;
 use checked_raft::models::script::Runner;
 use checked_raft::models::{Cluster, ClusterAction, ClusterState, Spec};
 use checked_raft::raft::Message;
-use checked_raft::checker::Event;
 use stateright::actor::{Command, Id};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -60,8 +60,10 @@ impl Text<'_> {
             Message::AppendEntries(args) => {
                 let after = position(args.prev_log_index, args.prev_log_term);
                 let indexes = (args.prev_log_index.0 + 1..).map(Index);
-                let entries: Vec<_> =
-                    indexes.zip(&args.entries).map(|(index, entry)| self.entry(index, entry)).collect();
+                let entries: Vec<_> = indexes
+                    .zip(&args.entries)
+                    .map(|(index, entry)| self.entry(index, entry))
+                    .collect();
                 let entries =
                     if entries.is_empty() { "nothing".to_owned() } else { entries.join(", ") };
                 let (term, commit) = (args.term, args.leader_commit);
@@ -89,7 +91,9 @@ impl Text<'_> {
                 format!("Applied #{sequence}: {}", output_text(response))
             }
             ClientResponse::SessionExpired { sequence } => format!("SessionExpired #{sequence}"),
-            ClientResponse::NotLeader { sequence, leader: None } => format!("NotLeader #{sequence}"),
+            ClientResponse::NotLeader { sequence, leader: None } => {
+                format!("NotLeader #{sequence}")
+            }
             ClientResponse::NotLeader { sequence, leader: Some(id) } => {
                 format!("NotLeader #{sequence}, ask {}", self.name(*id))
             }
@@ -111,7 +115,12 @@ impl Text<'_> {
     }
 
     /// How one member changed, if it did, in a line.
-    pub(crate) fn change(&self, who: Id, before: &MemberState, after: &MemberState) -> Option<String> {
+    pub(crate) fn change(
+        &self,
+        who: Id,
+        before: &MemberState,
+        after: &MemberState,
+    ) -> Option<String> {
         let mut parts = Vec::new();
         match (before, after) {
             (MemberState::Server(before), MemberState::Server(after)) => {
@@ -165,7 +174,9 @@ impl Text<'_> {
             return;
         }
         match &after.role {
-            Role::Follower { leader: Some(id) } => parts.push(format!("follows {}", self.name(*id))),
+            Role::Follower { leader: Some(id) } => {
+                parts.push(format!("follows {}", self.name(*id)))
+            }
             Role::Follower { leader: None } => {}
             Role::Candidate { votes_granted } => {
                 parts.push(format!("has the votes of {}", self.names(votes_granted)));
