@@ -121,7 +121,7 @@ fn difference(old: &str, new: &str) -> String {
         old.iter().rev().zip(new.iter().rev()).take(rest).take_while(|(a, b)| a == b).count();
     let (old_end, new_end) = (old.len() - tail, new.len() - tail);
     let marked = |mark: &str, lines: &[&str]| -> String {
-        lines.iter().map(|line| format!("{mark} {line}\n")).collect()
+        lines.iter().flat_map(|line| [mark, " ", line, "\n"]).collect()
     };
     [
         marked(" ", &old[same.saturating_sub(CONTEXT)..same]),
@@ -299,7 +299,7 @@ impl<'a> Scenario<'a> {
             }
             let lost = !self.runner.pending().contains(&(action.who, dst, msg.clone()));
             match sent.last_mut() {
-                Some((last, last_lost, to)) if (&*last, *last_lost) == (&msg, lost) => {
+                Some((same, gone, to)) if (&*same, *gone) == (&msg, lost) => {
                     to.insert(dst);
                 }
                 _ => sent.push((msg, lost, BTreeSet::from([dst]))),

@@ -153,7 +153,7 @@ impl Text<'_> {
             _ => {}
         }
         let (removed, added) = log_difference(&old.log, &new.log);
-        let list = |entries: Vec<(Index, Entry)>| {
+        let list = |entries: Entries| {
             let texts = entries.iter().map(|(index, entry)| self.entry(*index, entry));
             texts.collect::<Vec<_>>().join(" + ")
         };
@@ -175,7 +175,7 @@ impl Text<'_> {
         }
         match &after.role {
             Role::Follower { leader: Some(id) } => {
-                parts.push(format!("follows {}", self.name(*id)))
+                parts.push(format!("follows {}", self.name(*id)));
             }
             Role::Follower { leader: None } => {}
             Role::Candidate { votes_granted } => {
@@ -236,8 +236,11 @@ impl<'a> LocalServer<'a> for checked_raft::models::properties::ClusterView<'a> {
     }
 }
 
+/// Entries with their indexes.
+type Entries = Vec<(Index, Entry)>;
+
 /// What follows the first difference: the entries that went and those that came.
-fn log_difference(old: &Log, new: &Log) -> (Vec<(Index, Entry)>, Vec<(Index, Entry)>) {
+fn log_difference(old: &Log, new: &Log) -> (Entries, Entries) {
     let common = old.iter().zip(new.iter()).take_while(|(a, b)| a == b).count();
     let rest = |log: &Log| {
         log.iter().skip(common).map(|(index, entry)| (index, entry.clone())).collect::<Vec<_>>()
