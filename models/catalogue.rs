@@ -7,34 +7,63 @@ use super::ghost::Watch;
 use super::spec::Spec;
 use crate::kv::Command;
 
-/// S0 leads term 1 and S1 term 2, each with a no-op that nobody else has; then S0 leads term 3, with
-/// the vote of S2. This is (c) of Figure 8 with three servers.
+/// (c) of Figure 8 with three servers: S0 led term 1 and S1 leads term 2, each with a no-op that
+/// nobody else has; S0 leads term 3 with the vote of S2. All messages are lost.
 pub const FIGURE_8_PREFIX: &str = "\
-    timeout S0
-    deliver S0 S1
-    deliver S1 S0
-    lose
-    timeout S1
-    deliver S1 S2
-    deliver S2 S1
-    lose
-    timeout S0
-    timeout S0
-    drop S0 S2
-    deliver S0 S2
-    deliver S2 S0
-    lose
-    lose-network";
+timeout S0
+deliver S0 S1
+deliver S1 S0           # S0 leads term 1
+lose
+timeout S1
+deliver S1 S2
+deliver S2 S1           # S1 leads term 2
+lose
+timeout S0
+deliver S0 S1
+deliver S1 S0           # S0 hears of term 2
+lose
+timeout S0
+deliver S0 S2
+deliver S2 S0           # S0 leads term 3
+deliver S0 S2
+deliver S2 S0           # S2 lacks the entry before
+deliver S0 S2           # and gets it
+lose-network";
 
-/// S0 leads term 1 and has replicated its no-op and the registration of C3 (or C2, with two
-/// servers) to everybody; the client has sent its first command.
-const REGISTERED_PREFIX_3: &str = "\
-    timeout S0
-    settle
-    timeout C3
-    timeout C3
-    timeout C3
-    settle";
+/// S0 led terms 1 and 3 and holds their no-ops, which nobody else has; S2 leads term 4 and has only
+/// its own no-op.
+const DIVERGED_PREFIX: &str = "\
+timeout S0
+deliver S0 S1
+deliver S1 S0           # S0 leads term 1
+lose
+timeout S2
+timeout S2
+drop S2 S0
+deliver S2 S0           # S0 hears of term 2
+lose
+timeout S0
+deliver S0 S1
+deliver S1 S0           # S0 leads term 3
+lose
+timeout S2
+timeout S2
+drop S2 S1
+deliver S2 S1
+deliver S1 S2           # S2 leads term 4
+lose-network";
+
+/// S0 leads term 1 of two servers; C2 has a session and has sent its command. The rest is lost.
+const REGISTERED_PREFIX: &str = "\
+timeout S0
+settle
+timeout C2
+timeout C2              # the client's turn is back at S0
+deliver C2 S0
+deliver S0 S1
+deliver S1 S0
+deliver S0 C2           # the session is open
+lose-network";
 
 /// All models.
 pub fn catalogue() -> Vec<Spec> {
@@ -43,65 +72,108 @@ pub fn catalogue() -> Vec<Spec> {
     let clients = Watch { leaders: true, committed: true, history: true, ..Watch::default() };
     let put = |value: &'static str| Command::Put("x".into(), value.into());
     let get = || Command::Get("x".into());
-    let _ = REGISTERED_PREFIX_3;
     vec![
         Spec {
             watch: elections,
             restarts: true,
-            ..Spec::base("election", "three servers elect a leader of the first term")
+            sometimes: &["a leader is elected", "all servers commit"],
+            states: 21_195,
+            ..Spec::base("election", "Three servers, one term: votes survive restarts.")
         },
         Spec {
             watch: elections,
             max_received: Some(0),
             max_term: 2,
-            ..Spec::base("elections", "two terms, no entry leaves its leader")
+            sometimes: &["a leader is elected", "two leaders at once"],
+            states: 245_838,
+            ..Spec::base("elections", "Two terms of three servers; entries stay with their leader.")
+        },
+        Spec {
+            watch: elections,
+            servers: 4,
+            max_received: Some(0),
+            states: 12_537,
+            ..Spec::base(
+                "election-4",
+                "Four servers: a majority is three, and halves elect nobody.",
+            )
         },
         Spec {
             watch: commits,
-            servers: 2,
-            max_term: 2,
             restarts: true,
-            ..Spec::base("replication-2", "two servers, two terms")
+            sometimes: &["a leader is elected", "all servers commit"],
+            states: 22_275,
+            ..Spec::base(
+                "replication",
+                "Three servers replicate and commit a no-op, with restarts.",
+            )
         },
         Spec {
             watch: commits,
             servers: 2,
             max_term: 3,
             restarts: true,
-            ..Spec::base("replication-2t3", "two servers, three terms")
+            sometimes: &["a leader is elected", "all servers commit"],
+            states: 978_653,
+            ..Spec::base("terms", "Two servers, three terms: a leader each, with restarts.")
         },
         Spec {
             watch: commits,
+            max_term: 4,
             restarts: true,
-            ..Spec::base("replication-3", "three servers, one term")
+            prefix: DIVERGED_PREFIX,
+            sometimes: &["logs diverge", "all servers commit"],
+            states: 4_604,
+            ..Spec::base("log-repair", "A leader makes a diverged log equal to its own.")
         },
         Spec {
             watch: commits,
-            clients: vec![vec![put("1")]],
-            max_client_entries: 1,
-            ..Spec::base("replication-3c", "three servers, one term, register only")
+            max_term: 3,
+            restarts: true,
+            prefix: FIGURE_8_PREFIX,
+            sometimes: &["two leaders at once", "logs diverge", "all servers commit"],
+            states: 26_465,
+            ..Spec::base("figure-8", "Figure 8 (c): an old entry on a majority is not committed.")
         },
         Spec {
-            watch: clients,
+            watch: commits,
             servers: 2,
+            max_entries: 2,
             clients: vec![vec![put("1")]],
             max_client_entries: 2,
-            ..Spec::base("client", "two servers, one term, one command")
+            sometimes: &["all servers commit", "a client is done"],
+            states: 98_142,
+            ..Spec::base("pipeline", "Several AppendEntries in flight, of one entry and of two.")
         },
         Spec {
             watch: clients,
             servers: 2,
             clients: vec![vec![put("1")]],
             max_client_entries: 3,
-            ..Spec::base("client-retry", "two servers, one term, one command")
+            sometimes: &["all servers commit", "a client is done"],
+            states: 144_116,
+            ..Spec::base("client", "A client registers and puts; two copies of its request.")
         },
         Spec {
             watch: clients,
             servers: 2,
             max_term: 2,
             clients: vec![vec![put("1")]],
+            max_client_entries: 3,
+            prefix: REGISTERED_PREFIX,
+            sometimes: &["a client is done"],
+            states: 159_319,
+            ..Spec::base("failover", "A registered client retries a put over a change of leader.")
+        },
+        Spec {
+            watch: clients,
+            servers: 2,
+            max_uncommitted: 1,
+            clients: vec![vec![put("1")]],
             max_client_entries: 2,
-            ..Spec::base("client-2t", "two servers, two term, one command")
+            sometimes: &["a client is done"],
+            states: 22_978,
+            ..Spec::base("backpressure", "A leader takes one uncommitted entry at a time.")
         },
         Spec {
             watch: clients,
@@ -110,13 +182,19 @@ pub fn catalogue() -> Vec<Spec> {
             clients: vec![vec![put("1"), get()], vec![get()]],
             max_client_entries: 4,
             restarts: true,
-            ..Spec::base("client-1s", "one server")
+            sometimes: &["a client is done"],
+            states: 68_412,
+            ..Spec::base("one-server", "One server and two clients, with restarts.")
         },
         Spec {
-            watch: commits,
-            max_term: 4,
-            prefix: FIGURE_8_PREFIX,
-            ..Spec::base("figure-8", "figure 8")
+            watch: clients,
+            servers: 1,
+            max_sessions: 1,
+            clients: vec![vec![put("1"), get()], vec![put("2")]],
+            max_client_entries: 6,
+            sometimes: &["a client is done"],
+            states: 63_948,
+            ..Spec::base("sessions", "Two clients compete for the only session.")
         },
     ]
 }

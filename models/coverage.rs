@@ -1,6 +1,416 @@
-//! Labels on steps.
+//! Labels on steps: which branch of which handler a step took, and why it refused.
+//!
+//! They are read off the step itself (event, state before and after, outputs), steps that change
+//! nothing included, and are counted outside the state. A label that no model ever shows is a branch
+//! that nothing checks.
+
+use super::ghost::role_name;
+use super::member::{ClientState, MemberTimer};
 use super::properties::ClusterStep;
-/// All labels.
-pub const LABELS: &[&str] = &[];
+use crate::checker::Event;
+use crate::kv::Kv;
+use crate::raft::{
+    AppendEntries, AppendEntriesResponse, ClientRequest, ClientResponse, Index, Invocation,
+    Message, Outcome, Payload, RequestVote, RequestVoteResponse, Role, Server, Timer,
+};
+use stateright::actor::{Command, Id};
+use std::collections::BTreeMap;
+
+/// Every label, in the order of the paper.
+pub const LABELS: &[&str] = &[
+    "term: a follower adopts a later one",
+    "term: a candidate adopts a later one",
+    "term: a leader adopts a later one",
+    "timeout: a follower stands for election",
+    "timeout: a candidate stands again",
+    "timeout: a leader sends heartbeats",
+    "restart: of a follower",
+    "restart: of a candidate",
+    "restart: of a leader",
+    "RequestVote: refused, of an earlier term",
+    "RequestVote: refused, has voted for another",
+    "RequestVote: refused, the candidate's log is behind",
+    "RequestVote: granted",
+    "RequestVote: granted again to the same",
+    "RequestVoteResponse: of an earlier term",
+    "RequestVoteResponse: a refusal",
+    "RequestVoteResponse: after the election is decided",
+    "RequestVoteResponse: counted already",
+    "RequestVoteResponse: counts, no majority yet",
+    "RequestVoteResponse: a majority elects",
+    "AppendEntries: refused, of an earlier term",
+    "AppendEntries: refused, the log is too short",
+    "AppendEntries: refused, another term at that index",
+    "AppendEntries: accepted, a heartbeat",
+    "AppendEntries: accepted, nothing new",
+    "AppendEntries: accepted, appended",
+    "AppendEntries: accepted, a conflicting suffix deleted",
+    "AppendEntries: a candidate steps down",
+    "AppendEntries: a follower learns who leads",
+    "AppendEntries: the commit index follows the leader's",
+    "AppendEntries: the commit index is clamped to the last new entry",
+    "AppendEntriesResponse: of an earlier term",
+    "AppendEntriesResponse: to one who leads no more",
+    "AppendEntriesResponse: a match known already",
+    "AppendEntriesResponse: the match index advances",
+    "AppendEntriesResponse: more is sent",
+    "AppendEntriesResponse: a majority has an entry of an older term, not committed",
+    "AppendEntriesResponse: the commit index advances",
+    "AppendEntriesResponse: a conflict with a shorter log, backed up",
+    "AppendEntriesResponse: a conflict of terms, backed up",
+    "AppendEntriesResponse: a conflict about another position",
+    "ClientRequest: refused, a follower knows who leads",
+    "ClientRequest: refused, a follower does not know who leads",
+    "ClientRequest: refused by a candidate",
+    "ClientRequest: dropped, too much is uncommitted",
+    "ClientRequest: a registration is appended",
+    "ClientRequest: a command is appended",
+    "ClientRequest: what is appended is sent at once",
+    "ClientRequest: what is appended waits for a reply",
+    "apply: a no-op",
+    "apply: a session is opened",
+    "apply: a session is evicted",
+    "apply: a command",
+    "apply: a copy of the last command, answered again",
+    "apply: a copy of an older command, ignored",
+    "apply: a command of an unknown session",
+    "apply: by a leader, who answers",
+    "client: registers",
+    "client: a command is done",
+    "client: an outcome is unknown",
+    "client: is redirected",
+    "client: an answer to an earlier request",
+    "client: retries",
+];
+
 /// Adds the labels of a step.
-pub fn label(_step: &ClusterStep<'_>, _labels: &mut Vec<&'static str>) {}
+pub fn label(step: &ClusterStep<'_>, labels: &mut Vec<&'static str>) {
+    if let (Some(before), Some(after)) = (step.before.state.server(), step.after.state.server()) {
+        label_server(step, before, after, labels);
+    }
+    if let (Some(before), Some(after)) = (step.before.state.client(), step.after.state.client()) {
+        label_client(step, before, after, labels);
+    }
+}
+
+fn label_server(
+    step: &ClusterStep<'_>,
+    before: &Server<Kv>,
+    after: &Server<Kv>,
+    labels: &mut Vec<&'static str>,
+) {
+    match step.event {
+        Event::Restart => labels.push(match before.role {
+            Role::Follower { .. } => "restart: of a follower",
+            Role::Candidate { .. } => "restart: of a candidate",
+            Role::Leader { .. } => "restart: of a leader",
+        }),
+        Event::Timeout(timer) => labels.extend(match (timer, &before.role) {
+            (MemberTimer::Server(Timer::Election), Role::Follower { .. }) => {
+                Some("timeout: a follower stands for election")
+            }
+            (MemberTimer::Server(Timer::Election), _) => Some("timeout: a candidate stands again"),
+            (MemberTimer::Server(Timer::Heartbeat), _) => {
+                Some("timeout: a leader sends heartbeats")
+            }
+            (MemberTimer::Retry, _) => None,
+        }),
+        Event::Deliver { src, msg } => label_message(step, *src, msg, before, after, labels),
+    }
+    if !matches!(step.event, Event::Restart) {
+        label_apply(before, after, labels);
+    }
+}
+
+fn label_message(
+    step: &ClusterStep<'_>,
+    src: Id,
+    msg: &Message,
+    before: &Server<Kv>,
+    after: &Server<Kv>,
+    labels: &mut Vec<&'static str>,
+) {
+    let is_later = before.persistent.current_term < after.persistent.current_term;
+    if is_later {
+        labels.push(match role_name(&before.role) {
+            "follower" => "term: a follower adopts a later one",
+            "candidate" => "term: a candidate adopts a later one",
+            _ => "term: a leader adopts a later one",
+        });
+    }
+    match msg {
+        Message::RequestVote(args) => labels.push(request_vote(src, args, before, after)),
+        Message::RequestVoteResponse(args) if !is_later => {
+            labels.push(request_vote_response(src, args, before, after));
+        }
+        Message::AppendEntries(args) => append_entries(step, args, before, after, labels),
+        Message::AppendEntriesResponse(args) if !is_later => {
+            append_entries_response(step, src, args, before, after, labels);
+        }
+        Message::ClientRequest(args) => client_request(step, args, before, after, labels),
+        _ => {}
+    }
+}
+
+fn request_vote(
+    candidate: Id,
+    args: &RequestVote,
+    before: &Server<Kv>,
+    after: &Server<Kv>,
+) -> &'static str {
+    if args.term < after.persistent.current_term {
+        return "RequestVote: refused, of an earlier term";
+    }
+    let same_term = before.persistent.current_term == after.persistent.current_term;
+    match after.persistent.voted_for {
+        Some(id) if id == candidate && same_term && before.persistent.voted_for == Some(id) => {
+            "RequestVote: granted again to the same"
+        }
+        Some(id) if id == candidate => "RequestVote: granted",
+        Some(_) => "RequestVote: refused, has voted for another",
+        None => "RequestVote: refused, the candidate's log is behind",
+    }
+}
+
+fn request_vote_response(
+    voter: Id,
+    args: &RequestVoteResponse,
+    before: &Server<Kv>,
+    after: &Server<Kv>,
+) -> &'static str {
+    if args.term < before.persistent.current_term {
+        return "RequestVoteResponse: of an earlier term";
+    }
+    if !args.vote_granted {
+        return "RequestVoteResponse: a refusal";
+    }
+    match (&before.role, &after.role) {
+        (Role::Candidate { .. }, Role::Leader { .. }) => "RequestVoteResponse: a majority elects",
+        (Role::Candidate { votes_granted }, _) if votes_granted.contains(&voter) => {
+            "RequestVoteResponse: counted already"
+        }
+        (Role::Candidate { .. }, _) => "RequestVoteResponse: counts, no majority yet",
+        _ => "RequestVoteResponse: after the election is decided",
+    }
+}
+
+fn append_entries(
+    step: &ClusterStep<'_>,
+    args: &AppendEntries,
+    before: &Server<Kv>,
+    after: &Server<Kv>,
+    labels: &mut Vec<&'static str>,
+) {
+    let outcome = step.out.iter().find_map(|command| match command {
+        Command::Send(_, Message::AppendEntriesResponse(response)) => Some(response.outcome),
+        _ => None,
+    });
+    let (old, new) = (&before.persistent.log, &after.persistent.log);
+    labels.extend(match outcome {
+        None => None,
+        Some(Outcome::StaleTerm) => Some("AppendEntries: refused, of an earlier term"),
+        Some(Outcome::Conflict { term: None, .. }) => {
+            Some("AppendEntries: refused, the log is too short")
+        }
+        Some(Outcome::Conflict { .. }) => {
+            Some("AppendEntries: refused, another term at that index")
+        }
+        Some(Outcome::Match(_)) if args.entries.is_empty() => {
+            Some("AppendEntries: accepted, a heartbeat")
+        }
+        Some(Outcome::Match(_)) if old == new => Some("AppendEntries: accepted, nothing new"),
+        Some(Outcome::Match(_)) if old.iter().all(|(index, e)| new.get(index) == Some(e)) => {
+            Some("AppendEntries: accepted, appended")
+        }
+        Some(Outcome::Match(_)) => Some("AppendEntries: accepted, a conflicting suffix deleted"),
+    });
+    match (&before.role, &after.role) {
+        (Role::Candidate { .. }, Role::Follower { leader: Some(_) }) => {
+            labels.push("AppendEntries: a candidate steps down");
+        }
+        (Role::Follower { leader: None }, Role::Follower { leader: Some(_) }) => {
+            labels.push("AppendEntries: a follower learns who leads");
+        }
+        _ => {}
+    }
+    if let Some(Outcome::Match(last_new)) = outcome {
+        if before.commit_index < after.commit_index {
+            labels.push("AppendEntries: the commit index follows the leader's");
+        }
+        if args.leader_commit > last_new {
+            labels.push("AppendEntries: the commit index is clamped to the last new entry");
+        }
+    }
+}
+
+fn append_entries_response(
+    step: &ClusterStep<'_>,
+    follower: Id,
+    args: &AppendEntriesResponse,
+    before: &Server<Kv>,
+    after: &Server<Kv>,
+    labels: &mut Vec<&'static str>,
+) {
+    if args.term < before.persistent.current_term {
+        return labels.push("AppendEntriesResponse: of an earlier term");
+    }
+    let (
+        Role::Leader { match_index: old, next_index: next, .. },
+        Role::Leader { match_index: new, .. },
+    ) = (&before.role, &after.role)
+    else {
+        return labels.push("AppendEntriesResponse: to one who leads no more");
+    };
+    let sends = step.out.iter().any(|c| matches!(c, Command::Send(_, Message::AppendEntries(_))));
+    match args.outcome {
+        Outcome::Match(_) if old[&follower] == new[&follower] => {
+            labels.push("AppendEntriesResponse: a match known already");
+        }
+        Outcome::Match(_) => {
+            labels.push("AppendEntriesResponse: the match index advances");
+            if sends {
+                labels.push("AppendEntriesResponse: more is sent");
+            }
+            if before.commit_index < after.commit_index {
+                labels.push("AppendEntriesResponse: the commit index advances");
+            } else if is_on_majority(after, new[&follower]) {
+                labels.push(
+                    "AppendEntriesResponse: a majority has an entry of an older term, not committed",
+                );
+            }
+        }
+        Outcome::Conflict { prev_log_index, .. } if prev_log_index != next[&follower].prev() => {
+            labels.push("AppendEntriesResponse: a conflict about another position");
+        }
+        Outcome::Conflict { term: None, .. } => {
+            labels.push("AppendEntriesResponse: a conflict with a shorter log, backed up");
+        }
+        Outcome::Conflict { .. } => {
+            labels.push("AppendEntriesResponse: a conflict of terms, backed up");
+        }
+        Outcome::StaleTerm => {}
+    }
+}
+
+/// Whether an uncommitted entry at `index` is on a majority.
+fn is_on_majority(leader: &Server<Kv>, index: Index) -> bool {
+    let Role::Leader { match_index, .. } = &leader.role else { return false };
+    let copies = 1 + match_index.values().filter(|matched| **matched >= index).count();
+    index > leader.commit_index && copies > match_index.len().div_ceil(2)
+}
+
+fn client_request(
+    step: &ClusterStep<'_>,
+    args: &ClientRequest,
+    before: &Server<Kv>,
+    after: &Server<Kv>,
+    labels: &mut Vec<&'static str>,
+) {
+    labels.push(match (&before.role, args) {
+        (Role::Follower { leader: Some(_) }, _) => {
+            "ClientRequest: refused, a follower knows who leads"
+        }
+        (Role::Follower { leader: None }, _) => {
+            "ClientRequest: refused, a follower does not know who leads"
+        }
+        (Role::Candidate { .. }, _) => "ClientRequest: refused by a candidate",
+        (Role::Leader { .. }, _) if before.persistent.log == after.persistent.log => {
+            "ClientRequest: dropped, too much is uncommitted"
+        }
+        (Role::Leader { .. }, ClientRequest::Register { .. }) => {
+            "ClientRequest: a registration is appended"
+        }
+        (Role::Leader { .. }, ClientRequest::Command { .. }) => {
+            "ClientRequest: a command is appended"
+        }
+    });
+    if before.persistent.log != after.persistent.log {
+        let sends = |c: &_| matches!(c, Command::Send(_, Message::AppendEntries(_)));
+        labels.push(if step.out.iter().any(sends) {
+            "ClientRequest: what is appended is sent at once"
+        } else {
+            "ClientRequest: what is appended waits for a reply"
+        });
+    }
+}
+
+/// What each newly applied entry did to the sessions.
+fn label_apply(before: &Server<Kv>, after: &Server<Kv>, labels: &mut Vec<&'static str>) {
+    // The last number applied in each session, as entries are gone through; those of before come
+    // from the table when first asked for.
+    let mut last: BTreeMap<Index, Option<u64>> = BTreeMap::new();
+    let (mut opened, applied) = (0, before.last_applied.next());
+    let log = &after.persistent.log;
+    for (index, entry) in
+        log.iter().filter(|(index, _)| (applied..=after.last_applied).contains(index))
+    {
+        labels.push(match &entry.payload {
+            Payload::Noop => "apply: a no-op",
+            Payload::Register { .. } => {
+                last.insert(index, None);
+                opened += 1;
+                "apply: a session is opened"
+            }
+            Payload::Command { session, sequence, .. } => {
+                let of_before = || {
+                    let record = before.sessions.get(*session)?;
+                    Some(record.last.as_ref().map(|(sequence, _)| *sequence))
+                };
+                match last.get(session).copied().or_else(of_before) {
+                    None => "apply: a command of an unknown session",
+                    Some(Some(last)) if *sequence == last => {
+                        "apply: a copy of the last command, answered again"
+                    }
+                    Some(Some(last)) if *sequence < last => {
+                        "apply: a copy of an older command, ignored"
+                    }
+                    Some(_) => {
+                        last.insert(*session, Some(*sequence));
+                        "apply: a command"
+                    }
+                }
+            }
+        });
+        if after.is_leader() && entry.payload != Payload::Noop {
+            labels.push("apply: by a leader, who answers");
+        }
+    }
+    if before.sessions.len() + opened > after.sessions.len() {
+        labels.push("apply: a session is evicted");
+    }
+}
+
+fn label_client(
+    step: &ClusterStep<'_>,
+    before: &ClientState,
+    after: &ClientState,
+    labels: &mut Vec<&'static str>,
+) {
+    match step.event {
+        Event::Timeout(_) => labels.push("client: retries"),
+        Event::Restart => {}
+        Event::Deliver { msg: Message::ClientResponse(response), .. } => {
+            labels.extend(client_response(response, before, after));
+        }
+        Event::Deliver { .. } => {}
+    }
+}
+
+fn client_response(
+    response: &ClientResponse,
+    before: &ClientState,
+    after: &ClientState,
+) -> Option<&'static str> {
+    if before.outcomes.len() < after.outcomes.len() {
+        return match after.outcomes.last() {
+            Some(Invocation::Unknown) => Some("client: an outcome is unknown"),
+            _ => Some("client: a command is done"),
+        };
+    }
+    match response {
+        ClientResponse::Registered { .. } if before != after => Some("client: registers"),
+        ClientResponse::NotLeader { .. } if before != after => Some("client: is redirected"),
+        _ if before == after => Some("client: an answer to an earlier request"),
+        _ => None,
+    }
+}
