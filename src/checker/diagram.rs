@@ -7,6 +7,15 @@ use stateright::actor::{Actor, Command, Id};
 use std::fmt::{self, Write};
 use std::hash::Hash;
 
+/// A message as text, with the name of its variant once: a derived `Debug` says `Vote(Vote { .. })`.
+pub fn once(msg: &impl fmt::Debug) -> String {
+    let text = format!("{msg:?}");
+    let inner = text.split_once('(').and_then(|(variant, rest)| {
+        rest.strip_suffix(')').filter(|inner| inner.starts_with(variant))
+    });
+    inner.map(str::to_owned).unwrap_or(text)
+}
+
 /// What one step does: the handler's outputs and the change of its actor.
 pub fn step_text<A, G>(
     world: &World<A, G>,
@@ -31,7 +40,7 @@ where
     }
     for command in world.outputs(last, action) {
         let _ = match command {
-            Command::Send(to, msg) => writeln!(text, "  send {}: {msg:?}", world.name(to)),
+            Command::Send(to, msg) => writeln!(text, "  send {}: {}", world.name(to), once(&msg)),
             Command::Save(storage) => writeln!(text, "  save {storage:?}"),
             Command::SetTimer(timer, _) => writeln!(text, "  arm {timer:?}"),
             Command::CancelTimer(timer) => writeln!(text, "  disarm {timer:?}"),
@@ -69,8 +78,6 @@ where
     A::Timer: Ord,
     G: Clone + fmt::Debug + Hash + PartialEq,
 {
-    // '#' and ';' have a meaning in Mermaid.
-    let escape = |text: String| text.replace('#', "#35;").replace(';', "#59;");
     let mut text = "sequenceDiagram\n".to_owned();
     for name in &world.names {
         let _ = writeln!(text, "    participant {name}");
@@ -79,10 +86,14 @@ where
         let who = world.name(action.who);
         let _ = match &action.event {
             Event::Deliver { src, msg } => {
-                writeln!(text, "    {}->>{who}: {}", world.name(*src), escape(format!("{msg:?}")))
+                writeln!(text, "    {}->>{who}: {}", world.name(*src), escape_mermaid(&once(msg)))
             }
             Event::Timeout(timer) => {
-                writeln!(text, "    Note over {who}: {}", escape(format!("{timer:?} timeout")))
+                writeln!(
+                    text,
+                    "    Note over {who}: {}",
+                    escape_mermaid(&format!("{timer:?} timeout"))
+                )
             }
             Event::Restart => writeln!(text, "    Note over {who}: restart"),
         };
@@ -92,7 +103,7 @@ where
         let _ = writeln!(
             text,
             "    Note over {first},{last}: {} is violated",
-            escape(found.property.to_owned())
+            escape_mermaid(found.property)
         );
     }
     text
@@ -144,7 +155,7 @@ where
                     svg,
                     "<line x1='{from}' y1='{above}' x2='{to}' y2='{below}' stroke='black' marker-end='url(#arrow)'/>"
                 );
-                let text = escape_xml(&format!("{msg:?}"));
+                let text = escape_xml(&once(msg));
                 let _ = write!(
                     svg,
                     "<text x='{to}' y='{}' font-size='10' text-anchor='middle'>{text}</text>",
@@ -167,6 +178,19 @@ where
     }
     svg.push_str("</svg>");
     svg
+}
+
+/// '#' and ';' have a meaning in Mermaid; both are in what stands for them, so one pass it is.
+fn escape_mermaid(text: &str) -> String {
+    let mut escaped = String::new();
+    for character in text.chars() {
+        match character {
+            '#' => escaped.push_str("#35;"),
+            ';' => escaped.push_str("#59;"),
+            other => escaped.push(other),
+        }
+    }
+    escaped
 }
 
 fn escape_xml(text: &str) -> String {

@@ -92,7 +92,8 @@ pub struct Report {
     pub states: u64,
     /// Steps generated, those into known states included.
     pub generated: u64,
-    /// Steps on the longest path.
+    /// Steps on the longest path. With several threads stateright's BFS does not keep levels, so this
+    /// is a figure about the run, not about the model.
     pub depth: u64,
     /// How long it took.
     pub elapsed: Duration,
@@ -192,7 +193,7 @@ impl Watch<'_> {
             std::thread::sleep(Duration::from_millis(20));
             let now = Progress {
                 states: checker.unique_state_count() as u64,
-                depth: checker.max_depth() as u64,
+                depth: self.steps(checker.max_depth()),
                 elapsed: start.elapsed(),
                 memory: resident_memory(),
             };
@@ -208,7 +209,6 @@ impl Watch<'_> {
             }
         }
         let elapsed = start.elapsed();
-        // Counted before the paths of discoveries are executed again.
         let expanded = self.tally.expanded.load(Ordering::Relaxed);
         let cuts = self.tally.cuts.iter().map(|count| count.load(Ordering::Relaxed));
         let labels = self.tally.labels.iter().map(|(name, n)| (*name, n.load(Ordering::Relaxed)));
@@ -216,8 +216,8 @@ impl Watch<'_> {
         let refused = self.tally.refused.load(Ordering::Relaxed);
         self.tally.stop.store(false, Ordering::Relaxed); // the paths need their actions again
         let states = checker.unique_state_count() as u64;
-        let (generated, depth) = (checker.state_count() as u64, checker.max_depth() as u64);
-        let properties = self.properties(&checker);
+        let (generated, depth) = (checker.state_count() as u64, self.steps(checker.max_depth()));
+        let properties = self.properties();
         let verdict = if properties.iter().any(|p| p.result == PropertyResult::Violated) {
             Verdict::Violated
         } else if refused == 0
@@ -238,25 +238,27 @@ impl Watch<'_> {
             || now.memory.zip(self.limits.max_memory).is_some_and(|(used, limit)| used >= limit)
     }
 
-    fn properties<M, C>(&self, checker: &C) -> Vec<PropertyReport>
-    where
-        C: Checker<M>,
-        M: Model,
-        M::State: Hash + Clone + PartialEq,
-        M::Action: Clone + PartialEq,
-    {
-        let discoveries = checker.discoveries();
-        let report = |(name, kind): &(&'static str, Kind)| PropertyReport {
+    /// stateright's BFS and DFS count the states of a path, its simulation counts the steps.
+    fn steps(&self, depth: usize) -> u64 {
+        match self.engine {
+            Engine::Bfs | Engine::Dfs => depth.saturating_sub(1) as u64,
+            Engine::Simulation(_) => depth as u64,
+        }
+    }
+
+    fn properties(&self) -> Vec<PropertyReport> {
+        let decided = self.tally.decided.load(Ordering::Relaxed);
+        let report = |(n, (name, kind)): (usize, &(&'static str, Kind))| PropertyReport {
             name,
             kind: *kind,
-            result: match (kind, discoveries.contains_key(name)) {
+            result: match (kind, decided & (1 << n) != 0) {
                 (Kind::Always | Kind::Step, false) => PropertyResult::Holds,
                 (Kind::Always | Kind::Step, true) => PropertyResult::Violated,
                 (Kind::Sometimes, true) => PropertyResult::Witnessed,
                 (Kind::Sometimes, false) => PropertyResult::Unwitnessed,
             },
         };
-        self.properties.iter().map(report).collect()
+        self.properties.iter().enumerate().map(report).collect()
     }
 }
 

@@ -56,7 +56,7 @@ struct Origin {
 }
 
 /// Searches level by level for the first violation of `property`, or of any if `None`. Visits at most
-/// `max_states` states: about 20 bytes each beyond the two levels at hand, whose states are whole.
+/// `max_states` states: about 50 bytes each beyond the two levels at hand, whose states are whole.
 #[expect(clippy::disallowed_types, reason = "asked for membership only, never iterated")]
 pub fn shortest<A, G>(
     world: &World<A, G>,
@@ -148,6 +148,10 @@ where
     G: Clone + fmt::Debug + Hash + PartialEq,
 {
     let mut successors = Vec::new();
+    if state.broken != 0 {
+        // As for stateright's engines: beyond the violation of a step there is nothing to learn.
+        return successors;
+    }
     for (action, event) in world.enabled(state).iter().enumerate() {
         let Some(next) = world.step(state, event) else { continue };
         if !world.within_boundary(&next) {

@@ -112,6 +112,10 @@ pub struct Tally {
     pub stop: AtomicBool,
     /// States that had no successors because of `stop`.
     pub refused: AtomicU64,
+    /// Bit n is set once the n-th property has been decided: violated, or for a [`Kind::Sometimes`]
+    /// witnessed. Noted by the model itself when it is asked, because stateright knows a discovery
+    /// only as a path, and executes that again: wrong after a simulation, whose indexes it mixes up.
+    pub decided: AtomicU64,
     /// Generated states that each bound cut off, in the order of the bounds.
     pub cuts: Vec<AtomicU64>,
     /// Steps by label; empty when coverage is not asked for.
@@ -191,7 +195,7 @@ where
         let mut ghost = last.ghost.clone();
         (self.observe)(&mut ghost, &step);
         let broken = self.judge_step(&step, &ghost);
-        let changed = system.is_some() || broken != 0;
+        let changed = system.is_some() || broken != 0 || ghost != last.ghost;
         changed.then(|| State {
             system: system.unwrap_or_else(|| last.system.clone()),
             ghost,
@@ -301,6 +305,17 @@ where
         }
     }
 
+    /// The `n`-th property for stateright's engines, which end when one fails: so does a run that was
+    /// asked to stop, by a failure that is not noted as one.
+    fn judge(&self, n: usize, state: &State<A, G>) -> bool {
+        let holds = self.holds(n, state);
+        let sometimes = n >= self.always.len() + self.steps.len();
+        if holds == sometimes && self.tally.decided.load(Ordering::Relaxed) & (1 << n) == 0 {
+            self.tally.decided.fetch_or(1 << n, Ordering::Relaxed);
+        }
+        holds && (sometimes || !self.tally.stop.load(Ordering::Relaxed))
+    }
+
     /// One line: the bounds and their values.
     pub fn bounds_text(&self) -> String {
         let bounds = self.bounds.iter().map(|bound| format!("{}={}", bound.name, bound.limit));
@@ -316,7 +331,9 @@ where
     pub fn action_text(&self, action: &ActionOf<A>) -> String {
         let who = self.name(action.who);
         match &action.event {
-            Event::Deliver { src, msg } => format!("{} → {who}: {msg:?}", self.name(*src)),
+            Event::Deliver { src, msg } => {
+                format!("{} → {who}: {}", self.name(*src), super::diagram::once(msg))
+            }
             Event::Timeout(timer) => format!("{who}: {timer:?} timeout"),
             Event::Restart => format!("{who}: restart"),
         }
@@ -364,7 +381,7 @@ impl<A: Actor, G> State<A, G> {
 /// stateright's properties are function pointers without captures, so there is one for each number.
 macro_rules! numbered_conditions {
     ($model:ident: $($n:literal)*) => {
-        [$((|model: &$model, state: &<$model as Model>::State| model.holds($n, state)) as fn(&$model, &<$model as Model>::State) -> bool),*]
+        [$((|model: &$model, state: &<$model as Model>::State| model.judge($n, state)) as fn(&$model, &<$model as Model>::State) -> bool),*]
     };
 }
 
