@@ -111,73 +111,95 @@ where
 
 /// Pixels between two lifelines and between two steps, and the room for names.
 const COLUMN: usize = 260;
-const ROW: usize = 34;
+const ROW: usize = 40;
 const TOP: usize = 40;
+
+/// The horizontal place of an actor's lifeline.
+fn column(id: Id) -> usize {
+    COLUMN / 2 + usize::from(id) * COLUMN
+}
+
+/// A state of a path and the action taken there, if it is not the last one.
+pub type Visit<A, G> = (State<A, G>, Option<ActionOf<A>>);
 
 /// An SVG sequence diagram of a path, for the Explorer. A message is drawn from the step that first
 /// sent it to the one that delivers it.
-pub fn svg<A, G>(world: &World<A, G>, path: &[(State<A, G>, Option<ActionOf<A>>)]) -> String
+pub fn svg<A, G>(world: &World<A, G>, path: &[Visit<A, G>]) -> String
 where
     A: Actor,
     A::Msg: Ord,
     A::Timer: Ord,
     G: Clone + fmt::Debug + Hash + PartialEq,
 {
-    let x = |id: Id| COLUMN / 2 + usize::from(id) * COLUMN;
     let y = |step: usize| TOP + step * ROW;
     let (width, height) = (world.names.len() * COLUMN, y(path.len()) + ROW);
-    let mut svg = format!(
-        "<svg version='1.1' baseProfile='full' width='{width}' height='{height}' \
-         viewBox='0 0 {width} {height}' xmlns='http://www.w3.org/2000/svg'><defs>\
-         <marker id='arrow' markerWidth='12' markerHeight='10' refX='12' refY='5' orient='auto'>\
-         <polygon points='0 0, 12 5, 0 10'/></marker></defs>"
-    );
-    for (index, name) in world.names.iter().enumerate() {
-        let x = x(Id::from(index));
-        let _ = write!(
-            svg,
-            "<text x='{x}' y='20' text-anchor='middle' font-weight='bold'>{name}</text>"
-        );
-        let _ = write!(svg, "<line x1='{x}' y1='{TOP}' x2='{x}' y2='{height}' stroke='#bbb'/>");
-    }
+    let mut svg = svg_frame(&world.names, width, height);
     for (step, (_, action)) in path.iter().enumerate() {
         let Some(action) = action else { continue };
-        let (to, below) = (x(action.who), y(step + 1));
-        match &action.event {
+        let below = y(step + 1);
+        let _ = match &action.event {
             Event::Deliver { src, msg } => {
                 let sent = path[..=step].iter().position(|(state, _)| {
                     state
                         .messages()
                         .any(|(from, to, sent)| (from, to) == (*src, action.who) && sent == msg)
                 });
-                let (from, above) = (x(*src), y(sent.unwrap_or(step)));
-                let _ = write!(
-                    svg,
-                    "<line x1='{from}' y1='{above}' x2='{to}' y2='{below}' stroke='black' marker-end='url(#arrow)'/>"
-                );
-                let text = escape_xml(&once(msg));
-                let _ = write!(
-                    svg,
-                    "<text x='{to}' y='{}' font-size='10' text-anchor='middle'>{text}</text>",
-                    below + 12
-                );
+                let above = y(sent.unwrap_or(step));
+                write!(svg, "{}", svg_arrow(*src, action.who, above, below, &once(msg)))
             }
-            event => {
-                let text = match event {
-                    Event::Timeout(timer) => format!("{timer:?} timeout"),
-                    _ => "restart".to_owned(),
-                };
-                let text = escape_xml(&text);
-                let _ = write!(
-                    svg,
-                    "<circle cx='{to}' cy='{below}' r='5'/><text x='{}' y='{below}' font-size='10'>{text}</text>",
-                    to + 9
-                );
+            Event::Timeout(timer) => {
+                write!(svg, "{}", svg_note(action.who, below, &format!("{timer:?} timeout")))
             }
-        }
+            Event::Restart => write!(svg, "{}", svg_note(action.who, below, "restart")),
+        };
     }
     svg.push_str("</svg>");
     svg
+}
+
+/// The names and lifelines, on a light ground: the Explorer's own is dark. A label hides what it
+/// is written over.
+fn svg_frame(names: &[String], width: usize, height: usize) -> String {
+    let mut svg = format!(
+        "<svg version='1.1' width='{width}' height='{height}' viewBox='0 0 {width} {height}' \
+         xmlns='http://www.w3.org/2000/svg'><defs>\
+         <marker id='arrow' markerWidth='12' markerHeight='10' refX='12' refY='5' orient='auto'>\
+         <polygon points='0 0, 12 5, 0 10'/></marker></defs>\
+         <style>.label {{ font-size: 11px; paint-order: stroke; stroke: #f7f7f2; \
+         stroke-width: 4px }}</style>\
+         <rect width='{width}' height='{height}' rx='6' fill='#f7f7f2'/>"
+    );
+    for (index, name) in names.iter().enumerate() {
+        let (x, name) = (column(Id::from(index)), escape_xml(name));
+        let _ = write!(
+            svg,
+            "<text x='{x}' y='24' text-anchor='middle' font-weight='bold'>{name}</text>\
+             <line x1='{x}' y1='{TOP}' x2='{x}' y2='{height}' stroke='#999'/>"
+        );
+    }
+    svg
+}
+
+/// A message, labelled below its head on the side it comes from, where there is always room.
+fn svg_arrow(src: Id, dst: Id, above: usize, below: usize, text: &str) -> String {
+    let (from, to, label, text) = (column(src), column(dst), below + 14, escape_xml(text));
+    let (x, anchor) = if from < to { (to - 8, "end") } else { (to + 8, "start") };
+    format!(
+        "<line x1='{from}' y1='{above}' x2='{to}' y2='{below}' stroke='black' \
+         marker-end='url(#arrow)'/>\
+         <text class='label' x='{x}' y='{label}' text-anchor='{anchor}'>{text}</text>"
+    )
+}
+
+/// Something that happens to one actor alone.
+fn svg_note(who: Id, below: usize, text: &str) -> String {
+    let (x, text) = (column(who), escape_xml(text));
+    format!(
+        "<circle cx='{x}' cy='{below}' r='5'/>\
+         <text class='label' x='{}' y='{}'>{text}</text>",
+        x + 10,
+        below + 4
+    )
 }
 
 /// '#' and ';' have a meaning in Mermaid; both are in what stands for them, so one pass it is.

@@ -14,7 +14,7 @@ mod view;
 mod world;
 
 pub use run::{Engine, Limits, Progress, PropertyReport, PropertyResult, Report, Verdict, run};
-pub use view::{Event, Local, Step, View};
+pub use view::{CommandOf, Event, Local, Step, View};
 pub use world::{
     Action, ActionOf, Bound, Kind, Labeller, Observer, State, StatePredicate, StateProperty,
     StepPredicate, StepProperty, Tally, World,

@@ -15,14 +15,17 @@ use std::hash::Hash;
 /// States expanded before their successors are merged: bounds the memory a level needs beside it.
 const BLOCK: usize = 8192;
 
+/// Steps one after the other: each action with the state it leads to.
+pub type Steps<A, G> = Vec<(ActionOf<A>, State<A, G>)>;
+
 /// A path to a violation.
 pub struct Counterexample<A: Actor, G> {
     /// The property it violates.
     pub property: &'static str,
-    /// The first state, then each action with the state it leads to.
+    /// The first state.
     pub first: State<A, G>,
-    /// The steps.
-    pub steps: Vec<(ActionOf<A>, State<A, G>)>,
+    /// The steps from there.
+    pub steps: Steps<A, G>,
     /// The position of each action among those enabled: the Explorer's way to name the path.
     pub indices: Vec<usize>,
     /// States visited to find it.
@@ -32,7 +35,7 @@ pub struct Counterexample<A: Actor, G> {
 /// What ended a search.
 pub enum Outcome<A: Actor, G> {
     /// A shortest counterexample.
-    Found(Counterexample<A, G>),
+    Found(Box<Counterexample<A, G>>),
     /// There is none within the bounds; so many states were visited.
     Exhausted(usize),
     /// The limit was reached first.
@@ -77,7 +80,7 @@ where
     let mut known = std::collections::HashSet::from([fingerprint(&first)]);
     let mut origins = vec![Origin { parent: u32::MAX, action: 0 }];
     if let Some(name) = violation(world, &first, property) {
-        return Outcome::Found(reexecute(world, name, &origins, 0));
+        return Outcome::Found(Box::new(reexecute(world, name, &origins, 0)));
     }
     let mut level = vec![(0_u32, first)];
     while !level.is_empty() {
@@ -90,7 +93,7 @@ where
                 let number = u32::try_from(origins.len()).expect("fewer than 2^32 states");
                 origins.push(Origin { parent: successor.parent, action: successor.action });
                 if let Some(name) = successor.broken {
-                    return Outcome::Found(reexecute(world, name, &origins, number));
+                    return Outcome::Found(Box::new(reexecute(world, name, &origins, number)));
                 }
                 next_level.push((number, successor.state));
             }
@@ -213,10 +216,7 @@ where
 
 /// Executes the actions with these positions, one after the other, through stateright's
 /// [`Model::actions`] and [`Model::next_state`]. `None` if there is no such path.
-pub fn replay<A, G>(
-    world: &World<A, G>,
-    indices: &[usize],
-) -> Option<Vec<(ActionOf<A>, State<A, G>)>>
+pub fn replay<A, G>(world: &World<A, G>, indices: &[usize]) -> Option<Steps<A, G>>
 where
     A: Actor,
     A::Msg: Ord,

@@ -43,6 +43,10 @@ pub enum Event<Msg, Timer> {
     Restart,
 }
 
+/// What a handler of such an actor puts out.
+pub type CommandOf<A> =
+    Command<<A as Actor>::Msg, <A as Actor>::Timer, <A as Actor>::Random, <A as Actor>::Storage>;
+
 /// One step: one actor handles one event.
 pub struct Step<'a, A: Actor> {
     /// The actor.
@@ -54,7 +58,7 @@ pub struct Step<'a, A: Actor> {
     /// The actor after.
     pub after: Local<'a, A>,
     /// What its handler put out, in order.
-    pub out: &'a [Command<A::Msg, A::Timer, A::Random, A::Storage>],
+    pub out: &'a [CommandOf<A>],
 }
 
 impl<'a, A: Actor, G> View<'a, A, G> {

@@ -494,12 +494,19 @@ where
         for (index, actor) in self.system.actor_states.iter().enumerate() {
             writeln!(f, "{index}: {actor:?}")?;
         }
-        writeln!(f, "ghost: {:?}", self.ghost)?;
+        let ghost = format!("{:?}", self.ghost);
+        if !ghost.is_empty() {
+            writeln!(f, "ghost: {}", ghost.trim_end())?;
+        }
+        if self.broken != 0 {
+            writeln!(f, "the step here violates a property")?;
+        }
         let mut messages: Vec<_> = self.messages().collect();
         messages.sort_unstable();
         writeln!(f, "in flight: {}", messages.len())?;
         for (src, dst, msg) in messages {
-            writeln!(f, "  {}→{}: {msg:?}", usize::from(src), usize::from(dst))?;
+            let text = super::diagram::once(msg);
+            writeln!(f, "  {}→{}: {text}", usize::from(src), usize::from(dst))?;
         }
         Ok(())
     }

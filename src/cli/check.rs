@@ -1,0 +1,331 @@
+//! `raft check`: runs models and says what can be claimed.
+
+use super::counterexample::{self, Explained};
+use super::progress::Bar;
+use super::subject::Subject;
+use super::{Failure, Status, json, options, report};
+use checked_raft::checker::{self, Kind, Limits, PropertyResult, Report, Tally, Verdict};
+use clap::{Args, ValueEnum};
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// Check models: exit code 0 only if every search was exhaustive and everything holds
+///
+/// 1 if a property is violated, 2 for anything else: a limit, an interruption, a number of states
+/// that is not the pinned one, a `sometimes` property without a witness.
+#[derive(Args)]
+pub(super) struct Check {
+    /// The models; all of the catalogue if none is named
+    #[arg(value_name = "MODEL", conflicts_with = "mutant")]
+    models: Vec<String>,
+    /// Which of stateright's engines
+    #[arg(long, value_enum, default_value_t = Engine::Bfs)]
+    engine: Engine,
+    /// Threads to search with [default: all cores]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// Print how many steps each label of the coverage table counts
+    #[arg(long)]
+    coverage: bool,
+    /// Check this mutant in its model; it must be VIOLATED
+    #[arg(long, value_name = "NAME")]
+    mutant: Option<String>,
+    /// End a search at so many unique states
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    max_states: Option<u64>,
+    /// End a search after so many seconds; a simulation ends after 10 by itself
+    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..))]
+    max_seconds: Option<u64>,
+    /// End a search when the process uses so much memory: bytes, or with KiB, MiB, GiB
+    #[arg(long, value_name = "SIZE", value_parser = options::bytes)]
+    max_memory: Option<u64>,
+    /// Seed of a simulation
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Engine {
+    /// Breadth first
+    Bfs,
+    /// Depth first: less memory
+    Dfs,
+    /// Random walks; never exhaustive
+    Simulation,
+}
+
+/// States a search for the shortest counterexample may visit if no limit is given.
+const SHORTEST_MAX_STATES: u64 = 20_000_000;
+
+/// One model after its run.
+pub(super) struct Checked {
+    /// What was run.
+    pub(super) subject: Subject,
+    /// With which engine.
+    pub(super) engine: &'static str,
+    /// With so many threads.
+    pub(super) threads: usize,
+    /// What came of it.
+    pub(super) report: Report,
+    /// Why it is no success, apart from violations.
+    pub(super) failures: Vec<String>,
+    /// The shortest counterexample.
+    pub(super) counterexample: Option<Explained>,
+}
+
+impl Check {
+    pub(super) fn run(&self, out: &mut dyn Write) -> Result<Status, Failure> {
+        if self.seed.is_some() && self.engine != Engine::Simulation {
+            return Err(Failure::Refused(
+                "--seed is for random walks: use it with --engine simulation".to_owned(),
+            ));
+        }
+        let subjects = match &self.mutant {
+            None => Subject::models(&self.models)?,
+            Some(name) => vec![Subject::mutant(name)?],
+        };
+        let interrupted = interruption()?;
+        let mut results = Vec::new();
+        let mut not_run = Vec::new();
+        let mut coverage = BTreeMap::new();
+        for subject in subjects {
+            if interrupted.load(Ordering::Relaxed) {
+                not_run.push(subject.spec.name);
+                continue;
+            }
+            let checked = self.check(subject, &interrupted)?;
+            for (label, steps) in &checked.report.labels {
+                *coverage.entry(*label).or_insert(0) += steps;
+            }
+            if !self.json {
+                report::write_model(out, &checked)?;
+                out.flush()?;
+            }
+            results.push(checked);
+        }
+        let coverage = self.coverage.then_some(&coverage);
+        if self.json {
+            let models = results.iter().map(json::Model::new).collect();
+            writeln!(
+                out,
+                "{}",
+                json::text(&json::Results { models, not_run: not_run.clone(), coverage })
+            )?;
+        } else {
+            report::write_summary(out, &results, &not_run, coverage)?;
+        }
+        Ok(status(&results, &not_run))
+    }
+
+    fn check(&self, subject: Subject, interrupted: &AtomicBool) -> Result<Checked, Failure> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = self.threads.map_or(cores, usize::from);
+        let (engine, engine_name) = match self.engine {
+            Engine::Bfs => (checker::Engine::Bfs, "bfs"),
+            Engine::Dfs => (checker::Engine::Dfs, "dfs"),
+            Engine::Simulation => {
+                (checker::Engine::Simulation(self.seed.unwrap_or(0)), "simulation")
+            }
+        };
+        let limits = Limits {
+            threads,
+            max_states: self.max_states,
+            max_time: self.max_seconds.map(Duration::from_secs),
+            max_memory: self.max_memory,
+        };
+        let pinned = subject.pinned().filter(|_| self.engine != Engine::Simulation);
+        let bar = Bar::new(subject.name(), pinned);
+        // A panic is reported where it happens; here it must not pass for any verdict.
+        let ran = catch_unwind(AssertUnwindSafe(|| {
+            let mut world = subject.cluster();
+            if self.coverage {
+                world.tally = Arc::new(Tally::new(world.bounds.len(), world.labels));
+            }
+            let report =
+                checker::run(world, engine, &limits, interrupted, &mut |now| bar.show(now));
+            let counterexample = (report.verdict == Verdict::Violated).then(|| {
+                bar.say("violated; searching for the shortest counterexample");
+                self.explain(&subject, &report, threads)
+            });
+            (report, counterexample)
+        }));
+        bar.clear();
+        let (report, counterexample) = ran.map_err(|_| {
+            Failure::Refused(format!(
+                "a handler or a property of {} panicked, as said above: nothing can be claimed",
+                subject.name()
+            ))
+        })?;
+        Ok(Checked::new(subject, engine_name, threads, report, counterexample))
+    }
+
+    /// For the one property that fell; if several did, for whichever falls first.
+    fn explain(
+        &self,
+        subject: &Subject,
+        report: &Report,
+        threads: usize,
+    ) -> Result<Explained, String> {
+        let property = match report.violated()[..] {
+            [only] => Some(only),
+            _ => None,
+        };
+        let max_states = self.max_states.unwrap_or(SHORTEST_MAX_STATES);
+        let max_states = usize::try_from(max_states).unwrap_or(usize::MAX);
+        counterexample::explain(subject, property, threads, max_states)
+    }
+}
+
+impl Checked {
+    /// Judges a run: what keeps it from being a success?
+    fn new(
+        subject: Subject,
+        engine: &'static str,
+        threads: usize,
+        mut report: Report,
+        counterexample: Option<Result<Explained, String>>,
+    ) -> Self {
+        let mut failures = failures(&subject, &report);
+        let counterexample = match counterexample.transpose() {
+            Ok(counterexample) => counterexample,
+            Err(reason) => {
+                failures.push(reason);
+                None
+            }
+        };
+        if let Some(found) = &counterexample {
+            // With several violations the shortest may be of a property the run had not yet met.
+            let properties = report.properties.iter_mut();
+            properties
+                .filter(|property| property.name == found.property)
+                .for_each(|property| property.result = PropertyResult::Violated);
+        }
+        Self { subject, engine, threads, report, failures, counterexample }
+    }
+
+    /// EXHAUSTIVE only if the engine says so and the number of states is the pinned one.
+    pub(super) fn verdict(&self) -> Verdict {
+        match (self.report.verdict, self.subject.pinned()) {
+            (Verdict::Exhaustive, Some(pinned)) if pinned != self.report.states => Verdict::Bounded,
+            (verdict, _) => verdict,
+        }
+    }
+}
+
+/// Everything but a violation that keeps a run from being a success.
+fn failures(subject: &Subject, report: &Report) -> Vec<String> {
+    let mut failures = Vec::new();
+    match (report.verdict, &subject.mutant) {
+        (Verdict::Violated, _) => return failures,
+        (Verdict::Bounded, _) => {
+            failures
+                .push("the search did not end by itself: nothing is said of the rest".to_owned());
+        }
+        (Verdict::Exhaustive, Some(mutant)) => failures.push(format!(
+            "the mutant {} SURVIVES: `{}` holds in its whole model",
+            mutant.name, mutant.caught_by
+        )),
+        (Verdict::Exhaustive, None) => failures.extend(subject.count_failure(report.states)),
+    }
+    let properties = report.properties.iter();
+    let missing = properties.filter(|property| {
+        property.kind == Kind::Sometimes && property.result == PropertyResult::Unwitnessed
+    });
+    failures.extend(missing.map(|property| format!("UNWITNESSED: `{}`", property.name)));
+    failures
+}
+
+/// The exit code for all of them.
+fn status(results: &[Checked], not_run: &[&str]) -> Status {
+    if results.iter().any(|checked| checked.report.verdict == Verdict::Violated) {
+        Status::Violation
+    } else if not_run.is_empty() && results.iter().all(|checked| checked.failures.is_empty()) {
+        Status::Success
+    } else {
+        Status::Other
+    }
+}
+
+/// Becomes true at the first Ctrl-C, for a report of what was done so far; the second one kills.
+fn interruption() -> Result<Arc<AtomicBool>, Failure> {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        let second = Arc::clone(&interrupted);
+        signal_hook::flag::register_conditional_shutdown(signal, 130, second)
+            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&interrupted)))
+            .map_err(|error| Failure::Refused(format!("cannot listen to Ctrl-C: {error}")))?;
+    }
+    Ok(interrupted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use checked_raft::models::Spec;
+
+    /// A single server of one term, with another pinned number or other witnesses asked for.
+    fn checked(states: u64, sometimes: &'static [&'static str]) -> Checked {
+        let spec = Spec { servers: 1, states, sometimes, ..Spec::base("one", "one server") };
+        let subject = Subject { spec, mutant: None };
+        let limits = Limits { threads: 1, max_states: None, max_time: None, max_memory: None };
+        let interrupted = AtomicBool::new(false);
+        let engine = checker::Engine::Bfs;
+        let report = checker::run(subject.cluster(), engine, &limits, &interrupted, &mut |_| {});
+        Checked::new(subject, "bfs", 1, report, None)
+    }
+
+    /// The true number of states of that model.
+    fn states() -> u64 {
+        checked(0, &[]).report.states
+    }
+
+    #[test]
+    fn a_model_with_the_pinned_number_of_states_is_exhaustive() {
+        let checked = checked(states(), &["a leader is elected"]);
+        assert_eq!(checked.verdict(), Verdict::Exhaustive);
+        assert!(checked.failures.is_empty(), "{:?}", checked.failures);
+        assert_eq!(status(&[checked], &[]), Status::Success);
+    }
+
+    #[test]
+    fn a_model_pinned_wrongly_fails_with_both_numbers() {
+        let seen = states();
+        let checked = checked(seen + 1, &["a leader is elected"]);
+        assert_eq!(checked.report.verdict, Verdict::Exhaustive, "the search itself did end");
+        assert_eq!(checked.verdict(), Verdict::Bounded);
+        let [failure] = &checked.failures[..] else { panic!("{:?}", checked.failures) };
+        assert!(failure.contains(&format!("expected {} states, seen {seen}", seen + 1)));
+        assert_eq!(status(&[checked], &[]), Status::Other);
+    }
+
+    #[test]
+    fn a_sometimes_property_without_a_witness_fails() {
+        let checked = checked(states(), &["two leaders at once"]);
+        assert_eq!(checked.failures, ["UNWITNESSED: `two leaders at once`"]);
+        assert_eq!(status(&[checked], &[]), Status::Other);
+    }
+
+    #[test]
+    fn a_mutant_that_is_not_caught_survives() {
+        let mut checked = checked(states(), &[]);
+        let mut mutant = checked_raft::models::mutants::catalogue().swap_remove(0);
+        mutant.caught_by = "Log Matching";
+        checked.subject.mutant = Some(mutant);
+        let failures = failures(&checked.subject, &checked.report);
+        let [failure] = &failures[..] else { panic!("{failures:?}") };
+        assert!(failure.contains("SURVIVES"), "{failure}");
+    }
+
+    #[test]
+    fn a_model_that_was_not_run_is_no_success() {
+        let checked = checked(states(), &[]);
+        assert_eq!(status(&[checked], &["another"]), Status::Other);
+    }
+}

@@ -1,0 +1,72 @@
+//! The shortest counterexample, as people read it.
+
+use super::subject::Subject;
+use checked_raft::checker::{diagram, search};
+use serde::Serialize;
+use std::fmt::Write;
+
+/// Where `raft explore` serves if not told otherwise.
+pub(super) const EXPLORER: &str = "127.0.0.1:3000";
+
+/// A counterexample: executed again and judged again by [`search::shortest`].
+#[derive(Serialize)]
+pub(super) struct Explained {
+    /// The property it violates.
+    pub(super) property: &'static str,
+    /// Its steps, numbered, each with what it changes.
+    pub(super) steps: String,
+    /// The number of steps.
+    pub(super) length: usize,
+    /// A Mermaid sequence diagram.
+    pub(super) mermaid: String,
+    /// How to look at it in the Explorer.
+    pub(super) explorer: Link,
+}
+
+/// The way to a path in the Explorer.
+#[derive(Serialize)]
+pub(super) struct Link {
+    /// What serves it.
+    pub(super) command: String,
+    /// The page, then.
+    pub(super) url: String,
+    /// The first state, then the position of each action among those enabled.
+    pub(super) path: String,
+}
+
+/// Searches level by level for `property`, or for any. The error says why there is nothing to show.
+pub(super) fn explain(
+    subject: &Subject,
+    property: Option<&'static str>,
+    threads: usize,
+    max_states: usize,
+) -> Result<Explained, String> {
+    let world = subject.cluster();
+    let found = match search::shortest(&world, property, threads, max_states) {
+        search::Outcome::Found(found) => found,
+        search::Outcome::Exhausted(visited) => {
+            return Err(format!(
+                "the level-by-level search for the shortest counterexample ended after {visited} \
+                 states without one: the engines disagree, which is a defect of the checker"
+            ));
+        }
+        search::Outcome::LimitReached(visited) => {
+            return Err(format!(
+                "the search for the shortest counterexample gave up after {visited} states; \
+                 `--max-states` sets how many it may visit"
+            ));
+        }
+    };
+    let mut path = "0".to_owned();
+    for index in &found.indices {
+        let _ = write!(path, "/{index}");
+    }
+    let url = format!("http://{EXPLORER}/#/steps/{path}");
+    Ok(Explained {
+        property: found.property,
+        steps: diagram::steps_text(&world, &found),
+        length: found.steps.len(),
+        mermaid: diagram::mermaid(&world, &found),
+        explorer: Link { command: subject.explore_command(), url, path },
+    })
+}

@@ -1,0 +1,172 @@
+//! What `--json` prints.
+
+use super::check::Checked;
+use super::counterexample::Explained;
+use super::subject::Subject;
+use checked_raft::checker::{Kind, PropertyResult};
+use checked_raft::models::mutants::MutantSpec;
+use serde::{Serialize, Serializer};
+use std::collections::BTreeMap;
+
+/// `raft models --json`.
+#[derive(Serialize)]
+pub(super) struct Models<'a> {
+    pub(super) models: Vec<ListedModel<'a>>,
+}
+
+/// A model of the catalogue.
+#[derive(Serialize)]
+pub(super) struct ListedModel<'a> {
+    name: &'a str,
+    bounds: BTreeMap<&'a str, Limit>,
+    /// The pinned number of unique states.
+    states: u64,
+    about: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prefix: Option<String>,
+}
+
+/// `raft mutants --json`.
+#[derive(Serialize)]
+pub(super) struct Mutants<'a> {
+    pub(super) mutants: Vec<ListedMutant<'a>>,
+}
+
+/// A seeded bug.
+#[derive(Serialize)]
+pub(super) struct ListedMutant<'a> {
+    name: &'a str,
+    breaks: &'a str,
+    caught_by: &'a str,
+    model: &'a str,
+    seen_in: &'a str,
+    about: &'a str,
+}
+
+/// `raft check --json`.
+#[derive(Serialize)]
+pub(super) struct Results<'a> {
+    pub(super) models: Vec<Model<'a>>,
+    /// Models that were asked for and not run, because the run was interrupted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) not_run: Vec<&'a str>,
+    /// Steps by label over all models.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) coverage: Option<&'a BTreeMap<&'static str, u64>>,
+}
+
+/// What came of one model.
+#[derive(Serialize)]
+pub(super) struct Model<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mutant: Option<&'a str>,
+    bounds: BTreeMap<&'a str, Limit>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prefix: Option<String>,
+    engine: &'a str,
+    states: u64,
+    depth: u64,
+    seconds: f64,
+    verdict: String,
+    properties: Vec<Property>,
+    cuts: BTreeMap<&'a str, u64>,
+    /// Expected pairs of states taken for one because they share a 64-bit fingerprint.
+    expected_collisions: f64,
+    /// Why this model does not count as a success, apart from violations.
+    failures: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    counterexample: Option<&'a Explained>,
+}
+
+#[derive(Serialize)]
+struct Property {
+    name: &'static str,
+    kind: &'static str,
+    result: &'static str,
+}
+
+/// A bound: a number, or a word such as `unbounded`.
+pub(super) enum Limit {
+    Number(u64),
+    Word(&'static str),
+}
+
+impl Serialize for Limit {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Limit::Number(number) => serializer.serialize_u64(*number),
+            Limit::Word(word) => serializer.serialize_str(word),
+        }
+    }
+}
+
+impl<'a> ListedModel<'a> {
+    pub(super) fn new(model: &'a Subject) -> Self {
+        let (spec, prefix) = (&model.spec, model.prefix());
+        let (name, about, states) = (spec.name, spec.about, spec.states);
+        Self { name, bounds: bounds(model), states, about, prefix }
+    }
+}
+
+impl<'a> ListedMutant<'a> {
+    pub(super) fn new(mutant: &'a MutantSpec) -> Self {
+        let MutantSpec { name, breaks, caught_by, seen_in, about, spec, .. } = mutant;
+        Self { name, breaks, caught_by, model: spec.name, seen_in, about }
+    }
+}
+
+impl<'a> Model<'a> {
+    pub(super) fn new(checked: &'a Checked) -> Self {
+        let Checked { subject, engine, report, failures, counterexample, .. } = checked;
+        let properties = report.properties.iter().map(|property| Property {
+            name: property.name,
+            kind: kind(property.kind),
+            result: match property.result {
+                PropertyResult::Holds => "holds",
+                PropertyResult::Violated => "violated",
+                PropertyResult::Witnessed => "witnessed",
+                PropertyResult::Unwitnessed => "unwitnessed",
+            },
+        });
+        Self {
+            name: subject.spec.name,
+            mutant: subject.mutant.as_ref().map(|mutant| mutant.name),
+            bounds: bounds(subject),
+            prefix: subject.prefix(),
+            engine,
+            states: report.states,
+            depth: report.depth,
+            seconds: report.elapsed.as_secs_f64(),
+            verdict: checked.verdict().to_string(),
+            properties: properties.collect(),
+            cuts: report.cuts.iter().copied().collect(),
+            expected_collisions: report.expected_collisions(),
+            failures,
+            counterexample: counterexample.as_ref(),
+        }
+    }
+}
+
+fn bounds(subject: &Subject) -> BTreeMap<&str, Limit> {
+    let numbers = subject.spec.bounds().into_iter();
+    let mut bounds: BTreeMap<_, _> =
+        numbers.map(|(name, limit)| (name, Limit::Number(limit))).collect();
+    let restarts = if subject.spec.restarts { "unbounded" } else { "none" };
+    bounds.insert("restarts", Limit::Word(restarts));
+    bounds
+}
+
+/// The kind as one word.
+pub(super) fn kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Always => "always",
+        Kind::Step => "step",
+        Kind::Sometimes => "sometimes",
+    }
+}
+
+/// A value as indented JSON.
+pub(super) fn text(value: &impl Serialize) -> String {
+    serde_json::to_string_pretty(value).expect("plain data with text keys has a JSON form")
+}

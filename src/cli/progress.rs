@@ -1,0 +1,44 @@
+//! The progress of a run on a terminal. Without one indicatif draws nothing.
+
+use super::options::grouped;
+use checked_raft::checker::Progress;
+use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+
+/// A line that is drawn over while a model is searched.
+pub(super) struct Bar(ProgressBar);
+
+impl Bar {
+    /// Begins with the pinned number of states as the whole way, if there is one.
+    pub(super) fn new(name: &str, pinned: Option<u64>) -> Self {
+        let bar = pinned.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
+        let template = match pinned {
+            Some(_) => "{spinner} {prefix} [{bar:24}] {percent:>3}% {msg}",
+            None => "{spinner} {prefix} {msg}",
+        };
+        bar.set_style(ProgressStyle::with_template(template).expect("the template is well-formed"));
+        bar.set_prefix(name.to_owned());
+        Self(bar)
+    }
+
+    /// Shows how far the run is.
+    pub(super) fn show(&self, now: Progress) {
+        let Progress { states, depth, elapsed, memory } = now;
+        let rate = states as f64 / elapsed.as_secs_f64().max(0.001);
+        let memory = memory.map_or(String::new(), |bytes| format!(", {}", HumanBytes(bytes)));
+        let states_text = grouped(states);
+        let message = format!("{states_text} states, {rate:.0} states/s, depth {depth}{memory}");
+        self.0.set_position(states);
+        self.0.set_message(message);
+    }
+
+    /// Shows what is being done instead.
+    pub(super) fn say(&self, message: &'static str) {
+        self.0.set_message(message);
+        self.0.tick();
+    }
+
+    /// Removes the line.
+    pub(super) fn clear(self) {
+        self.0.finish_and_clear();
+    }
+}

@@ -1,0 +1,127 @@
+//! What `raft check` prints for people.
+
+use super::check::Checked;
+use super::json::kind;
+use super::models::table;
+use super::options::grouped;
+use checked_raft::checker::{PropertyReport, PropertyResult, Verdict};
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+/// Everything about one model.
+pub(super) fn write_model(out: &mut dyn Write, checked: &Checked) -> io::Result<()> {
+    let spec = &checked.subject.spec;
+    match &checked.subject.mutant {
+        None => writeln!(out, "{}: {}", spec.name, spec.about)?,
+        Some(mutant) => {
+            let (name, about, breaks) = (mutant.name, mutant.about, mutant.breaks);
+            writeln!(out, "{name}: {about} Breaks [{breaks}].")?;
+            writeln!(out, "  model       {}: {}", spec.name, spec.about)?;
+        }
+    }
+    writeln!(out, "  bounds      {}", spec.bounds_text())?;
+    if checked.subject.prefix().is_some() && checked.counterexample.is_none() {
+        writeln!(out, "  start       from a script; `raft models --json` prints it")?;
+    }
+    write_search(out, checked)?;
+    for property in &checked.report.properties {
+        let result = result(checked, property);
+        writeln!(out, "  {:<10}  {:<38} {result}", kind(property.kind), property.name)?;
+    }
+    for failure in &checked.failures {
+        writeln!(out, "  failure     {failure}")?;
+    }
+    writeln!(out, "  {}", checked.verdict())?;
+    write_counterexample(out, checked)?;
+    writeln!(out)
+}
+
+/// What the search did, in figures.
+fn write_search(out: &mut dyn Write, checked: &Checked) -> io::Result<()> {
+    let report = &checked.report;
+    let cuts: Vec<_> = report.cuts.iter().filter(|(_, count)| *count > 0).collect();
+    if cuts.is_empty() {
+        writeln!(out, "  cut         no bound cut any state")?;
+    }
+    for (name, count) in cuts {
+        writeln!(out, "  cut         {name}: {} generated states lay beyond it", grouped(*count))?;
+    }
+    let seconds = report.elapsed.as_secs_f64();
+    let (states, generated) = (grouped(report.states), grouped(report.generated));
+    let threads = checked.threads;
+    writeln!(
+        out,
+        "  search      {}, {threads} threads: {states} states, {generated} generated, depth {}, \
+         {seconds:.2} s, {:.0} states/s",
+        checked.engine,
+        report.depth,
+        report.states as f64 / seconds.max(0.001)
+    )?;
+    let collisions = report.expected_collisions();
+    writeln!(out, "  collisions  {collisions:.1e} expected among 64-bit fingerprints")
+}
+
+/// What can be said of a property: it holds only where everything was visited.
+fn result(checked: &Checked, property: &PropertyReport) -> &'static str {
+    match property.result {
+        PropertyResult::Violated => "VIOLATED",
+        PropertyResult::Witnessed => "witnessed",
+        PropertyResult::Unwitnessed => "UNWITNESSED",
+        PropertyResult::Holds if checked.verdict() == Verdict::Exhaustive => "holds",
+        PropertyResult::Holds => "no violation found",
+    }
+}
+
+fn write_counterexample(out: &mut dyn Write, checked: &Checked) -> io::Result<()> {
+    let Some(found) = &checked.counterexample else { return Ok(()) };
+    if let Some(prefix) = checked.subject.prefix() {
+        writeln!(out, "\nThe model starts from this script:\n")?;
+        for line in prefix.lines() {
+            writeln!(out, "     {line}")?;
+        }
+    }
+    let (property, length) = (found.property, found.length);
+    writeln!(out, "\nThe shortest way to violate `{property}`, in {length} steps:\n")?;
+    writeln!(out, "{}", found.steps)?;
+    writeln!(out, "```mermaid\n{}```\n", found.mermaid)?;
+    let link = &found.explorer;
+    writeln!(out, "To look at it in the Explorer: `{}`, then\n{}", link.command, link.url)
+}
+
+/// All models in a table, and how often each label was counted if that was asked for.
+pub(super) fn write_summary(
+    out: &mut dyn Write,
+    results: &[Checked],
+    not_run: &[&str],
+    coverage: Option<&BTreeMap<&'static str, u64>>,
+) -> io::Result<()> {
+    if let Some(coverage) = coverage {
+        write_coverage(out, coverage)?;
+    }
+    let mut table = table(["model", "verdict", "states", "depth", "seconds", "failures"]);
+    for checked in results {
+        let report = &checked.report;
+        table.add_row([
+            checked.subject.name().to_owned(),
+            checked.verdict().to_string(),
+            grouped(report.states),
+            report.depth.to_string(),
+            format!("{:.2}", report.elapsed.as_secs_f64()),
+            checked.failures.join("; "),
+        ]);
+    }
+    for name in not_run {
+        table.add_row([*name, "not run", "", "", "", "interrupted"]);
+    }
+    writeln!(out, "{table}")
+}
+
+fn write_coverage(out: &mut dyn Write, coverage: &BTreeMap<&'static str, u64>) -> io::Result<()> {
+    let mut table = table(["label", "steps"]);
+    for (label, steps) in coverage {
+        let steps = if *steps == 0 { "NEVER".to_owned() } else { grouped(*steps) };
+        table.add_row([(*label).to_owned(), steps]);
+    }
+    let never = coverage.values().filter(|steps| **steps == 0).count();
+    writeln!(out, "{table}\n{} labels, {never} of them never seen\n", coverage.len())
+}

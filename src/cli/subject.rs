@@ -1,0 +1,122 @@
+//! What is checked or explored: a model of the catalogue, or a mutant in its model.
+
+use super::Failure;
+use checked_raft::models::catalogue::{self, catalogue};
+use checked_raft::models::mutants::{self, MutantSpec};
+use checked_raft::models::{Cluster, Spec};
+
+/// One model, with correct servers or with mutants.
+pub(super) struct Subject {
+    /// The model.
+    pub(super) spec: Spec,
+    /// The mutant that takes the place of its servers.
+    pub(super) mutant: Option<MutantSpec>,
+}
+
+impl Subject {
+    /// The models of these names, in this order; the whole catalogue if there is none.
+    pub(super) fn models(names: &[String]) -> Result<Vec<Self>, Failure> {
+        let specs = if names.is_empty() {
+            catalogue()
+        } else {
+            names.iter().map(|name| find_model(name)).collect::<Result<_, _>>()?
+        };
+        Ok(specs.into_iter().map(|spec| Self { spec, mutant: None }).collect())
+    }
+
+    /// The mutant of this name.
+    pub(super) fn mutant(name: &str) -> Result<Self, Failure> {
+        let Some(mutant) = mutants::find(name) else {
+            let names: Vec<_> = mutants::catalogue().iter().map(|mutant| mutant.name).collect();
+            return Err(unknown("mutant", "mutants", name, names));
+        };
+        Ok(Self { spec: mutant.spec.clone(), mutant: Some(mutant) })
+    }
+
+    /// The model value.
+    pub(super) fn cluster(&self) -> Cluster {
+        match &self.mutant {
+            None => self.spec.cluster(),
+            Some(mutant) => self.spec.mutated(mutant.fault, mutant.caught_by),
+        }
+    }
+
+    /// How it is called in messages.
+    pub(super) fn name(&self) -> &'static str {
+        self.mutant.as_ref().map_or(self.spec.name, |mutant| mutant.name)
+    }
+
+    /// The exact number of unique states, which only a model with correct servers has.
+    pub(super) fn pinned(&self) -> Option<u64> {
+        self.mutant.is_none().then_some(self.spec.states)
+    }
+
+    /// What to say if an exhaustive search has seen so many states.
+    pub(super) fn count_failure(&self, seen: u64) -> Option<String> {
+        let expected = self.pinned().filter(|pinned| *pinned != seen)?;
+        Some(format!(
+            "expected {expected} states, seen {seen}: a change of reachable behaviour; re-pin \
+             models/catalogue.rs if intended"
+        ))
+    }
+
+    /// The command that opens it in the Explorer.
+    pub(super) fn explore_command(&self) -> String {
+        match &self.mutant {
+            None => format!("raft explore {}", self.spec.name),
+            Some(mutant) => format!("raft explore --mutant {}", mutant.name),
+        }
+    }
+
+    /// The script it starts from, one command a line, if it does.
+    pub(super) fn prefix(&self) -> Option<String> {
+        let lines = self.spec.prefix.lines().map(str::trim).filter(|line| !line.is_empty());
+        let lines: Vec<_> = lines.collect();
+        (!lines.is_empty()).then(|| lines.join("\n"))
+    }
+}
+
+fn find_model(name: &str) -> Result<Spec, Failure> {
+    catalogue::find(name).ok_or_else(|| {
+        let names: Vec<_> = catalogue().iter().map(|spec| spec.name).collect();
+        unknown("model", "models", name, names)
+    })
+}
+
+/// The error for a name that is none, with the names most like it.
+fn unknown(what: &str, command: &str, name: &str, mut names: Vec<&'static str>) -> Failure {
+    names.sort_by_cached_key(|known| distance(name, known));
+    names.truncate(3);
+    let near = names.join("`, `");
+    Failure::Refused(format!(
+        "there is no {what} `{name}`; the nearest names are `{near}`, and `raft {command}` lists all"
+    ))
+}
+
+/// How many characters must be inserted, removed or replaced to get from one name to the other.
+fn distance(from: &str, to: &str) -> usize {
+    let to: Vec<char> = to.chars().collect();
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (line, a) in from.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], line + 1);
+        for (column, b) in to.iter().enumerate() {
+            let replaced = diagonal + usize::from(a != *b);
+            diagonal = row[column + 1];
+            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
+        }
+    }
+    row[to.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::distance;
+
+    #[test]
+    fn the_distance_of_names_counts_edits() {
+        assert_eq!(distance("election", "election"), 0);
+        assert_eq!(distance("elecion", "election"), 1);
+        assert_eq!(distance("", "abc"), 3);
+        assert_eq!(distance("kitten", "sitting"), 3);
+    }
+}

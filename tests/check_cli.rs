@@ -1,0 +1,248 @@
+//! `raft models`, `raft check` and `raft mutants` as programs: exit codes, JSON, and what is claimed.
+
+use checked_raft::checker::search;
+use checked_raft::models::catalogue::catalogue;
+use checked_raft::models::{Spec, coverage, mutants};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+fn raft(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_raft")).args(args).output().expect("the binary runs")
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("the output is text")
+}
+
+fn json(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).expect("the output is JSON")
+}
+
+fn keys(value: &Value) -> BTreeSet<&str> {
+    value.as_object().expect("an object").keys().map(String::as_str).collect()
+}
+
+/// The quickest model of the catalogue.
+fn smallest() -> Spec {
+    let pinned = catalogue().into_iter().filter(|spec| spec.states > 0);
+    pinned.min_by_key(|spec| spec.states).expect("a model is pinned")
+}
+
+/// The longest one.
+fn largest() -> Spec {
+    catalogue().into_iter().max_by_key(|spec| spec.states).expect("the catalogue is not empty")
+}
+
+#[test]
+fn models_lists_every_model_with_its_bounds() {
+    let output = raft(&["models", "--json"]);
+    assert_eq!(output.status.code(), Some(0));
+    let listed = json(&output);
+    let models = listed["models"].as_array().expect("a list");
+    assert_eq!(models.len(), catalogue().len());
+    for (model, spec) in models.iter().zip(catalogue()) {
+        assert_eq!(model["name"], spec.name);
+        assert_eq!(model["about"], spec.about);
+        assert_eq!(model["states"], spec.states);
+        assert_eq!(model["bounds"]["servers"], spec.servers);
+        assert_eq!(model["bounds"]["max_term"], spec.max_term);
+        assert_eq!(model.get("prefix").is_some(), !spec.prefix.is_empty());
+    }
+    let table = raft(&["models"]);
+    assert!(catalogue().iter().all(|spec| text(&table.stdout).contains(spec.name)));
+}
+
+#[test]
+fn mutants_lists_every_mutant() {
+    let output = raft(&["mutants", "--json"]);
+    assert_eq!(output.status.code(), Some(0));
+    let listed = json(&output);
+    let rows = listed["mutants"].as_array().expect("a list");
+    assert_eq!(rows.len(), mutants::catalogue().len());
+    for (row, mutant) in rows.iter().zip(mutants::catalogue()) {
+        assert_eq!(row["name"], mutant.name);
+        assert_eq!(row["breaks"], mutant.breaks);
+        assert_eq!(row["caught_by"], mutant.caught_by);
+        assert_eq!(row["model"], mutant.spec.name);
+        assert_eq!(row["seen_in"], mutant.seen_in);
+    }
+}
+
+#[test]
+fn an_exhausted_model_in_which_everything_holds_exits_0() {
+    let spec = smallest();
+    for engine in ["bfs", "dfs"] {
+        let output = raft(&["check", spec.name, "--engine", engine, "--threads", "2", "--json"]);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
+        assert!(output.stderr.is_empty(), "no progress without a terminal");
+        let result = json(&output);
+        let model = &result["models"][0];
+        let wanted = [
+            "name",
+            "bounds",
+            "engine",
+            "states",
+            "depth",
+            "seconds",
+            "verdict",
+            "properties",
+            "cuts",
+        ];
+        assert!(keys(model).is_superset(&wanted.into()), "{model}");
+        assert_eq!(model["name"], spec.name);
+        assert_eq!(model["engine"], engine);
+        assert_eq!(model["states"], spec.states);
+        assert_eq!(model["verdict"], "EXHAUSTIVE");
+        assert_eq!(model["bounds"]["servers"], spec.servers);
+        for property in model["properties"].as_array().expect("a list") {
+            assert_eq!(keys(property), ["kind", "name", "result"].into());
+            let wanted = match property["kind"].as_str() {
+                Some("always" | "step") => "holds",
+                Some("sometimes") => "witnessed",
+                kind => panic!("{kind:?} is no kind of property"),
+            };
+            assert_eq!(property["result"], wanted);
+        }
+        assert!(model.get("counterexample").is_none());
+    }
+}
+
+#[test]
+fn the_report_for_people_says_what_was_searched() {
+    let spec = smallest();
+    let output = raft(&["check", spec.name]);
+    let report = text(&output.stdout);
+    assert!(report.contains(&spec.bounds_text()));
+    assert!(report.contains("EXHAUSTIVE"));
+    assert!(report.contains("expected among 64-bit fingerprints"));
+    assert!(report.contains("states/s"));
+    assert!(report.lines().any(|line| line.trim_start().starts_with("cut ")));
+    assert!(report.contains("holds"));
+}
+
+#[test]
+fn a_search_cut_by_a_limit_is_bounded_and_exits_2() {
+    let name = largest().name;
+    let output = raft(&["check", name, "--max-states", "1", "--json"]);
+    assert_eq!(output.status.code(), Some(2));
+    let result = json(&output);
+    assert_eq!(result["models"][0]["verdict"], "BOUNDED");
+    assert!(!result["models"][0]["failures"].as_array().expect("a list").is_empty());
+    let output = raft(&["check", name, "--max-memory", "1KiB"]);
+    assert_eq!(output.status.code(), Some(2));
+    let report = text(&output.stdout);
+    assert!(report.contains("BOUNDED") && report.contains("no violation found"));
+    assert!(!report.contains("holds") && !report.contains("EXHAUSTIVE"));
+}
+
+#[test]
+fn a_simulation_is_bounded_however_small_the_model() {
+    let args = ["check", smallest().name, "--engine", "simulation", "--max-seconds", "1", "--json"];
+    let output = raft(&[&args[..], &["--seed", "7"]].concat());
+    assert_eq!(output.status.code(), Some(2));
+    let result = json(&output);
+    assert_eq!(result["models"][0]["engine"], "simulation");
+    assert_eq!(result["models"][0]["verdict"], "BOUNDED");
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "Ctrl-C comes at some time")]
+fn ctrl_c_ends_with_a_partial_report() {
+    let mut raft = Command::new(env!("CARGO_BIN_EXE_raft"));
+    let raft = raft.args(["check", "--json", "--threads", "1"]).stdout(Stdio::piped());
+    let raft = raft.spawn().expect("the binary runs");
+    std::thread::sleep(Duration::from_millis(500));
+    let kill = Command::new("kill").args(["-INT", &raft.id().to_string()]).status();
+    assert!(kill.expect("kill is there").success());
+    let output = raft.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(2));
+    let result = json(&output);
+    let models = result["models"].as_array().expect("a list");
+    assert_eq!(models.last().expect("one was under way")["verdict"], "BOUNDED");
+    let not_run = result["not_run"].as_array().expect("the rest is listed");
+    assert_eq!(models.len() + not_run.len(), catalogue().len());
+}
+
+#[test]
+fn an_unknown_name_is_an_error_with_the_nearest_names() {
+    let spec = smallest();
+    let misspelt = format!("{}x", spec.name);
+    let output = raft(&["check", &misspelt]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(output.stdout.is_empty());
+    let error = text(&output.stderr);
+    assert!(error.contains(&misspelt) && error.contains(&format!("`{}`", spec.name)), "{error}");
+    let output = raft(&["check", "--mutant", "commit-unclampd"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("`commit-unclamped`"));
+}
+
+#[test]
+fn options_that_make_no_sense_exit_2() {
+    let model = smallest().name;
+    let mutant = mutants::catalogue()[0].name;
+    for args in [
+        &["check", model, "--seed", "1"][..],
+        &["check", model, "--threads", "0"],
+        &["check", model, "--max-states", "0"],
+        &["check", model, "--max-memory", "4GB"],
+        &["check", model, "--engine", "magic"],
+        &["check", model, "--mutant", mutant],
+        &["chekc"],
+        &[],
+    ] {
+        let output = raft(args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert!(!output.stderr.is_empty(), "{args:?}");
+    }
+}
+
+#[test]
+fn coverage_counts_steps_by_label_and_keeps_those_never_seen() {
+    let output = raft(&["check", smallest().name, "--coverage", "--json"]);
+    let result = json(&output);
+    assert_eq!(keys(&result["coverage"]), coverage::LABELS.iter().copied().collect());
+    assert!(json(&raft(&["check", smallest().name, "--json"])).get("coverage").is_none());
+}
+
+#[test]
+fn a_mutant_is_violated_and_its_counterexample_can_be_executed_again() {
+    let mutant = &mutants::catalogue()[0];
+    let output = raft(&["check", "--mutant", mutant.name, "--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let result = json(&output);
+    let model = &result["models"][0];
+    assert_eq!(model["verdict"], "VIOLATED");
+    assert_eq!(model["mutant"], mutant.name);
+    assert_eq!(model["counterexample"]["property"], mutant.caught_by);
+    let properties = model["properties"].as_array().expect("a list");
+    assert!(properties.iter().any(|p| p["name"] == mutant.caught_by && p["result"] == "violated"));
+
+    let explorer = &model["counterexample"]["explorer"];
+    let path = explorer["path"].as_str().expect("a path");
+    assert!(explorer["url"].as_str().is_some_and(|url| url.ends_with(&format!("/#/steps/{path}"))));
+    let mut indices = path.split('/').map(|index| index.parse::<usize>().expect("a number"));
+    assert_eq!(indices.next(), Some(0), "the first state");
+    let indices: Vec<_> = indices.collect();
+    let world = mutant.spec.mutated(mutant.fault, mutant.caught_by);
+    let steps = search::replay(&world, &indices).expect("the path exists");
+    let (violating, before) = steps.split_last().expect("it has steps");
+    assert!(world.broken(&violating.1).contains(&mutant.caught_by));
+    assert!(before.iter().all(|(_, state)| world.broken(state).is_empty()));
+    assert_eq!(model["counterexample"]["length"], steps.len());
+}
+
+#[test]
+fn a_violation_is_shown_as_steps_a_diagram_and_a_link() {
+    let mutant = &mutants::catalogue()[0];
+    let output = raft(&["check", "--mutant", mutant.name]);
+    assert_eq!(output.status.code(), Some(1));
+    let report = text(&output.stdout);
+    assert!(report.contains("VIOLATED") && report.contains(mutant.caught_by));
+    assert!(report.contains("  1. ") && report.contains("⇨"));
+    assert!(report.contains("```mermaid\nsequenceDiagram\n"));
+    assert!(report.contains(&format!("raft explore --mutant {}", mutant.name)));
+    assert!(report.contains("http://127.0.0.1:3000/#/steps/0/"));
+}
