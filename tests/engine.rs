@@ -137,7 +137,7 @@ fn an_interrupted_search_is_never_exhaustive() {
 
 #[test]
 fn a_simulation_is_never_exhaustive_and_ends_when_interrupted() {
-    let limits = Limits { max_time: Some(Duration::from_secs(3600)), ..limits(2) };
+    let limits = Limits { max_time: Some(Duration::from_hours(1)), ..limits(2) };
     let tiny = bounded(world(1, ROUND), 2);
     let report = run(tiny, Engine::Simulation(1), &limits, &AtomicBool::new(true), &mut |_| {});
     assert_eq!(report.verdict, Verdict::Bounded);

@@ -109,10 +109,11 @@ where
     text
 }
 
-/// Pixels between two lifelines and between two steps, and the room for names.
-const COLUMN: usize = 260;
-const ROW: usize = 40;
+/// Pixels between two lifelines, between two steps, above the first one, and for one character.
+const COLUMN: usize = 110;
+const ROW: usize = 28;
 const TOP: usize = 40;
+const CHARACTER: usize = 7;
 
 /// The horizontal place of an actor's lifeline.
 fn column(id: Id) -> usize {
@@ -123,7 +124,7 @@ fn column(id: Id) -> usize {
 pub type Visit<A, G> = (State<A, G>, Option<ActionOf<A>>);
 
 /// An SVG sequence diagram of a path, for the Explorer. A message is drawn from the step that first
-/// sent it to the one that delivers it.
+/// sent it to the one that delivers it; what each step is stands in its row, right of the lifelines.
 pub fn svg<A, G>(world: &World<A, G>, path: &[Visit<A, G>]) -> String
 where
     A: Actor,
@@ -132,11 +133,18 @@ where
     G: Clone + fmt::Debug + Hash + PartialEq,
 {
     let y = |step: usize| TOP + step * ROW;
-    let (width, height) = (world.names.len() * COLUMN, y(path.len()) + ROW);
-    let mut svg = svg_frame(&world.names, width, height);
+    let actions = path.iter().filter_map(|(_, action)| action.as_ref());
+    let labels: Vec<_> = actions.map(|action| world.action_text(action)).collect();
+    let longest = labels.iter().map(|label| label.chars().count()).max().unwrap_or(0);
+    let lifelines = world.names.len() * COLUMN;
+    let mut svg = svg_frame(&world.names, lifelines + (longest + 2) * CHARACTER, y(path.len()));
+    for (step, label) in labels.iter().enumerate() {
+        let (x, y, label) = (lifelines, y(step + 1) + 4, escape_xml(label));
+        let _ = write!(svg, "<text x='{x}' y='{y}' font-size='11'>{label}</text>");
+    }
     for (step, (_, action)) in path.iter().enumerate() {
         let Some(action) = action else { continue };
-        let below = y(step + 1);
+        let (to, below) = (column(action.who), y(step + 1));
         let _ = match &action.event {
             Event::Deliver { src, msg } => {
                 let sent = path[..=step].iter().position(|(state, _)| {
@@ -144,29 +152,33 @@ where
                         .messages()
                         .any(|(from, to, sent)| (from, to) == (*src, action.who) && sent == msg)
                 });
-                let above = y(sent.unwrap_or(step));
-                write!(svg, "{}", svg_arrow(*src, action.who, above, below, &once(msg)))
+                let (from, above) = (column(*src), y(sent.unwrap_or(step)));
+                write!(
+                    svg,
+                    "<line x1='{from}' y1='{above}' x2='{to}' y2='{below}' stroke='black' \
+                     marker-end='url(#arrow)'/>"
+                )
             }
-            Event::Timeout(timer) => {
-                write!(svg, "{}", svg_note(action.who, below, &format!("{timer:?} timeout")))
-            }
-            Event::Restart => write!(svg, "{}", svg_note(action.who, below, "restart")),
+            Event::Timeout(_) => write!(svg, "<circle cx='{to}' cy='{below}' r='5'/>"),
+            Event::Restart => write!(
+                svg,
+                "<path d='M {} {} l 10 10 m 0 -10 l -10 10' stroke='black' stroke-width='3'/>",
+                to - 5,
+                below - 5
+            ),
         };
     }
     svg.push_str("</svg>");
     svg
 }
 
-/// The names and lifelines, on a light ground: the Explorer's own is dark. A label hides what it
-/// is written over.
+/// The names and lifelines, on a light ground: the Explorer's own is dark.
 fn svg_frame(names: &[String], width: usize, height: usize) -> String {
     let mut svg = format!(
         "<svg version='1.1' width='{width}' height='{height}' viewBox='0 0 {width} {height}' \
          xmlns='http://www.w3.org/2000/svg'><defs>\
          <marker id='arrow' markerWidth='12' markerHeight='10' refX='12' refY='5' orient='auto'>\
          <polygon points='0 0, 12 5, 0 10'/></marker></defs>\
-         <style>.label {{ font-size: 11px; paint-order: stroke; stroke: #f7f7f2; \
-         stroke-width: 4px }}</style>\
          <rect width='{width}' height='{height}' rx='6' fill='#f7f7f2'/>"
     );
     for (index, name) in names.iter().enumerate() {
@@ -178,28 +190,6 @@ fn svg_frame(names: &[String], width: usize, height: usize) -> String {
         );
     }
     svg
-}
-
-/// A message, labelled below its head on the side it comes from, where there is always room.
-fn svg_arrow(src: Id, dst: Id, above: usize, below: usize, text: &str) -> String {
-    let (from, to, label, text) = (column(src), column(dst), below + 14, escape_xml(text));
-    let (x, anchor) = if from < to { (to - 8, "end") } else { (to + 8, "start") };
-    format!(
-        "<line x1='{from}' y1='{above}' x2='{to}' y2='{below}' stroke='black' \
-         marker-end='url(#arrow)'/>\
-         <text class='label' x='{x}' y='{label}' text-anchor='{anchor}'>{text}</text>"
-    )
-}
-
-/// Something that happens to one actor alone.
-fn svg_note(who: Id, below: usize, text: &str) -> String {
-    let (x, text) = (column(who), escape_xml(text));
-    format!(
-        "<circle cx='{x}' cy='{below}' r='5'/>\
-         <text class='label' x='{}' y='{}'>{text}</text>",
-        x + 10,
-        below + 4
-    )
 }
 
 /// '#' and ';' have a meaning in Mermaid; both are in what stands for them, so one pass it is.
@@ -217,4 +207,31 @@ fn escape_mermaid(text: &str) -> String {
 
 fn escape_xml(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('\'', "&apos;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{escape_mermaid, escape_xml, once};
+
+    #[derive(Debug)]
+    struct Vote(#[expect(dead_code, reason = "only its text is of interest")] u8);
+    #[derive(Debug)]
+    enum Message {
+        Vote(#[expect(dead_code, reason = "only its text is of interest")] Vote),
+        Other(#[expect(dead_code, reason = "only its text is of interest")] Vote),
+        Ping,
+    }
+
+    #[test]
+    fn the_name_of_a_message_is_said_once() {
+        assert_eq!(once(&Message::Vote(Vote(1))), "Vote(1)");
+        assert_eq!(once(&Message::Other(Vote(1))), "Other(Vote(1))");
+        assert_eq!(once(&Message::Ping), "Ping");
+    }
+
+    #[test]
+    fn what_has_a_meaning_in_a_diagram_is_escaped_once() {
+        assert_eq!(escape_mermaid("3#1; done"), "3#35;1#59; done");
+        assert_eq!(escape_xml("a<'b'&c>"), "a&lt;&apos;b&apos;&amp;c&gt;");
+    }
 }
