@@ -66,6 +66,7 @@ deliver S0 C2           # the session is open
 lose-network";
 
 /// All models.
+#[expect(clippy::too_many_lines, reason = "it is a table")]
 pub fn catalogue() -> Vec<Spec> {
     let elections = Watch { leaders: true, votes: true, ..Watch::default() };
     let commits = Watch { leaders: true, committed: true, ..Watch::default() };

@@ -388,11 +388,10 @@ fn label_client(
 ) {
     match step.event {
         Event::Timeout(_) => labels.push("client: retries"),
-        Event::Restart => {}
         Event::Deliver { msg: Message::ClientResponse(response), .. } => {
             labels.extend(client_response(response, before, after));
         }
-        Event::Deliver { .. } => {}
+        Event::Deliver { .. } | Event::Restart => {}
     }
 }
 

@@ -35,6 +35,7 @@ pub struct ClientEvent {
 }
 
 /// Which ghosts a model keeps.
+#[expect(clippy::struct_excessive_bools, reason = "four independent switches, named")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Watch {
     /// [`Ghost::leaders`].

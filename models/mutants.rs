@@ -163,7 +163,7 @@ impl Mutant {
     fn after(&self, server: &mut Server<Kv>, msg: Option<&Message>, commands: &Commands) {
         match (self.fault, msg) {
             (Fault::CommitOlderTerm, _) => {
-                commit_by_counting(server, self.raft.config().majority())
+                commit_by_counting(server, self.raft.config().majority());
             }
             (Fault::TruncateAlways, Some(Message::AppendEntries(args))) => {
                 if let Some(last_new) = accepted(args, commands) {
@@ -172,10 +172,10 @@ impl Mutant {
                     server.persistent.log = kept.map(|(_, entry)| entry.clone()).collect();
                 }
             }
-            (Fault::CommitUnclamped, Some(Message::AppendEntries(args))) => {
-                if accepted(args, commands).is_some() {
-                    server.commit_index = server.commit_index.max(args.leader_commit);
-                }
+            (Fault::CommitUnclamped, Some(Message::AppendEntries(args)))
+                if accepted(args, commands).is_some() =>
+            {
+                server.commit_index = server.commit_index.max(args.leader_commit);
             }
             _ => {}
         }

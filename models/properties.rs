@@ -189,10 +189,8 @@ pub fn leader_has_all_entries_of_its_term(view: &ClusterView<'_>) -> bool {
 pub fn committed_is_durable(view: &ClusterView<'_>) -> bool {
     let stored: Vec<_> = stored(view).collect();
     view.ghost.committed.iter().all(|(index, (entry, _))| {
-        let holds = |saved: &&Option<&Persistent>| {
-            saved.is_some_and(|saved| saved.log.get(*index) == Some(entry))
-        };
-        stored.iter().filter(holds).count() > stored.len() / 2
+        let copies = stored.iter().flatten().filter(|saved| saved.log.get(*index) == Some(entry));
+        copies.count() > stored.len() / 2
     })
 }
 

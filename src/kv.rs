@@ -88,8 +88,10 @@ impl Command {
     /// The key it is about.
     pub fn key(&self) -> &Bytes {
         match self {
-            Command::Put(key, _) | Command::Get(key) | Command::Delete(key) => key,
-            Command::Cas { key, .. } => key,
+            Command::Put(key, _)
+            | Command::Get(key)
+            | Command::Delete(key)
+            | Command::Cas { key, .. } => key,
         }
     }
 }

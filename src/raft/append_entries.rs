@@ -113,7 +113,7 @@ impl<S: StateMachine> Raft<S> {
             let commit_index = args.leader_commit.min(last_new);
             server.commit_index = server.commit_index.max(commit_index);
         }
-        self.apply_committed(server, o);
+        Self::apply_committed(server, o);
         respond(args.term, Outcome::Match(last_new), o);
     }
 
@@ -208,7 +208,7 @@ impl<S: StateMachine> Raft<S> {
         let of_current_term = log.term(replicated) == Some(server.persistent.current_term);
         if replicated > server.commit_index && of_current_term {
             server.commit_index = replicated;
-            self.apply_committed(server, o);
+            Self::apply_committed(server, o);
         }
     }
 }

@@ -157,7 +157,7 @@ impl<S: StateMachine> Raft<S> {
     }
 
     /// Applies what is committed. Every handler that may raise `commit_index` ends with it.
-    fn apply_committed(&self, server: &mut Server<S>, o: &mut Out<Self>) {
+    fn apply_committed(server: &mut Server<S>, o: &mut Out<Self>) {
         // [ALL-1] "If commitIndex > lastApplied: increment lastApplied, apply log[lastApplied] to
         // state machine (§5.3)"
         while server.commit_index > server.last_applied {

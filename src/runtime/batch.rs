@@ -4,8 +4,8 @@
 //!
 //! It is kept by construction. Whatever a handler puts out goes into a [`Batch`]; the only way to
 //! get it out again is [`Batch::commit`], which first saves; a save that fails returns an error and
-//! the outputs are gone. Every batch but the first can only be opened with the [`Committed`] of the one before it,
-//! which only `commit` makes.
+//! the outputs are gone. Every batch but the first can only be opened with the [`Committed`] of the
+//! one before it, which only `commit` makes.
 //!
 //! # Why a handler may be one step of a model
 //!
