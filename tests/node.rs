@@ -527,6 +527,17 @@ fn a_node_works_over_ipv6_and_drops_what_only_ipv6_can_carry() {
 }
 
 #[test]
+fn whoever_has_an_address_can_be_asked_who_it_is() {
+    let node = start_simple();
+    let client = node.client();
+    let inspection = client.datagram(Body::Inspect { nonce: 3 });
+    client.put(&Datagram { addressee: wire::ANYBODY, ..inspection });
+    let (nonce, status) = client.report();
+    assert_eq!((nonce, &status["id"]), (3, &json!(1)));
+    node.stop();
+}
+
+#[test]
 fn a_status_tells_who_the_node_is_and_what_its_actor_says() {
     let node = start(local(&[(2, ([127, 0, 0, 1], 9).into())]), MemoryStore::default());
     let client = node.client();

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 /// the store's identity; opening the store has compared them.
 #[derive(Clone, Debug)]
 pub struct NodeConfig {
-    /// This server's number, below [`CLIENTS`].
+    /// This server's number, from 1 and below [`CLIENTS`]. Zero would be [`ANYBODY`](super::wire::ANYBODY).
     pub id: u64,
     /// The cluster's name.
     pub cluster: String,
@@ -64,8 +64,9 @@ impl NodeConfig {
     }
 
     fn problem(&self) -> Option<String> {
-        if let Some(number) = self.members().range(CLIENTS..).next() {
-            return Some(format!("server numbers are below {CLIENTS}, but one is {number}"));
+        if let Some(number) = self.members().into_iter().find(|n| !(1..CLIENTS).contains(n)) {
+            let last = CLIENTS - 1;
+            return Some(format!("server numbers are from 1 to {last}, but one is {number}"));
         }
         if self.cluster.is_empty() {
             return Some("the cluster's name is empty".to_owned());
@@ -121,7 +122,10 @@ mod tests {
         assert!(complaint(&config(&[(2, "127.0.0.1:0")])).contains("port 0"));
         assert!(complaint(&config(&[(2, "[::1]:7002")])).contains("IPv6 for all"));
         assert!(complaint(&config(&[(2, "127.0.0.1:7001")])).contains("servers 1 and 2 are both"));
-        assert!(complaint(&config(&[(CLIENTS, "127.0.0.1:7002")])).contains("below 4294967296"));
+        for number in [0, CLIENTS] {
+            let complaint = complaint(&config(&[(number, "127.0.0.1:7002")]));
+            assert!(complaint.contains(&format!("from 1 to 4294967295, but one is {number}")));
+        }
         let nameless = NodeConfig { cluster: String::new(), ..config(&[]) };
         assert!(complaint(&nameless).contains("name is empty"));
         let idle = NodeConfig { max_batch: 0, ..config(&[]) };

@@ -8,7 +8,7 @@
 //! | 8 | cluster | [`peer_cluster`] between servers, [`client_cluster`] otherwise |
 //! | 8 | sender | a server's number, or a client's ([`CLIENTS`] and above) |
 //! | 16 | directory | the sender's directory id; 0 from a client |
-//! | 8 | addressee | as the sender |
+//! | 8 | addressee | as the sender; [`ANYBODY`] to inspect whoever has the address |
 //! | .. | payload | [`Body`]: a message in postcard's format, or an inspection |
 //! | 4 | checksum | CRC-32 of all bytes before it |
 //!
@@ -41,6 +41,10 @@ pub const VERSION: u8 = 1;
 /// Senders and addressees from this number on are clients, below it servers. A client process draws
 /// its number at random, so that a late reply to another process is not taken for its own.
 pub const CLIENTS: u64 = 1 << 32;
+
+/// The addressee of an inspection by a client that knows an address and not yet whose it is. Any
+/// other kind of datagram so addressed is dropped.
+pub const ANYBODY: u64 = 0;
 
 const MAGIC: [u8; 3] = *b"UDN";
 const HEADER: usize = 3 + 1 + 1 + 8 + 8 + 16 + 8;
@@ -105,7 +109,7 @@ pub struct Header {
     pub sender: u64,
     /// The sender's directory id; 0 from a client.
     pub directory: u128,
-    /// The addressee's number.
+    /// The addressee's number, or [`ANYBODY`].
     pub addressee: u64,
 }
 
@@ -154,7 +158,7 @@ pub struct Datagram<M> {
     pub sender: u64,
     /// The sender's directory id; 0 from a client.
     pub directory: u128,
-    /// The addressee's number.
+    /// The addressee's number, or [`ANYBODY`].
     pub addressee: u64,
     /// What it carries.
     pub body: Body<M>,
