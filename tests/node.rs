@@ -271,6 +271,10 @@ impl Observer<Toy> for Diary {
         self.0.send("flush".to_owned()).expect("the test reads");
         Ok(())
     }
+
+    fn committed(&mut self) {
+        self.0.send("committed".to_owned()).expect("the test reads");
+    }
 }
 
 struct FullDisk;
@@ -673,7 +677,7 @@ fn what_on_start_sends_waits_for_its_save() {
 }
 
 #[test]
-fn the_observer_sees_every_handler_and_is_flushed_before_the_save() {
+fn the_observer_sees_every_handler_is_flushed_before_the_save_and_told_after_it() {
     let (store, gate) = gate();
     let (write, diary) = channel();
     let orders = vec![Order::Save];
@@ -689,11 +693,13 @@ fn the_observer_sees_every_handler_and_is_flushed_before_the_save() {
     diary.try_recv().expect_err("the next batch waits for the save");
     gate.succeed();
     assert_eq!(gate.begun(), 4);
+    assert_eq!(read(), "committed");
     let batch: Vec<_> = diary.try_iter().collect();
     let expected = ["1: Add(4): Some(0) to 4, 1 saves", "1: Ask: Some(4) to 4, 0 saves", "flush"];
     assert_eq!(batch, expected, "all of it before the save has ended");
     gate.succeed();
     assert_eq!(client.reply(), Msg::Total(4));
+    assert_eq!(read(), "committed");
     node.stop();
 }
 

@@ -106,6 +106,7 @@ impl<A: Deployable> Batch<A> {
         if let Some(value) = &self.save {
             store.save(value).map_err(NodeError::Save)?;
         }
+        observer.committed();
         Ok((Committed { number: self.number }, self.outputs))
     }
 }

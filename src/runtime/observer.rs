@@ -37,6 +37,10 @@ pub trait Observer<A: Actor> {
 
     /// Called once at the end of each batch, before its save. An error stops the node.
     fn flush(&mut self) -> io::Result<()>;
+
+    /// Called once the batch is durable: from here on what was seen of it may be told to people,
+    /// as it may be sent.
+    fn committed(&mut self) {}
 }
 
 impl<A: Actor> Observer<A> for () {

@@ -217,6 +217,28 @@ impl TraceWriter {
     }
 }
 
+impl<A: Traceable> super::Observer<A> for TraceWriter {
+    fn handled(
+        &mut self,
+        batch: u64,
+        event: &super::Event<A>,
+        before: Option<&A::State>,
+        after: &A::State,
+        out: &Out<A>,
+    ) {
+        let call = match event {
+            super::Event::Start { storage } => Call::Start(storage),
+            super::Event::Message { src, msg } => Call::Deliver(*src, msg),
+            super::Event::Timeout(timer) => Call::Timeout(timer),
+        };
+        self.record(batch, &call, before, after, out);
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.flush()
+    }
+}
+
 fn number(id: Id) -> u64 {
     usize::from(id) as u64
 }
