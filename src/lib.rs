@@ -7,6 +7,7 @@
 
 pub mod checker;
 pub mod client;
+pub mod deploy;
 pub mod durable;
 pub mod kv;
 pub mod map;

@@ -58,7 +58,7 @@ impl NodeConfig {
     }
 
     /// Finds what contradicts itself before a socket or a file is touched.
-    pub(super) fn validate(&self) -> Result<(), NodeError> {
+    pub fn validate(&self) -> Result<(), NodeError> {
         let problem = self.problem();
         problem.map_or(Ok(()), |problem| Err(NodeError::Config { id: self.id, problem }))
     }

@@ -3,6 +3,7 @@
 
 use super::wire::Reject;
 use serde_json::{Map, Value};
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Counts since the process started.
@@ -82,6 +83,20 @@ impl Counters {
     }
 }
 
+/// One line: `received 56, sent 58, dropped 3 (checksum 1, no_address 2)`.
+impl fmt::Display for Counters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = self.rejected.iter().chain(&self.lost).map(|count| count.load(Relaxed));
+        let dropped: Vec<_> = names().zip(counts).filter(|(_, count)| *count > 0).collect();
+        let total: u64 = dropped.iter().map(|(_, count)| count).sum();
+        let (received, sent) = (self.received.load(Relaxed), self.sent.load(Relaxed));
+        write!(f, "received {received}, sent {sent}, dropped {total}")?;
+        let reasons: Vec<_> =
+            dropped.iter().map(|(name, count)| format!("{name} {count}")).collect();
+        if reasons.is_empty() { Ok(()) } else { write!(f, " ({})", reasons.join(", ")) }
+    }
+}
+
 fn names() -> impl Iterator<Item = &'static str> {
     let rejects = Reject::ALL.iter().map(|(_, name)| *name);
     rejects.chain(Loss::ALL.iter().map(|(_, name)| *name))
@@ -113,5 +128,17 @@ mod tests {
         assert_eq!(dropped["trailing_bytes"], 14);
         assert_eq!(dropped["mailbox_full"], 100);
         assert_eq!(dropped["receive_failed"], 104);
+    }
+
+    #[test]
+    fn the_line_for_people_has_what_occurred_and_no_more() {
+        let counters = Counters::default();
+        counters.received();
+        assert_eq!(counters.to_string(), "received 1, sent 0, dropped 0");
+        counters.rejected(Reject::Checksum, ([127, 0, 0, 1], 1).into());
+        counters.lost(Loss::NoAddress, "in a test");
+        counters.lost(Loss::NoAddress, "in a test");
+        let line = "received 1, sent 0, dropped 3 (checksum 1, no_address 2)";
+        assert_eq!(counters.to_string(), line);
     }
 }

@@ -9,9 +9,10 @@
 //! directory takes the new one for the first.
 
 use super::error::NodeError;
+use super::files::replace_file;
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// The peers' directory ids as first heard.
@@ -38,7 +39,10 @@ impl Directories {
         }
         self.known.insert(server, directory);
         if let Some(path) = &self.file {
-            write(path, &self.known).map_err(|error| problem(path, error))?;
+            let hex: BTreeMap<_, _> =
+                self.known.iter().map(|(server, id)| (server, format!("{id:032x}"))).collect();
+            let text = serde_json::to_vec_pretty(&hex).expect("numbers and texts are JSON");
+            replace_file(path, &text).map_err(|error| problem(path, error))?;
         }
         Ok(true)
     }
@@ -61,19 +65,6 @@ fn read(path: &Path) -> io::Result<BTreeMap<u64, u128>> {
         Ok((server, id))
     };
     known.into_iter().map(id).collect()
-}
-
-/// Replaces the file as a whole and durably, or leaves it as it was.
-fn write(path: &Path, known: &BTreeMap<u64, u128>) -> io::Result<()> {
-    let hex: BTreeMap<_, _> =
-        known.iter().map(|(server, id)| (server, format!("{id:032x}"))).collect();
-    let new = path.with_extension("new");
-    let mut file = File::create(&new)?;
-    file.write_all(&serde_json::to_vec_pretty(&hex)?)?;
-    file.sync_all()?;
-    fs::rename(&new, path)?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@
 //! | [`addresses`] | where servers and clients are |
 //! | `directories` | which data directory each peer has |
 //! | [`counters`] | what was received, sent and dropped |
+//! | `files` | small files, replaced as a whole |
 //! | [`store`] | where the actor's state is kept |
 //! | [`trace`] | what the node did, and its replay through the actor |
 //!
@@ -23,6 +24,7 @@ mod config;
 pub mod counters;
 mod directories;
 mod error;
+mod files;
 pub mod mailbox;
 pub mod node;
 mod observer;
@@ -37,6 +39,7 @@ mod worker;
 
 pub use config::NodeConfig;
 pub use error::NodeError;
+pub use files::replace_file;
 pub use node::{Deployable, Node};
 pub use observer::{Event, Observer};
 pub use stop::Stop;

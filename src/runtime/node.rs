@@ -109,7 +109,7 @@ where
                 .and_then(|(worker, committed)| worker.run(committed, &mailbox, stop));
             drop(closes);
             receiving.join().map_err(|_| NodeError::ReceiverPanicked)?;
-            tracing::info!(id, counters = %counters.to_json(), "stopped");
+            tracing::info!(id, "stopped; {counters}");
             result
         })
     }

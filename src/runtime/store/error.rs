@@ -48,7 +48,8 @@ pub enum StoreError {
     },
     /// The store belongs to another server, cluster or set of members.
     #[error(
-        "{} belongs to {found}, but this node is {expected}; give every server its own directory",
+        "{} belongs to {found}, but this node is {expected}; give every server its own directory, and \
+         the cluster's name and members as they were when it was bootstrapped",
         dir.display()
     )]
     WrongIdentity {

@@ -1,0 +1,201 @@
+//! Deploying Raft: the actor that was checked, on a durable store, over UDP.
+//!
+//! This is the glue between [`crate::raft`], which knows no files and sockets, and
+//! [`crate::runtime`], which knows no Raft. It is what `raft node` runs, and what a program with a
+//! [`StateMachine`] of its own runs:
+//!
+//! ```no_run
+//! use checked_raft::deploy::Deployment;
+//! use checked_raft::kv::Kv;
+//! use checked_raft::runtime::Stop;
+//! use std::collections::BTreeMap;
+//!
+//! let peers = BTreeMap::from([
+//!     (2, "10.0.0.2:7000".parse()?),
+//!     (3, "10.0.0.3:7000".parse()?),
+//! ]);
+//! let deployment = Deployment::new(1, "10.0.0.1:7000".parse()?, peers, "/var/lib/raft");
+//! // Once in the life of a server, and by a person: see `Deployment::bootstrap`.
+//! if std::env::args().any(|argument| argument == "--bootstrap") {
+//!     deployment.bootstrap()?;
+//! }
+//! deployment.bind::<Kv>()?.run(&Stop::new())?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod error;
+mod journal;
+mod local;
+mod status;
+mod trace;
+
+pub use error::DeployError;
+pub use local::LocalCluster;
+pub use status::status;
+pub use trace::replay_trace;
+
+use crate::raft::{Config, Persistent, Raft, Server};
+use crate::runtime::store::{Expected, Identity, LogStore, RealDisk, Store};
+use crate::runtime::{Node, NodeConfig, NodeError, Stop};
+use crate::state_machine::StateMachine;
+use journal::Journal;
+use serde::Serialize;
+use serde_json::Value;
+use stateright::actor::Id;
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, UdpSocket};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// The name of a cluster that was not given one.
+pub const DEFAULT_CLUSTER: &str = "raft";
+
+/// The file in a server's data directory that remembers the directory ids of the others.
+const DIRECTORIES: &str = "directories.json";
+
+/// One server of a cluster: who it is, where it listens, what it keeps where.
+///
+/// `cluster`, `id` and the set of servers are written into the data directory when it is
+/// bootstrapped and compared at each start; addresses and the protocol's parameters may change.
+#[derive(Clone, Debug)]
+pub struct Deployment {
+    /// This server's number, from 1. It is the server's `Id` in the protocol.
+    pub id: u64,
+    /// The cluster's name.
+    pub cluster: String,
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// The other servers' numbers and addresses.
+    pub peers: BTreeMap<u64, SocketAddr>,
+    /// The data directory: this server's alone.
+    pub data: PathBuf,
+    /// The file to append the trace to, if one is wanted. A trace must see every life of a server
+    /// from its first record on.
+    pub trace: Option<PathBuf>,
+    /// The protocol's parameters; its servers are `id` and those in `peers`.
+    pub protocol: Config,
+}
+
+/// A server that has its store and its address, and has not started.
+pub struct RaftNode<S: StateMachine + Serialize> {
+    node: Node<Raft<S>, LogStore<Persistent>, StatusFn<S>, Journal>,
+    trace: Option<PathBuf>,
+}
+
+type StatusFn<S> = Box<dyn Fn(&Server<S>) -> Value + Send>;
+
+impl Deployment {
+    /// A server with the protocol's default parameters, in the cluster of the default name, without
+    /// a trace.
+    pub fn new(
+        id: u64,
+        listen: SocketAddr,
+        peers: BTreeMap<u64, SocketAddr>,
+        data: impl Into<PathBuf>,
+    ) -> Self {
+        let protocol = Config::new(peers.keys().copied().chain([id]).map(actor_id));
+        let (cluster, data) = (DEFAULT_CLUSTER.to_owned(), data.into());
+        Self { id, cluster, listen, peers, data, trace: None, protocol }
+    }
+
+    /// Creates the server's identity in its data directory, which must be empty or missing.
+    ///
+    /// This is a separate act because it is a promise: that no server of this number has ever been
+    /// part of the cluster. A server that lost its directory must not be bootstrapped again, for it
+    /// has forgotten its votes and its log; a script that restarts servers must not contain it.
+    pub fn bootstrap(&self) -> Result<(), DeployError> {
+        // What would keep the node from starting is found before the one-time act.
+        self.check()?;
+        if let Some(path) = &self.trace
+            && path.metadata().is_ok_and(|file| file.len() > 0)
+        {
+            return Err(DeployError::UsedTrace { path: path.clone() });
+        }
+        let mut directory = [0; 16];
+        getrandom::fill(&mut directory).map_err(DeployError::Random)?;
+        let Expected { cluster, server, members } = self.expected();
+        let directory = u128::from_le_bytes(directory);
+        let identity = Identity { cluster, server, members, directory };
+        LogStore::<Persistent>::bootstrap(Arc::new(RealDisk), &self.data, &identity)?;
+        tracing::info!(id = self.id, data = %self.data.display(), "bootstrapped");
+        Ok(())
+    }
+
+    /// Whether a server could start, as far as can be told without touching its data directory: its
+    /// configuration is sound and its address free.
+    pub fn check(&self) -> Result<(), DeployError> {
+        self.check_protocol()?;
+        self.node_config(0).validate()?;
+        let address = self.listen;
+        UdpSocket::bind(address).map_err(|source| NodeError::Listen { address, source })?;
+        Ok(())
+    }
+
+    /// Opens the store, which restores what was saved last or refuses, and takes the address.
+    pub fn bind<S: StateMachine + Serialize>(&self) -> Result<RaftNode<S>, DeployError> {
+        self.check_protocol()?;
+        self.node_config(0).validate()?;
+        let raft = Raft::new(self.protocol.clone())?;
+        let store = LogStore::open(Arc::new(RealDisk), &self.data, &self.expected())?;
+        let Persistent { current_term, log, .. } = store.value();
+        let (term, last_log_index) = (current_term.0, log.last_index().0);
+        let data = self.data.display();
+        tracing::info!(id = self.id, %data, term, last_log_index, "recovered");
+        let config = self.node_config(store.identity().directory);
+        let origin = trace::origin(&self.cluster, self.id, &raft);
+        let trace = self.trace.as_deref().map(|path| trace::writer(path, origin)).transpose()?;
+        let id = actor_id(self.id);
+        let status: StatusFn<S> = Box::new(move |server| status(id, server));
+        let journal = Journal::new(self.id, trace);
+        let node = Node::bind(config, raft, store, status, journal)?;
+        Ok(RaftNode { node, trace: self.trace.clone() })
+    }
+
+    fn check_protocol(&self) -> Result<(), DeployError> {
+        let Expected { members, .. } = self.expected();
+        let servers = self.protocol.servers.iter().map(|id| usize::from(*id) as u64).collect();
+        if servers != members {
+            return Err(DeployError::Servers { servers, members });
+        }
+        Ok(self.protocol.validate()?)
+    }
+
+    /// How many saves the store holds; 0 is one whose server has promised nothing yet.
+    fn saves(&self) -> Result<u64, DeployError> {
+        let disk = Arc::new(RealDisk);
+        Ok(LogStore::<Persistent>::open(disk, &self.data, &self.expected())?.saves())
+    }
+
+    fn node_config(&self, directory: u128) -> NodeConfig {
+        let (cluster, peers) = (self.cluster.clone(), self.peers.clone());
+        NodeConfig {
+            directories: Some(self.data.join(DIRECTORIES)),
+            ..NodeConfig::new(self.id, cluster, self.listen, peers, directory)
+        }
+    }
+
+    fn expected(&self) -> Expected {
+        let members = self.node_config(0).members();
+        Expected { cluster: self.cluster.clone(), server: self.id, members }
+    }
+}
+
+impl<S: StateMachine + Serialize> RaftNode<S> {
+    /// The address it listens on, with the port that was found if port 0 was asked for.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.node.local_addr()
+    }
+
+    /// Runs the server until `stop` is triggered or an error occurs.
+    pub fn run(self, stop: &Stop) -> Result<(), DeployError> {
+        self.node.run(stop).map_err(|error| match (error, self.trace) {
+            (NodeError::Observe(source), Some(path)) => DeployError::Trace { path, source },
+            (error, _) => error.into(),
+        })
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a node needs 64 bits, asserted in runtime")]
+fn actor_id(number: u64) -> Id {
+    Id::from(number as usize)
+}

@@ -1,0 +1,41 @@
+//! What a server says of itself when it is inspected.
+
+use crate::raft::{Role, Server};
+use crate::state_machine::StateMachine;
+use serde_json::{Value, json};
+use stateright::actor::Id;
+
+/// The state of server `id`, for people: `role` (`follower`, `candidate` or `leader`), `term`,
+/// `voted_for`, `leader` (whom it knows, itself included; or null), `last_log_index`,
+/// `last_log_term`, `commit_index`, `last_applied`, `sessions` (how many are open), and `progress`:
+/// on a leader `{id, next_index, match_index}` for each follower, elsewhere empty.
+///
+/// A node adds `id`, `cluster`, `members` and `counters`.
+pub fn status<S: StateMachine>(id: Id, server: &Server<S>) -> Value {
+    let number = |id: Id| usize::from(id) as u64;
+    let (role, leader, progress) = match &server.role {
+        Role::Follower { leader } => ("follower", *leader, Vec::new()),
+        Role::Candidate { .. } => ("candidate", None, Vec::new()),
+        Role::Leader { next_index, match_index } => {
+            let follower = |(peer, next): (&Id, &crate::raft::Index)| {
+                let matching = match_index.get(peer).map(|index| index.0);
+                json!({ "id": number(*peer), "next_index": next.0, "match_index": matching })
+            };
+            ("leader", Some(id), next_index.iter().map(follower).collect())
+        }
+    };
+    let persistent = &server.persistent;
+    let (last_log_term, last_log_index) = persistent.log.last();
+    json!({
+        "role": role,
+        "term": persistent.current_term.0,
+        "voted_for": persistent.voted_for.map(number),
+        "leader": leader.map(number),
+        "last_log_index": last_log_index.0,
+        "last_log_term": last_log_term.0,
+        "commit_index": server.commit_index.0,
+        "last_applied": server.last_applied.0,
+        "sessions": server.sessions.len(),
+        "progress": progress,
+    })
+}

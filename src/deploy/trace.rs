@@ -1,0 +1,143 @@
+//! The trace of a Raft server, and its replay.
+
+use super::{DeployError, actor_id};
+use crate::raft::{Config, Raft};
+use crate::runtime::trace::{Accepted, Origin, Rejected, TraceWriter, replay};
+use crate::state_machine::StateMachine;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::any::type_name;
+use std::collections::BTreeSet;
+use std::io::{self, BufRead};
+use std::ops::Range;
+use std::path::Path;
+use std::time::Duration;
+
+/// All that a [`Raft`] is built from, as it stands in the trace.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Parameters {
+    /// Name of the state machine's type: what another one made of the commands is no evidence.
+    machine: String,
+    servers: BTreeSet<u64>,
+    election_timeout: Range<Duration>,
+    heartbeat_interval: Duration,
+    max_entries: usize,
+    max_bytes: usize,
+    max_uncommitted: u64,
+    max_sessions: u32,
+}
+
+/// Replays a trace that a [`Deployment`](super::Deployment) of the same state machine wrote: the
+/// actor, asked the same, must answer the same, record by record.
+pub fn replay_trace<S: StateMachine + Serialize>(
+    trace: impl BufRead,
+) -> Result<Accepted, Rejected> {
+    replay(trace, build::<S>)
+}
+
+/// Whose trace it is.
+pub(super) fn origin<S: StateMachine>(cluster: &str, server: u64, raft: &Raft<S>) -> Origin {
+    let actor = serde_json::to_value(parameters(raft)).expect("plain data has a JSON form");
+    Origin { cluster: cluster.to_owned(), server, actor }
+}
+
+/// Appends to the trace.
+pub(super) fn writer(path: &Path, origin: Origin) -> Result<TraceWriter, DeployError> {
+    let is_file = path.metadata().map_or(true, |metadata| metadata.is_file());
+    let writer = if is_file {
+        TraceWriter::create(path, origin)
+    } else {
+        // What is there is read first, which a device or a pipe may never let end.
+        Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"))
+    };
+    writer.map_err(|source| DeployError::Trace { path: path.to_owned(), source })
+}
+
+fn parameters<S: StateMachine>(raft: &Raft<S>) -> Parameters {
+    // Named one by one, so that a parameter to come cannot be forgotten here.
+    let Config {
+        servers,
+        election_timeout,
+        heartbeat_interval,
+        max_entries,
+        max_bytes,
+        max_uncommitted,
+        max_sessions,
+    } = raft.config().clone();
+    Parameters {
+        machine: type_name::<S>().to_owned(),
+        servers: servers.into_iter().map(|id| usize::from(id) as u64).collect(),
+        election_timeout,
+        heartbeat_interval,
+        max_entries,
+        max_bytes,
+        max_uncommitted,
+        max_sessions,
+    }
+}
+
+fn build<S: StateMachine>(actor: &Value) -> Result<Raft<S>, String> {
+    let parameters = Parameters::deserialize(actor).map_err(|error| error.to_string())?;
+    let machine = type_name::<S>();
+    if parameters.machine != machine {
+        return Err(format!("its state machine is {}, not {machine}", parameters.machine));
+    }
+    let config = Config {
+        servers: parameters.servers.into_iter().map(actor_id).collect(),
+        election_timeout: parameters.election_timeout,
+        heartbeat_interval: parameters.heartbeat_interval,
+        max_entries: parameters.max_entries,
+        max_bytes: parameters.max_bytes,
+        max_uncommitted: parameters.max_uncommitted,
+        max_sessions: parameters.max_sessions,
+    };
+    Raft::new(config).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kv::Kv;
+
+    #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+    struct Other;
+
+    impl StateMachine for Other {
+        fn apply(&mut self, _command: &[u8]) -> bytes::Bytes {
+            bytes::Bytes::new()
+        }
+    }
+
+    #[test]
+    fn a_trace_says_all_that_the_actor_is_built_from() {
+        let config = Config {
+            election_timeout: Duration::from_millis(7)..Duration::from_micros(9001),
+            heartbeat_interval: Duration::from_micros(3001),
+            max_entries: 4,
+            max_bytes: 105,
+            max_uncommitted: 6,
+            max_sessions: 8,
+            ..Config::new([1, 2, 9].map(actor_id))
+        };
+        let raft = Raft::<Kv>::new(config.clone()).expect("a sound configuration");
+        let text = origin("c", 1, &raft).actor.to_string();
+        let parsed = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(build::<Kv>(&parsed).expect("built again").config(), &config);
+    }
+
+    #[test]
+    fn a_trace_of_another_state_machine_or_of_no_valid_configuration_is_refused() {
+        let raft = Raft::<Kv>::new(Config::new([actor_id(1)])).expect("a sound configuration");
+        let actor = origin("c", 1, &raft).actor;
+        let complaint = build::<Other>(&actor).expect_err("another machine");
+        assert!(complaint.contains("kv::Kv"), "{complaint}");
+        for (key, value) in
+            [("max_entries", 0.into()), ("more", 1.into()), ("servers", Value::Null)]
+        {
+            let mut actor = actor.clone();
+            actor[key] = value;
+            build::<Kv>(&actor).expect_err(key);
+        }
+    }
+}
