@@ -62,7 +62,7 @@ impl Counters {
     }
 
     /// Something was lost; logged as [`Counters::rejected`] does.
-    pub(super) fn lost(&self, loss: Loss, detail: impl std::fmt::Display) {
+    pub(super) fn lost(&self, loss: Loss, detail: impl fmt::Display) {
         let count = self.lost[loss as usize].fetch_add(1, Relaxed) + 1;
         if count.is_power_of_two() {
             tracing::warn!(reason = Loss::ALL[loss as usize].1, count, "lost: {detail}");
