@@ -7,6 +7,7 @@
 //! | `batch` | the output rule, and why a handler may be one step of a model |
 //! | [`mailbox`] | from the receiving thread to the loop; explored by loom |
 //! | [`wire`] | datagrams |
+//! | [`endpoint`] | a client's socket |
 //! | `receiver` | which datagrams are for this node |
 //! | [`timers`] | what is armed and when it is due |
 //! | [`addresses`] | where servers and clients are |
@@ -23,6 +24,7 @@ mod batch;
 mod config;
 pub mod counters;
 mod directories;
+pub mod endpoint;
 mod error;
 mod files;
 pub mod mailbox;

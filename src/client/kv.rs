@@ -1,0 +1,79 @@
+//! A client of the key-value store.
+
+use super::{Client, ClientError};
+use crate::kv::{Command, Output};
+use bytes::Bytes;
+
+/// A client of a cluster that runs [`crate::kv::Kv`].
+#[derive(Debug)]
+pub struct KvClient(Client);
+
+/// What came of a compare-and-swap.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Swap {
+    /// The key had the old value and has the new one.
+    Done,
+    /// Nothing was changed: this is the value the key has.
+    Mismatch(Option<Bytes>),
+}
+
+impl KvClient {
+    /// Commands go through this client.
+    pub fn new(client: Client) -> Self {
+        Self(client)
+    }
+
+    /// Sets `key` to `value`.
+    pub fn put(
+        &mut self,
+        key: impl Into<Bytes>,
+        value: impl Into<Bytes>,
+    ) -> Result<(), ClientError> {
+        match self.execute(&Command::Put(key.into(), value.into()))? {
+            Output::Done => Ok(()),
+            output => Err(unexpected(&output)),
+        }
+    }
+
+    /// The value of `key`; `None` if it has none.
+    pub fn get(&mut self, key: impl Into<Bytes>) -> Result<Option<Bytes>, ClientError> {
+        match self.execute(&Command::Get(key.into()))? {
+            Output::Value(value) => Ok(value),
+            output => Err(unexpected(&output)),
+        }
+    }
+
+    /// Removes `key`, if it is there.
+    pub fn delete(&mut self, key: impl Into<Bytes>) -> Result<(), ClientError> {
+        match self.execute(&Command::Delete(key.into()))? {
+            Output::Done => Ok(()),
+            output => Err(unexpected(&output)),
+        }
+    }
+
+    /// Sets `key` to `new` if its value is `old`; `None` means "no value".
+    pub fn cas(
+        &mut self,
+        key: impl Into<Bytes>,
+        old: Option<Bytes>,
+        new: impl Into<Bytes>,
+    ) -> Result<Swap, ClientError> {
+        match self.execute(&Command::Cas { key: key.into(), old, new: new.into() })? {
+            Output::Done => Ok(Swap::Done),
+            Output::Mismatch(value) => Ok(Swap::Mismatch(value)),
+            output => Err(unexpected(&output)),
+        }
+    }
+
+    /// Executes any command of the store, once.
+    pub fn execute(&mut self, command: &Command) -> Result<Output, ClientError> {
+        let response = self.0.execute(command.encode())?;
+        Output::try_from(&response[..]).map_err(|error| {
+            ClientError::OtherMachine(format!("an answer that cannot be read ({error})"))
+        })
+    }
+}
+
+fn unexpected(output: &Output) -> ClientError {
+    ClientError::OtherMachine(format!("the answer {output:?}"))
+}
