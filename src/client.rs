@@ -46,7 +46,7 @@ pub struct Options {
 }
 
 /// How many times [`Options::retry_interval`] the longest wait for an answer is.
-pub const SLOWEST: u32 = 8;
+pub const SLOWEST: u32 = 4;
 
 impl Default for Options {
     /// 5 s, and 100 ms: an election takes a few hundred.

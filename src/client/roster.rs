@@ -98,7 +98,7 @@ impl Roster {
         let Some(question) = self.questions.get_mut(&nonce) else { return false };
         let Ok(status) = serde_json::from_slice::<ServerStatus>(status) else { return false };
         let is_one_of_them = status.members.iter().any(|member| member.id == server);
-        let are_servers = status.members.iter().all(|member| member.id < CLIENTS);
+        let are_servers = status.members.iter().all(|member| (1..CLIENTS).contains(&member.id));
         if status.id != server || !is_one_of_them || !are_servers {
             return false;
         }

@@ -5,7 +5,7 @@
 //! what a stranger would have to guess. The source address is *not* compared: a server that listens
 //! on all addresses of its machine may answer from another one than it was asked at.
 
-use super::wire::{self, Body, CLIENTS, Datagram, EncodeError, Header, Kind, Reject};
+use super::wire::{self, ANYBODY, Body, CLIENTS, Datagram, EncodeError, Header, Kind, Reject};
 use rand::Rng;
 use serde::{Serialize, de::DeserializeOwned};
 use std::io::{self, ErrorKind};
@@ -138,12 +138,9 @@ impl<M: Serialize + DeserializeOwned> Endpoint<M> {
         if header.addressee != self.number {
             return Err(Reject::WrongAddressee);
         }
-        if header.sender >= CLIENTS { Err(Reject::UnknownPeer) } else { Ok(()) }
+        if (1..CLIENTS).contains(&header.sender) { Ok(()) } else { Err(Reject::UnknownPeer) }
     }
 }
-
-/// The addressee of an inspection by somebody who does not know yet which server is at an address.
-const ANYBODY: u64 = 0;
 
 /// Whether waiting goes on. Some systems report here that an earlier send found nobody listening.
 fn is_passing(error: &io::Error) -> bool {

@@ -1,0 +1,166 @@
+//! What clients saw, and whether a single key-value store that executes one command at a time could
+//! have answered so.
+//!
+//! The search is Wing and Gong's with Lowe's memoisation ("Testing for linearizability", 2016): try as
+//! next command every one that was invoked before all remaining results had come, and never visit
+//! the same set of done commands with the same value twice. Keys are independent, so each has a search of
+//! its own (linearizability is local: Herlihy and Wing 1990, theorem 1).
+//!
+//! A command of unknown outcome stays open for ever: it may take effect at any time after its
+//! invocation, or never.
+
+use bytes::Bytes;
+use checked_raft::kv::{Command, Output};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Mutex;
+
+/// A command as its client saw it. Times are places in the one order of all events of a history.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Operation {
+    pub(crate) client: u64,
+    pub(crate) command: Command,
+    pub(crate) invoked: u64,
+    /// When the result came and what it was; `None` while the outcome is unknown.
+    pub(crate) returned: Option<(u64, Output)>,
+}
+
+/// Written by many clients at once.
+#[derive(Debug, Default)]
+pub(crate) struct Recorder(Mutex<History>);
+
+/// Everything that clients saw.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct History {
+    /// By the order of their invocation.
+    pub(crate) operations: BTreeMap<usize, Operation>,
+    clock: u64,
+}
+
+/// A key whose operations have no linearization.
+#[derive(Debug)]
+pub(crate) struct Violation {
+    pub(crate) key: Bytes,
+    operations: Vec<Operation>,
+}
+
+impl Recorder {
+    /// To be called before the command is sent. Names the operation.
+    pub(crate) fn invoke(&self, client: u64, command: &Command) -> usize {
+        self.0.lock().expect("no client panicked here").invoke(client, command.clone())
+    }
+
+    /// To be called after the result has come.
+    pub(crate) fn return_(&self, operation: usize, output: Output) {
+        self.0.lock().expect("no client panicked here").return_(operation, output);
+    }
+
+    pub(crate) fn cancel(&self, operation: usize) {
+        self.0.lock().expect("no client panicked here").cancel(operation);
+    }
+
+    pub(crate) fn history(&self) -> History {
+        self.0.lock().expect("no client panicked here").clone()
+    }
+}
+
+impl History {
+    pub(crate) fn invoke(&mut self, client: u64, command: Command) -> usize {
+        self.clock += 1;
+        let invoked = self.clock;
+        let number = self.operations.last_key_value().map_or(0, |(last, _)| last + 1);
+        self.operations.insert(number, Operation { client, command, invoked, returned: None });
+        number
+    }
+
+    /// The command is said to have no effect, now and for ever.
+    pub(crate) fn cancel(&mut self, operation: usize) {
+        self.operations.remove(&operation);
+    }
+
+    pub(crate) fn return_(&mut self, operation: usize, output: Output) {
+        self.clock += 1;
+        let operation = self.operations.get_mut(&operation).expect("it was invoked");
+        operation.returned = Some((self.clock, output));
+    }
+
+    /// Whether it is linearizable; if not, the first key that is not.
+    pub(crate) fn check(&self) -> Result<(), Violation> {
+        let mut keys: BTreeMap<&Bytes, Vec<&Operation>> = BTreeMap::new();
+        for operation in self.operations.values() {
+            keys.entry(operation.command.key()).or_default().push(operation);
+        }
+        for (key, operations) in keys {
+            if !is_linearizable(&operations) {
+                let operations = operations.into_iter().cloned().collect();
+                return Err(Violation { key: key.clone(), operations });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A value or none: all that one key is.
+type Register = Option<Bytes>;
+
+/// The specification. Deliberately not the store's own code.
+fn execute(register: &Register, command: &Command) -> (Register, Output) {
+    match command {
+        Command::Put(_, value) => (Some(value.clone()), Output::Done),
+        Command::Delete(_) => (None, Output::Done),
+        Command::Get(_) => (register.clone(), Output::Value(register.clone())),
+        Command::Cas { old, new, .. } if old == register => (Some(new.clone()), Output::Done),
+        Command::Cas { .. } => (register.clone(), Output::Mismatch(register.clone())),
+    }
+}
+
+/// A node of the search: which operations are done, and the value they have left.
+type Node = (BTreeSet<usize>, Register);
+
+/// Whether the operations, all of one key, have a linearization.
+fn is_linearizable(operations: &[&Operation]) -> bool {
+    let mut seen: BTreeSet<Node> = BTreeSet::new();
+    let mut stack: Vec<Node> = vec![Node::default()];
+    while let Some(node) = stack.pop() {
+        let (done, register) = &node;
+        let left = || operations.iter().enumerate().filter(|(at, _)| !done.contains(at));
+        let Some(first_return) = left().filter_map(|(_, it)| Some(it.returned.as_ref()?.0)).min()
+        else {
+            return true; // All that is left is of unknown outcome and need not have happened.
+        };
+        // What was invoked first comes on top of the stack: it is the likely next.
+        for (at, operation) in left().rev().filter(|(_, it)| it.invoked < first_return) {
+            let (next, output) = execute(register, &operation.command);
+            let agrees = match &operation.returned {
+                Some((_, seen)) => *seen == output,
+                // Without an effect it makes no difference whether it has happened.
+                None => next != *register,
+            };
+            if agrees {
+                let mut done = done.clone();
+                done.insert(at);
+                let node = (done, next);
+                if !seen.contains(&node) {
+                    seen.insert(node.clone());
+                    stack.push(node);
+                }
+            }
+        }
+    }
+    false
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "the operations on {:?} have no linearization:", self.key)?;
+        for Operation { client, command, invoked, returned } in &self.operations {
+            match returned {
+                Some((at, output)) => {
+                    writeln!(f, "  {invoked:>5} to {at:>5}  client {client}: {command:?} {output:?}")?;
+                }
+                None => writeln!(f, "  {invoked:>5} to   ...  client {client}: {command:?} unknown")?,
+            }
+        }
+        Ok(())
+    }
+}
