@@ -164,14 +164,15 @@ fn a_command_without_a_result_in_time_is_of_unknown_outcome_and_applied_at_most_
 fn a_command_too_large_is_refused_with_the_limit_and_has_no_effect() {
     let cluster = cluster::<Journal>(1, 5, Faults::NONE);
     let mut client = cluster.client(patient()).expect("a server answers");
-    let refused = |client: &mut Client, length: usize| {
-        match client.execute(vec![7; length].into()).expect_err("too large") {
-            ClientError::TooLarge { bytes, limit } => {
-                assert_eq!(bytes, length as u64);
-                usize::try_from(limit).expect("a length")
-            }
-            error => panic!("{error}"),
+    let refused = |client: &mut Client, length: usize| match client
+        .execute(vec![7; length].into())
+        .expect_err("too large")
+    {
+        ClientError::TooLarge { bytes, limit } => {
+            assert_eq!(bytes, length as u64);
+            usize::try_from(limit).expect("a length")
         }
+        error => panic!("{error}"),
     };
     // More than this cluster is configured to take, and more than any could be.
     let limit = refused(&mut client, 40_000);
@@ -254,9 +255,8 @@ fn scripted(
     script: &Script,
     test: impl FnOnce(&[SocketAddr]),
 ) -> Vec<(u64, ClientRequest)> {
-    let sockets: Vec<_> = (0..servers)
-        .map(|_| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port"))
-        .collect();
+    let sockets: Vec<_> =
+        (0..servers).map(|_| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port")).collect();
     let addresses: Vec<_> = sockets.iter().map(|it| it.local_addr().expect("bound")).collect();
     let stopped = AtomicBool::new(false);
     let (seen, requests) = std::sync::mpsc::channel();

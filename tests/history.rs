@@ -115,7 +115,8 @@ fn a_lost_acknowledged_write_is_rejected() {
 #[test]
 fn a_lost_update_is_rejected() {
     let mut history = sequence([(put("0"), Output::Done)]);
-    let (one, two) = (history.invoke(1, cas(Some("0"), "1")), history.invoke(2, cas(Some("0"), "2")));
+    let (one, two) =
+        (history.invoke(1, cas(Some("0"), "1")), history.invoke(2, cas(Some("0"), "2")));
     history.return_(one, Output::Done);
     history.return_(two, Output::Done);
     rejected(&history);
@@ -224,8 +225,11 @@ fn a_command() -> impl Strategy<Value = Command> {
         (key(), a_value()).prop_map(|(key, value)| Command::Put(key, value)),
         key().prop_map(Command::Get),
         key().prop_map(Command::Delete),
-        (key(), prop::option::of(a_value()), a_value())
-            .prop_map(|(key, old, new)| Command::Cas { key, old, new }),
+        (key(), prop::option::of(a_value()), a_value()).prop_map(|(key, old, new)| Command::Cas {
+            key,
+            old,
+            new
+        }),
     ]
 }
 

@@ -4,11 +4,14 @@ mod check;
 mod counterexample;
 mod explore;
 mod json;
+mod kv;
 mod models;
 mod mutants;
 mod options;
 mod progress;
 mod report;
+mod servers;
+mod status;
 mod subject;
 
 use clap::{Parser, Subcommand};
@@ -29,6 +32,11 @@ enum Command {
     Check(check::Check),
     Explore(explore::Explore),
     Mutants(mutants::Mutants),
+    Put(kv::Put),
+    Get(kv::Get),
+    Delete(kv::Delete),
+    Cas(kv::Cas),
+    Status(status::ClusterStatus),
 }
 
 /// How a command ended, as its exit code says it.
@@ -40,6 +48,11 @@ enum Status {
     Violation = 1,
     /// Anything else: nothing can be claimed.
     Other = 2,
+}
+
+impl Status {
+    /// The answer is no: a key has no value, or not the one that was asked for.
+    const NO: Self = Self::Violation;
 }
 
 /// Why a command ended without a result.
@@ -61,6 +74,11 @@ pub(crate) fn main() -> ExitCode {
         Command::Check(check) => check.run(&mut out),
         Command::Explore(explore) => explore.run(&mut out),
         Command::Mutants(mutants) => mutants.run(&mut out),
+        Command::Put(put) => put.run(&mut out),
+        Command::Get(get) => get.run(&mut out),
+        Command::Delete(delete) => delete.run(&mut out),
+        Command::Cas(cas) => cas.run(&mut out),
+        Command::Status(status) => status.run(&mut out),
     };
     let result = result.and_then(|status| out.flush().map(|()| status).map_err(Failure::from));
     let status = result.unwrap_or_else(|failure| {

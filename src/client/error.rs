@@ -26,7 +26,8 @@ pub enum ClientError {
     #[error(
         "no server of cluster {cluster:?} answered within {timeout:?}; tried {}. Check that the \
          nodes are running, their addresses, and the cluster's name: a node does not answer those \
-         who call its cluster by another name", list(tried)
+         who call its cluster by another name",
+        list(tried)
     )]
     NoServer {
         /// The cluster's name.
@@ -39,7 +40,8 @@ pub enum ClientError {
     /// No leader opened a session in time. The command was never sent.
     #[error(
         "no leader opened a session within {timeout:?}: the command was not sent and has no effect. \
-         Is a majority of the servers {} running?", list(servers)
+         Is a majority of the servers {} running?",
+        list(servers)
     )]
     NoSession {
         /// The servers of the cluster.

@@ -156,9 +156,14 @@ impl fmt::Display for Violation {
         for Operation { client, command, invoked, returned } in &self.operations {
             match returned {
                 Some((at, output)) => {
-                    writeln!(f, "  {invoked:>5} to {at:>5}  client {client}: {command:?} {output:?}")?;
+                    writeln!(
+                        f,
+                        "  {invoked:>5} to {at:>5}  client {client}: {command:?} {output:?}"
+                    )?;
                 }
-                None => writeln!(f, "  {invoked:>5} to   ...  client {client}: {command:?} unknown")?,
+                None => {
+                    writeln!(f, "  {invoked:>5} to   ...  client {client}: {command:?} unknown")?
+                }
             }
         }
         Ok(())

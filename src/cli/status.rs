@@ -1,0 +1,183 @@
+//! `raft status`: how every server of a cluster is.
+
+use super::models::table;
+use super::servers::{Servers, failed};
+use super::{Failure, json};
+use checked_raft::client::{self, ClientError, Progress, ServerStatus, Surveyed};
+use clap::Args;
+use serde::Serialize;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Servers that have not answered after this are down, or as good as down.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Show every server's role, term, leader and log, and who cannot be reached
+///
+/// The exit code is 0 if any server answers, and 2 if none does.
+#[derive(Args)]
+pub(super) struct ClusterStatus {
+    #[command(flatten)]
+    servers: Servers,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Report<'a> {
+    servers: Vec<Row<'a>>,
+}
+
+/// A server; what is known only from itself is null while it cannot be reached.
+#[derive(Serialize)]
+struct Row<'a> {
+    id: Option<u64>,
+    address: SocketAddr,
+    reachable: bool,
+    role: Option<&'a str>,
+    term: Option<u64>,
+    leader: Option<u64>,
+    last_log_index: Option<u64>,
+    commit_index: Option<u64>,
+    last_applied: Option<u64>,
+    progress: Option<&'a [Progress]>,
+}
+
+impl ClusterStatus {
+    pub(super) fn run(&self, out: &mut dyn Write) -> Result<super::Status, Failure> {
+        let Servers { addresses, cluster, .. } = &self.servers;
+        let options = self.servers.options(PATIENCE);
+        let surveyed = client::survey(cluster, addresses, &options).map_err(failed)?;
+        if self.json {
+            let servers = surveyed.iter().map(Row::new).collect();
+            writeln!(out, "{}", json::text(&Report { servers }))?;
+        } else {
+            print(&surveyed, out)?;
+        }
+        if surveyed.iter().all(|server| server.status.is_none()) {
+            out.flush()?;
+            let (cluster, tried) = (cluster.clone(), addresses.clone());
+            return Err(failed(ClientError::NoServer { cluster, tried, timeout: options.timeout }));
+        }
+        Ok(super::Status::Success)
+    }
+}
+
+impl<'a> Row<'a> {
+    fn new(server: &'a Surveyed) -> Self {
+        let status = server.status.as_ref();
+        Self {
+            id: server.id,
+            address: server.address,
+            reachable: status.is_some(),
+            role: status.map(|it| it.role.as_str()),
+            term: status.map(|it| it.term),
+            leader: status.and_then(|it| it.leader),
+            last_log_index: status.map(|it| it.last_log_index),
+            commit_index: status.map(|it| it.commit_index),
+            last_applied: status.map(|it| it.last_applied),
+            progress: status.map(|it| it.progress.as_slice()),
+        }
+    }
+}
+
+fn print(surveyed: &[Surveyed], out: &mut dyn Write) -> Result<(), Failure> {
+    let mut table = table([
+        "server", "address", "role", "term", "leader", "last log", "commit", "applied", "progress",
+    ]);
+    for Surveyed { id, address, status } in surveyed {
+        let mut row = vec![or_dash(*id), address.to_string()];
+        match status {
+            Some(status) => row.extend(cells(status)),
+            None => row.push("unreachable".to_owned()),
+        }
+        row.resize(9, "-".to_owned());
+        table.add_row(row);
+    }
+    writeln!(out, "{table}")?;
+    Ok(())
+}
+
+fn cells(status: &ServerStatus) -> [String; 7] {
+    let progress = status.progress.iter().map(|Progress { id, next_index, match_index }| {
+        format!("server {id}: match {match_index}, next {next_index}")
+    });
+    [
+        status.role.clone(),
+        status.term.to_string(),
+        or_dash(status.leader),
+        status.last_log_index.to_string(),
+        status.commit_index.to_string(),
+        status.last_applied.to_string(),
+        progress.collect::<Vec<_>>().join("\n"),
+    ]
+}
+
+fn or_dash(number: Option<u64>) -> String {
+    number.map_or_else(|| "-".to_owned(), |number| number.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn surveyed() -> [Surveyed; 3] {
+        let at = |port| ([127, 0, 0, 1], port).into();
+        let status = ServerStatus {
+            id: 1,
+            role: "leader".to_owned(),
+            term: 3,
+            leader: Some(1),
+            last_log_index: 9,
+            commit_index: 8,
+            last_applied: 8,
+            progress: vec![Progress { id: 2, next_index: 9, match_index: 7 }],
+            members: Vec::new(),
+        };
+        [
+            Surveyed { id: Some(1), address: at(7001), status: Some(status) },
+            Surveyed { id: Some(2), address: at(7002), status: None },
+            Surveyed { id: None, address: at(7009), status: None },
+        ]
+    }
+
+    #[test]
+    fn json_has_these_keys_and_no_others() {
+        let surveyed = surveyed();
+        let report = Report { servers: surveyed.iter().map(Row::new).collect() };
+        let expected = json!({ "servers": [
+            {
+                "id": 1, "address": "127.0.0.1:7001", "reachable": true, "role": "leader",
+                "term": 3, "leader": 1, "last_log_index": 9, "commit_index": 8, "last_applied": 8,
+                "progress": [{ "id": 2, "next_index": 9, "match_index": 7 }],
+            },
+            {
+                "id": 2, "address": "127.0.0.1:7002", "reachable": false, "role": null,
+                "term": null, "leader": null, "last_log_index": null, "commit_index": null,
+                "last_applied": null, "progress": null,
+            },
+            {
+                "id": null, "address": "127.0.0.1:7009", "reachable": false, "role": null,
+                "term": null, "leader": null, "last_log_index": null, "commit_index": null,
+                "last_applied": null, "progress": null,
+            },
+        ]});
+        assert_eq!(serde_json::to_value(report).expect("it has a JSON form"), expected);
+    }
+
+    #[test]
+    fn the_table_marks_who_cannot_be_reached() {
+        let mut out = Vec::new();
+        print(&surveyed(), &mut out).expect("written");
+        let text = String::from_utf8(out).expect("text");
+        let line = |part: &str| text.lines().find(|line| line.contains(part)).expect("a line");
+        assert!(line("7001").contains("leader"), "{text}");
+        assert!(line("7001").contains("server 2: match 7, next 9"), "{text}");
+        assert!(line("7002").contains("unreachable"), "{text}");
+        assert!(line("7009").contains("unreachable"), "{text}");
+    }
+}
