@@ -1,18 +1,24 @@
 //! The command line: argument parsing and presentation only. One file for each subcommand.
 
 mod check;
+mod children;
+mod cluster;
 mod counterexample;
 mod explore;
 mod json;
 mod kv;
+mod logging;
 mod models;
 mod mutants;
+mod node;
 mod options;
 mod progress;
 mod report;
 mod servers;
+mod settings;
 mod status;
 mod subject;
+mod trace;
 
 use clap::{Parser, Subcommand};
 use std::io::{self, Write};
@@ -32,6 +38,9 @@ enum Command {
     Check(check::Check),
     Explore(explore::Explore),
     Mutants(mutants::Mutants),
+    Node(Box<node::Node>),
+    Cluster(cluster::Cluster),
+    Trace(trace::Trace),
     Put(kv::Put),
     Get(kv::Get),
     Delete(kv::Delete),
@@ -44,7 +53,7 @@ enum Command {
 enum Status {
     /// Everything asked for is so.
     Success = 0,
-    /// A property is violated.
+    /// A property is violated, or a trace rejected.
     Violation = 1,
     /// Anything else: nothing can be claimed.
     Other = 2,
@@ -74,6 +83,9 @@ pub(crate) fn main() -> ExitCode {
         Command::Check(check) => check.run(&mut out),
         Command::Explore(explore) => explore.run(&mut out),
         Command::Mutants(mutants) => mutants.run(&mut out),
+        Command::Node(node) => node.run(),
+        Command::Cluster(cluster) => cluster.run(&mut out),
+        Command::Trace(trace) => trace.run(&mut out),
         Command::Put(put) => put.run(&mut out),
         Command::Get(get) => get.run(&mut out),
         Command::Delete(delete) => delete.run(&mut out),

@@ -18,7 +18,7 @@ pub fn status<S: StateMachine>(id: Id, server: &Server<S>) -> Value {
         Role::Candidate { .. } => ("candidate", None, Vec::new()),
         Role::Leader { next_index, match_index } => {
             let follower = |(peer, next): (&Id, &crate::raft::Index)| {
-                let matching = match_index.get(peer).map(|index| index.0);
+                let matching = match_index.get(peer).map_or(0, |index| index.0);
                 json!({ "id": number(*peer), "next_index": next.0, "match_index": matching })
             };
             ("leader", Some(id), next_index.iter().map(follower).collect())

@@ -1,0 +1,386 @@
+//! The options of a server, from the command line and from a file.
+
+use super::Failure;
+use checked_raft::deploy::{DEFAULT_CLUSTER, Deployment};
+use checked_raft::runtime::wire::CLIENTS;
+use clap::Args;
+use serde::{Deserialize, Deserializer, de::Error};
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+/// What may stand in a file as well as on the command line: under the same names and, because every
+/// value goes through its one `FromStr`, read alike.
+#[derive(Args, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub(super) struct Settings {
+    /// This server's number, from 1
+    #[arg(long, value_name = "N")]
+    #[serde(deserialize_with = "one")]
+    id: Option<ServerId>,
+    /// Where to listen (UDP); IPv4 and IPv6
+    #[arg(long, value_name = "IP:PORT")]
+    #[serde(deserialize_with = "one")]
+    listen: Option<Address>,
+    /// Number and address of another server; once for each
+    #[arg(long, value_name = "N=IP:PORT")]
+    #[serde(deserialize_with = "many")]
+    peer: Vec<Peer>,
+    /// The data directory, for this server alone
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The cluster's name [default: raft]
+    #[arg(long, value_name = "NAME")]
+    cluster: Option<String>,
+    /// Append a record of every handler call to this file, for `raft trace`
+    ///
+    /// It must see every life of the server from its first record on; otherwise begin a new file. A
+    /// record takes time in proportion to the server's whole state.
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
+    /// The range from which each election timeout is drawn, in milliseconds [default: 150..300]
+    #[arg(long, value_name = "MIN..MAX")]
+    #[serde(deserialize_with = "one")]
+    election_timeout: Option<Timeout>,
+    /// How often a leader lets its followers hear from it, in milliseconds [default: 50]
+    #[arg(long, value_name = "MS")]
+    #[serde(deserialize_with = "one")]
+    heartbeat: Option<Millis>,
+    /// Most entries of one message [default: 256]
+    #[arg(long, value_name = "N")]
+    #[serde(deserialize_with = "one")]
+    max_entries: Option<usize>,
+    /// Most bytes of entries of one message, and of the largest command [default: 32768]
+    #[arg(long, value_name = "BYTES")]
+    #[serde(deserialize_with = "one")]
+    max_bytes: Option<usize>,
+    /// A leader drops requests while it has so many entries that are not committed [default: 16384]
+    #[arg(long, value_name = "N")]
+    #[serde(deserialize_with = "one")]
+    max_uncommitted: Option<u64>,
+    /// Most client sessions; beyond, the least recently used one expires [default: 1024]
+    #[arg(long, value_name = "N")]
+    #[serde(deserialize_with = "one")]
+    max_sessions: Option<u32>,
+    /// What to log: error, warn, info, debug, trace, or a filter as in `RUST_LOG` [default: info]
+    #[arg(long, value_name = "FILTER")]
+    log: Option<String>,
+}
+
+impl Settings {
+    /// What a file says.
+    pub(super) fn read(path: &Path) -> Result<Self, Failure> {
+        let refused =
+            |reason: String| Failure::Refused(format!("{}: {}", path.display(), reason.trim_end()));
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| refused(format!("cannot read the configuration: {error}")))?;
+        toml::from_str(&text).map_err(|error| refused(error.to_string()))
+    }
+
+    /// These settings, and for those not given, the `others`. Peers are taken from one or the other.
+    pub(super) fn or(self, others: Self) -> Result<Self, Failure> {
+        // Named one by one, so that a setting to come cannot be forgotten here.
+        let Self {
+            id,
+            listen,
+            peer,
+            data,
+            cluster,
+            trace,
+            election_timeout,
+            heartbeat,
+            max_entries,
+            max_bytes,
+            max_uncommitted,
+            max_sessions,
+            log,
+        } = self;
+        Ok(Self {
+            id: id.or(others.id),
+            listen: listen.or(others.listen),
+            peer: if peer.is_empty() { others.peer } else { peer },
+            data: data.or(others.data),
+            cluster: cluster.or(others.cluster),
+            trace: trace.or(others.trace),
+            election_timeout: election_timeout.or(others.election_timeout),
+            heartbeat: heartbeat.or(others.heartbeat),
+            max_entries: max_entries.or(others.max_entries),
+            max_bytes: max_bytes.or(others.max_bytes),
+            max_uncommitted: max_uncommitted.or(others.max_uncommitted),
+            max_sessions: max_sessions.or(others.max_sessions),
+            log: log.or(others.log),
+        })
+    }
+
+    /// What to log, if it is said.
+    pub(super) fn log(&self) -> Option<&str> {
+        self.log.as_deref()
+    }
+
+    /// The server they describe.
+    pub(super) fn deployment(self) -> Result<Deployment, Failure> {
+        let ServerId(id) = self.id.ok_or_else(|| missing("id"))?;
+        let Address(listen) = self.listen.ok_or_else(|| missing("listen"))?;
+        let data = self.data.ok_or_else(|| missing("data"))?;
+        let mut peers = BTreeMap::new();
+        for Peer { id, address } in self.peer {
+            if let Some(other) = peers.insert(id, address) {
+                let reason = format!("peer {id} is given twice, at {other} and at {address}");
+                return Err(Failure::Refused(reason));
+            }
+        }
+        let mut deployment = Deployment::new(id, listen, peers, data);
+        deployment.cluster = self.cluster.unwrap_or_else(|| DEFAULT_CLUSTER.to_owned());
+        deployment.trace = self.trace;
+        let protocol = &mut deployment.protocol;
+        replace(&mut protocol.election_timeout, self.election_timeout.map(|Timeout(range)| range));
+        replace(&mut protocol.heartbeat_interval, self.heartbeat.map(|Millis(time)| time));
+        replace(&mut protocol.max_entries, self.max_entries);
+        replace(&mut protocol.max_bytes, self.max_bytes);
+        replace(&mut protocol.max_uncommitted, self.max_uncommitted);
+        replace(&mut protocol.max_sessions, self.max_sessions);
+        Ok(deployment)
+    }
+}
+
+fn missing(key: &str) -> Failure {
+    let reason = format!("--{key} is missing: say it, or `{key} = ..` in the file of --config");
+    Failure::Refused(reason)
+}
+
+fn replace<T>(place: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *place = value;
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct ServerId(u64);
+
+#[derive(Clone, Copy, Debug)]
+struct Address(SocketAddr);
+
+#[derive(Clone, Copy, Debug)]
+struct Peer {
+    id: u64,
+    address: SocketAddr,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Millis(Duration);
+
+#[derive(Clone, Debug)]
+struct Timeout(Range<Duration>);
+
+impl FromStr for ServerId {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = text.parse().ok().filter(|number| (1..CLIENTS).contains(number));
+        number
+            .map(Self)
+            .ok_or_else(|| format!("a server's number is from 1 to {}, not {text:?}", CLIENTS - 1))
+    }
+}
+
+impl FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        text.parse().map(Self).map_err(|_| {
+            format!(
+                "an address is an IP address and a port, such as 127.0.0.1:7001 or [::1]:7001, not \
+                 {text:?}"
+            )
+        })
+    }
+}
+
+impl FromStr for Peer {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (id, address) = text.split_once('=').ok_or_else(|| {
+            format!("a peer is a number and an address, such as 2=127.0.0.1:7002, not {text:?}")
+        })?;
+        let (ServerId(id), Address(address)) = (id.parse()?, address.parse()?);
+        Ok(Self { id, address })
+    }
+}
+
+impl FromStr for Millis {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        // Whether it suits the protocol is for the protocol to say.
+        let millis =
+            text.parse().map_err(|_| format!("milliseconds are a number, not {text:?}"))?;
+        Ok(Self(Duration::from_millis(millis)))
+    }
+}
+
+impl FromStr for Timeout {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (start, end) = text.split_once("..").ok_or_else(|| {
+            format!("a timeout is a range of milliseconds, such as 150..300, not {text:?}")
+        })?;
+        let (Millis(start), Millis(end)) = (start.parse()?, end.parse()?);
+        Ok(Self(start..end))
+    }
+}
+
+/// A value of a file: numbers may be written as such.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected a number or a text")]
+enum Scalar {
+    Number(i64),
+    Text(String),
+}
+
+impl Scalar {
+    fn parse<T: FromStr<Err: Display>, E: Error>(self) -> Result<T, E> {
+        let text = match self {
+            Self::Number(number) => number.to_string(),
+            Self::Text(text) => text,
+        };
+        text.parse().map_err(E::custom)
+    }
+}
+
+fn one<'de, D, T>(value: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: Display>,
+{
+    Scalar::deserialize(value)?.parse().map(Some)
+}
+
+fn many<'de, D, T>(values: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: Display>,
+{
+    Vec::<Scalar>::deserialize(values)?.into_iter().map(Scalar::parse).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        settings: Settings,
+    }
+
+    fn line(options: &str) -> Result<Settings, String> {
+        let line = Line::try_parse_from(["node"].into_iter().chain(options.split_whitespace()));
+        line.map(|line| line.settings).map_err(|error| error.to_string())
+    }
+
+    fn file(text: &str) -> Result<Settings, String> {
+        let folder = tempfile::tempdir().expect("a directory");
+        let path = folder.path().join("node.toml");
+        std::fs::write(&path, text).expect("written");
+        Settings::read(&path).map_err(|error| error.to_string())
+    }
+
+    const FILE: &str = r#"
+        id = 1
+        listen = "[::1]:7001"
+        peer = ["2=[::1]:7002", "3=[::1]:7003"]
+        data = "d"
+        cluster = "c"
+        trace = "t"
+        election-timeout = "100..200"
+        heartbeat = 20
+        max-entries = 2
+        max-bytes = 128
+        max-uncommitted = 3
+        max-sessions = 4
+        log = "debug"
+    "#;
+
+    const LINE: &str = "--id 1 --listen [::1]:7001 --peer 2=[::1]:7002 --peer 3=[::1]:7003 --data d \
+        --cluster c --trace t --election-timeout 100..200 --heartbeat 20 --max-entries 2 \
+        --max-bytes 128 --max-uncommitted 3 --max-sessions 4 --log debug";
+
+    #[test]
+    fn a_file_and_a_command_line_say_the_same_in_the_same_words() {
+        let both = [file(FILE).expect("sound"), line(LINE).expect("sound")];
+        let [file, line] = both.map(|settings| format!("{settings:?}"));
+        assert_eq!(file, line);
+        assert!(!file.contains("None") && !file.contains("[]"), "every setting is tried: {file}");
+    }
+
+    #[test]
+    fn every_setting_reaches_the_server() {
+        let deployment = file(FILE).expect("sound").deployment().expect("complete");
+        let text = format!("{deployment:?}");
+        for part in ["id: 1", "cluster: \"c\"", "listen: [::1]:7001", "3: [::1]:7003"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        for part in ["data: \"d\"", "Some(\"t\")", "100ms..200ms", "heartbeat_interval: 20ms"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        for part in ["max_entries: 2,", "max_bytes: 128,", "max_uncommitted: 3,", "max_sessions: 4"]
+        {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+
+    #[test]
+    fn the_command_line_goes_before_the_file() {
+        let line = line("--id 9 --peer 8=127.0.0.1:1 --max-bytes 99").expect("sound");
+        let both = line.or(file(FILE).expect("sound")).expect("merged");
+        let deployment = both.deployment().expect("complete");
+        assert_eq!(deployment.id, 9);
+        assert_eq!(deployment.peers.keys().collect::<Vec<_>>(), [&8]);
+        assert_eq!((deployment.protocol.max_bytes, deployment.protocol.max_entries), (99, 2));
+    }
+
+    #[test]
+    fn an_error_in_a_file_names_the_file_the_line_and_the_key() {
+        for (text, line, says) in [
+            ("id = 1\nbootstrap = true", 2, "unknown field `bootstrap`"),
+            ("\n\nlisten = \"localhost:7001\"", 3, "[::1]:7001"),
+            ("id = 0", 1, "from 1 to 4294967295"),
+            ("id = 1.5", 1, "a number or a text"),
+            ("peer = [\"2\"]", 1, "2=127.0.0.1:7002"),
+            ("election-timeout = \"150\"", 1, "150..300"),
+            ("heartbeat = \"often\"", 1, "milliseconds"),
+            ("max-bytes = -1", 1, "invalid digit"),
+            ("id = 1\nid = 2", 2, "duplicate key"),
+            ("id 1", 1, "id 1"),
+        ] {
+            let error = file(text).expect_err("refused");
+            assert!(error.contains("node.toml"), "{text}: {error}");
+            assert!(error.contains(&format!("line {line}")), "{text}: {error}");
+            assert!(error.contains(says), "{text}: {error}");
+            // The line is quoted, and the key with it.
+            let quoted = text.lines().nth(line - 1).expect("that line");
+            assert!(error.contains(quoted), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_or_given_twice_is_named() {
+        let refused = |options| {
+            let settings = line(options).expect("well-formed");
+            settings.deployment().expect_err("incomplete").to_string()
+        };
+        assert!(refused("").contains("--id is missing"));
+        assert!(refused("--id 1").contains("--listen is missing"));
+        assert!(refused("--id 1 --listen 127.0.0.1:1").contains("--data is missing"));
+        let twice =
+            "--id 1 --listen 127.0.0.1:1 --data d --peer 2=127.0.0.1:2 --peer 2=127.0.0.1:3";
+        assert!(refused(twice).contains("peer 2 is given twice"));
+    }
+}

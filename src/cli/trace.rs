@@ -1,0 +1,144 @@
+//! `raft trace`: does the checked actor do what a running server did?
+
+use super::{Failure, Status, json};
+use checked_raft::deploy::replay_trace;
+use checked_raft::kv::Kv;
+use checked_raft::runtime::trace::{Accepted, Rejected};
+use clap::Args;
+use serde::Serialize;
+use std::fs::File;
+use std::io::{self, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+
+/// Replay the traces of `raft node --trace` through the actor, record by record
+///
+/// The exit code is 0 if the actor reproduces every record of every file, 1 if it does not, 2 if a
+/// file cannot be read.
+#[derive(Args)]
+pub(super) struct Trace {
+    /// The traces
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What came of one file.
+enum Verdict {
+    Accept(Accepted),
+    Reject(Rejected),
+    Unreadable(io::Error),
+}
+
+#[derive(Serialize)]
+struct Results {
+    traces: Vec<Outcome>,
+}
+
+#[derive(Serialize)]
+struct Outcome {
+    file: String,
+    #[serde(flatten)]
+    verdict: Told,
+}
+
+/// A verdict as `--json` tells it.
+#[derive(Serialize)]
+#[serde(tag = "verdict", rename_all = "UPPERCASE")]
+enum Told {
+    Accept { records: u64, starts: u64, delivers: u64, timeouts: u64, saves: u64, sends: u64 },
+    Reject { line: u64, field: &'static str, expected: String, seen: String },
+    Unreadable { error: String },
+}
+
+impl Trace {
+    pub(super) fn run(&self, out: &mut dyn Write) -> Result<Status, Failure> {
+        let mut status = Status::Success;
+        let mut traces = Vec::new();
+        for path in &self.files {
+            let verdict = judge(path);
+            status = match (status, &verdict) {
+                (Status::Other, _) | (_, Verdict::Unreadable(_)) => Status::Other,
+                (Status::Violation, _) | (_, Verdict::Reject(_)) => Status::Violation,
+                (Status::Success, Verdict::Accept(_)) => Status::Success,
+            };
+            if self.json {
+                let file = path.display().to_string();
+                traces.push(Outcome { file, verdict: verdict.told() });
+            } else {
+                verdict.print(path, out)?;
+            }
+        }
+        if self.json {
+            writeln!(out, "{}", json::text(&Results { traces }))?;
+        }
+        Ok(status)
+    }
+}
+
+fn judge(path: &Path) -> Verdict {
+    let mut file = match File::open(path) {
+        Ok(inner) => Noting { inner, failed: None },
+        Err(error) => return Verdict::Unreadable(error),
+    };
+    let result = replay_trace::<Kv>(BufReader::new(&mut file));
+    match (file.failed, result) {
+        (Some(error), _) => Verdict::Unreadable(error),
+        (None, Ok(accepted)) => Verdict::Accept(accepted),
+        (None, Err(rejected)) => Verdict::Reject(rejected),
+    }
+}
+
+/// A file that cannot be read says nothing about its server, so the reason is kept apart.
+struct Noting {
+    inner: File,
+    failed: Option<io::Error>,
+}
+
+impl Read for Noting {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.inner.read(buffer).map_err(|error| {
+            let kind = error.kind();
+            if kind != io::ErrorKind::Interrupted {
+                self.failed = Some(error);
+            }
+            kind.into()
+        })
+    }
+}
+
+impl Verdict {
+    fn print(&self, path: &Path, out: &mut dyn Write) -> io::Result<()> {
+        let path = path.display();
+        match self {
+            Self::Accept(accepted) => {
+                let Accepted { records, starts, delivers, timeouts, saves, sends } = accepted;
+                writeln!(
+                    out,
+                    "ACCEPT {path}: the actor reproduces all {records} records ({starts} starts, \
+                     {delivers} messages, {timeouts} timeouts; {saves} saves, {sends} sends)"
+                )
+            }
+            Self::Reject(Rejected { line, field, expected, seen }) => writeln!(
+                out,
+                "REJECT {path}: line {line}, {field}\n  expected {expected}\n  seen     {seen}"
+            ),
+            Self::Unreadable(error) => writeln!(out, "UNREADABLE {path}: {error}"),
+        }
+    }
+
+    fn told(&self) -> Told {
+        match self {
+            Self::Accept(accepted) => {
+                let Accepted { records, starts, delivers, timeouts, saves, sends } = *accepted;
+                Told::Accept { records, starts, delivers, timeouts, saves, sends }
+            }
+            Self::Reject(rejected) => {
+                let Rejected { line, field, expected, seen } = rejected.clone();
+                Told::Reject { line, field, expected, seen }
+            }
+            Self::Unreadable(error) => Told::Unreadable { error: error.to_string() },
+        }
+    }
+}
