@@ -39,7 +39,10 @@ pub(super) struct Delete {
 ///
 /// The exit code is 1 if the key has another value, which is then printed, and 2 for any error.
 #[derive(Args)]
-#[command(allow_missing_positional = true)]
+#[command(
+    allow_missing_positional = true,
+    override_usage = "raft cas [OPTIONS] <KEY> <OLD> <NEW>\n       raft cas [OPTIONS] <KEY> --absent <NEW>"
+)]
 pub(super) struct Cas {
     key: OsString,
     /// The value that the key must have; left out with --absent

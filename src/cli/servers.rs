@@ -2,6 +2,7 @@
 
 use super::Failure;
 use checked_raft::client::{Client, ClientError, KvClient, Options};
+use checked_raft::deploy::DEFAULT_CLUSTER;
 use clap::Args;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -14,7 +15,7 @@ pub(super) struct Servers {
           default_values = ["127.0.0.1:7001", "127.0.0.1:7002", "127.0.0.1:7003"])]
     pub(super) addresses: Vec<SocketAddr>,
     /// The cluster's name
-    #[arg(long, value_name = "NAME", default_value = "raft")]
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_CLUSTER)]
     pub(super) cluster: String,
     /// How long to wait, such as 500ms, 5s or 1m [default: 5s; for `status` 1s]
     #[arg(long, value_name = "TIME", value_parser = duration)]

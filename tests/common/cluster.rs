@@ -3,11 +3,11 @@
 use super::proxy::{Faults, Proxy};
 use super::wait_for;
 use checked_raft::client::{self, Client, ClientError, Options, ServerStatus};
-use checked_raft::raft::{Config, Persistent, Raft, Role, Server};
+use checked_raft::deploy;
+use checked_raft::raft::{Config, Persistent, Raft, Server};
 use checked_raft::runtime::store::Store;
 use checked_raft::runtime::{Node, NodeConfig, NodeError, Stop};
 use checked_raft::state_machine::StateMachine;
-use serde_json::{Value, json};
 use stateright::actor::Id;
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
@@ -73,7 +73,8 @@ impl<S: StateMachine + 'static> Cluster<S> {
         let listen = (Ipv4Addr::LOCALHOST, 0).into();
         let config = NodeConfig::new(server, CLUSTER, listen, peers, directory);
         let raft = Raft::<S>::new(self.config.clone()).expect("a sound configuration");
-        let node = Node::bind(config, raft, store, status::<S>, ()).expect("a node");
+        let status = move |state: &Server<S>| deploy::status(id(server), state);
+        let node = Node::bind(config, raft, store, status, ()).expect("a node");
         self.proxies[&server].set_target(Some(node.local_addr()));
         let stop = Stop::new();
         let thread = {
@@ -128,20 +129,6 @@ impl<S> Drop for Cluster<S> {
             assert!(result.is_ok() || thread::panicking(), "server {server} panicked");
         }
     }
-}
-
-fn status<S>(server: &Server<S>) -> Value {
-    let number = |id: &Id| usize::from(*id);
-    let (role, leader) = match &server.role {
-        Role::Follower { leader } => ("follower", leader.as_ref().map(number)),
-        Role::Candidate { .. } => ("candidate", None),
-        Role::Leader { .. } => ("leader", None),
-    };
-    json!({
-        "role": role, "term": server.persistent.current_term, "leader": leader,
-        "last_log_index": server.persistent.log.last_index(), "commit_index": server.commit_index,
-        "last_applied": server.last_applied, "progress": [],
-    })
 }
 
 fn id(number: u64) -> Id {

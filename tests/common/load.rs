@@ -6,7 +6,8 @@ use checked_raft::client::{ClientError, KvClient};
 use checked_raft::kv::{Command, Output};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Few, so that the clients get in each other's way.
 const SHARED_KEYS: u32 = 4;
@@ -19,6 +20,8 @@ pub(crate) struct Load<'a> {
     pub(crate) recorder: &'a Recorder,
     /// Counts the puts of all clients as they end.
     pub(crate) puts_ended: &'a AtomicU64,
+    /// Ends the work early.
+    pub(crate) is_over: &'a AtomicBool,
 }
 
 impl Load<'_> {
@@ -27,6 +30,9 @@ impl Load<'_> {
     pub(crate) fn run(&self, kv: &mut KvClient) {
         let random = &mut StdRng::seed_from_u64(self.seed);
         for number in 0..self.puts {
+            if self.is_over.load(Ordering::Relaxed) {
+                return;
+            }
             let value = format!("{}.{number}", self.client);
             let key = if number.is_multiple_of(2) { own(&value) } else { shared(random) };
             let put = Command::Put(key, value.clone().into());
@@ -71,14 +77,15 @@ pub(crate) fn record(
 
 /// Reads every key once more, as a client of its own. Together with the judge of histories: every
 /// acknowledged write is readable.
-pub(crate) fn read_all(recorder: &Recorder, client: u64, kv: &mut KvClient) {
+pub(crate) fn read_all(recorder: &Recorder, client: u64, kv: &mut KvClient) -> Result<(), String> {
     let history = recorder.history();
-    let keys: std::collections::BTreeSet<&Bytes> =
+    let keys: BTreeSet<&Bytes> =
         history.operations.values().map(|operation| operation.command.key()).collect();
     for key in keys {
         let output = record(recorder, client, kv, &Command::Get(key.clone()));
-        assert!(output.is_some(), "the last read of {key:?} has no result");
+        output.ok_or_else(|| format!("the last read of {key:?} has no result"))?;
     }
+    Ok(())
 }
 
 fn own(value: &str) -> Bytes {

@@ -1,0 +1,154 @@
+//! `raft put`, `get`, `delete`, `cas` and `status`, as a script sees them.
+
+mod common;
+
+use checked_raft::kv::Kv;
+use checked_raft::raft::Persistent;
+use checked_raft::runtime::store::MemoryStore;
+use common::cluster::{CLUSTER, Cluster};
+use common::proxy::Faults;
+use serde_json::{Value, json};
+use std::process::Command;
+
+/// A command's exit code, output and errors.
+type Ended = (i32, String, String);
+
+fn cluster(servers: u64) -> Cluster<Kv> {
+    let mut cluster = Cluster::new(servers, 1, Faults::NONE, |_| {});
+    for server in 1..=servers {
+        cluster.start(server, server.into(), MemoryStore::<Persistent>::default());
+    }
+    cluster
+}
+
+/// Runs `raft` with these arguments against one server of the cluster.
+fn raft(cluster: &Cluster<Kv>, server: u64, arguments: &[&str]) -> Ended {
+    let mut all = arguments.to_vec();
+    let (address, timeout) = (cluster.address(server).to_string(), "--timeout=20s");
+    all.extend(["--cluster", CLUSTER, "--server", &address, timeout]);
+    run(&all)
+}
+
+fn run(arguments: &[&str]) -> Ended {
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_raft")).args(arguments).output().expect("it runs");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let code = output.status.code().expect("it ended by itself");
+    (code, text(&output.stdout), text(&output.stderr))
+}
+
+fn ended(code: i32, stdout: &str, stderr: &str) -> Ended {
+    (code, stdout.to_owned(), stderr.to_owned())
+}
+
+#[test]
+fn what_is_put_by_one_process_is_read_by_the_next() {
+    let cluster = cluster(3);
+    let raft = |arguments: &[&str]| raft(&cluster, 2, arguments);
+    assert_eq!(raft(&["put", "k", "v 1"]), ended(0, "OK\n", ""));
+    assert_eq!(raft(&["get", "k"]), ended(0, "v 1\n", ""));
+    assert_eq!(raft(&["put", "k", ""]), ended(0, "OK\n", ""));
+    assert_eq!(raft(&["get", "k"]), ended(0, "\n", ""));
+    assert_eq!(raft(&["delete", "k"]), ended(0, "OK\n", ""));
+    assert_eq!(raft(&["get", "k"]), ended(1, "", "\"k\" has no value\n"));
+    assert_eq!(raft(&["delete", "k"]), ended(0, "OK\n", ""));
+}
+
+#[test]
+fn a_compare_and_swap_that_does_not_match_exits_with_1_and_says_what_is_there() {
+    let cluster = cluster(1);
+    let raft = |arguments: &[&str]| raft(&cluster, 1, arguments);
+    let absent = ended(1, "", "not swapped: \"k\" has no value\n");
+    assert_eq!(raft(&["cas", "k", "1", "2"]), absent);
+    assert_eq!(raft(&["cas", "k", "--absent", "1"]), ended(0, "OK\n", ""));
+    let one = ended(1, "", "not swapped: \"k\" has the value \"1\"\n");
+    assert_eq!(raft(&["cas", "k", "--absent", "2"]), one);
+    assert_eq!(raft(&["cas", "k", "0", "2"]), one);
+    assert_eq!(raft(&["cas", "k", "1", "2"]), ended(0, "OK\n", ""));
+    assert_eq!(raft(&["get", "k"]), ended(0, "2\n", ""));
+}
+
+#[test]
+fn bad_arguments_exit_with_2_and_say_what_would_be_right() {
+    for (arguments, says) in [
+        (&["cas", "k", "2"][..], "--absent"),
+        (&["cas", "k", "1", "2", "--absent"], "--absent"),
+        (&["put", "k"], "VALUE"),
+        (&["get", "k", "--server", "localhost"], "127.0.0.1:7001"),
+        (&["get", "k", "--timeout", "5"], "units ms, s, m"),
+        (&["get", "k", "--server", "127.0.0.1:1", "--server", "[::1]:1"], "IPv6"),
+    ] {
+        let (code, stdout, stderr) = run(arguments);
+        assert_eq!((code, stdout.as_str()), (2, ""), "{arguments:?}");
+        assert!(stderr.contains(says), "{arguments:?}: {stderr}");
+    }
+}
+
+#[test]
+fn what_cannot_be_done_exits_with_2_and_says_whether_it_may_have_been() {
+    let cluster = cluster(3);
+    let (code, _, stderr) = raft(&cluster, 1, &["put", "k", &"v".repeat(40_000)]);
+    assert_eq!(code, 2);
+    assert!(stderr.contains("at most 32") && stderr.contains("no effect"), "{stderr}");
+
+    let leader = cluster.leader();
+    for server in cluster.servers() {
+        cluster.set_faults(server, if server == leader { Faults::NONE } else { Faults::CUT });
+    }
+    // The leader cannot commit, so it opens no session.
+    let address = cluster.address(leader).to_string();
+    let arguments = ["put", "k", "v", "--cluster", CLUSTER, "--server", &address];
+    let (code, _, stderr) = run(&[&arguments[..], &["--timeout", "500ms"]].concat());
+    assert_eq!(code, 2);
+    assert!(stderr.contains("was not sent and has no effect"), "{stderr}");
+
+    let arguments = ["get", "k", "--cluster", "another", "--server", &address];
+    let (code, _, stderr) = run(&[&arguments[..], &["--timeout", "300ms"]].concat());
+    assert_eq!(code, 2);
+    assert!(stderr.contains("\"another\"") && stderr.contains("cluster's name"), "{stderr}");
+}
+
+#[test]
+fn status_shows_every_server_and_marks_the_unreachable_ones() {
+    let mut cluster = cluster(3);
+    raft(&cluster, 1, &["put", "k", "v"]);
+    let leader = cluster.leader();
+    let gone = cluster.servers().find(|server| *server != leader).expect("three servers");
+    cluster.stop(gone).expect("a clean stop");
+    let address = cluster.address(leader).to_string();
+    let arguments = ["status", "--cluster", CLUSTER, "--server", &address, "--timeout", "2s"];
+    let (code, table, _) = run(&arguments);
+    assert_eq!(code, 0);
+    for server in cluster.servers() {
+        let address = cluster.address(server).to_string();
+        let row = table.lines().find(|line| line.contains(&address)).expect("a row");
+        assert_eq!(row.contains("unreachable"), server == gone, "{table}");
+        assert_eq!(row.contains("leader"), server == leader, "{table}");
+    }
+    let (code, text, _) = run(&[&arguments[..], &["--json"]].concat());
+    assert_eq!(code, 0);
+    let report: Value = serde_json::from_str(&text).expect("JSON");
+    let servers = report["servers"].as_array().expect("a list");
+    assert_eq!(servers.len(), 3);
+    for (id, server) in (1..).zip(servers) {
+        assert_eq!(server["id"], json!(id));
+        assert_eq!(server["address"], json!(cluster.address(id)));
+        assert_eq!(server["reachable"], json!(id != gone));
+        assert_eq!(server["term"].is_null(), id == gone);
+        assert_eq!(
+            server["progress"].as_array().map_or(0, Vec::len),
+            2 * usize::from(id == leader)
+        );
+    }
+}
+
+#[test]
+fn status_of_nobody_still_lists_the_addresses_and_exits_with_2() {
+    let arguments = ["status", "--server", "127.0.0.1:1", "--timeout", "200ms", "--json"];
+    let (code, stdout, stderr) = run(&arguments);
+    assert_eq!(code, 2);
+    let report: Value = serde_json::from_str(&stdout).expect("JSON");
+    assert_eq!(report["servers"][0]["address"], json!("127.0.0.1:1"));
+    assert_eq!(report["servers"][0]["reachable"], json!(false));
+    assert!(stderr.contains("no server of cluster \"raft\" answered"), "{stderr}");
+}
