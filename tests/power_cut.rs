@@ -12,7 +12,7 @@ use checked_raft::runtime::store::{
 };
 use common::cluster::{CLUSTER, Cluster};
 use common::history::Recorder;
-use common::load::{Load, read_all};
+use common::load::{EndOnDrop, Load, read_all};
 use common::proxy::Faults;
 use common::wait_for;
 use rand::rngs::StdRng;
@@ -46,7 +46,7 @@ impl Machines {
         let disks = (1..=SERVERS).map(|server| (server, SimDisk::new())).collect();
         let mut machines = Self { cluster, disks, has_sync };
         for server in 1..=SERVERS {
-            let (disk, dir) = (machines.disk(server), Path::new("data"));
+            let (disk, dir) = (machines.disk(server), Path::new("/data"));
             LogStore::<Persistent>::bootstrap(disk, dir, &identity(server)).expect("a new store");
             machines.start(server).expect("it holds nothing yet");
         }
@@ -62,7 +62,7 @@ impl Machines {
         let identity = identity(server);
         // So small that logs are begun anew now and then.
         let options = StoreOptions { chunk: 1 << 10, compact_at: 1 << 12 };
-        let (disk, dir) = (self.disk(server), Path::new("data"));
+        let (disk, dir) = (self.disk(server), Path::new("/data"));
         let store = LogStore::open_with(disk, dir, &identity.expected(), options)
             .map_err(|error| format!("server {server} does not start again: {error}"))?;
         self.cluster.start(server, identity.directory, store);
@@ -103,24 +103,22 @@ fn run(seed: u64, has_sync: bool) -> Result<(), String> {
     let (timeout, retry_interval) = (Duration::from_secs(10), Duration::from_millis(50));
     let options = Options { timeout, retry_interval };
     thread::scope(|scope| {
+        let _ends = EndOnDrop(&is_over);
         for client in 0..CLIENTS {
             let connection = machines.cluster.client(options.clone()).map_err(|it| it.to_string());
             let mut kv = KvClient::new(connection?);
             let (recorder, puts_ended, is_over) = (&recorder, &puts_ended, &is_over);
-            let (seed, puts) = (seed + client, (CUTS + 1) * PUTS / CLIENTS);
-            let load = Load { client, seed, puts, recorder, puts_ended, is_over };
+            let load = Load { client, seed: seed + client, recorder, puts_ended, is_over };
             scope.spawn(move || load.run(&mut kv));
         }
-        let result = (1..=CUTS).try_for_each(|cut| {
+        (1..=CUTS).try_for_each(|cut| {
             wait_for("the next cut", || {
                 (puts_ended.load(Ordering::Relaxed) >= cut * PUTS).then_some(())
             });
             let victims = if cut.is_multiple_of(2) { SERVERS } else { 1 };
             let victims = (1..=SERVERS).choose_multiple(random, victims as usize);
             machines.cut_power(&victims, random)
-        });
-        is_over.store(result.is_err(), Ordering::Relaxed);
-        result
+        })
     })?;
     let client = machines.cluster.client(options).map_err(|error| error.to_string())?;
     read_all(&recorder, CLIENTS, &mut KvClient::new(client))?;

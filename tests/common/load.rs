@@ -16,23 +16,29 @@ const SHARED_KEYS: u32 = 4;
 pub(crate) struct Load<'a> {
     pub(crate) client: u64,
     pub(crate) seed: u64,
-    pub(crate) puts: u64,
     pub(crate) recorder: &'a Recorder,
     /// Counts the puts of all clients as they end.
     pub(crate) puts_ended: &'a AtomicU64,
-    /// Ends the work early.
     pub(crate) is_over: &'a AtomicBool,
 }
 
+/// Sends the clients home however the work ends, by a panic too: somebody waits for them.
+pub(crate) struct EndOnDrop<'a>(pub(crate) &'a AtomicBool);
+
+impl Drop for EndOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 impl Load<'_> {
-    /// Puts to keys of its own, each written once, and to shared keys by turns; among them gets, and
-    /// compare-and-swaps of the value seen last.
+    /// Until it is over: puts to keys of its own, each written once, and to shared keys by turns;
+    /// among them gets, deletes, and compare-and-swaps of the value seen last.
     pub(crate) fn run(&self, kv: &mut KvClient) {
         let random = &mut StdRng::seed_from_u64(self.seed);
-        for number in 0..self.puts {
-            if self.is_over.load(Ordering::Relaxed) {
-                return;
-            }
+        let mut numbers = 0u64..;
+        while !self.is_over.load(Ordering::Relaxed) {
+            let number = numbers.next().expect("they do not end");
             let value = format!("{}.{number}", self.client);
             let key = if number.is_multiple_of(2) { own(&value) } else { shared(random) };
             let put = Command::Put(key, value.clone().into());
