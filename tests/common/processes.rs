@@ -1,0 +1,129 @@
+//! A cluster of `raft node` processes.
+
+use super::{LONG, wait_for};
+use checked_raft::client::{self, Client, KvClient, Options, ServerStatus};
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+const CLUSTER: &str = "processes";
+const SERVERS: u64 = 3;
+
+/// Servers 1, 2 and 3. They are killed when it is dropped.
+pub(crate) struct Processes {
+    addresses: BTreeMap<u64, SocketAddr>,
+    folder: PathBuf,
+    has_trace: bool,
+    running: BTreeMap<u64, Child>,
+}
+
+impl Processes {
+    pub(crate) fn bootstrap(folder: &Path, has_trace: bool) -> Self {
+        let sockets = (1..=SERVERS).map(|server| {
+            (server, UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port"))
+        });
+        // All at once, so that they differ; free again when this is done.
+        let sockets: BTreeMap<_, _> = sockets.collect();
+        let address = |socket: &UdpSocket| socket.local_addr().expect("it is bound");
+        let addresses = sockets.iter().map(|(server, socket)| (*server, address(socket)));
+        let (addresses, folder) = (addresses.collect(), folder.to_owned());
+        let mut processes = Self { addresses, folder, has_trace, running: BTreeMap::new() };
+        drop(sockets);
+        for server in 1..=SERVERS {
+            processes.spawn(server, &["--bootstrap"]);
+        }
+        processes
+    }
+
+    /// Starts a server again.
+    pub(crate) fn start(&mut self, server: u64) {
+        self.spawn(server, &[]);
+    }
+
+    fn spawn(&mut self, server: u64, more: &[&str]) {
+        let log = File::options().append(true).create(true).open(self.path(server, "log"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_raft"));
+        command.args(["node", "--cluster", CLUSTER, "--id", &server.to_string()]);
+        command.args(["--listen", &self.addresses[&server].to_string()]);
+        for (peer, address) in self.addresses.iter().filter(|(peer, _)| **peer != server) {
+            command.args(["--peer", &format!("{peer}={address}")]);
+        }
+        command.arg("--data").arg(self.path(server, "data"));
+        if self.has_trace {
+            command.arg("--trace").arg(self.path(server, "trace"));
+        }
+        command.args(more).stdin(Stdio::null()).stdout(Stdio::null());
+        command.stderr(log.expect("a log file"));
+        let earlier = self.running.insert(server, command.spawn().expect("it starts"));
+        assert!(earlier.is_none(), "server {server} is running");
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill(&mut self, server: u64) {
+        let mut child = self.running.remove(&server).expect("it is running");
+        let ended = child.try_wait().expect("a child of ours");
+        assert!(ended.is_none(), "server {server} has ended by itself:\n{}", self.log(server));
+        child.kill().expect("a child of ours");
+        child.wait().expect("a child of ours");
+    }
+
+    /// All servers' numbers.
+    pub(crate) fn servers(&self) -> Vec<u64> {
+        self.addresses.keys().copied().collect()
+    }
+
+    /// The file or directory of a server: its `data`, `trace` or `log`.
+    pub(crate) fn path(&self, server: u64, what: &str) -> PathBuf {
+        self.folder.join(format!("{server}.{what}"))
+    }
+
+    fn log(&self, server: u64) -> String {
+        fs::read_to_string(self.path(server, "log")).unwrap_or_default()
+    }
+
+    fn all_addresses(&self) -> Vec<SocketAddr> {
+        self.addresses.values().copied().collect()
+    }
+
+    /// Waits for a server that leads a majority: one other at least follows it in its term.
+    pub(crate) fn leader(&self) -> u64 {
+        wait_for("a leader", || {
+            let timeout = Duration::from_millis(200);
+            let options = Options { timeout, ..Options::default() };
+            let survey = client::survey(CLUSTER, &self.all_addresses(), &options).ok()?;
+            let statuses: Vec<_> = survey.iter().filter_map(|it| it.status.as_ref()).collect();
+            let latest = statuses.iter().max_by_key(|status| status.term)?;
+            let leader = latest.leader?;
+            let leads = |it: &&&ServerStatus| it.id == leader && it.role == "leader";
+            let follows = |it: &&&ServerStatus| it.leader == Some(leader);
+            let is_known = statuses.iter().any(|it| leads(&it));
+            (is_known && statuses.iter().filter(follows).count() >= 2).then_some(leader)
+        })
+    }
+
+    pub(crate) fn client(&self) -> KvClient {
+        let (timeout, retry_interval) = (LONG / 3, Duration::from_millis(50));
+        let options = Options { timeout, retry_interval };
+        let client = Client::connect(CLUSTER, &self.all_addresses(), options);
+        KvClient::new(client.expect("a server answers"))
+    }
+}
+
+impl Drop for Processes {
+    fn drop(&mut self) {
+        for child in self.running.values_mut() {
+            // Whatever has become of it, it must not outlive the test.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        if thread::panicking() {
+            for server in 1..=SERVERS {
+                eprintln!("--- log of server {server}\n{}", self.log(server));
+            }
+        }
+    }
+}
