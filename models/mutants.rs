@@ -66,7 +66,7 @@ pub fn catalogue() -> Vec<MutantSpec> {
             name: "vote-not-persisted",
             breaks: "STORE",
             caught_by: "Election Safety",
-            seen_in: "eliben/raft#f596df0",
+            seen_in: "nodedb#161",
             about: "A server that restarts has forgotten its vote and votes again in the same term.",
             spec: Spec {
                 watch: election,
@@ -107,7 +107,7 @@ pub fn catalogue() -> Vec<MutantSpec> {
             name: "truncate-always",
             breaks: "AE-3",
             caught_by: "Committed is durable",
-            seen_in: "databendlabs/openraft#9540c904",
+            seen_in: "microsoft/CCF#5991",
             about: "A late, short AppendEntries cuts acknowledged entries off.",
             spec: Spec {
                 watch: commits,
