@@ -39,7 +39,7 @@ pub(super) struct Node {
 impl Node {
     pub(super) fn run(self) -> Result<Status, Failure> {
         let settings = match &self.config {
-            Some(path) => self.settings.or(Settings::read(path)?)?,
+            Some(path) => self.settings.or(Settings::read(path)?),
             None => self.settings,
         };
         logging::start(settings.log())?;

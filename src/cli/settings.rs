@@ -82,7 +82,7 @@ impl Settings {
     }
 
     /// These settings, and for those not given, the `others`. Peers are taken from one or the other.
-    pub(super) fn or(self, others: Self) -> Result<Self, Failure> {
+    pub(super) fn or(self, others: Self) -> Self {
         // Named one by one, so that a setting to come cannot be forgotten here.
         let Self {
             id,
@@ -99,7 +99,7 @@ impl Settings {
             max_sessions,
             log,
         } = self;
-        Ok(Self {
+        Self {
             id: id.or(others.id),
             listen: listen.or(others.listen),
             peer: if peer.is_empty() { others.peer } else { peer },
@@ -113,7 +113,7 @@ impl Settings {
             max_uncommitted: max_uncommitted.or(others.max_uncommitted),
             max_sessions: max_sessions.or(others.max_sessions),
             log: log.or(others.log),
-        })
+        }
     }
 
     /// What to log, if it is said.
@@ -339,7 +339,7 @@ mod tests {
     #[test]
     fn the_command_line_goes_before_the_file() {
         let line = line("--id 9 --peer 8=127.0.0.1:1 --max-bytes 99").expect("sound");
-        let both = line.or(file(FILE).expect("sound")).expect("merged");
+        let both = line.or(file(FILE).expect("sound"));
         let deployment = both.deployment().expect("complete");
         assert_eq!(deployment.id, 9);
         assert_eq!(deployment.peers.keys().collect::<Vec<_>>(), [&8]);

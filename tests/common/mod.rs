@@ -4,6 +4,7 @@
 pub(crate) mod cluster;
 pub(crate) mod history;
 pub(crate) mod load;
+pub(crate) mod process;
 pub(crate) mod processes;
 pub(crate) mod proxy;
 
