@@ -1,0 +1,241 @@
+//! `raft cluster` as people run it: a process and its servers' processes.
+
+mod common;
+
+use checked_raft::client::{self, Options};
+use checked_raft::deploy::LocalCluster;
+use common::process::{Ended, Process, free_ports, local, raft, run};
+use common::wait_for;
+use std::fs;
+use std::net::UdpSocket;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tempfile::TempDir;
+
+/// A directory and ports for a cluster.
+struct Place {
+    _folder: TempDir,
+    data: PathBuf,
+    base_port: u16,
+}
+
+impl Place {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a directory");
+        let data = folder.path().join("cluster");
+        Self { _folder: folder, data, base_port: free_ports(5) }
+    }
+
+    fn command(&self, more: &[&str]) -> Command {
+        let port = self.base_port.to_string();
+        let mut command = raft(["cluster", "--base-port", &port, "--data"]);
+        command.arg(&self.data).args(more);
+        command
+    }
+
+    fn start(&self, more: &[&str]) -> Process {
+        let cluster = Process::start(self.command(more));
+        cluster.logs("became leader");
+        wait_for("the word that it runs", || cluster.printed().contains("Ctrl-C").then_some(()));
+        cluster
+    }
+
+    fn run(&self, more: &[&str]) -> Ended {
+        run(self.command(more))
+    }
+
+    /// No server runs: their addresses and their directories can be had.
+    fn is_abandoned(&self, servers: u16) -> bool {
+        (1..=servers).all(|id| {
+            let lock = fs::File::open(self.data.join(id.to_string()).join("lock"));
+            let is_unlocked = lock.is_ok_and(|lock| lock.try_lock().is_ok());
+            is_unlocked && UdpSocket::bind(local(self.base_port + id - 1)).is_ok()
+        })
+    }
+}
+
+/// Runs a command that the cluster advises.
+fn advised(cluster: &Process, name: &str) -> Ended {
+    let start = format!("  raft {name} ");
+    let printed = cluster.printed();
+    let line = printed.lines().find(|line| line.starts_with(&start)).expect("an advice");
+    run(raft(line.split_whitespace().skip(1)))
+}
+
+/// The process of server `id`, found by its command line.
+fn process_of(place: &Place, id: u16) -> String {
+    let data = place.data.join(id.to_string()).display().to_string();
+    let mut pgrep = Command::new("pgrep");
+    pgrep.args(["-f", "--", &format!("--data {data}( |$)")]);
+    let out = pgrep.output().expect("pgrep runs").stdout;
+    let out = String::from_utf8(out).expect("numbers");
+    let [process] = out.split_whitespace().collect::<Vec<_>>()[..] else {
+        panic!("one process is server {id}, not {out:?}")
+    };
+    process.to_owned()
+}
+
+fn kill(process: &str) {
+    let status = Command::new("kill").args(["-KILL", process]).status().expect("kill runs");
+    assert!(status.success());
+}
+
+#[test]
+fn a_cluster_can_be_talked_to_as_it_says_keeps_its_data_and_leaves_no_process_behind() {
+    let place = Place::new();
+    for signal in ["INT", "TERM"] {
+        let cluster = place.start(&[]);
+        let put = advised(&cluster, "put");
+        assert_eq!(put.status.code(), Some(0), "{put:?}");
+        let status = advised(&cluster, "status");
+        assert_eq!(status.out.matches("follower").count(), 2, "{status:?}");
+        for id in 1..=3 {
+            cluster.logs(&format!("[{id}] "));
+        }
+        cluster.signal(signal);
+        let ended = cluster.end();
+        assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+        assert_eq!(ended.err.matches("stopped").count(), 3, "{ended:?}");
+        assert!(place.is_abandoned(3), "{ended:?}");
+    }
+    let cluster = place.start(&[]);
+    let get = advised(&cluster, "get");
+    assert_eq!(get.out.trim_end(), "hello", "{get:?}");
+    cluster.stop();
+}
+
+#[test]
+fn a_cluster_that_is_killed_takes_its_servers_with_it() {
+    let place = Place::new();
+    let cluster = place.start(&[]);
+    assert!(!place.is_abandoned(3));
+    cluster.kill();
+    wait_for("the end of its servers", || place.is_abandoned(3).then_some(()));
+}
+
+#[test]
+fn a_server_that_ends_is_told_of_and_the_others_go_on() {
+    let place = Place::new();
+    let cluster = place.start(&[]);
+    kill(&process_of(&place, 2));
+    wait_for("the word of its end", || {
+        cluster.printed().contains("Server 2 ended by itself (signal: 9").then_some(())
+    });
+    let put = advised(&cluster, "put");
+    assert_eq!(put.status.code(), Some(0), "{put:?}");
+    cluster.signal("INT");
+    let ended = cluster.end();
+    assert_eq!(ended.status.code(), Some(2), "one did not run to the end: {ended:?}");
+    assert!(place.is_abandoned(3));
+}
+
+#[test]
+fn a_cluster_without_servers_ends() {
+    let place = Place::new();
+    let cluster = place.start(&["--servers", "2"]);
+    kill(&process_of(&place, 1));
+    kill(&process_of(&place, 2));
+    let ended = cluster.end();
+    assert_eq!(ended.status.code(), Some(2), "{ended:?}");
+    assert!(ended.out.contains("No server is left"), "{ended:?}");
+}
+
+#[test]
+fn without_a_directory_the_data_is_removed_at_the_end() {
+    let port = free_ports(1).to_string();
+    let cluster = Process::start(raft(["cluster", "--servers", "1", "--base-port", &port]));
+    cluster.logs("became leader");
+    let printed = wait_for("its directory", || {
+        Some(cluster.printed()).filter(|text| text.contains("(removed at the end)"))
+    });
+    let path = printed.split("data in ").nth(1).and_then(|text| text.split(' ').next());
+    let path = Path::new(path.expect("a directory"));
+    assert!(path.join("1/log").exists(), "{printed}");
+    cluster.stop();
+    assert!(!path.exists());
+}
+
+#[test]
+fn what_keeps_a_cluster_from_starting_is_said_before_anything_runs_or_is_written() {
+    let place = Place::new();
+    let last = local(place.base_port + 2);
+    let socket = UdpSocket::bind(last).expect("the port is free");
+    place.run(&[]).refused(&[&last.to_string(), "another process"]);
+    assert!(!place.data.exists());
+    drop(socket);
+    place.run(&["--servers", "0"]).refused(&["--servers"]);
+    place.run(&["--base-port", "0"]).refused(&["--base-port"]);
+    let high = Place { base_port: 65_534, ..Place::new() };
+    high.run(&[]).refused(&["do not fit the ports from 65534"]);
+    assert!(!place.data.exists() && !high.data.exists());
+}
+
+#[test]
+fn a_directory_goes_on_with_the_servers_it_has() {
+    let place = Place::new();
+    place.start(&["--servers", "2"]).stop();
+    place.run(&["--servers", "3"]).refused(&["it holds 2 servers", "3 of cluster"]);
+    let cluster = place.start(&[]);
+    assert!(cluster.printed().starts_with("2 servers of cluster \"raft\""));
+    cluster.stop();
+}
+
+#[test]
+fn a_server_that_lost_its_directory_is_not_given_a_new_one() {
+    let place = Place::new();
+    place.start(&[]).stop();
+    fs::remove_dir_all(place.data.join("3")).expect("lost");
+    let cluster = Process::start(place.command(&[]));
+    cluster_says(&cluster, "became leader");
+    cluster_says(&cluster, "[3] error: ");
+    cluster_says(&cluster, "holds no store");
+    assert!(!place.data.join("3/log").exists());
+    cluster.signal("INT");
+    assert_eq!(cluster.end().status.code(), Some(2));
+}
+
+fn cluster_says(cluster: &Process, text: &str) {
+    wait_for(text, || cluster.log().contains(text).then_some(()));
+}
+
+#[test]
+fn an_interrupted_first_start_is_taken_up_again_unless_a_server_has_run() {
+    let place = Place::new();
+    let cluster = || {
+        let cluster = LocalCluster::open(&place.data, place.base_port).expect("no cluster yet");
+        cluster.deployments().expect("the ports suffice")
+    };
+    // As if it had been killed after the first of three.
+    cluster()[0].bootstrap().expect("an empty directory");
+    place.start(&[]).stop();
+    // A directory in which a server has run without the others.
+    fs::remove_file(place.data.join("cluster.json")).expect("removed");
+    fs::remove_dir_all(place.data.join("3")).expect("lost");
+    place.run(&[]).refused(&["server 1 has run before"]);
+    assert!(!place.data.join("3").exists());
+}
+
+#[test]
+fn options_after_the_dashes_are_for_every_server_and_traces_are_accepted() {
+    let place = Place::new();
+    let cluster =
+        place.start(&["--trace", "--", "--election-timeout", "80..160", "--log", "debug"]);
+    cluster_says(&cluster, "DEBUG stands for election");
+    let addresses = [local(place.base_port)];
+    let options = Options { timeout: common::LONG, ..Options::default() };
+    let status = client::inspect("raft", addresses[0], &options).expect("it answers");
+    assert_eq!(status.members.len(), 3);
+    cluster.stop();
+    let traces = [1, 2, 3].map(|id| place.data.join(format!("{id}.trace")));
+    for trace in &traces {
+        assert!(fs::read_to_string(trace).expect("a trace").contains("80000000"));
+    }
+    let mut command = raft(["trace"]);
+    command.args(traces);
+    let accepted = run(command);
+    assert_eq!(accepted.status.code(), Some(0), "{accepted:?}");
+    let place = Place::new();
+    let wrong = place.run(&["--", "--heartbeat", "0"]);
+    assert_eq!(wrong.status.code(), Some(2), "{wrong:?}");
+    assert!(wrong.err.contains("[2] error: the heartbeat interval"), "{wrong:?}");
+}
