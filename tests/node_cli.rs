@@ -231,11 +231,20 @@ fn a_server_that_was_bootstrapped_anew_is_not_heard_by_those_that_knew_it() {
     server.run(&arguments).refused(&[".trace is not empty", "a new server has no history"]);
     fs::remove_file(trace).expect("lost as well");
     let amnesiac = server.start(&arguments);
-    // It answers the leader's heartbeats.
-    wait_for("the leader to drop what it says", || {
+    let drops = || {
         let counters = &inspect(cluster.servers[leader].address())["counters"]["dropped"];
         (counters["other_directory"].as_u64() > Some(0)).then_some(())
-    });
+    };
+    // It answers the leader's heartbeats.
+    wait_for("the leader to drop what it says", drops);
+    for node in nodes {
+        node.stop();
+    }
+    // Nor is it heard after a restart: it asks for votes, and its own would make a majority.
+    let restarted = cluster.servers[leader].start(&[]);
+    wait_for("the restarted leader to drop what it says", drops);
+    assert_ne!(ask(cluster.servers[leader].address()).role, "leader");
+    restarted.stop();
     amnesiac.stop();
 }
 
