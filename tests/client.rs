@@ -282,46 +282,50 @@ fn scripted(
 fn serve(
     id: u64,
     socket: &UdpSocket,
-    addresses: &[SocketAddr],
+    servers: &[SocketAddr],
     script: &Script,
 ) -> Option<ClientRequest> {
     let mut buffer = vec![0; 1 << 16];
     let (length, from) = socket.recv_from(&mut buffer).ok()?;
     let datagram = wire::decode::<Message>(&buffer[..length], |_| Ok(())).expect("well-formed");
-    let (sender, addressee, directory) = (id, datagram.sender, 1);
+    let client = datagram.sender;
     let send = |sender, addressee, body| {
         let cluster = wire::client_cluster(CLUSTER);
-        let datagram = Datagram { cluster, sender, directory, addressee, body };
+        let datagram = Datagram { cluster, sender, directory: 1, addressee, body };
         socket.send_to(&wire::encode(&datagram).expect("it fits"), from).expect("sent");
     };
     match datagram.body {
         Body::Inspect { nonce } => {
-            let members = (1..).zip(addresses).map(|(id, at)| json!({ "id": id, "address": at }));
-            let status = json!({
-                "id": id, "role": "follower", "term": 1, "leader": null, "last_log_index": 0,
-                "commit_index": 0, "last_applied": 0, "progress": [],
-                "members": members.collect::<Vec<_>>(),
-            });
-            let status = status.to_string().into_bytes();
-            send(sender, addressee, Body::Report { nonce, status });
+            send(id, client, Body::Report { nonce, status: report(id, servers) });
             None
         }
         Body::Request(Message::ClientRequest(request)) => {
             if let Some(response) = script(id, &request) {
                 let reply = |response| Body::Reply(Message::ClientResponse(response));
-                // First what must be ignored: from a stranger, to a stranger, a request, a lie cut short.
+                // First what must be ignored: from a stranger, to a stranger, no reply, cut short.
                 let (sequence, lie) = (request.sequence(), Bytes::from("a lie"));
                 let lie = || reply(ClientResponse::Applied { sequence, response: lie.clone() });
-                send(99, addressee, lie());
-                send(sender, addressee ^ 1, lie());
-                send(sender, addressee, Body::Request(Message::ClientRequest(request.clone())));
+                send(99, client, lie());
+                send(id, client ^ 1, lie());
+                send(id, client, Body::Request(Message::ClientRequest(request.clone())));
                 socket.send_to(b"UDN\x01\x02a lie", from).expect("sent");
-                send(sender, addressee, reply(response));
+                send(id, client, reply(response));
             }
             Some(request)
         }
         body => panic!("a client sent {body:?}"),
     }
+}
+
+/// The status of a follower that knows no leader.
+fn report(id: u64, servers: &[SocketAddr]) -> Vec<u8> {
+    let members = (1..).zip(servers).map(|(id, at): (u64, _)| json!({ "id": id, "address": at }));
+    let status = json!({
+        "id": id, "role": "follower", "term": 1, "leader": null, "last_log_index": 0,
+        "commit_index": 0, "last_applied": 0, "progress": [],
+        "members": members.collect::<Vec<_>>(),
+    });
+    status.to_string().into_bytes()
 }
 
 fn id(server: u64) -> Id {

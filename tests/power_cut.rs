@@ -115,8 +115,8 @@ fn run(seed: u64, has_sync: bool) -> Result<(), String> {
             wait_for("the next cut", || {
                 (puts_ended.load(Ordering::Relaxed) >= cut * PUTS).then_some(())
             });
-            let victims = if cut.is_multiple_of(2) { SERVERS } else { 1 };
-            let victims = (1..=SERVERS).choose_multiple(random, victims as usize);
+            let victims = if cut.is_multiple_of(2) { 3 } else { 1 };
+            let victims = (1..=SERVERS).choose_multiple(random, victims);
             machines.cut_power(&victims, random)
         })
     })?;

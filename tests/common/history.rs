@@ -154,17 +154,11 @@ impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "the operations on {:?} have no linearization:", self.key)?;
         for Operation { client, command, invoked, returned } in &self.operations {
-            match returned {
-                Some((at, output)) => {
-                    writeln!(
-                        f,
-                        "  {invoked:>5} to {at:>5}  client {client}: {command:?} {output:?}"
-                    )?;
-                }
-                None => {
-                    writeln!(f, "  {invoked:>5} to   ...  client {client}: {command:?} unknown")?
-                }
-            }
+            let (until, outcome) = match returned {
+                Some((at, output)) => (at.to_string(), format!("{output:?}")),
+                None => ("...".to_owned(), "unknown".to_owned()),
+            };
+            writeln!(f, "  {invoked:>5} to {until:>5}  client {client}: {command:?} {outcome}")?;
         }
         Ok(())
     }
