@@ -11,8 +11,7 @@ pub mod deploy;
 pub mod durable;
 pub mod kv;
 pub mod map;
-/// The worlds the protocol is put in. They live beside `src/` because they are not part of what is
-/// deployed; this is the one `#[path]` of the crate.
+// Beside `src/`, because they are not part of what is deployed; this is the one `#[path]` of the crate.
 #[path = "../models/mod.rs"]
 pub mod models;
 pub mod raft;

@@ -57,7 +57,7 @@ pub enum Payload {
 #[serde(try_from = "Map<Index, Entry>")]
 pub struct Log(Map<Index, Entry>);
 
-/// One difference between two logs, see [`Log::changes`].
+/// One difference between two logs, see [`super::Changes`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LogChange {
     /// The entry at this index is gone.
