@@ -201,7 +201,7 @@ mod tests {
             sender: 1,
             directory: 7,
             addressee: client.number(),
-            body: Body::Reply(5),
+            body: Body::Reply(5_u32),
         };
         let mut cut = wire::encode(&good).expect("it fits");
         cut.pop();
