@@ -4,7 +4,7 @@ mod common;
 
 use checked_raft::client::{self, Options};
 use checked_raft::deploy::LocalCluster;
-use common::process::{Ended, Process, free_ports, local, raft, run};
+use common::program::{Ended, Process, free_ports, local, raft, run};
 use common::wait_for;
 use std::fs;
 use std::net::UdpSocket;

@@ -6,7 +6,7 @@ use checked_raft::client::{self, Client, Options, ServerStatus};
 use checked_raft::kv::{Command as Kv, Output};
 use checked_raft::raft::Message;
 use checked_raft::runtime::wire::{self, ANYBODY, Body, CLIENTS, Datagram, MAX_DATAGRAM};
-use common::process::{Ended, Process, free_ports, local, raft, run};
+use common::program::{Ended, Process, free_ports, local, raft, run};
 use common::wait_for;
 use serde_json::Value;
 use std::collections::BTreeSet;

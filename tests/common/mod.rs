@@ -4,8 +4,8 @@
 pub(crate) mod cluster;
 pub(crate) mod history;
 pub(crate) mod load;
-pub(crate) mod process;
 pub(crate) mod processes;
+pub(crate) mod program;
 pub(crate) mod proxy;
 
 use std::time::{Duration, Instant};
