@@ -10,6 +10,7 @@ use checked_raft::runtime::store::MemoryStore;
 use checked_raft::runtime::wire::{self, Body, Datagram};
 use checked_raft::state_machine::StateMachine;
 use common::cluster::{CLUSTER, Cluster};
+use common::load::EndOnDrop;
 use common::proxy::Faults;
 use common::{LONG, wait_for};
 use serde_json::json;
@@ -272,8 +273,8 @@ fn scripted(
                 }
             });
         }
+        let _ends = EndOnDrop(&stopped);
         test(&addresses);
-        stopped.store(true, Ordering::Relaxed);
     });
     requests.try_iter().collect()
 }
