@@ -6,12 +6,14 @@ use std::hash::Hash;
 
 /// The replicated state machine of section 2 of the paper. Commands are opaque bytes to the protocol.
 ///
-/// Bring your own: it is checked and deployed as the key-value store [`crate::kv::Kv`] is. Three
+/// Bring your own: it is checked and deployed as the key-value store [`crate::kv::Kv`] is. Four
 /// demands, all of which the checker relies on:
 ///
 /// - **deterministic**: the result and the next state are functions of the state and the command.
 ///   No clock, no randomness, no hash order;
 /// - **total**: any bytes may have been proposed, so a malformed command is answered, not a panic;
+/// - **modest in its results**: a result travels in a datagram and is kept in the session. One of more
+///   than [`crate::raft::Config::LARGEST_MAX_BYTES`] may not fit, and its client would never hear of it;
 /// - **cheap to clone and compare**: every step of every server clones it. Use [`crate::map::Map`].
 ///
 /// ```
