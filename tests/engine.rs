@@ -106,6 +106,45 @@ fn a_search_that_ends_by_itself_is_exhaustive() {
     }
 }
 
+/// Its one timer fires once, and all that changes is that the timer is no longer armed.
+struct Fuse;
+
+impl Actor for Fuse {
+    type Msg = ();
+    type Timer = ();
+    type State = ();
+    type Storage = ();
+    type Random = ();
+
+    fn on_start(&self, _: Id, _: &Option<()>, o: &mut Out<Self>) {
+        o.set_timer((), model_timeout());
+    }
+}
+
+#[test]
+fn states_that_differ_only_in_whose_timer_is_armed_are_different_states() {
+    let fuses = || World {
+        actors: ActorModel::new((), ()).actors([Fuse, Fuse, Fuse]),
+        names: (0..3).map(|n| format!("F{n}")).collect(),
+        restartable: Vec::new(),
+        ghost: (),
+        observe: Arc::new(|(), _| {}),
+        always: vec![StateProperty { name: "true", holds: Arc::new(|_| true) }],
+        steps: Vec::new(),
+        sometimes: Vec::new(),
+        bounds: Vec::new(),
+        label: Arc::new(|_, _| {}),
+        labels: &[],
+        initial: None,
+        tally: Arc::new(Tally::default()),
+    };
+    for engine in EXHAUSTING {
+        let report = run(fuses(), engine, &limits(2), &AtomicBool::new(false), &mut |_| {});
+        assert_eq!((report.verdict, report.states), (Verdict::Exhaustive, 8));
+    }
+    assert!(matches!(search::shortest(&fuses(), None, 1, 100), search::Outcome::Exhausted(8)));
+}
+
 #[test]
 fn a_search_cut_by_the_number_of_states_is_never_exhaustive() {
     for engine in EXHAUSTING {

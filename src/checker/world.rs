@@ -481,6 +481,13 @@ impl<A: Actor, G: Hash> Hash for State<A, G> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.broken.hash(state);
         self.ghost.hash(state);
+        // stateright's sets write their elements and not how many there are, so two of them side by
+        // side run into each other: one armed timer of this actor would be one of the next.
+        for (timers, choices) in self.system.timers_set.iter().zip(&self.system.random_choices) {
+            state.write_usize(timers.iter().count());
+            state.write_usize(choices.map.len());
+        }
+        state.write_usize(self.system.network.len());
         self.system.hash(state);
     }
 }
