@@ -184,6 +184,48 @@ mod tests {
             prop_assert_eq!(patched, b);
         }
 
+        /// Large enough for several nodes that a map shares with its clone.
+        #[test]
+        fn comparison_and_diff_are_exact_for_large_maps_and_their_clones(
+            first in prop::collection::vec((any::<u16>(), 0..3_u8), 0..700),
+            edits in prop::collection::vec((any::<bool>(), any::<prop::sample::Index>(), any::<u16>(), 0..3_u8), 0..60),
+            cut in prop::option::of(any::<prop::sample::Index>()),
+        ) {
+            let old: Map<_, _> = first.iter().copied().collect();
+            let mut new = old.clone();
+            for (removes, place, key, value) in edits {
+                let known = first.get(place.index(first.len().max(1))).map_or(key, |(key, _)| *key);
+                if removes {
+                    new.remove(&known);
+                } else {
+                    new.insert(if value == 0 { key } else { known }, value);
+                }
+            }
+            // As a log is cut: from its end.
+            let kept = cut.map_or(usize::MAX, |cut| cut.index(first.len().max(1)));
+            while new.len() > kept {
+                let last = *new.last().unwrap().0;
+                new.remove(&last);
+            }
+            let pairs = |map: &Map<u16, u8>| map.iter().map(|(k, v)| (*k, *v)).collect::<Vec<_>>();
+            prop_assert_eq!(old == new, pairs(&old) == pairs(&new));
+            prop_assert_eq!(new.last().map(|(key, _)| *key), pairs(&new).last().map(|(key, _)| *key));
+            for (from, to) in [(&old, &new), (&new, &old)] {
+                let mut patched = from.clone();
+                for item in from.diff(to) {
+                    match item {
+                        DiffItem::Add(key, value) | DiffItem::Update { new: (key, value), .. } => {
+                            patched.insert(*key, *value);
+                        }
+                        DiffItem::Remove(key, _) => {
+                            patched.remove(key);
+                        }
+                    }
+                }
+                prop_assert_eq!(pairs(&patched), pairs(to));
+            }
+        }
+
         #[test]
         fn serialization_round_trips(a in pairs()) {
             let map: Map<_, _> = a.into_iter().collect();
