@@ -30,6 +30,16 @@ deliver S2 S0           # S2 lacks the entry before
 deliver S0 S2           # and gets it
 lose-network";
 
+/// S0 leads term 1 of three servers and has committed its no-op, which S1 has and S2 lacks. All
+/// messages are lost.
+pub const COMMITTED_PREFIX: &str = "\
+timeout S0
+deliver S0 S1
+deliver S1 S0           # S0 leads term 1
+deliver S0 S1
+deliver S1 S0           # S0 commits its no-op
+lose-network";
+
 /// S0 led terms 1 and 3 and holds their no-ops, which nobody else has; S2 leads term 4 and has only
 /// its own no-op.
 const DIVERGED_PREFIX: &str = "\
@@ -135,6 +145,14 @@ pub fn catalogue() -> Vec<Spec> {
             sometimes: &["two leaders at once", "logs diverge", "all servers commit"],
             states: 26_465,
             ..Spec::base("figure-8", "Figure 8 (c): an old entry on a majority is not committed.")
+        },
+        Spec {
+            watch: commits,
+            max_term: 2,
+            prefix: COMMITTED_PREFIX,
+            sometimes: &["two leaders at once", "all servers commit"],
+            states: 562_080,
+            ..Spec::base("leader-change", "Whoever leads next has what two of three committed.")
         },
         Spec {
             watch: commits,

@@ -4,13 +4,13 @@
 //! the state and the outputs after the actor has run; the protocol itself contains no `if mutant`.
 //! Each is a bug that a real system had.
 
-use super::catalogue::FIGURE_8_PREFIX;
+use super::catalogue::{COMMITTED_PREFIX, FIGURE_8_PREFIX};
 use super::ghost::Watch;
 use super::spec::Spec;
 use crate::kv::{Command as KvCommand, Kv};
 use crate::raft::{
-    AppendEntries, Index, Message, Outcome, Persistent, Raft, RequestVoteResponse, Role, Server,
-    Timer,
+    AppendEntries, Index, Message, Outcome, Persistent, Raft, RequestVote, RequestVoteResponse,
+    Role, Server, Timer,
 };
 use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
@@ -46,6 +46,8 @@ pub enum Fault {
     CommitUnclamped,
     /// A vote granted in an earlier term counts in this one.
     CountStaleVote,
+    /// A vote is granted without comparing the logs.
+    VoteForStaleLog,
 }
 
 /// A server with a seeded bug.
@@ -88,6 +90,20 @@ pub fn catalogue() -> Vec<MutantSpec> {
                 ..Spec::base("mutant-elections", "three servers, two terms")
             },
             fault: Fault::CountStaleVote,
+        },
+        MutantSpec {
+            name: "vote-for-stale-log",
+            breaks: "RV-2",
+            caught_by: "Leader Completeness",
+            seen_in: "databendlabs/openraft#1220",
+            about: "A candidate whose log lacks a committed entry is voted for and elected.",
+            spec: Spec {
+                watch: commits,
+                max_term: 2,
+                prefix: COMMITTED_PREFIX,
+                ..Spec::base("mutant-leader-change", "three servers, two terms, from a prefix")
+            },
+            fault: Fault::VoteForStaleLog,
         },
         MutantSpec {
             name: "commit-older-term",
@@ -154,6 +170,12 @@ impl Mutant {
             {
                 let term = server.persistent.current_term.max(response.term);
                 Message::RequestVoteResponse(RequestVoteResponse { term, vote_granted: true })
+            }
+            (Fault::VoteForStaleLog, Message::RequestVote(args)) => {
+                let own = server.persistent.log.last();
+                let (last_log_term, last_log_index) =
+                    own.max((args.last_log_term, args.last_log_index));
+                Message::RequestVote(RequestVote { last_log_index, last_log_term, ..args })
             }
             (_, msg) => msg,
         }

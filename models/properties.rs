@@ -4,10 +4,12 @@
 //! network. Names without a source are this project's.
 
 use super::ghost::{Ghost, is_restart};
-use super::member::Member;
+use super::member::{Member, MemberTimer};
 use crate::checker::{Step, View};
 use crate::kv::Kv;
-use crate::raft::{Entry, Index, Log, Message, Outcome, Payload, Persistent, Role, Server, Term};
+use crate::raft::{
+    Entry, Index, Log, Message, Outcome, Payload, Persistent, Role, Server, Term, Timer,
+};
 use crate::state_machine::StateMachine;
 use bytes::Bytes;
 use stateright::actor::{Command, Id};
@@ -194,6 +196,34 @@ pub fn committed_is_durable(view: &ClusterView<'_>) -> bool {
     })
 }
 
+/// What a server knows to be committed stays in its log as it is (CCF's
+/// `CommittedLogAppendOnlyProp`). Restarts included: it is on its disk.
+pub fn committed_is_kept(step: &ClusterStep<'_>) -> bool {
+    let (Some(before), Some(after)) = (step.before.state.server(), step.after.state.server())
+    else {
+        return true;
+    };
+    let mut committed =
+        before.persistent.log.iter().take_while(|(index, _)| *index <= before.commit_index);
+    committed.all(|(index, entry)| after.persistent.log.get(index) == Some(entry))
+}
+
+// ---- timers ----
+
+/// The timer of its role is armed and no other: a server without one would never act again by itself.
+/// A client has one while it waits.
+pub fn one_timer_is_armed(view: &ClusterView<'_>) -> bool {
+    view.locals().all(|local| {
+        let wanted = match (local.state.server(), local.state.client()) {
+            (Some(server), _) if server.is_leader() => Some(MemberTimer::Server(Timer::Heartbeat)),
+            (Some(_), _) => Some(MemberTimer::Server(Timer::Election)),
+            (None, Some(client)) => client.session.command().map(|_| MemberTimer::Retry),
+            (None, None) => None,
+        };
+        local.timers.iter().eq(&wanted)
+    })
+}
+
 // ---- indexes ----
 
 /// `last_applied <= commit_index <= last log index`.
@@ -269,7 +299,7 @@ pub fn saved_before_sent(step: &ClusterStep<'_>) -> bool {
     }
 }
 
-type ClusterCommand = Command<Message, super::member::MemberTimer, (), Persistent>;
+type ClusterCommand = Command<Message, MemberTimer, (), Persistent>;
 
 fn is_save(command: &ClusterCommand) -> bool {
     matches!(command, Command::Save(_))

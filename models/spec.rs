@@ -101,7 +101,7 @@ impl Spec {
     /// The model.
     ///
     /// # Panics
-    /// If the prefix does not run; a test runs them all.
+    /// If the prefix does not run or violates a property; a test runs them all.
     pub fn cluster(&self) -> Cluster {
         self.build(None, None)
     }
@@ -156,6 +156,14 @@ impl Spec {
             let mut runner = Runner::new(&cluster, cluster.started());
             let ran = runner.run(self.prefix);
             ran.unwrap_or_else(|error| panic!("the prefix of {}: {error}", self.name));
+            // No engine goes through these steps, so they are judged here; a mutant may break any.
+            let broken: Vec<_> =
+                runner.steps().iter().flat_map(|(_, state)| cluster.broken(state)).collect();
+            assert!(
+                fault.is_some() || broken.is_empty(),
+                "the prefix of {} violates {broken:?}",
+                self.name
+            );
             let state = runner.state().clone();
             cluster.initial = Some(state);
         }
@@ -215,7 +223,7 @@ impl Spec {
     fn always(&self) -> Vec<StateProperty<Member, Ghost>> {
         type Predicate = fn(&p::ClusterView<'_>) -> bool;
         let Watch { leaders, votes, committed, .. } = self.watch;
-        let rows: [(&str, bool, Predicate); 13] = [
+        let rows: [(&str, bool, Predicate); 14] = [
             ("Election Safety", leaders, p::election_safety),
             ("Log Matching", true, p::log_matching),
             ("Leader Completeness", committed, p::leader_completeness),
@@ -228,6 +236,7 @@ impl Spec {
             ("Indexes are ordered", true, p::indexes_are_ordered),
             ("Match index below next index", true, p::match_index_below_next_index),
             ("Match index is replicated", true, p::match_index_is_replicated),
+            ("One timer is armed", true, p::one_timer_is_armed),
             ("Exactly once", !self.clients.is_empty(), p::exactly_once),
         ];
         let rows = rows.into_iter().filter(|(_, asked, _)| *asked);
@@ -236,10 +245,11 @@ impl Spec {
 
     fn steps(&self) -> Vec<StepProperty<Member, Ghost>> {
         type Predicate = fn(&p::ClusterStep<'_>) -> bool;
-        let rows: [(&str, Predicate); 8] = [
+        let rows: [(&str, Predicate); 9] = [
             ("Leader Append-Only", p::leader_append_only),
             ("Durable vote is kept", p::durable_vote_is_kept),
             ("Durable term is monotone", p::durable_term_is_monotone),
+            ("Committed is kept", p::committed_is_kept),
             ("Commit index is monotone", p::commit_index_is_monotone),
             ("Match index is monotone", p::match_index_is_monotone),
             ("Commits only its own term", p::commits_only_its_own_term),
