@@ -83,6 +83,10 @@ pub fn catalogue() -> Vec<Spec> {
     let clients = Watch { leaders: true, committed: true, history: true, ..Watch::default() };
     let put = |value: &'static str| Command::Put("x".into(), value.into());
     let get = || Command::Get("x".into());
+    // Unlike a put it answers differently when it is applied twice.
+    let create = || Command::Cas { key: "x".into(), old: None, new: "1".into() };
+    // After it, a late copy of the put before it would show.
+    let advance = || Command::Cas { key: "x".into(), old: Some("1".into()), new: "2".into() };
     vec![
         Spec {
             watch: elections,
@@ -167,22 +171,22 @@ pub fn catalogue() -> Vec<Spec> {
         Spec {
             watch: clients,
             servers: 2,
-            clients: vec![vec![put("1")]],
+            clients: vec![vec![create()]],
             max_client_entries: 3,
             sometimes: &["all servers commit", "a client is done"],
             states: 144_116,
-            ..Spec::base("client", "A client registers and puts; two copies of its request.")
+            ..Spec::base("client", "A client registers and writes; two copies of its request.")
         },
         Spec {
             watch: clients,
             servers: 2,
             max_term: 2,
-            clients: vec![vec![put("1")]],
+            clients: vec![vec![create()]],
             max_client_entries: 3,
             prefix: REGISTERED_PREFIX,
             sometimes: &["a client is done"],
             states: 159_319,
-            ..Spec::base("failover", "A registered client retries a put over a change of leader.")
+            ..Spec::base("failover", "A registered client retries a write over a change of leader.")
         },
         Spec {
             watch: clients,
@@ -198,7 +202,7 @@ pub fn catalogue() -> Vec<Spec> {
             watch: clients,
             servers: 1,
             max_term: 2,
-            clients: vec![vec![put("1"), get()], vec![get()]],
+            clients: vec![vec![put("1"), advance()], vec![get()]],
             max_client_entries: 4,
             restarts: true,
             sometimes: &["a client is done"],
