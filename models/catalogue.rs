@@ -185,7 +185,7 @@ pub fn catalogue() -> Vec<Spec> {
             max_client_entries: 3,
             prefix: REGISTERED_PREFIX,
             sometimes: &["a client is done"],
-            states: 159_319,
+            states: 154_711,
             ..Spec::base("failover", "A registered client retries a write over a change of leader.")
         },
         Spec {

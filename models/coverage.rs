@@ -371,7 +371,8 @@ fn label_apply(before: &Server<Kv>, after: &Server<Kv>, labels: &mut Vec<&'stati
                 }
             }
         });
-        if after.is_leader() && entry.payload != Payload::Noop {
+        let is_own = entry.term == after.persistent.current_term;
+        if after.is_leader() && is_own && entry.payload != Payload::Noop {
             labels.push("apply: by a leader, who answers");
         }
     }

@@ -62,8 +62,8 @@ pub struct Client {
     roster: Roster,
     session: Session,
     options: Options,
-    /// Whether the command in flight has been sent, so that it may have been applied.
-    is_sent: bool,
+    /// How many copies of the command in flight have been sent.
+    copies: u64,
 }
 
 impl Client {
@@ -89,7 +89,7 @@ impl Client {
         let leader = roster.leader();
         servers.sort_by_key(|server| Some(*server) != leader);
         let session = Session::new(servers.into_iter().map(id).collect());
-        Ok(Self { endpoint, roster, session, options, is_sent: false })
+        Ok(Self { endpoint, roster, session, options, copies: 0 })
     }
 
     /// Executes a command and returns the state machine's response. It is sent until the result
@@ -102,16 +102,18 @@ impl Client {
         // No server can be configured to take more, and much more would not even fit a datagram.
         let limit = Config::LARGEST_MAX_BYTES as u64;
         if bytes > limit {
-            return Err(ClientError::TooLarge { bytes, limit });
+            return Err(ClientError::TooLarge { bytes, limit, copies: 0 });
         }
-        self.is_sent = false;
+        self.copies = 0;
         self.session.invoke(command);
         let result = self.drive();
         self.session.abandon();
         match result? {
             Invocation::Applied(response) => Ok(response),
             Invocation::Unknown => Err(ClientError::Expired),
-            Invocation::TooLarge(limit) => Err(ClientError::TooLarge { bytes, limit }),
+            Invocation::TooLarge(limit) => {
+                Err(ClientError::TooLarge { bytes, limit, copies: self.copies })
+            }
         }
     }
 
@@ -130,7 +132,7 @@ impl Client {
             self.session.on_timeout();
             patience = (patience * 2).min(retry_interval * SLOWEST);
         }
-        if self.is_sent {
+        if self.copies > 0 {
             return Err(ClientError::TimedOut { timeout });
         }
         let servers = self.roster.members().values().copied().collect();
@@ -162,7 +164,7 @@ impl Client {
     /// Sends a request. One that the operating system does not take is as good as lost.
     fn send(&mut self, server: u64, request: ClientRequest) {
         let Some(address) = self.roster.members().get(&server).copied() else { return };
-        self.is_sent |= matches!(request, ClientRequest::Command { .. });
+        self.copies += u64::from(matches!(request, ClientRequest::Command { .. }));
         let message = Message::ClientRequest(request);
         if let Err(error) = self.endpoint.request(server, address, message) {
             tracing::debug!(server, %address, "cannot send a request: {error}");
@@ -173,7 +175,7 @@ impl Client {
     fn answer(&mut self, deadline: Deadline) -> Result<Option<ClientResponse>, ClientError> {
         loop {
             let heard = self.endpoint.receive(deadline);
-            let in_flight = self.is_sent;
+            let in_flight = self.copies > 0;
             match heard.map_err(|source| ClientError::Socket { source, in_flight })? {
                 Some(Heard::Reply { server, message: Message::ClientResponse(response) })
                     if self.roster.members().contains_key(&server) =>

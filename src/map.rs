@@ -188,7 +188,10 @@ mod tests {
         #[test]
         fn comparison_and_diff_are_exact_for_large_maps_and_their_clones(
             first in prop::collection::vec((any::<u16>(), 0..3_u8), 0..700),
-            edits in prop::collection::vec((any::<bool>(), any::<prop::sample::Index>(), any::<u16>(), 0..3_u8), 0..60),
+            edits in prop::collection::vec(
+                (any::<bool>(), any::<prop::sample::Index>(), any::<u16>(), 0..3_u8),
+                0..60,
+            ),
             cut in prop::option::of(any::<prop::sample::Index>()),
         ) {
             let old: Map<_, _> = first.iter().copied().collect();

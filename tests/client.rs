@@ -169,7 +169,7 @@ fn a_command_too_large_is_refused_with_the_limit_and_has_no_effect() {
         .execute(vec![7; length].into())
         .expect_err("too large")
     {
-        ClientError::TooLarge { bytes, limit } => {
+        ClientError::TooLarge { bytes, limit, .. } => {
             assert_eq!(bytes, length as u64);
             usize::try_from(limit).expect("a length")
         }

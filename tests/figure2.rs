@@ -554,6 +554,18 @@ fn ldr_2_a_command_is_appended_and_answered_when_it_is_applied() {
     );
 }
 
+/// It may apply its whole log at once, after a restart; nobody waits for those answers.
+#[test]
+fn ldr_2_a_later_leader_applies_an_entry_and_leaves_the_answer_to_a_retry() {
+    let noop = Entry { term: Term(2), payload: checked_raft::raft::Payload::Noop };
+    let elected = leader(2, &[], &[(1, 2, 0), (2, 2, 0)]).holding([register_entry(1, 1, 8), noop]);
+    elected.receives(1, matched(2, 2)).then(
+        "leader t2 voted=0 log=[1.register(9#1) 2.noop] commit=2 next={1:3 2:2} match={1:2 2:0} \
+         sessions={1@1} {}",
+        &[],
+    );
+}
+
 /// AppendEntries to the others are on the way; their replies fetch the entry.
 #[test]
 fn ldr_2_a_command_goes_at_once_to_the_followers_that_have_all_before_it() {

@@ -439,6 +439,7 @@ where
             "a model has at most {} properties",
             conditions.len()
         );
+        assert!(self.steps.len() <= 32, "a state has a bit for each of at most 32 step properties");
         let properties = names.into_iter().zip(conditions);
         properties
             .map(|((name, kind), condition)| match kind {

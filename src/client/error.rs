@@ -59,13 +59,17 @@ pub enum ClientError {
     /// unknown; the next command opens a new session.
     #[error("the session has expired{UNKNOWN}")]
     Expired,
-    /// The command was refused before it had an effect.
-    #[error("the command has {bytes} bytes, but at most {limit} are accepted; it has no effect")]
+    /// The command was refused. If it was the only copy sent, it has no effect; but servers may be
+    /// configured to accept different lengths, and another one may have taken an earlier copy.
+    #[error("the command has {bytes} bytes, but at most {limit} are accepted{}",
+        if *copies > 1 { UNKNOWN } else { "; it has no effect" })]
     TooLarge {
         /// Its length.
         bytes: u64,
         /// The most bytes that a command may have.
         limit: u64,
+        /// How many copies of it had been sent.
+        copies: u64,
     },
     /// The command was applied, and the answer is none that the state machine asked for would give.
     #[error("the servers run another state machine than this client expects: {0}")]
@@ -82,11 +86,11 @@ impl ClientError {
         match self {
             Self::TimedOut { .. } | Self::Expired | Self::OtherMachine(_) => true,
             Self::Socket { in_flight, .. } => *in_flight,
+            Self::TooLarge { copies, .. } => *copies > 1,
             Self::NoAddress
             | Self::MixedAddresses
             | Self::NoServer { .. }
-            | Self::NoSession { .. }
-            | Self::TooLarge { .. } => false,
+            | Self::NoSession { .. } => false,
         }
     }
 }

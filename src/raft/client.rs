@@ -197,9 +197,12 @@ impl<S: StateMachine> Raft<S> {
     }
 
     /// Applies the committed entry at `index`. Every server does the same to its sessions and its
-    /// state machine; whoever leads answers.
-    pub(super) fn apply(server: &mut Server<S>, index: Index, payload: Payload, o: &mut Out<Self>) {
-        let (client, response) = match payload {
+    /// state machine; the leader that appended it answers, as LDR-2 says. Another leader that applies
+    /// it, perhaps with the whole log after a restart, has no client waiting; a client that still
+    /// waits asks again, and is answered by SES-4.
+    pub(super) fn apply(server: &mut Server<S>, index: Index, entry: Entry, o: &mut Out<Self>) {
+        let answers = server.is_leader() && entry.term == server.persistent.current_term;
+        let (client, response) = match entry.payload {
             Payload::Noop => return,
             // [SES-1] A session is opened by a Register entry and its id is that entry's index.
             Payload::Register { client, sequence, max_sessions } => {
@@ -213,7 +216,7 @@ impl<S: StateMachine> Raft<S> {
                 }
             }
         };
-        if server.is_leader() {
+        if answers {
             o.send(client, Message::ClientResponse(response));
         }
     }

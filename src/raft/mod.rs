@@ -164,7 +164,7 @@ impl<S: StateMachine> Raft<S> {
             let index = server.last_applied.next();
             let Some(entry) = server.persistent.log.get(index).cloned() else { return };
             server.last_applied = index;
-            Self::apply(server, index, entry.payload, o);
+            Self::apply(server, index, entry, o);
         }
     }
 

@@ -35,7 +35,8 @@ pub enum Invocation {
     Applied(Bytes),
     /// The session expired: the command was applied once or never, and nobody can say which.
     Unknown,
-    /// The command was refused and is not applied: it may have at most so many bytes.
+    /// A copy of the command was refused, for it may have at most so many bytes. Servers may be
+    /// configured differently: if other copies were sent, their outcome is unknown.
     TooLarge(u64),
 }
 
