@@ -27,7 +27,7 @@ pub struct MutantSpec {
     pub seen_in: &'static str,
     /// What goes wrong, in a sentence.
     pub about: &'static str,
-    /// The smallest model in which it shows.
+    /// A small model in which it shows.
     pub spec: Spec,
     /// The bug.
     pub fault: Fault,
@@ -58,7 +58,7 @@ pub struct Mutant {
 
 type Commands = Vec<Command<Message, Timer, (), Persistent>>;
 
-/// The mutants, each with the smallest model that shows it.
+/// The mutants, each with a small model that shows it.
 pub fn catalogue() -> Vec<MutantSpec> {
     let election = Watch { leaders: true, ..Watch::default() };
     let commits = Watch { leaders: true, committed: true, ..Watch::default() };

@@ -54,6 +54,7 @@ fn duration(text: &str) -> Result<Duration, String> {
         "ms" => Duration::from_millis(number),
         "s" => Duration::from_secs(number),
         "m" => Duration::from_secs(number.checked_mul(60).ok_or("too long a time")?),
+        "" => return Err(format!("a unit is missing, as in `{number}s`: the units ms, s, m")),
         unit => return Err(format!("`{unit}` is none of the units ms, s, m")),
     };
     if time.is_zero() { Err("it must be longer than zero".to_owned()) } else { Ok(time) }

@@ -54,7 +54,7 @@ pub(super) struct Settings {
     #[arg(long, value_name = "N")]
     #[serde(deserialize_with = "one")]
     max_entries: Option<usize>,
-    /// Most bytes of entries of one message, and of the largest command [default: 32768]
+    /// Most bytes of entries of one message; a command may have 51 fewer [default: 32768]
     #[arg(long, value_name = "BYTES")]
     #[serde(deserialize_with = "one")]
     max_bytes: Option<usize>,

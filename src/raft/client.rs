@@ -238,7 +238,7 @@ impl<S: StateMachine> Server<S> {
         };
         record.last_used = index;
         let response = match &record.last {
-            // [SES-3] An old sequence number is ignored: its client has seen the response.
+            // [SES-3] An old sequence number is ignored: its client has gone on to a later command.
             Some((last, _)) if sequence < *last => None,
             // [SES-4] The last one is answered again with its first response (§8: "If it receives a
             // command whose serial number has already been executed, it responds immediately

@@ -11,6 +11,9 @@
 //! | Rules for Servers | this file |
 //! | section 8, client interaction; thesis section 6.3 | `client.rs` (servers), `session.rs` (clients) |
 //!
+//! Three rules stand where they take effect: CAN-3 in the AppendEntries receiver, CAN-4 beside
+//! FOL-2 in this file, and LDR-2 in `client.rs`.
+//!
 //! Every rule is quoted in a comment with an id such as `[AE-3]`, once in this folder; a test of that
 //! name in `tests/figure2.rs` asserts exactly what it does, and `spec/README.md` lists them all.
 //! Names are the paper's; functions are named after the actions of Ongaro's `raft.tla`.

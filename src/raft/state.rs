@@ -138,7 +138,7 @@ impl fmt::Display for Index {
 }
 
 /// One line, so that a whole cluster fits a screen of the Explorer:
-/// `leader t2 voted=0 log=[1.noop 2.noop] commit=1 next={1:3 2:2} match={1:2 2:0} {k=v}`.
+/// `leader t2 voted=0 log=[1.noop 2.noop] commit=1 next={1:3 2:2} match={1:2 2:0} sessions={} {}`.
 impl<S: fmt::Debug> fmt::Debug for Server<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Persistent { current_term, voted_for, log } = &self.persistent;

@@ -34,8 +34,8 @@
 //! whenever they are armed. `on_start` is the first batch's handler and obeys the same rule.
 //!
 //! Within one handler's commands the save must stand before every send. The batch would keep the
-//! rule anyway; it is asserted all the same, because whoever reads a single step of a model or of a
-//! trace relies on that order.
+//! rule anyway; it is asserted all the same, in `worker.rs`, because whoever reads a single step of a
+//! model or of a trace relies on that order.
 
 use super::error::NodeError;
 use super::node::Deployable;
