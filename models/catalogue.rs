@@ -166,7 +166,7 @@ pub fn catalogue() -> Vec<Spec> {
             max_client_entries: 2,
             sometimes: &["all servers commit", "a client is done"],
             states: 98_142,
-            ..Spec::base("pipeline", "Several AppendEntries in flight, of one entry and of two.")
+            ..Spec::base("in-flight", "Several AppendEntries in flight, of one entry and of two.")
         },
         Spec {
             watch: clients,

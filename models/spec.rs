@@ -85,6 +85,10 @@ impl Spec {
         if let Some(max_received) = self.max_received {
             bounds.insert("max_received", max_received);
         }
+        if !self.clients.is_empty() {
+            bounds.insert("max_sessions", u64::from(self.max_sessions));
+            bounds.insert("max_uncommitted", self.max_uncommitted);
+        }
         bounds
     }
 

@@ -105,6 +105,8 @@ pub struct Report {
     pub cuts: Vec<(&'static str, u64)>,
     /// Steps by label, if coverage was asked for.
     pub labels: Vec<(&'static str, u64)>,
+    /// What ended the run before it ended by itself, if anything did.
+    pub ended_by: Option<&'static str>,
 }
 
 impl Report {
@@ -188,6 +190,7 @@ impl Watch<'_> {
         M::Action: Clone + PartialEq,
     {
         let start = Instant::now();
+        let mut ended_by = None;
         let handles = checker.handles();
         while !handles.iter().all(std::thread::JoinHandle::is_finished) {
             std::thread::sleep(Duration::from_millis(20));
@@ -198,7 +201,8 @@ impl Watch<'_> {
                 memory: resident_memory(),
             };
             progress(now);
-            if self.must_stop(&now) {
+            ended_by = ended_by.or(self.must_stop(&now));
+            if ended_by.is_some() {
                 self.tally.stop.store(true, Ordering::Relaxed);
             }
         }
@@ -228,14 +232,24 @@ impl Watch<'_> {
         } else {
             Verdict::Bounded
         };
-        Report { states, generated, depth, elapsed, verdict, properties, cuts, labels }
+        let ended_by = ended_by.filter(|_| verdict == Verdict::Bounded);
+        Report { states, generated, depth, elapsed, verdict, properties, cuts, labels, ended_by }
     }
 
-    fn must_stop(&self, now: &Progress) -> bool {
-        self.interrupted.load(Ordering::Relaxed)
-            || self.limits.max_states.is_some_and(|limit| now.states >= limit)
-            || self.limits.max_time.is_some_and(|limit| now.elapsed >= limit)
-            || now.memory.zip(self.limits.max_memory).is_some_and(|(used, limit)| used >= limit)
+    /// Why the run must end now, if it must.
+    fn must_stop(&self, now: &Progress) -> Option<&'static str> {
+        let Limits { max_states, max_time, max_memory, .. } = self.limits;
+        if self.interrupted.load(Ordering::Relaxed) {
+            Some("an interruption")
+        } else if max_states.is_some_and(|limit| now.states >= limit) {
+            Some("the limit on states")
+        } else if max_time.is_some_and(|limit| now.elapsed >= limit) {
+            Some("the limit on time")
+        } else if now.memory.zip(*max_memory).is_some_and(|(used, limit)| used >= limit) {
+            Some("the limit on memory")
+        } else {
+            None
+        }
     }
 
     /// stateright's BFS and DFS count the states of a path, its simulation counts the steps.

@@ -225,8 +225,8 @@ fn failures(subject: &Subject, report: &Report) -> Vec<String> {
     match (report.verdict, &subject.mutant) {
         (Verdict::Violated, _) => return failures,
         (Verdict::Bounded, _) => {
-            failures
-                .push("the search did not end by itself: nothing is said of the rest".to_owned());
+            let what = report.ended_by.unwrap_or("the nature of a simulation");
+            failures.push(format!("the search was ended by {what}: nothing is said of the rest"));
         }
         (Verdict::Exhaustive, Some(mutant)) => failures.push(format!(
             "the mutant {} SURVIVES: `{}` holds in its whole model",

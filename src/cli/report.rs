@@ -51,7 +51,7 @@ fn write_search(out: &mut dyn Write, checked: &Checked) -> io::Result<()> {
     let threads = checked.threads;
     writeln!(
         out,
-        "  search      {}, {threads} threads: {states} states, {generated} generated, depth {}, \
+        "  search      {}, {threads} threads: {states} states, {generated} generated, longest path {}, \
          {seconds:.2} s, {:.0} states/s",
         checked.engine,
         report.depth,
@@ -98,7 +98,7 @@ pub(super) fn write_summary(
     if let Some(coverage) = coverage {
         write_coverage(out, coverage)?;
     }
-    let mut table = table(["model", "verdict", "states", "depth", "seconds", "failures"]);
+    let mut table = table(["model", "verdict", "states", "longest path", "seconds", "failures"]);
     for checked in results {
         let report = &checked.report;
         table.add_row([

@@ -4,6 +4,7 @@ use super::Failure;
 use checked_raft::models::catalogue::{self, catalogue};
 use checked_raft::models::mutants::{self, MutantSpec};
 use checked_raft::models::{Cluster, Spec};
+use std::collections::BTreeSet;
 
 /// One model, with correct servers or with mutants.
 pub(super) struct Subject {
@@ -19,7 +20,10 @@ impl Subject {
         let specs = if names.is_empty() {
             catalogue()
         } else {
-            names.iter().map(|name| find_model(name)).collect::<Result<_, _>>()?
+            // One that is named twice is run once.
+            let mut seen = BTreeSet::new();
+            let names = names.iter().filter(|name| seen.insert(*name));
+            names.map(|name| find_model(name)).collect::<Result<_, _>>()?
         };
         Ok(specs.into_iter().map(|spec| Self { spec, mutant: None }).collect())
     }
