@@ -191,12 +191,16 @@ pub fn catalogue() -> Vec<Spec> {
         Spec {
             watch: clients,
             servers: 2,
+            max_bytes: 64,
             max_uncommitted: 1,
-            clients: vec![vec![put("1")]],
+            clients: vec![vec![put("1"), put("a value that is too long")]],
             max_client_entries: 2,
+            states: 47_122,
             sometimes: &["a client is done"],
-            states: 22_978,
-            ..Spec::base("backpressure", "A leader takes one uncommitted entry at a time.")
+            ..Spec::base(
+                "backpressure",
+                "A leader takes one uncommitted entry at a time, and no command that is too large.",
+            )
         },
         Spec {
             watch: clients,

@@ -3,6 +3,10 @@
 //! They are read off the step itself (event, state before and after, outputs), steps that change
 //! nothing included, and are counted outside the state. A label that no model ever shows is a branch
 //! that nothing checks.
+//!
+//! There is no label for what only a forged message can reach (a malformed one, a second leader of
+//! one term, a match beyond the log): no member of a model sends one. `tests/figure2.rs` and
+//! `tests/codec.rs` do.
 
 use super::ghost::role_name;
 use super::member::{ClientState, MemberTimer};
@@ -62,6 +66,7 @@ pub const LABELS: &[&str] = &[
     "ClientRequest: refused, a follower knows who leads",
     "ClientRequest: refused, a follower does not know who leads",
     "ClientRequest: refused by a candidate",
+    "ClientRequest: refused, the command is too large",
     "ClientRequest: dropped, too much is uncommitted",
     "ClientRequest: a registration is appended",
     "ClientRequest: a command is appended",
@@ -78,6 +83,7 @@ pub const LABELS: &[&str] = &[
     "client: registers",
     "client: a command is done",
     "client: an outcome is unknown",
+    "client: a command is refused",
     "client: is redirected",
     "client: an answer to an earlier request",
     "client: retries",
@@ -315,7 +321,11 @@ fn client_request(
         }
         (Role::Candidate { .. }, _) => "ClientRequest: refused by a candidate",
         (Role::Leader { .. }, _) if before.persistent.log == after.persistent.log => {
-            "ClientRequest: dropped, too much is uncommitted"
+            if step.out.is_empty() {
+                "ClientRequest: dropped, too much is uncommitted"
+            } else {
+                "ClientRequest: refused, the command is too large"
+            }
         }
         (Role::Leader { .. }, ClientRequest::Register { .. }) => {
             "ClientRequest: a registration is appended"
@@ -404,6 +414,7 @@ fn client_response(
     if before.outcomes.len() < after.outcomes.len() {
         return match after.outcomes.last() {
             Some(Invocation::Unknown) => Some("client: an outcome is unknown"),
+            Some(Invocation::TooLarge(_)) => Some("client: a command is refused"),
             _ => Some("client: a command is done"),
         };
     }

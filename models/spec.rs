@@ -36,6 +36,8 @@ pub struct Spec {
     pub restarts: bool,
     /// Most entries of one AppendEntries.
     pub max_entries: usize,
+    /// Most bytes of entries of one AppendEntries, and of an entry of a client.
+    pub max_bytes: usize,
     /// Most entries of a leader that are not committed.
     pub max_uncommitted: u64,
     /// Most sessions.
@@ -63,6 +65,7 @@ impl Spec {
             max_received: None,
             restarts: false,
             max_entries: 1,
+            max_bytes: 32 * 1024,
             max_uncommitted: 1024,
             max_sessions: 8,
             watch: Watch::default(),
@@ -86,6 +89,7 @@ impl Spec {
             bounds.insert("max_received", max_received);
         }
         if !self.clients.is_empty() {
+            bounds.insert("max_bytes", self.max_bytes as u64);
             bounds.insert("max_sessions", u64::from(self.max_sessions));
             bounds.insert("max_uncommitted", self.max_uncommitted);
         }
@@ -119,6 +123,7 @@ impl Spec {
         let servers: Vec<Id> = (0..self.servers).map(Id::from).collect();
         let config = Config {
             max_entries: self.max_entries,
+            max_bytes: self.max_bytes,
             max_sessions: self.max_sessions,
             max_uncommitted: self.max_uncommitted,
             ..Config::new(servers.clone())
