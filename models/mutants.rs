@@ -68,7 +68,7 @@ pub fn catalogue() -> Vec<MutantSpec> {
             name: "vote-not-persisted",
             breaks: "STORE",
             caught_by: "Election Safety",
-            seen_in: "nodedb#161",
+            seen_in: "NodeDB-Lab/nodedb#161",
             about: "A server that restarts has forgotten its vote and votes again in the same term.",
             spec: Spec {
                 watch: election,
@@ -138,7 +138,7 @@ pub fn catalogue() -> Vec<MutantSpec> {
             name: "commit-unclamped",
             breaks: "AE-5",
             caught_by: "Indexes are ordered",
-            seen_in: "atomix/copycat#265",
+            seen_in: "camunda/camunda#30354",
             about: "A follower believes committed what it does not have.",
             spec: Spec {
                 watch: commits,
