@@ -10,7 +10,7 @@
 
 use super::ghost::role_name;
 use super::member::{ClientState, MemberTimer};
-use super::properties::ClusterStep;
+use super::properties::ClusterOutput;
 use crate::checker::Event;
 use crate::kv::Kv;
 use crate::raft::{
@@ -90,7 +90,7 @@ pub const LABELS: &[&str] = &[
 ];
 
 /// Adds the labels of a step.
-pub fn label(step: &ClusterStep<'_>, labels: &mut Vec<&'static str>) {
+pub fn label(step: &ClusterOutput<'_>, labels: &mut Vec<&'static str>) {
     if let (Some(before), Some(after)) = (step.before.state.server(), step.after.state.server()) {
         label_server(step, before, after, labels);
     }
@@ -100,7 +100,7 @@ pub fn label(step: &ClusterStep<'_>, labels: &mut Vec<&'static str>) {
 }
 
 fn label_server(
-    step: &ClusterStep<'_>,
+    step: &ClusterOutput<'_>,
     before: &Server<Kv>,
     after: &Server<Kv>,
     labels: &mut Vec<&'static str>,
@@ -121,6 +121,7 @@ fn label_server(
             }
             (MemberTimer::Retry, _) => None,
         }),
+        Event::Choose { .. } => {} // no member draws lots
         Event::Deliver { src, msg } => label_message(step, *src, msg, before, after, labels),
     }
     if !matches!(step.event, Event::Restart) {
@@ -129,7 +130,7 @@ fn label_server(
 }
 
 fn label_message(
-    step: &ClusterStep<'_>,
+    step: &ClusterOutput<'_>,
     src: Id,
     msg: &Message,
     before: &Server<Kv>,
@@ -201,7 +202,7 @@ fn request_vote_response(
 }
 
 fn append_entries(
-    step: &ClusterStep<'_>,
+    step: &ClusterOutput<'_>,
     args: &AppendEntries,
     before: &Server<Kv>,
     after: &Server<Kv>,
@@ -250,7 +251,7 @@ fn append_entries(
 }
 
 fn append_entries_response(
-    step: &ClusterStep<'_>,
+    step: &ClusterOutput<'_>,
     follower: Id,
     args: &AppendEntriesResponse,
     before: &Server<Kv>,
@@ -306,7 +307,7 @@ fn is_on_majority(leader: &Server<Kv>, index: Index) -> bool {
 }
 
 fn client_request(
-    step: &ClusterStep<'_>,
+    step: &ClusterOutput<'_>,
     args: &ClientRequest,
     before: &Server<Kv>,
     after: &Server<Kv>,
@@ -392,7 +393,7 @@ fn label_apply(before: &Server<Kv>, after: &Server<Kv>, labels: &mut Vec<&'stati
 }
 
 fn label_client(
-    step: &ClusterStep<'_>,
+    step: &ClusterOutput<'_>,
     before: &ClientState,
     after: &ClientState,
     labels: &mut Vec<&'static str>,
@@ -402,7 +403,7 @@ fn label_client(
         Event::Deliver { msg: Message::ClientResponse(response), .. } => {
             labels.extend(client_response(response, before, after));
         }
-        Event::Deliver { .. } | Event::Restart => {}
+        Event::Deliver { .. } | Event::Choose { .. } | Event::Restart => {}
     }
 }
 

@@ -4,9 +4,9 @@
 //! Each one multiplies states, so a model keeps only those its properties need.
 
 use super::member::{Member, MemberState};
-use crate::checker::{Event, Step};
-use crate::raft::{Entry, Index, Invocation, Message, Role, Term};
-use stateright::actor::{Command, Id};
+use crate::checker::Change;
+use crate::raft::{Entry, Index, Invocation, Role, Term};
+use stateright::actor::Id;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -50,7 +50,7 @@ pub struct Watch {
 
 impl Ghost {
     /// Takes note of a step.
-    pub fn observe(&mut self, watch: Watch, step: &Step<'_, Member>) {
+    pub fn observe(&mut self, watch: Watch, step: &Change<'_, Member>) {
         match (step.before.state, step.after.state) {
             (MemberState::Server(_), MemberState::Server(_)) => {
                 if watch.leaders {
@@ -71,7 +71,7 @@ impl Ghost {
         }
     }
 
-    fn observe_leader(&mut self, step: &Step<'_, Member>) {
+    fn observe_leader(&mut self, step: &Change<'_, Member>) {
         let Some(server) = step.after.state.server() else { return };
         if server.is_leader() {
             let leaders = self.leaders.entry(server.persistent.current_term).or_default();
@@ -79,26 +79,18 @@ impl Ghost {
         }
     }
 
-    /// A vote is cast when it is recorded, and when it is sent.
-    fn observe_votes(&mut self, step: &Step<'_, Member>) {
+    /// A vote is cast when it is recorded. One that is sent and not recorded is caught by "Sends only
+    /// what is durable".
+    fn observe_votes(&mut self, step: &Change<'_, Member>) {
         let Some(server) = step.after.state.server() else { return };
-        let mut cast = |term, candidate| {
-            self.votes.entry((term, step.who)).or_default().insert(candidate);
-        };
         if let Some(candidate) = server.persistent.voted_for {
-            cast(server.persistent.current_term, candidate);
-        }
-        for command in step.out {
-            if let Command::Send(to, Message::RequestVoteResponse(response)) = command
-                && response.vote_granted
-            {
-                cast(response.term, *to);
-            }
+            let term = server.persistent.current_term;
+            self.votes.entry((term, step.who)).or_default().insert(candidate);
         }
     }
 
     /// An entry is committed when the first server says so.
-    fn observe_commit(&mut self, step: &Step<'_, Member>) {
+    fn observe_commit(&mut self, step: &Change<'_, Member>) {
         let (Some(before), Some(after)) = (step.before.state.server(), step.after.state.server())
         else {
             return;
@@ -115,7 +107,7 @@ impl Ghost {
 
     /// Invocations and returns are seen in the client's state, never in messages: a request sent
     /// again is not a second invocation.
-    fn observe_client(&mut self, step: &Step<'_, Member>) {
+    fn observe_client(&mut self, step: &Change<'_, Member>) {
         let (Some(before), Some(after)) = (step.before.state.client(), step.after.state.client())
         else {
             return;
@@ -128,11 +120,6 @@ impl Ghost {
             }
         }
     }
-}
-
-/// Whether the step is a restart: "step properties about volatile state exempt it".
-pub fn is_restart(step: &Step<'_, Member>) -> bool {
-    matches!(step.event, Event::Restart)
 }
 
 /// The role's name, for labels and texts.

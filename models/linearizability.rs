@@ -1,7 +1,7 @@
 //! Linearizability of what the clients saw, judged by stateright's `LinearizabilityTester`.
 
 use super::ghost::{ClientEvent, Ghost};
-use super::properties::ClusterStep;
+use super::properties::ClusterChange;
 use crate::kv::{Command, Kv, Output};
 use crate::raft::Invocation;
 use stateright::actor::Id;
@@ -24,7 +24,7 @@ impl SequentialSpec for KvSpec {
 /// Judged when a client sees an outcome: only a return can make a history impossible.
 pub fn linearizable(
     commands: &BTreeMap<Id, Vec<Command>>,
-    step: &ClusterStep<'_>,
+    step: &ClusterChange<'_>,
     ghost: &Ghost,
 ) -> bool {
     let returned = match (step.before.state.client(), step.after.state.client()) {

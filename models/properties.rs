@@ -1,11 +1,11 @@
 //! What must hold: Figure 3 of the paper, and the invariants that show *where* it broke.
 //!
-//! A property of states looks at a [`View`]; a property of steps at a [`Step`]. Neither can see the
-//! network. Names without a source are this project's.
+//! A property of states looks at a [`View`]; a property of steps at a [`Change`] or an [`Output`]. None
+//! can see the network. Names without a source are this project's.
 
-use super::ghost::{Ghost, is_restart};
+use super::ghost::Ghost;
 use super::member::{Member, MemberTimer};
-use crate::checker::{Step, View};
+use crate::checker::{Change, Local, Output, View};
 use crate::kv::Kv;
 use crate::raft::{
     Entry, Index, Log, Message, Outcome, Payload, Persistent, Role, Server, Term, Timer,
@@ -17,8 +17,14 @@ use std::collections::BTreeMap;
 
 /// A view of a cluster.
 pub type ClusterView<'a> = View<'a, Member, Ghost>;
-/// A step of a cluster.
-pub type ClusterStep<'a> = Step<'a, Member>;
+/// A member.
+pub type ClusterLocal<'a> = Local<'a, Member>;
+/// A member with its number.
+pub type Peer<'a> = (Id, ClusterLocal<'a>);
+/// How a step changes a member.
+pub type ClusterChange<'a> = Change<'a, Member>;
+/// What a member puts out.
+pub type ClusterOutput<'a> = Output<'a, Member>;
 
 /// The servers, with their ids.
 fn servers<'a>(view: &ClusterView<'a>) -> impl Iterator<Item = (Id, &'a Server<Kv>)> + use<'a> {
@@ -41,13 +47,13 @@ fn stored<'a>(view: &ClusterView<'a>) -> impl Iterator<Item = Option<&'a Persist
 }
 
 /// The server before and after a step, if it is one and did not restart.
-fn running<'a>(step: &ClusterStep<'a>) -> Option<(&'a Server<Kv>, &'a Server<Kv>)> {
+fn running<'a>(step: &ClusterChange<'a>) -> Option<(&'a Server<Kv>, &'a Server<Kv>)> {
     let pair = (step.before.state.server()?, step.after.state.server()?);
-    (!is_restart(step)).then_some(pair)
+    (!step.restart).then_some(pair)
 }
 
 /// The server before and after a step, if it led the same term in both.
-fn leading<'a>(step: &ClusterStep<'a>) -> Option<(&'a Server<Kv>, &'a Server<Kv>)> {
+fn leading<'a>(step: &ClusterChange<'a>) -> Option<(&'a Server<Kv>, &'a Server<Kv>)> {
     let (before, after) = running(step)?;
     let same_term = before.persistent.current_term == after.persistent.current_term;
     (before.is_leader() && after.is_leader() && same_term).then_some((before, after))
@@ -57,13 +63,13 @@ fn leading<'a>(step: &ClusterStep<'a>) -> Option<(&'a Server<Kv>, &'a Server<Kv>
 
 /// "Election Safety: at most one leader can be elected in a given term. §5.2". Historic: two leaders
 /// of one term break it even if the first is long gone when the second is elected.
-pub fn election_safety(view: &ClusterView<'_>) -> bool {
-    view.ghost.leaders.values().all(|leaders| leaders.len() <= 1)
+pub fn election_safety(ghost: &Ghost) -> bool {
+    ghost.leaders.values().all(|leaders| leaders.len() <= 1)
 }
 
 /// "Leader Append-Only: a leader never overwrites or deletes entries in its log; it only appends new
 /// entries. §5.3"
-pub fn leader_append_only(step: &ClusterStep<'_>) -> bool {
+pub fn leader_append_only(step: &ClusterChange<'_>) -> bool {
     let Some((before, after)) = leading(step) else { return true };
     let kept = |(index, entry)| after.persistent.log.get(index) == Some(entry);
     before.persistent.log.iter().all(kept)
@@ -71,9 +77,9 @@ pub fn leader_append_only(step: &ClusterStep<'_>) -> bool {
 
 /// "Log Matching: if two logs contain an entry with the same index and term, then the logs are
 /// identical in all entries up through the given index. §5.3"
-pub fn log_matching(view: &ClusterView<'_>) -> bool {
-    let logs: Vec<_> = servers(view).map(|(_, server)| &server.persistent.log).collect();
-    logs.iter().enumerate().all(|(n, a)| logs[n + 1..].iter().all(|b| logs_match(a, b)))
+pub fn log_matching(a: Peer<'_>, b: Peer<'_>) -> bool {
+    let (Some(a), Some(b)) = (a.1.state.server(), b.1.state.server()) else { return true };
+    logs_match(&a.persistent.log, &b.persistent.log)
 }
 
 fn logs_match(a: &Log, b: &Log) -> bool {
@@ -87,21 +93,21 @@ fn logs_match(a: &Log, b: &Log) -> bool {
 /// "Leader Completeness: if a log entry is committed in a given term, then that entry will be present
 /// in the logs of the leaders for all higher-numbered terms. §5.4". Asked of all who lead, in every
 /// state.
-pub fn leader_completeness(view: &ClusterView<'_>) -> bool {
-    servers(view).filter(|(_, server)| server.is_leader()).all(|(_, leader)| {
-        let term = leader.persistent.current_term;
-        view.ghost
-            .committed
-            .iter()
-            .filter(|(_, (_, committed_in))| *committed_in <= term)
-            .all(|(index, (entry, _))| leader.persistent.log.get(*index) == Some(entry))
+pub fn leader_completeness(_: Id, local: ClusterLocal<'_>, ghost: &Ghost) -> bool {
+    let Some(leader) = local.state.server().filter(|server| server.is_leader()) else {
+        return true;
+    };
+    let term = leader.persistent.current_term;
+    let mut committed = ghost.committed.iter();
+    committed.all(|(index, (entry, committed_in))| {
+        *committed_in > term || leader.persistent.log.get(*index) == Some(entry)
     })
 }
 
 /// "State Machine Safety: if a server has applied a log entry at a given index to its state machine,
 /// no other server will ever apply a different log entry for the same index. §5.4.3". Historic: what
 /// the first server committed at an index is what every server commits there, for ever.
-pub fn state_machine_safety(step: &ClusterStep<'_>, ghost: &Ghost) -> bool {
+pub fn state_machine_safety(step: &ClusterChange<'_>, ghost: &Ghost) -> bool {
     let Some((before, after)) = running(step) else { return true };
     let mut newly = after
         .persistent
@@ -115,12 +121,12 @@ pub fn state_machine_safety(step: &ClusterStep<'_>, ghost: &Ghost) -> bool {
 
 /// A server casts one vote per term: "Each server will vote for at most one candidate in a given
 /// term" (§5.2). Historic.
-pub fn one_vote_per_term(view: &ClusterView<'_>) -> bool {
-    view.ghost.votes.values().all(|candidates| candidates.len() <= 1)
+pub fn one_vote_per_term(ghost: &Ghost) -> bool {
+    ghost.votes.values().all(|candidates| candidates.len() <= 1)
 }
 
 /// A vote that was saved is kept for its term. Restarts included.
-pub fn durable_vote_is_kept(step: &ClusterStep<'_>) -> bool {
+pub fn durable_vote_is_kept(step: &ClusterChange<'_>) -> bool {
     let (Some(before), Some(after)) = (step.before.storage, step.after.storage) else {
         return true;
     };
@@ -130,33 +136,31 @@ pub fn durable_vote_is_kept(step: &ClusterStep<'_>) -> bool {
 }
 
 /// The saved term never decreases ("increases monotonically", Figure 2). Restarts included.
-pub fn durable_term_is_monotone(step: &ClusterStep<'_>) -> bool {
+pub fn durable_term_is_monotone(step: &ClusterChange<'_>) -> bool {
     let term = |storage: Option<&Persistent>| storage.map_or(Term(0), |saved| saved.current_term);
     term(step.before.storage) <= term(step.after.storage)
 }
 
 /// What a server remembers of its persistent state is what it has saved, at the end of every step.
-pub fn memory_equals_storage(view: &ClusterView<'_>) -> bool {
-    view.locals().all(|local| match local.state.server() {
+pub fn memory_equals_storage(_: Id, local: ClusterLocal<'_>) -> bool {
+    match local.state.server() {
         Some(server) => match local.storage {
             Some(saved) => *saved == server.persistent,
             None => server.persistent == Persistent::default(),
         },
         None => true,
-    })
+    }
 }
 
 /// Every vote a candidate counts was cast for it in its term (etcd's `VotesGrantedInv`).
-pub fn votes_counted_were_cast(view: &ClusterView<'_>) -> bool {
-    let stored: Vec<_> = stored(view).collect();
-    servers(view).all(|(id, server)| {
-        let Role::Candidate { votes_granted } = &server.role else { return true };
-        let term = server.persistent.current_term;
-        votes_granted.iter().all(|voter| {
-            stored[usize::from(*voter)].is_some_and(|saved| {
-                saved.current_term > term
-                    || (saved.current_term == term && saved.voted_for == Some(id))
-            })
+pub fn votes_counted_were_cast(a: Peer<'_>, b: Peer<'_>) -> bool {
+    let Some(server) = a.1.state.server() else { return true };
+    let Role::Candidate { votes_granted } = &server.role else { return true };
+    let term = server.persistent.current_term;
+    [a, b].iter().filter(|(id, _)| votes_granted.contains(id)).all(|(_, voter)| {
+        voter.storage.is_some_and(|saved| {
+            saved.current_term > term
+                || (saved.current_term == term && saved.voted_for == Some(a.0))
         })
     })
 }
@@ -165,25 +169,23 @@ pub fn votes_counted_were_cast(view: &ClusterView<'_>) -> bool {
 
 /// Indexes are contiguous from 1 and terms never decrease (`MonoLogInv`), nor exceed the server's own
 /// (Verdi's `no_entries_past_current_term`).
-pub fn logs_are_well_formed(view: &ClusterView<'_>) -> bool {
-    servers(view).all(|(_, server)| {
-        let log = &server.persistent.log;
-        let contiguous = log.iter().zip(1..).all(|((index, _), n)| index == Index(n));
-        let sorted = log.iter().map(|(_, entry)| entry.term).is_sorted();
-        contiguous && sorted && log.last().0 <= server.persistent.current_term
-    })
+pub fn logs_are_well_formed(_: Id, local: ClusterLocal<'_>) -> bool {
+    let Some(server) = local.state.server() else { return true };
+    let log = &server.persistent.log;
+    let contiguous = log.iter().zip(1..).all(|((index, _), n)| index == Index(n));
+    let sorted = log.iter().map(|(_, entry)| entry.term).is_sorted();
+    contiguous && sorted && log.last().0 <= server.persistent.current_term
 }
 
 /// Every entry of a term is in the log of who leads that term (`PrimaryHasEntriesItCreated`).
-pub fn leader_has_all_entries_of_its_term(view: &ClusterView<'_>) -> bool {
-    let all: Vec<_> = servers(view).collect();
-    all.iter().filter(|(_, server)| server.is_leader()).all(|(_, leader)| {
-        let term = leader.persistent.current_term;
-        all.iter().all(|(_, server)| {
-            let mut of_term = server.persistent.log.iter().filter(|(_, entry)| entry.term == term);
-            of_term.all(|(index, entry)| leader.persistent.log.get(index) == Some(entry))
-        })
-    })
+pub fn leader_has_all_entries_of_its_term(a: Peer<'_>, b: Peer<'_>) -> bool {
+    let (Some(leader), Some(server)) = (a.1.state.server(), b.1.state.server()) else {
+        return true;
+    };
+    let term = leader.persistent.current_term;
+    let mut of_term = server.persistent.log.iter().filter(|(_, entry)| entry.term == term);
+    !leader.is_leader()
+        || of_term.all(|(index, entry)| leader.persistent.log.get(index) == Some(entry))
 }
 
 /// Once committed, an entry is on a majority of disks for ever (`CommittedEntriesReachMajority`):
@@ -198,7 +200,7 @@ pub fn committed_is_durable(view: &ClusterView<'_>) -> bool {
 
 /// What a server knows to be committed stays in its log as it is (CCF's
 /// `CommittedLogAppendOnlyProp`). Restarts included: it is on its disk.
-pub fn committed_is_kept(step: &ClusterStep<'_>) -> bool {
+pub fn committed_is_kept(step: &ClusterChange<'_>) -> bool {
     let (Some(before), Some(after)) = (step.before.state.server(), step.after.state.server())
     else {
         return true;
@@ -212,36 +214,34 @@ pub fn committed_is_kept(step: &ClusterStep<'_>) -> bool {
 
 /// The timer of its role is armed and no other: a server without one would never act again by itself.
 /// A client has one while it waits.
-pub fn one_timer_is_armed(view: &ClusterView<'_>) -> bool {
-    view.locals().all(|local| {
-        let wanted = match (local.state.server(), local.state.client()) {
-            (Some(server), _) if server.is_leader() => Some(MemberTimer::Server(Timer::Heartbeat)),
-            (Some(_), _) => Some(MemberTimer::Server(Timer::Election)),
-            (None, Some(client)) => client.session.command().map(|_| MemberTimer::Retry),
-            (None, None) => None,
-        };
-        local.timers.iter().eq(&wanted)
-    })
+pub fn one_timer_is_armed(_: Id, local: ClusterLocal<'_>) -> bool {
+    let wanted = match (local.state.server(), local.state.client()) {
+        (Some(server), _) if server.is_leader() => Some(MemberTimer::Server(Timer::Heartbeat)),
+        (Some(_), _) => Some(MemberTimer::Server(Timer::Election)),
+        (None, Some(client)) => client.session.command().map(|_| MemberTimer::Retry),
+        (None, None) => None,
+    };
+    local.timers.iter().eq(&wanted)
 }
 
 // ---- indexes ----
 
 /// `last_applied <= commit_index <= last log index`.
-pub fn indexes_are_ordered(view: &ClusterView<'_>) -> bool {
-    servers(view).all(|(_, server)| {
+pub fn indexes_are_ordered(_: Id, local: ClusterLocal<'_>) -> bool {
+    local.state.server().is_none_or(|server| {
         server.last_applied <= server.commit_index
             && server.commit_index <= server.persistent.log.last_index()
     })
 }
 
 /// Commit index and last applied never decrease, but for restarts.
-pub fn commit_index_is_monotone(step: &ClusterStep<'_>) -> bool {
+pub fn commit_index_is_monotone(step: &ClusterChange<'_>) -> bool {
     let Some((before, after)) = running(step) else { return true };
     before.commit_index <= after.commit_index && before.last_applied <= after.last_applied
 }
 
 /// A match index never decreases while its leader leads.
-pub fn match_index_is_monotone(step: &ClusterStep<'_>) -> bool {
+pub fn match_index_is_monotone(step: &ClusterChange<'_>) -> bool {
     let Some((before, after)) = leading(step) else { return true };
     match (&before.role, &after.role) {
         (Role::Leader { match_index: old, .. }, Role::Leader { match_index: new, .. }) => {
@@ -252,34 +252,32 @@ pub fn match_index_is_monotone(step: &ClusterStep<'_>) -> bool {
 }
 
 /// `match_index < next_index <= last log index + 1` (`MatchIndexLowerBoundSentIndexInv`).
-pub fn match_index_below_next_index(view: &ClusterView<'_>) -> bool {
-    servers(view).all(|(_, server)| {
-        let Role::Leader { next_index, match_index } = &server.role else { return true };
-        let end = server.persistent.log.last_index().next();
-        match_index.iter().all(|(id, matched)| {
-            next_index.get(id).is_some_and(|next| matched < next && *next <= end)
-        })
-    })
+pub fn match_index_below_next_index(_: Id, local: ClusterLocal<'_>) -> bool {
+    let Some(server) = local.state.server() else { return true };
+    let Role::Leader { next_index, match_index } = &server.role else { return true };
+    let end = server.persistent.log.last_index().next();
+    match_index
+        .iter()
+        .all(|(id, matched)| next_index.get(id).is_some_and(|next| matched < next && *next <= end))
 }
 
 /// What a leader believes replicated is on that server's disk (`MatchIndexAllEntries`), as long as
 /// the server has not moved on to a later term.
-pub fn match_index_is_replicated(view: &ClusterView<'_>) -> bool {
-    let stored: Vec<_> = stored(view).collect();
-    servers(view).all(|(_, leader)| {
-        let Role::Leader { match_index, .. } = &leader.role else { return true };
-        let Persistent { current_term, log, .. } = &leader.persistent;
-        match_index.iter().filter(|(_, matched)| **matched > Index(0)).all(|(id, matched)| {
-            stored[usize::from(*id)].is_some_and(|saved| {
-                saved.current_term > *current_term || saved.log.get(*matched) == log.get(*matched)
-            })
-        })
-    })
+pub fn match_index_is_replicated(a: Peer<'_>, b: Peer<'_>) -> bool {
+    let Some(leader) = a.1.state.server() else { return true };
+    let Role::Leader { match_index, .. } = &leader.role else { return true };
+    let Persistent { current_term, log, .. } = &leader.persistent;
+    match match_index.get(&b.0) {
+        None | Some(Index(0)) => true,
+        Some(matched) => b.1.storage.is_some_and(|saved| {
+            saved.current_term > *current_term || saved.log.get(*matched) == log.get(*matched)
+        }),
+    }
 }
 
 /// A leader raises its commit index only to an entry of its own term (§5.4.2, CCF's
 /// `NeverCommitEntryPrevTermsProp`).
-pub fn commits_only_its_own_term(step: &ClusterStep<'_>) -> bool {
+pub fn commits_only_its_own_term(step: &ClusterChange<'_>) -> bool {
     let Some((before, after)) = running(step) else { return true };
     !after.is_leader()
         || before.commit_index == after.commit_index
@@ -290,7 +288,7 @@ pub fn commits_only_its_own_term(step: &ClusterStep<'_>) -> bool {
 
 /// In every handler's output the save, if any, is the first thing that leaves, and there is one: the
 /// assumption under which one handler is one step.
-pub fn saved_before_sent(step: &ClusterStep<'_>) -> bool {
+pub fn saved_before_sent(step: &ClusterOutput<'_>) -> bool {
     let position = |wanted: fn(&ClusterCommand) -> bool| step.out.iter().position(wanted);
     let saves = step.out.iter().filter(|command| is_save(command)).count();
     match (position(is_save), position(is_send)) {
@@ -311,7 +309,7 @@ fn is_send(command: &ClusterCommand) -> bool {
 
 /// A server says only what is on its disk: its term, a vote, an acknowledged entry
 /// (`VoteDurableBeforeReply`, `AckDurableBeforeReply`, `MessageTermsLtCurrentTerm`).
-pub fn sends_only_what_is_durable(step: &ClusterStep<'_>) -> bool {
+pub fn sends_only_what_is_durable(step: &ClusterOutput<'_>) -> bool {
     if step.after.state.server().is_none() {
         return true;
     }
@@ -354,12 +352,11 @@ fn is_justified(saved: &Persistent, to: Id, msg: &Message) -> bool {
 /// Exactly once: each state machine is what applying every command once, where it first stands in the
 /// log, makes of it; commands of unknown sessions never. Computed from the log by a definition of
 /// its own.
-pub fn exactly_once(view: &ClusterView<'_>) -> bool {
-    servers(view).all(|(_, server)| {
-        let applied =
-            server.persistent.log.iter().take_while(|(index, _)| *index <= server.last_applied);
-        server.machine == replay(applied)
-    })
+pub fn exactly_once(_: Id, local: ClusterLocal<'_>) -> bool {
+    let Some(server) = local.state.server() else { return true };
+    let log = server.persistent.log.iter();
+    let applied = log.take_while(|(index, _)| *index <= server.last_applied);
+    server.machine == replay(applied)
 }
 
 /// The state machine after these entries, by the definition of a session: open from its Register

@@ -8,9 +8,9 @@ use super::mutants::{Fault, Mutant};
 use super::properties as p;
 use super::script::Runner;
 use super::{Cluster, ClusterBound};
-use crate::checker::{StateProperty, StepProperty, Tally, World};
+use crate::checker::{StatePredicate, StateProperty, StepPredicate, StepProperty, Tally, World};
 use crate::kv::{Command, Kv};
-use crate::raft::{Config, Payload, Raft};
+use crate::raft::{Config, Payload, Raft, Server};
 use stateright::actor::{ActorModel, Id};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -50,6 +50,16 @@ pub struct Spec {
     pub prefix: &'static str,
     /// The exact number of unique states.
     pub states: u64,
+}
+
+/// A property of each member by itself.
+fn of_actor(holds: fn(Id, p::ClusterLocal<'_>) -> bool) -> StatePredicate<Member, Ghost> {
+    StatePredicate::Actor(Arc::new(holds))
+}
+
+/// A property of each two members.
+fn of_pair(holds: fn(p::Peer<'_>, p::Peer<'_>) -> bool) -> StatePredicate<Member, Ghost> {
+    StatePredicate::Pair(Arc::new(holds))
 }
 
 impl Spec {
@@ -197,64 +207,74 @@ impl Spec {
 
     fn bound_list(&self) -> Vec<ClusterBound> {
         let (max_term, max_client_entries) = (self.max_term, self.max_client_entries);
-        let bound = |name, limit, within: fn(&p::ClusterView<'_>, u64) -> bool| ClusterBound {
-            name,
-            limit,
-            within: Arc::new(move |view| within(view, limit)),
+        let of_server = |within: fn(&Server<Kv>, u64) -> bool, limit| {
+            StatePredicate::Actor(Arc::new(move |_, local: p::ClusterLocal<'_>| {
+                local.state.server().is_none_or(|server| within(server, limit))
+            }))
         };
-        let mut bounds = vec![bound("max_term", max_term, |view, limit| {
-            let servers = view.locals().filter_map(|local| local.state.server());
-            servers.into_iter().all(|server| server.persistent.current_term.0 <= limit)
-        })];
+        let mut bounds = vec![ClusterBound {
+            name: "max_term",
+            limit: max_term,
+            within: of_server(|server, limit| server.persistent.current_term.0 <= limit, max_term),
+        }];
         if !self.clients.is_empty() {
-            bounds.push(bound("max_client_entries", max_client_entries, |view, limit| {
-                view.locals().filter_map(|local| local.state.server()).all(|server| {
-                    let log = server.persistent.log.iter();
-                    log.filter(|(_, entry)| entry.payload != Payload::Noop).count() as u64 <= limit
-                })
-            }));
+            let within = |server: &Server<Kv>, limit| {
+                let log = server.persistent.log.iter();
+                log.filter(|(_, entry)| entry.payload != Payload::Noop).count() as u64 <= limit
+            };
+            bounds.push(ClusterBound {
+                name: "max_client_entries",
+                limit: max_client_entries,
+                within: of_server(within, max_client_entries),
+            });
         }
         if let Some(limit) = self.max_received {
-            bounds.push(bound("max_received", limit, |view, limit| {
-                view.locals().enumerate().all(|(index, local)| {
-                    let Some(server) = local.state.server() else { return true };
-                    let foreign = server.persistent.log.iter().filter(|(_, entry)| {
-                        let leaders = view.ghost.leaders.get(&entry.term);
-                        !leaders.is_some_and(|leaders| leaders.contains(&Id::from(index)))
-                    });
-                    foreign.count() as u64 <= limit
-                })
-            }));
+            let within = move |id: Id, local: p::ClusterLocal<'_>, ghost: &Ghost| {
+                let Some(server) = local.state.server() else { return true };
+                let foreign = server.persistent.log.iter().filter(|(_, entry)| {
+                    !ghost.leaders.get(&entry.term).is_some_and(|leaders| leaders.contains(&id))
+                });
+                foreign.count() as u64 <= limit
+            };
+            let within = StatePredicate::ActorAndGhost(Arc::new(within));
+            bounds.push(ClusterBound { name: "max_received", limit, within });
         }
         bounds
     }
 
     fn always(&self) -> Vec<StateProperty<Member, Ghost>> {
-        type Predicate = fn(&p::ClusterView<'_>) -> bool;
         let Watch { leaders, votes, committed, .. } = self.watch;
-        let rows: [(&str, bool, Predicate); 14] = [
-            ("Election Safety", leaders, p::election_safety),
-            ("Log Matching", true, p::log_matching),
-            ("Leader Completeness", committed, p::leader_completeness),
-            ("One vote per term", votes, p::one_vote_per_term),
-            ("Committed is durable", committed, p::committed_is_durable),
-            ("Memory equals storage", true, p::memory_equals_storage),
-            ("Votes counted were cast", true, p::votes_counted_were_cast),
-            ("Logs are well-formed", true, p::logs_are_well_formed),
-            ("Leader has all entries of its term", true, p::leader_has_all_entries_of_its_term),
-            ("Indexes are ordered", true, p::indexes_are_ordered),
-            ("Match index below next index", true, p::match_index_below_next_index),
-            ("Match index is replicated", true, p::match_index_is_replicated),
-            ("One timer is armed", true, p::one_timer_is_armed),
-            ("Exactly once", !self.clients.is_empty(), p::exactly_once),
+        let clients = !self.clients.is_empty();
+        let completeness = StatePredicate::ActorAndGhost(Arc::new(p::leader_completeness));
+        let durable = StatePredicate::View(Arc::new(p::committed_is_durable));
+        let rows = [
+            ("Election Safety", leaders, StatePredicate::Ghost(Arc::new(p::election_safety))),
+            ("Log Matching", true, of_pair(p::log_matching)),
+            ("Leader Completeness", committed, completeness),
+            ("One vote per term", votes, StatePredicate::Ghost(Arc::new(p::one_vote_per_term))),
+            ("Committed is durable", committed, durable),
+            ("Memory equals storage", true, of_actor(p::memory_equals_storage)),
+            ("Votes counted were cast", true, of_pair(p::votes_counted_were_cast)),
+            ("Logs are well-formed", true, of_actor(p::logs_are_well_formed)),
+            (
+                "Leader has all entries of its term",
+                true,
+                of_pair(p::leader_has_all_entries_of_its_term),
+            ),
+            ("Indexes are ordered", true, of_actor(p::indexes_are_ordered)),
+            ("Match index below next index", true, of_actor(p::match_index_below_next_index)),
+            ("Match index is replicated", true, of_pair(p::match_index_is_replicated)),
+            ("One timer is armed", true, of_actor(p::one_timer_is_armed)),
+            ("Exactly once", clients, of_actor(p::exactly_once)),
         ];
         let rows = rows.into_iter().filter(|(_, asked, _)| *asked);
-        rows.map(|(name, _, holds)| StateProperty { name, holds: Arc::new(holds) }).collect()
+        rows.map(|(name, _, holds)| StateProperty { name, holds }).collect()
     }
 
     fn steps(&self) -> Vec<StepProperty<Member, Ghost>> {
-        type Predicate = fn(&p::ClusterStep<'_>) -> bool;
-        let rows: [(&str, Predicate); 9] = [
+        type OfChange = fn(&p::ClusterChange<'_>) -> bool;
+        type OfOutput = fn(&p::ClusterOutput<'_>) -> bool;
+        let changes: [(&str, OfChange); 7] = [
             ("Leader Append-Only", p::leader_append_only),
             ("Durable vote is kept", p::durable_vote_is_kept),
             ("Durable term is monotone", p::durable_term_is_monotone),
@@ -262,25 +282,33 @@ impl Spec {
             ("Commit index is monotone", p::commit_index_is_monotone),
             ("Match index is monotone", p::match_index_is_monotone),
             ("Commits only its own term", p::commits_only_its_own_term),
+        ];
+        let outputs: [(&str, OfOutput); 2] = [
             ("Saved before sent", p::saved_before_sent),
             ("Sends only what is durable", p::sends_only_what_is_durable),
         ];
-        let rows = rows.into_iter().map(|(name, holds)| StepProperty {
+        let of_change = |(name, holds): (&'static str, OfChange)| {
+            let holds = move |change: &p::ClusterChange<'_>, _: &Ghost| holds(change);
+            StepProperty { name, holds: StepPredicate::Change(Arc::new(holds)) }
+        };
+        let of_output = |(name, holds): (&'static str, OfOutput)| StepProperty {
             name,
-            holds: Arc::new(move |step: &p::ClusterStep<'_>, _: &Ghost| holds(step)),
-        });
-        let mut steps: Vec<_> = rows.collect();
+            holds: StepPredicate::Output(Arc::new(holds)),
+        };
+        let changes = changes.into_iter().map(of_change);
+        let mut steps: Vec<_> = changes.chain(outputs.into_iter().map(of_output)).collect();
         if self.watch.committed {
-            let holds = Arc::new(p::state_machine_safety);
+            let holds = StepPredicate::Change(Arc::new(p::state_machine_safety));
             steps.insert(0, StepProperty { name: "State Machine Safety", holds });
         }
         if self.watch.history {
             let numbered = self.clients.iter().enumerate();
             let commands: BTreeMap<_, _> =
                 numbered.map(|(n, list)| (Id::from(self.servers + n), list.clone())).collect();
-            let holds = Arc::new(move |step: &p::ClusterStep<'_>, ghost: &Ghost| {
-                linearizable(&commands, step, ghost)
-            });
+            let holds = move |change: &p::ClusterChange<'_>, ghost: &Ghost| {
+                linearizable(&commands, change, ghost)
+            };
+            let holds = StepPredicate::Change(Arc::new(holds));
             steps.push(StepProperty { name: "Linearizability", holds });
         }
         steps
@@ -298,7 +326,7 @@ impl Spec {
         let known = |wanted: &&'static str| {
             let row = rows.iter().find(|(name, _)| name == wanted);
             let (name, holds) = row.unwrap_or_else(|| panic!("no property `{wanted}`"));
-            StateProperty { name, holds: Arc::new(*holds) as Arc<_> }
+            StateProperty { name, holds: StatePredicate::View(Arc::new(*holds)) }
         };
         self.sometimes.iter().map(known).collect()
     }

@@ -4,7 +4,7 @@
 //! And the mutants: each falls, by the property that must catch it, in so many steps.
 
 use checked_raft::checker::search::{Outcome, shortest};
-use checked_raft::checker::{Engine, Limits, PropertyResult, Step, Tally, Verdict, run};
+use checked_raft::checker::{Engine, Limits, Output, PropertyResult, Tally, Verdict, run};
 use checked_raft::durable::Durable;
 use checked_raft::models::catalogue::catalogue;
 use checked_raft::models::coverage::LABELS;
@@ -35,7 +35,7 @@ fn fingerprint(value: &impl Hash) -> u128 {
 }
 
 impl Seen {
-    fn step(&mut self, step: &Step<'_, Member>) {
+    fn step(&mut self, step: &Output<'_, Member>) {
         for command in step.out {
             match command {
                 Command::Send(_, message) => {
@@ -92,9 +92,9 @@ fn the_catalogue_is_exhausted_with_its_exact_counts_and_nothing_unseen() {
         let mut cluster = spec.cluster();
         cluster.tally = Arc::new(Tally::new(cluster.bounds.len(), cluster.labels));
         let seen = Arc::new(Mutex::new(Seen::default()));
-        let (observe, collector) = (Arc::clone(&cluster.observe), Arc::clone(&seen));
-        cluster.observe = Arc::new(move |ghost, step| {
-            observe(ghost, step);
+        let (label, collector) = (Arc::clone(&cluster.label), Arc::clone(&seen));
+        cluster.label = Arc::new(move |step, labels| {
+            label(step, labels);
             if !step.out.is_empty() {
                 collector.lock().unwrap().step(step);
             }

@@ -83,7 +83,7 @@ impl Seen {
                 Event::Deliver { .. } => kind < 85 && !delivered.contains(action),
                 Event::Timeout(MemberTimer::Server(Timer::Election)) => (85..88).contains(&kind),
                 Event::Timeout(_) => (88..98).contains(&kind),
-                Event::Restart => kind >= 98,
+                Event::Choose { .. } | Event::Restart => kind >= 98,
             });
             if actions.is_empty() {
                 continue;

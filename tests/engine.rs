@@ -1,8 +1,8 @@
 //! The checker does not claim more than it has seen. Toy actors, for which every figure is known.
 
 use checked_raft::checker::{
-    Bound, Engine, Kind, Limits, PropertyResult, Report, StateProperty, StepProperty, Tally,
-    Verdict, World, run, search,
+    Bound, Engine, Kind, Limits, Local, PropertyResult, Report, StatePredicate, StateProperty,
+    StepPredicate, StepProperty, Tally, Verdict, World, run, search,
 };
 use checked_raft::models::Spec;
 use checked_raft::models::ghost::Watch;
@@ -66,7 +66,9 @@ fn world(toys: usize, moves: &'static [fn(u8) -> u8]) -> ToyWorld {
 fn always(name: &'static str, holds: fn(u32) -> bool) -> StateProperty<Toy, ()> {
     StateProperty {
         name,
-        holds: Arc::new(move |view| holds(view.locals().map(|toy| u32::from(*toy.state)).sum())),
+        holds: StatePredicate::View(Arc::new(move |view| {
+            holds(view.locals().map(|toy| u32::from(*toy.state)).sum())
+        })),
     }
 }
 
@@ -74,7 +76,7 @@ fn bounded(mut world: ToyWorld, limit: u8) -> ToyWorld {
     world.bounds = vec![Bound {
         name: "max",
         limit: u64::from(limit),
-        within: Arc::new(move |view| view.locals().all(|toy| *toy.state <= limit)),
+        within: StatePredicate::Actor(Arc::new(move |_, toy: Local<'_, Toy>| *toy.state <= limit)),
     }];
     world.tally = Arc::new(Tally::new(1, world.labels));
     world
@@ -129,7 +131,10 @@ fn states_that_differ_only_in_whose_timer_is_armed_are_different_states() {
         restartable: Vec::new(),
         ghost: (),
         observe: Arc::new(|(), _| {}),
-        always: vec![StateProperty { name: "true", holds: Arc::new(|_| true) }],
+        always: vec![StateProperty {
+            name: "true",
+            holds: StatePredicate::Ghost(Arc::new(|()| true)),
+        }],
         steps: Vec::new(),
         sometimes: Vec::new(),
         bounds: Vec::new(),
@@ -238,7 +243,9 @@ fn a_step_property_is_judged_on_a_step_into_a_known_state() {
         let mut toy = world(1, ROUND);
         toy.steps = vec![StepProperty {
             name: "never back",
-            holds: Arc::new(|step, ()| *step.after.state >= *step.before.state),
+            holds: StepPredicate::Change(Arc::new(|step, ()| {
+                *step.after.state >= *step.before.state
+            })),
         }];
         let limits = Limits { max_time: Some(Duration::from_mins(1)), ..limits(1) };
         let report = check(toy, engine, &limits);
@@ -251,7 +258,7 @@ fn a_step_property_is_judged_on_a_step_out_of_bounds() {
     let mut toy = bounded(world(1, UP), 3);
     toy.steps = vec![StepProperty {
         name: "stays below 4",
-        holds: Arc::new(|step, ()| *step.after.state < 4),
+        holds: StepPredicate::Change(Arc::new(|step, ()| *step.after.state < 4)),
     }];
     let report = check(toy, Engine::Bfs, &limits(1));
     assert_eq!(report.violated(), ["stays below 4"]);
@@ -268,7 +275,9 @@ fn leaping(toys: usize) -> ToyWorld {
 fn no_leap() -> StepProperty<Toy, ()> {
     StepProperty {
         name: "no leap",
-        holds: Arc::new(|step, ()| *step.after.state <= *step.before.state + 1),
+        holds: StepPredicate::Change(Arc::new(|step, ()| {
+            *step.after.state <= *step.before.state + 1
+        })),
     }
 }
 

@@ -1,11 +1,10 @@
 //! Counterexamples and paths for people: numbered steps, Mermaid and SVG sequence diagrams.
 
 use super::search::Counterexample;
-use super::view::Event;
+use super::view::{Checkable, Event, Ghostly};
 use super::world::{ActionOf, State, World};
-use stateright::actor::{Actor, Command, Id};
+use stateright::actor::{Command, Id};
 use std::fmt::{self, Write};
-use std::hash::Hash;
 
 /// A message as text, with the name of its variant once: a derived `Debug` says `Vote(Vote { .. })`.
 pub fn once(msg: &impl fmt::Debug) -> String {
@@ -17,18 +16,12 @@ pub fn once(msg: &impl fmt::Debug) -> String {
 }
 
 /// What one step does: the handler's outputs and the change of its actor.
-pub fn step_text<A, G>(
+pub fn step_text<A: Checkable, G: Ghostly>(
     world: &World<A, G>,
     last: &State<A, G>,
     action: &ActionOf<A>,
     next: &State<A, G>,
-) -> String
-where
-    A: Actor,
-    A::Msg: Ord,
-    A::Timer: Ord,
-    G: Clone + fmt::Debug + Hash + PartialEq,
-{
+) -> String {
     let index = usize::from(action.who);
     let (before, after) = (last.actor(index), next.actor(index));
     let mut text = String::new();
@@ -51,13 +44,10 @@ where
 }
 
 /// Numbered steps, each with the state change of its actor.
-pub fn steps_text<A, G>(world: &World<A, G>, found: &Counterexample<A, G>) -> String
-where
-    A: Actor,
-    A::Msg: Ord,
-    A::Timer: Ord,
-    G: Clone + fmt::Debug + Hash + PartialEq,
-{
+pub fn steps_text<A: Checkable, G: Ghostly>(
+    world: &World<A, G>,
+    found: &Counterexample<A, G>,
+) -> String {
     let mut text = String::new();
     let mut last = &found.first;
     for (number, (action, next)) in found.steps.iter().enumerate() {
@@ -71,13 +61,10 @@ where
 }
 
 /// A Mermaid sequence diagram.
-pub fn mermaid<A, G>(world: &World<A, G>, found: &Counterexample<A, G>) -> String
-where
-    A: Actor,
-    A::Msg: Ord,
-    A::Timer: Ord,
-    G: Clone + fmt::Debug + Hash + PartialEq,
-{
+pub fn mermaid<A: Checkable, G: Ghostly>(
+    world: &World<A, G>,
+    found: &Counterexample<A, G>,
+) -> String {
     let mut text = "sequenceDiagram\n".to_owned();
     for name in &world.names {
         let _ = writeln!(text, "    participant {name}");
@@ -93,6 +80,13 @@ where
                     text,
                     "    Note over {who}: {}",
                     escape_mermaid(&format!("{timer:?} timeout"))
+                )
+            }
+            Event::Choose { key, random } => {
+                writeln!(
+                    text,
+                    "    Note over {who}: {}",
+                    escape_mermaid(&format!("{key} is {random:?}"))
                 )
             }
             Event::Restart => writeln!(text, "    Note over {who}: restart"),
@@ -125,13 +119,7 @@ pub type Visit<A, G> = (State<A, G>, Option<ActionOf<A>>);
 
 /// An SVG sequence diagram of a path, for the Explorer. A message is drawn from the step that first
 /// sent it to the one that delivers it; what each step is stands in its row, right of the lifelines.
-pub fn svg<A, G>(world: &World<A, G>, path: &[Visit<A, G>]) -> String
-where
-    A: Actor,
-    A::Msg: Ord,
-    A::Timer: Ord,
-    G: Clone + fmt::Debug + Hash + PartialEq,
-{
+pub fn svg<A: Checkable, G: Ghostly>(world: &World<A, G>, path: &[Visit<A, G>]) -> String {
     let y = |step: usize| TOP + step * ROW;
     let actions = path.iter().filter_map(|(_, action)| action.as_ref());
     let labels: Vec<_> = actions.map(|action| world.action_text(action)).collect();
@@ -159,7 +147,9 @@ where
                      marker-end='url(#arrow)'/>"
                 )
             }
-            Event::Timeout(_) => write!(svg, "<circle cx='{to}' cy='{below}' r='5'/>"),
+            Event::Timeout(_) | Event::Choose { .. } => {
+                write!(svg, "<circle cx='{to}' cy='{below}' r='5'/>")
+            }
             Event::Restart => write!(
                 svg,
                 "<path d='M {} {} l 10 10 m 0 -10 l -10 10' stroke='black' stroke-width='3'/>",

@@ -8,14 +8,16 @@
 //! - [`diagram`] draws one.
 
 pub mod diagram;
+pub mod engine;
 mod run;
 pub mod search;
 mod view;
 mod world;
 
 pub use run::{Engine, Limits, Progress, PropertyReport, PropertyResult, Report, Verdict, run};
-pub use view::{CommandOf, Event, Local, Step, View};
+pub use view::{Change, Checkable, CommandOf, Event, EventOf, Ghostly, Local, Output, View};
 pub use world::{
-    Action, ActionOf, Bound, Kind, Labeller, Observer, State, StatePredicate, StateProperty,
-    StepPredicate, StepProperty, Tally, World,
+    Action, ActionOf, Bound, ChangePredicate, Kind, Labeller, Observer, OfActor, OfActorAndGhost,
+    OfPair, OutputPredicate, State, StatePredicate, StateProperty, StepPredicate, StepProperty,
+    Tally, World,
 };

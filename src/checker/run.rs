@@ -4,8 +4,8 @@
 //! every unique state was expanded, counted by the model itself, and none was refused because the
 //! run was asked to stop.
 
+use super::view::{Checkable, Ghostly};
 use super::world::{Kind, Tally, World};
-use stateright::actor::Actor;
 use stateright::{Checker, CheckerBuilder, HasDiscoveries, Model, UniformChooser};
 use std::fmt;
 use std::hash::Hash;
@@ -135,22 +135,13 @@ impl fmt::Display for Verdict {
 
 /// Runs an engine on a world until it ends by itself, a property fails, a limit is reached, or
 /// `interrupted` becomes true. `progress` is called a few times a second.
-pub fn run<A, G>(
+pub fn run<A: Checkable, G: Ghostly>(
     world: World<A, G>,
     engine: Engine,
     limits: &Limits,
     interrupted: &AtomicBool,
     progress: &mut dyn FnMut(Progress),
-) -> Report
-where
-    A: Actor + Send + Sync + 'static,
-    A::Msg: Ord + Send + Sync + 'static,
-    A::Timer: Ord + Send + Sync + 'static,
-    A::State: Send + Sync + 'static,
-    A::Storage: Send + Sync + 'static,
-    A::Random: Send + Sync + 'static,
-    G: Clone + fmt::Debug + Hash + PartialEq + Send + Sync + 'static,
-{
+) -> Report {
     let tally = Arc::clone(&world.tally);
     let properties: Vec<_> = world.property_names().collect();
     let bounds: Vec<_> = world.bounds.iter().map(|bound| bound.name).collect();
@@ -163,6 +154,24 @@ where
         Engine::Simulation(seed) => {
             let time = limits.max_time.unwrap_or(Duration::from_secs(10));
             watch.finish(builder.timeout(time).spawn_simulation(seed, UniformChooser), progress)
+        }
+    }
+}
+
+impl Limits {
+    /// Why a run must end now, if it must.
+    pub(super) fn reached(&self, now: &Progress, interrupted: &AtomicBool) -> Option<&'static str> {
+        let Limits { max_states, max_time, max_memory, .. } = self;
+        if interrupted.load(Ordering::Relaxed) {
+            Some("an interruption")
+        } else if max_states.is_some_and(|limit| now.states >= limit) {
+            Some("the limit on states")
+        } else if max_time.is_some_and(|limit| now.elapsed >= limit) {
+            Some("the limit on time")
+        } else if now.memory.zip(*max_memory).is_some_and(|(used, limit)| used >= limit) {
+            Some("the limit on memory")
+        } else {
+            None
         }
     }
 }
@@ -201,7 +210,7 @@ impl Watch<'_> {
                 memory: resident_memory(),
             };
             progress(now);
-            ended_by = ended_by.or(self.must_stop(&now));
+            ended_by = ended_by.or(self.limits.reached(&now, self.interrupted));
             if ended_by.is_some() {
                 self.tally.stop.store(true, Ordering::Relaxed);
             }
@@ -236,22 +245,6 @@ impl Watch<'_> {
         Report { states, generated, depth, elapsed, verdict, properties, cuts, labels, ended_by }
     }
 
-    /// Why the run must end now, if it must.
-    fn must_stop(&self, now: &Progress) -> Option<&'static str> {
-        let Limits { max_states, max_time, max_memory, .. } = self.limits;
-        if self.interrupted.load(Ordering::Relaxed) {
-            Some("an interruption")
-        } else if max_states.is_some_and(|limit| now.states >= limit) {
-            Some("the limit on states")
-        } else if max_time.is_some_and(|limit| now.elapsed >= limit) {
-            Some("the limit on time")
-        } else if now.memory.zip(*max_memory).is_some_and(|(used, limit)| used >= limit) {
-            Some("the limit on memory")
-        } else {
-            None
-        }
-    }
-
     /// stateright's BFS and DFS count the states of a path, its simulation counts the steps.
     fn steps(&self, depth: usize) -> u64 {
         match self.engine {
@@ -277,7 +270,7 @@ impl Watch<'_> {
 }
 
 /// Resident memory of this process in bytes, where the system has a `/proc`.
-fn resident_memory() -> Option<u64> {
+pub(super) fn resident_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
     let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;

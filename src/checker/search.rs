@@ -6,11 +6,11 @@
 //! 64 bits, so no claim of exhaustion rests on it; what it finds is re-executed through
 //! [`Model::next_state`] and judged again before anybody sees it.
 
+use super::view::{Checkable, Ghostly};
 use super::world::{ActionOf, State, World};
 use siphasher::sip128::{Hasher128, SipHasher13};
 use stateright::Model;
 use stateright::actor::Actor;
-use std::fmt;
 use std::hash::Hash;
 
 /// States expanded before their successors are merged: bounds the memory a level needs beside it.
@@ -62,21 +62,12 @@ struct Origin {
 /// Searches level by level for the first violation of `property`, or of any if `None`. Visits at most
 /// `max_states` states: about 50 bytes each beyond the two levels at hand, whose states are whole.
 #[expect(clippy::disallowed_types, reason = "asked for membership only, never iterated")]
-pub fn shortest<A, G>(
+pub fn shortest<A: Checkable, G: Ghostly>(
     world: &World<A, G>,
     property: Option<&'static str>,
     threads: usize,
     max_states: usize,
-) -> Outcome<A, G>
-where
-    A: Actor + Sync,
-    A::Msg: Ord + Send + Sync,
-    A::Timer: Ord + Send + Sync,
-    A::State: Send + Sync,
-    A::Storage: Send + Sync,
-    A::Random: Send + Sync,
-    G: Clone + fmt::Debug + Hash + PartialEq + Send + Sync,
-{
+) -> Outcome<A, G> {
     let first = world.init_states().remove(0);
     let mut known = std::collections::HashSet::from([fingerprint(&first)]);
     let mut origins = vec![Origin { parent: u32::MAX, action: 0 }];
@@ -108,21 +99,12 @@ where
 }
 
 /// The successors of a block of states, in order, whatever the number of threads.
-fn expand<A, G>(
+fn expand<A: Checkable, G: Ghostly>(
     world: &World<A, G>,
     block: &[(u32, State<A, G>)],
     property: Option<&'static str>,
     threads: usize,
-) -> Vec<Successor<A, G>>
-where
-    A: Actor + Sync,
-    A::Msg: Ord + Send + Sync,
-    A::Timer: Ord + Send + Sync,
-    A::State: Send + Sync,
-    A::Storage: Send + Sync,
-    A::Random: Send + Sync,
-    G: Clone + fmt::Debug + Hash + PartialEq + Send + Sync,
-{
+) -> Vec<Successor<A, G>> {
     let share = block.len().div_ceil(threads.max(1));
     std::thread::scope(|scope| {
         let parts: Vec<_> = block
@@ -139,18 +121,12 @@ where
     })
 }
 
-fn successors<A, G>(
+fn successors<A: Checkable, G: Ghostly>(
     world: &World<A, G>,
     parent: u32,
     state: &State<A, G>,
     property: Option<&'static str>,
-) -> Vec<Successor<A, G>>
-where
-    A: Actor,
-    A::Msg: Ord,
-    A::Timer: Ord,
-    G: Clone + fmt::Debug + Hash + PartialEq,
-{
+) -> Vec<Successor<A, G>> {
     let mut successors = Vec::new();
     if state.broken != 0 {
         // As for stateright's engines: beyond the violation of a step there is nothing to learn.
@@ -170,34 +146,22 @@ where
 }
 
 /// The first property that the state violates, among those asked about.
-fn violation<A, G>(
+fn violation<A: Checkable, G: Ghostly>(
     world: &World<A, G>,
     state: &State<A, G>,
     property: Option<&'static str>,
-) -> Option<&'static str>
-where
-    A: Actor,
-    A::Msg: Ord,
-    A::Timer: Ord,
-    G: Clone + fmt::Debug + Hash + PartialEq,
-{
+) -> Option<&'static str> {
     let broken = world.broken(state);
     broken.into_iter().find(|name| property.is_none_or(|property| property == *name))
 }
 
 /// Follows the origins back to the first state, then executes the actions again.
-fn reexecute<A, G>(
+fn reexecute<A: Checkable, G: Ghostly>(
     world: &World<A, G>,
     property: &'static str,
     origins: &[Origin],
     mut number: u32,
-) -> Counterexample<A, G>
-where
-    A: Actor,
-    A::Msg: Ord,
-    A::Timer: Ord,
-    G: Clone + fmt::Debug + Hash + PartialEq,
-{
+) -> Counterexample<A, G> {
     let mut indices = Vec::new();
     while number != 0 {
         let origin = origins[number as usize];
@@ -217,13 +181,10 @@ where
 
 /// Executes the actions with these positions, one after the other, through stateright's
 /// [`Model::actions`] and [`Model::next_state`]. `None` if there is no such path.
-pub fn replay<A, G>(world: &World<A, G>, indices: &[usize]) -> Option<Steps<A, G>>
-where
-    A: Actor,
-    A::Msg: Ord,
-    A::Timer: Ord,
-    G: Clone + fmt::Debug + Hash + PartialEq,
-{
+pub fn replay<A: Checkable, G: Ghostly>(
+    world: &World<A, G>,
+    indices: &[usize],
+) -> Option<Steps<A, G>> {
     let mut state = world.init_states().remove(0);
     let mut steps = Vec::new();
     for index in indices {

@@ -13,7 +13,7 @@
 //!   already known or out of bounds.
 //! - **Coverage** counts labels on steps, those that change nothing included.
 
-use super::view::{Event, Step, View, local};
+use super::view::{Change, Checkable, Event, Ghostly, Local, Output, View, local};
 use stateright::actor::{Actor, ActorModel, ActorModelAction, ActorModelState, Id, Network, Out};
 use stateright::{Model, Path, Property};
 use std::borrow::Cow;
@@ -23,14 +23,54 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// A predicate over states.
-pub type StatePredicate<A, G> = Arc<dyn Fn(&View<'_, A, G>) -> bool + Send + Sync>;
-/// A predicate over steps. The ghost is the one after the step.
-pub type StepPredicate<A, G> = Arc<dyn Fn(&Step<'_, A>, &G) -> bool + Send + Sync>;
-/// How a step changes the ghost.
-pub type Observer<A, G> = Arc<dyn Fn(&mut G, &Step<'_, A>) + Send + Sync>;
+/// A predicate over changes of an actor. The ghost is the one after the step.
+pub type ChangePredicate<A, G> = Arc<dyn Fn(&Change<'_, A>, &G) -> bool + Send + Sync>;
+/// A predicate over what an actor puts out.
+pub type OutputPredicate<A> = Arc<dyn Fn(&Output<'_, A>) -> bool + Send + Sync>;
+/// How the change of an actor changes the ghost.
+pub type Observer<A, G> = Arc<dyn Fn(&mut G, &Change<'_, A>) + Send + Sync>;
 /// Adds the labels of a step, for coverage.
-pub type Labeller<A> = Arc<dyn Fn(&Step<'_, A>, &mut Vec<&'static str>) + Send + Sync>;
+pub type Labeller<A> = Arc<dyn Fn(&Output<'_, A>, &mut Vec<&'static str>) + Send + Sync>;
+
+/// A predicate over one actor.
+pub type OfActor<A> = dyn Fn(Id, Local<'_, A>) -> bool + Send + Sync;
+/// A predicate over one actor and the ghost.
+pub type OfActorAndGhost<A, G> = dyn Fn(Id, Local<'_, A>, &G) -> bool + Send + Sync;
+/// A predicate over two actors.
+pub type OfPair<A> = dyn Fn((Id, Local<'_, A>), (Id, Local<'_, A>)) -> bool + Send + Sync;
+
+/// A predicate over states, said of as little of a state as it needs: an engine that remembers
+/// verdicts then judges it as rarely as can be.
+pub enum StatePredicate<A: Actor, G> {
+    /// True of a state if it is true of each actor.
+    Actor(Arc<OfActor<A>>),
+    /// True of a state if it is true of each actor with the ghost.
+    ActorAndGhost(Arc<OfActorAndGhost<A, G>>),
+    /// True of a state if it is true of each ordered pair of different actors.
+    Pair(Arc<OfPair<A>>),
+    /// A predicate over the ghost alone.
+    Ghost(Arc<dyn Fn(&G) -> bool + Send + Sync>),
+    /// A predicate over all actors and the ghost.
+    View(Arc<dyn Fn(&View<'_, A, G>) -> bool + Send + Sync>),
+}
+
+impl<A: Actor, G> StatePredicate<A, G> {
+    /// Whether it is true of a state.
+    pub fn holds(&self, view: &View<'_, A, G>) -> bool {
+        let actors = || view.locals().enumerate().map(|(index, local)| (Id::from(index), local));
+        match self {
+            StatePredicate::Actor(holds) => actors().all(|(id, local)| holds(id, local)),
+            StatePredicate::ActorAndGhost(holds) => {
+                actors().all(|(id, local)| holds(id, local, view.ghost))
+            }
+            StatePredicate::Pair(holds) => {
+                actors().all(|a| actors().all(|b| a.0 == b.0 || holds(a, b)))
+            }
+            StatePredicate::Ghost(holds) => holds(view.ghost),
+            StatePredicate::View(holds) => holds(view),
+        }
+    }
+}
 
 /// A property of states.
 pub struct StateProperty<A: Actor, G> {
@@ -46,6 +86,14 @@ pub struct StepProperty<A: Actor, G> {
     pub name: &'static str,
     /// Whether it holds of a step.
     pub holds: StepPredicate<A, G>,
+}
+
+/// What a property of steps looks at.
+pub enum StepPredicate<A: Actor, G> {
+    /// How a step changes its actor, and the ghost.
+    Change(ChangePredicate<A, G>),
+    /// What a handler puts out for which event.
+    Output(OutputPredicate<A>),
 }
 
 /// A bound: states outside are not explored. It may look only at what a [`View`] shows.
@@ -70,11 +118,7 @@ pub enum Kind {
 }
 
 /// The model: actors and what is asked of them. See the module's documentation.
-pub struct World<A: Actor, G>
-where
-    A::Msg: Ord,
-    A::Timer: Ord,
-{
+pub struct World<A: Checkable, G> {
     /// The actors.
     pub actors: ActorModel<A, (), ()>,
     /// How each actor is called in traces.
@@ -133,23 +177,17 @@ pub struct State<A: Actor, G> {
 
 /// What can happen next.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Action<Msg, Timer> {
+pub struct Action<Msg, Timer, Random> {
     /// To whom.
     pub who: Id,
     /// What.
-    pub event: Event<Msg, Timer>,
+    pub event: Event<Msg, Timer, Random>,
 }
 
 /// The action type of a world of these actors.
-pub type ActionOf<A> = Action<<A as Actor>::Msg, <A as Actor>::Timer>;
+pub type ActionOf<A> = Action<<A as Actor>::Msg, <A as Actor>::Timer, <A as Actor>::Random>;
 
-impl<A, G> World<A, G>
-where
-    A: Actor,
-    A::Msg: Ord,
-    A::Timer: Ord,
-    G: Clone + fmt::Debug + Hash + PartialEq,
-{
+impl<A: Checkable, G: Ghostly> World<A, G> {
     /// The state in which all actors have just started for the first time.
     pub fn started(&self) -> State<A, G> {
         let mut system = self.actors.init_states().remove(0);
@@ -169,7 +207,7 @@ where
     pub fn broken(&self, state: &State<A, G>) -> Vec<&'static str> {
         let steps = self.steps.iter().enumerate().filter(|(n, _)| state.broken & (1 << n) != 0);
         let view = state.view();
-        let always = self.always.iter().filter(|property| !(property.holds)(&view));
+        let always = self.always.iter().filter(|property| !property.holds.holds(&view));
         steps
             .map(|(_, property)| property.name)
             .chain(always.map(|property| property.name))
@@ -184,7 +222,7 @@ where
         if let Some(system) = &mut system {
             self.normalise(system);
         }
-        let step = Step {
+        let step = Output {
             who: action.who,
             event: &action.event,
             before: local(&last.system, index),
@@ -193,8 +231,11 @@ where
         };
         self.count_labels(&step);
         let mut ghost = last.ghost.clone();
-        (self.observe)(&mut ghost, &step);
-        let broken = self.judge_step(&step, &ghost);
+        let change = step.change();
+        if let Some(change) = &change {
+            (self.observe)(&mut ghost, change);
+        }
+        let broken = self.judge_step(&step, change.as_ref(), &ghost);
         let changed = system.is_some() || broken != 0 || ghost != last.ghost;
         changed.then(|| State {
             system: system.unwrap_or_else(|| last.system.clone()),
@@ -203,7 +244,7 @@ where
         })
     }
 
-    fn count_labels(&self, step: &Step<'_, A>) {
+    fn count_labels(&self, step: &Output<'_, A>) {
         if self.tally.labels.is_empty() {
             return;
         }
@@ -215,10 +256,30 @@ where
         }
     }
 
-    /// The step properties that a step breaks, as bits.
-    fn judge_step(&self, step: &Step<'_, A>, ghost: &G) -> u32 {
-        let broken =
-            self.steps.iter().enumerate().filter(|(_, property)| !(property.holds)(step, ghost));
+    /// The step properties that a step breaks, as bits. A silent step breaks none: nothing happens.
+    fn judge_step(&self, step: &Output<'_, A>, change: Option<&Change<'_, A>>, ghost: &G) -> u32 {
+        let changed = change.map_or(0, |change| self.broken_by_change(change, ghost));
+        if step.is_silent() { 0 } else { changed | self.broken_by_output(step) }
+    }
+
+    /// The properties that the change of an actor breaks, as bits in the order of [`World::steps`].
+    pub(super) fn broken_by_change(&self, change: &Change<'_, A>, ghost: &G) -> u32 {
+        self.broken_steps(|holds| match holds {
+            StepPredicate::Change(holds) => holds(change, ghost),
+            StepPredicate::Output(_) => true,
+        })
+    }
+
+    /// The properties that what an actor puts out breaks, as bits likewise.
+    pub(super) fn broken_by_output(&self, step: &Output<'_, A>) -> u32 {
+        self.broken_steps(|holds| match holds {
+            StepPredicate::Change(_) => true,
+            StepPredicate::Output(holds) => holds(step),
+        })
+    }
+
+    fn broken_steps(&self, holds: impl Fn(&StepPredicate<A, G>) -> bool) -> u32 {
+        let broken = self.steps.iter().enumerate().filter(|(_, property)| !holds(&property.holds));
         broken.fold(0, |bits, (n, _)| bits | 1 << n)
     }
 
@@ -233,6 +294,9 @@ where
                 actor.on_msg(action.who, &mut state, *src, msg.clone(), &mut out);
             }
             Event::Timeout(timer) => actor.on_timeout(action.who, &mut state, timer, &mut out),
+            Event::Choose { random, .. } => {
+                actor.on_random(action.who, &mut state, random, &mut out);
+            }
             Event::Restart => {
                 let storage = &system.actor_storages[usize::from(action.who)];
                 actor.on_start(action.who, storage, &mut out);
@@ -255,6 +319,11 @@ where
             }
             Event::Timeout(timer) => {
                 self.actors.next_state(system, ActorModelAction::Timeout(who, timer.clone()))
+            }
+            Event::Choose { key, random } => {
+                let (key, random) = (key.clone(), random.clone());
+                let action = ActorModelAction::SelectRandom { actor: who, key, random };
+                self.actors.next_state(system, action)
             }
             Event::Restart => {
                 let crashed = self.actors.next_state(system, ActorModelAction::Crash(who))?;
@@ -287,6 +356,14 @@ where
                 timers.iter().map(|timer| Action { who, event: Event::Timeout(timer.clone()) }),
             );
         }
+        for (index, choices) in state.system.random_choices.iter().enumerate() {
+            let who = Id::from(index);
+            actions.extend(choices.map.iter().flat_map(|(key, choices)| {
+                let event =
+                    |random: &A::Random| Event::Choose { key: key.clone(), random: random.clone() };
+                choices.iter().map(move |random| Action { who, event: event(random) })
+            }));
+        }
         actions
             .extend(self.restartable.iter().map(|who| Action { who: *who, event: Event::Restart }));
         actions.sort_unstable();
@@ -297,11 +374,11 @@ where
     fn holds(&self, n: usize, state: &State<A, G>) -> bool {
         let (always, steps) = (self.always.len(), self.steps.len());
         if n < always {
-            (self.always[n].holds)(&state.view())
+            self.always[n].holds.holds(&state.view())
         } else if n < always + steps {
             state.broken & (1 << (n - always)) == 0
         } else {
-            (self.sometimes[n - always - steps].holds)(&state.view())
+            self.sometimes[n - always - steps].holds.holds(&state.view())
         }
     }
 
@@ -335,6 +412,7 @@ where
                 format!("{} → {who}: {}", self.name(*src), super::diagram::once(msg))
             }
             Event::Timeout(timer) => format!("{who}: {timer:?} timeout"),
+            Event::Choose { key, random } => format!("{who}: {key} is {random:?}"),
             Event::Restart => format!("{who}: restart"),
         }
     }
@@ -354,7 +432,8 @@ impl Tally {
 impl<A: Actor, G> State<A, G> {
     /// What properties may see of it.
     pub fn view(&self) -> View<'_, A, G> {
-        View { system: &self.system, ghost: &self.ghost }
+        let actors = 0..self.system.actor_states.len();
+        View::new(actors.map(|index| local(&self.system, index)).collect(), &self.ghost)
     }
 
     /// The actor with this number: its state.
@@ -385,13 +464,7 @@ macro_rules! numbered_conditions {
     };
 }
 
-impl<A, G> Model for World<A, G>
-where
-    A: Actor,
-    A::Msg: Ord,
-    A::Timer: Ord,
-    G: Clone + fmt::Debug + Hash + PartialEq,
-{
+impl<A: Checkable, G: Ghostly> Model for World<A, G> {
     type State = State<A, G>;
     type Action = ActionOf<A>;
 
@@ -421,7 +494,7 @@ where
             return true;
         }
         let view = state.view();
-        let outside = self.bounds.iter().position(|bound| !(bound.within)(&view));
+        let outside = self.bounds.iter().position(|bound| !bound.within.holds(&view));
         if let Some(count) = outside.and_then(|n| self.tally.cuts.get(n)) {
             count.fetch_add(1, Ordering::Relaxed);
         }

@@ -1,0 +1,213 @@
+//! Bounds and properties of tuples, remembered by the part of a tuple they look at.
+
+use super::search::Shared;
+use super::tables::{Memo, Tables};
+use crate::checker::view::{Checkable, Ghostly, Local, View};
+use crate::checker::world::StatePredicate;
+use stateright::actor::Id;
+use std::sync::atomic::Ordering;
+
+/// Verdicts on parts of tuples, as the bits of the properties that they break.
+pub(super) struct Judge<'s, 'w, A: Checkable, G> {
+    shared: &'s Shared<'w, A, G>,
+    actors: usize,
+    of_actor: Memo<(u8, u32), u64>,
+    /// Also the first bound that an actor with the ghost is outside of.
+    of_actor_and_ghost: Memo<(u8, u32, u32), (u64, Option<u8>)>,
+    of_pair: Memo<(u8, u8, u32, u32), u64>,
+    of_ghost: Memo<u32, u64>,
+    looks_at_views: bool,
+    bounds_of_actors_only: bool,
+}
+
+/// The values behind the numbers of a tuple.
+pub(super) fn view<'a, A: Checkable, G: Ghostly>(
+    tables: &'a Tables<'_, A, G>,
+    key: &[u32],
+) -> View<'a, A, G> {
+    let actors = tables.actors.iter().zip(key);
+    let locals = actors.map(|(table, local)| table.locals.get(*local).view()).collect();
+    View::new(locals, tables.ghosts.get(key[tables.actors.len()]))
+}
+
+/// The positions that are false, as bits.
+fn broken(verdicts: impl Iterator<Item = bool>) -> u64 {
+    verdicts.enumerate().fold(0, |bits, (n, holds)| bits | u64::from(!holds) << n)
+}
+
+fn small(who: usize) -> u8 {
+    u8::try_from(who).expect("at most 255 actors")
+}
+
+impl<'s, 'w, A: Checkable, G: Ghostly> Judge<'s, 'w, A, G> {
+    pub(super) fn new(shared: &'s Shared<'w, A, G>) -> Self {
+        let world = shared.world;
+        let is_view = |holds: &StatePredicate<A, G>| matches!(holds, StatePredicate::View(_));
+        Self {
+            shared,
+            actors: world.actors.actors.len(),
+            of_actor: Memo::default(),
+            of_actor_and_ghost: Memo::default(),
+            of_pair: Memo::default(),
+            of_ghost: Memo::default(),
+            looks_at_views: world.always.iter().any(|property| is_view(&property.holds)),
+            bounds_of_actors_only: world
+                .bounds
+                .iter()
+                .all(|bound| matches!(bound.within, StatePredicate::Actor(_))),
+        }
+    }
+
+    fn tables<T>(&self, ask: impl FnOnce(&Tables<'w, A, G>) -> T) -> T {
+        ask(&self.shared.tables.read().expect("no thread panics with it"))
+    }
+
+    /// The first bound that a tuple is outside of. Where it came from by the change of one actor,
+    /// `firing` says what is known of that one, and the others were inside before.
+    pub(super) fn outside(
+        &mut self,
+        key: &[u32],
+        changed: Option<usize>,
+        firing: Option<u8>,
+    ) -> Option<u8> {
+        if changed.is_some() && self.bounds_of_actors_only {
+            return firing;
+        }
+        let mut first = firing;
+        for (n, bound) in (0_u8..).zip(&self.shared.world.bounds) {
+            if first.is_some_and(|first| first <= n) {
+                break;
+            }
+            let is_outside = match &bound.within {
+                StatePredicate::Actor(_) if changed.is_some() => false,
+                StatePredicate::ActorAndGhost(_) => {
+                    (0..self.actors).any(|who| self.judge_with_ghost(who, key).1 == Some(n))
+                }
+                within => !self.tables(|tables| within.holds(&view(tables, key))),
+            };
+            if is_outside {
+                first = Some(n);
+            }
+        }
+        first
+    }
+
+    /// Judges a tuple that is new. Where it came from by the change of one actor, the parts of it that
+    /// have not changed have been judged.
+    pub(super) fn judge(&mut self, key: &[u32], changed: Option<usize>, ghost_changed: bool) {
+        let mut bits = 0;
+        for who in 0..self.actors {
+            let has_changed = changed.is_none_or(|changed| changed == who);
+            if has_changed {
+                bits |= self.judge_actor(who, key[who]);
+            }
+            if has_changed || ghost_changed {
+                bits |= self.judge_with_ghost(who, key).0;
+            }
+            for other in 0..who {
+                if has_changed || changed == Some(other) {
+                    bits |= self.judge_pair(other, who, key);
+                }
+            }
+        }
+        if ghost_changed {
+            bits |= self.judge_ghost(key[self.actors]);
+        }
+        let unwitnessed = self.shared.unwitnessed.load(Ordering::Relaxed);
+        if self.looks_at_views || unwitnessed != 0 {
+            bits |= self.judge_view(key, unwitnessed);
+        }
+        self.shared.violate(bits);
+    }
+
+    fn judge_view(&self, key: &[u32], unwitnessed: u64) -> u64 {
+        let world = self.shared.world;
+        self.tables(|tables| {
+            let view = view(tables, key);
+            for (n, property) in world.sometimes.iter().enumerate() {
+                if unwitnessed & 1 << n != 0 && property.holds.holds(&view) {
+                    self.shared.unwitnessed.fetch_and(!(1 << n), Ordering::Relaxed);
+                }
+            }
+            broken(world.always.iter().map(|property| match &property.holds {
+                StatePredicate::View(holds) => holds(&view),
+                _ => true,
+            }))
+        })
+    }
+
+    fn judge_actor(&mut self, who: usize, local: u32) -> u64 {
+        let memo = (small(who), local);
+        if let Some(known) = self.of_actor.get(&memo) {
+            return *known;
+        }
+        let always = &self.shared.world.always;
+        let verdict = self.tables(|tables| {
+            let value = tables.actors[who].locals.get(local).view();
+            broken(always.iter().map(|property| match &property.holds {
+                StatePredicate::Actor(holds) => holds(Id::from(who), value),
+                _ => true,
+            }))
+        });
+        self.of_actor.insert(memo, verdict);
+        verdict
+    }
+
+    fn judge_with_ghost(&mut self, who: usize, key: &[u32]) -> (u64, Option<u8>) {
+        let (local, ghost) = (key[who], key[self.actors]);
+        let memo = (small(who), local, ghost);
+        if let Some(known) = self.of_actor_and_ghost.get(&memo) {
+            return *known;
+        }
+        let world = self.shared.world;
+        let verdict = self.tables(|tables| {
+            let value = tables.actors[who].locals.get(local).view();
+            let ghost = tables.ghosts.get(ghost);
+            let holds = |predicate: &StatePredicate<A, G>| match predicate {
+                StatePredicate::ActorAndGhost(holds) => holds(Id::from(who), value, ghost),
+                _ => true,
+            };
+            let outside = world.bounds.iter().position(|bound| !holds(&bound.within));
+            let outside = outside.map(|n| u8::try_from(n).expect("at most 255 bounds"));
+            (broken(world.always.iter().map(|property| holds(&property.holds))), outside)
+        });
+        self.of_actor_and_ghost.insert(memo, verdict);
+        verdict
+    }
+
+    fn judge_pair(&mut self, a: usize, b: usize, key: &[u32]) -> u64 {
+        let memo = (small(a), small(b), key[a], key[b]);
+        if let Some(known) = self.of_pair.get(&memo) {
+            return *known;
+        }
+        let always = &self.shared.world.always;
+        let verdict = self.tables(|tables| {
+            let of = |who: usize| -> (Id, Local<'_, A>) {
+                (Id::from(who), tables.actors[who].locals.get(key[who]).view())
+            };
+            let (a, b) = (of(a), of(b));
+            broken(always.iter().map(|property| match &property.holds {
+                StatePredicate::Pair(holds) => holds(a, b) && holds(b, a),
+                _ => true,
+            }))
+        });
+        self.of_pair.insert(memo, verdict);
+        verdict
+    }
+
+    fn judge_ghost(&mut self, ghost: u32) -> u64 {
+        if let Some(known) = self.of_ghost.get(&ghost) {
+            return *known;
+        }
+        let always = &self.shared.world.always;
+        let verdict = self.tables(|tables| {
+            let value = tables.ghosts.get(ghost);
+            broken(always.iter().map(|property| match &property.holds {
+                StatePredicate::Ghost(holds) => holds(value),
+                _ => true,
+            }))
+        });
+        self.of_ghost.insert(ghost, verdict);
+        verdict
+    }
+}

@@ -1,0 +1,13 @@
+//! The exhaustive engine.
+
+mod bits;
+mod intern;
+mod judge;
+mod relevance;
+mod search;
+mod sets;
+mod store;
+mod tables;
+mod worker;
+
+pub use search::{Exploration, explore};

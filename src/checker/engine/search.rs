@@ -1,0 +1,458 @@
+//! The search: threads that expand tuples until none is left, and a hypothesis that must hold at the
+//! end.
+
+use super::relevance::Relevance;
+use super::sets::Sets;
+use super::store::Shard;
+use super::tables::Tables;
+use super::worker::{Task, Worker};
+use crate::checker::run::{
+    Limits, Progress, PropertyReport, PropertyResult, Verdict, resident_memory,
+};
+use crate::checker::view::{Checkable, Ghostly};
+use crate::checker::world::{Kind, World};
+use stateright::Model;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, RwLock};
+use std::time::{Duration, Instant};
+
+/// Shards of the store; a power of two.
+const SHARDS: usize = 256;
+/// Tuples a thread takes at a time.
+const BATCH: usize = 32;
+/// How often each survey fires a step.
+const SURVEYS: [u16; 3] = [4, 32, 256];
+
+/// What all threads share.
+pub(super) struct Shared<'w, A: Checkable, G> {
+    pub(super) world: &'w World<A, G>,
+    pub(super) tables: RwLock<Tables<'w, A, G>>,
+    pub(super) sets: Sets,
+    pub(super) shards: Vec<Mutex<Shard>>,
+    queue: Mutex<Queue>,
+    wake: Condvar,
+    /// The properties of states and then of steps that are violated, as bits.
+    violated: AtomicU64,
+    /// The `sometimes` properties without a witness, as bits.
+    pub(super) unwitnessed: AtomicU64,
+    stop: AtomicBool,
+    transitions: AtomicU64,
+    expanded: AtomicU64,
+    cuts: Vec<AtomicU64>,
+}
+
+/// Tuples to expand, lowest rank first.
+struct Queue {
+    waiting: BTreeMap<u64, Vec<(u32, u32)>>,
+    /// Threads that may yet add some.
+    busy: usize,
+}
+
+/// What came of exploring a world by its tuples.
+#[derive(Clone, Debug)]
+pub struct Exploration {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Every property.
+    pub properties: Vec<PropertyReport>,
+    /// Distinct (local states, ghost) within the bounds.
+    pub tuples: u64,
+    /// Maximal states, counted by what matters at the end.
+    pub maximal: u64,
+    /// Steps generated in the last round, those into known states included.
+    pub transitions: u64,
+    /// States expanded in the last round.
+    pub expanded: u64,
+    /// Distinct local states of all actors.
+    pub locals: u64,
+    /// Distinct messages.
+    pub messages: u64,
+    /// Distinct handler calls that do something.
+    pub steps: u64,
+    /// Distinct ghosts.
+    pub ghosts: u64,
+    /// Rounds, each with a better hypothesis of what matters.
+    pub rounds: u64,
+    /// Bytes of all tuples and states.
+    pub bytes: u64,
+    /// Generated steps that each bound cut off, by the bound's name.
+    pub cuts: Vec<(&'static str, u64)>,
+    /// Handler calls by label, if coverage was asked for.
+    pub labels: Vec<(&'static str, u64)>,
+    /// How long it took.
+    pub elapsed: Duration,
+    /// What ended it before it ended by itself, if anything did.
+    pub ended_by: Option<&'static str>,
+}
+
+/// Why a round ended.
+enum Ended {
+    /// Nothing is left to expand.
+    Exhausted,
+    /// What matters is more than was thought.
+    Refuted(Relevance),
+    /// A property is violated.
+    Violated,
+    /// A limit.
+    By(&'static str),
+}
+
+impl<A: Checkable, G: Ghostly> Shared<'_, A, G> {
+    /// Takes note of violated properties of states.
+    pub(super) fn violate(&self, bits: u64) {
+        if bits == 0 {
+            return;
+        }
+        self.violated.fetch_or(bits, Ordering::Relaxed);
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// Takes note of violated properties of steps.
+    pub(super) fn violate_steps(&self, bits: u32) {
+        self.violate(u64::from(bits) << self.world.always.len());
+    }
+
+    /// Begins again with nothing known to be reachable.
+    fn clear(&mut self) {
+        let actors = self.world.actors.actors.len();
+        self.sets = Sets::new(actors);
+        self.shards = (0..SHARDS).map(|_| Mutex::new(Shard::new(actors))).collect();
+        *self.queue.get_mut().expect("no thread runs") =
+            Queue { waiting: BTreeMap::new(), busy: 0 };
+        self.stop.store(false, Ordering::Relaxed);
+        for count in [&self.transitions, &self.expanded].into_iter().chain(&self.cuts) {
+            count.store(0, Ordering::Relaxed);
+        }
+    }
+
+    fn put(&self, tasks: &mut Vec<Task>) {
+        if tasks.is_empty() {
+            return;
+        }
+        let mut queue = self.queue.lock().expect("no thread panics with it");
+        for Task { rank, shard, tuple } in tasks.drain(..) {
+            queue.waiting.entry(rank).or_default().push((shard, tuple));
+        }
+        drop(queue);
+        self.wake.notify_all();
+    }
+
+    /// Waits for tuples; `None` when there will be no more.
+    fn get(&self) -> Option<Vec<Task>> {
+        let mut queue = self.queue.lock().expect("no thread panics with it");
+        queue.busy -= 1;
+        loop {
+            if self.stop.load(Ordering::Relaxed) || (queue.waiting.is_empty() && queue.busy == 0) {
+                self.wake.notify_all();
+                return None;
+            }
+            let mut tasks = Vec::new();
+            while tasks.len() < BATCH
+                && let Some(mut lowest) = queue.waiting.first_entry()
+            {
+                let rank = *lowest.key();
+                while tasks.len() < BATCH
+                    && let Some((shard, tuple)) = lowest.get_mut().pop()
+                {
+                    tasks.push(Task { rank, shard, tuple });
+                }
+                if lowest.get().is_empty() {
+                    lowest.remove();
+                }
+            }
+            if !tasks.is_empty() {
+                queue.busy += 1;
+                return Some(tasks);
+            }
+            queue = self.wake.wait(queue).expect("no thread panics with it");
+        }
+    }
+
+    fn work(&self, mut worker: Worker<'_, '_, A, G>) {
+        let (mut key, mut sets) = (Vec::new(), Vec::new());
+        while let Some(tasks) = self.get() {
+            for task in tasks {
+                worker.expand(task, &mut key, &mut sets);
+            }
+            self.put(&mut worker.tasks);
+            self.add_counts(&mut worker);
+        }
+    }
+
+    fn add_counts(&self, worker: &mut Worker<'_, '_, A, G>) {
+        self.transitions.fetch_add(std::mem::take(&mut worker.transitions), Ordering::Relaxed);
+        self.expanded.fetch_add(std::mem::take(&mut worker.expanded), Ordering::Relaxed);
+        for (count, more) in self.cuts.iter().zip(&mut worker.cuts) {
+            count.fetch_add(std::mem::take(more), Ordering::Relaxed);
+        }
+    }
+
+    fn count(&self, of: impl Fn(&Shard) -> u64) -> u64 {
+        self.shards.iter().map(|shard| of(&shard.lock().expect("no thread panics with it"))).sum()
+    }
+}
+
+/// How much is known of the actors: grows whenever a hypothesis may fail.
+fn knowledge<A: Checkable, G: Ghostly>(tables: &Tables<'_, A, G>) -> Vec<usize> {
+    let actors = tables.actors.iter();
+    let of_actors = actors.flat_map(|table| {
+        let reached = table.rows.iter().filter(|row| row.spontaneous.is_some()).count();
+        [reached, table.inbox.len()]
+    });
+    of_actors.chain([tables.steps.len()]).collect()
+}
+
+/// A search under way.
+struct Search<'w, 'l, A: Checkable, G> {
+    shared: Shared<'w, A, G>,
+    limits: &'l Limits,
+    interrupted: &'l AtomicBool,
+    start: Instant,
+    key: Vec<u32>,
+    messages: Vec<(u8, u32)>,
+}
+
+/// Explores every tuple of local states and ghost that is reachable within the bounds.
+pub fn explore<A: Checkable, G: Ghostly>(
+    world: &World<A, G>,
+    coverage: bool,
+    limits: &Limits,
+    interrupted: &AtomicBool,
+    progress: &mut dyn FnMut(Progress),
+) -> Exploration {
+    let mut search = Search::new(world, coverage, limits, interrupted);
+    search.run(progress)
+}
+
+impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
+    #[expect(clippy::disallowed_methods, reason = "a time limit needs a clock")]
+    fn new(
+        world: &'w World<A, G>,
+        coverage: bool,
+        limits: &'l Limits,
+        interrupted: &'l AtomicBool,
+    ) -> Self {
+        assert!(world.always.len() + world.steps.len() <= 64, "at most 64 properties");
+        let mut tables = Tables::new(world, coverage);
+        let first = world.init_states().remove(0);
+        let (key, messages) = tables.import(&first);
+        let sometimes = world.sometimes.len();
+        let shared = Shared {
+            world,
+            tables: RwLock::new(tables),
+            sets: Sets::new(world.actors.actors.len()),
+            shards: Vec::new(),
+            queue: Mutex::new(Queue { waiting: BTreeMap::new(), busy: 0 }),
+            wake: Condvar::new(),
+            violated: AtomicU64::new(0),
+            unwitnessed: AtomicU64::new((1 << sometimes) - 1),
+            stop: AtomicBool::new(false),
+            transitions: AtomicU64::new(0),
+            expanded: AtomicU64::new(0),
+            cuts: world.bounds.iter().map(|_| AtomicU64::new(0)).collect(),
+        };
+        Self { shared, limits, interrupted, start: Instant::now(), key, messages }
+    }
+
+    fn run(&mut self, progress: &mut dyn FnMut(Progress)) -> Exploration {
+        let mut relevance = Relevance::everything(self.key.len() - 1);
+        let mut rounds = 0;
+        let mut surveys = SURVEYS.iter();
+        let ended = loop {
+            let survey = surveys.next().copied();
+            let ended = self.round(&relevance, survey, progress);
+            if std::env::var("DBG").is_ok() {
+                eprintln!(
+                    "{survey:?} {} tuples, {} expanded, {:?}",
+                    self.shared.count(Shard::tuples),
+                    self.shared.expanded.load(Ordering::Relaxed),
+                    self.start.elapsed()
+                );
+            }
+            rounds += u64::from(survey.is_none());
+            match ended {
+                Ended::Violated | Ended::By(_) => break ended,
+                Ended::Refuted(better) => relevance = better,
+                Ended::Exhausted => {
+                    let tables = self.shared.tables.get_mut().expect("no thread runs");
+                    let newer = Relevance::of(tables);
+                    let holds = survey.is_none() && relevance.covers(&newer);
+                    relevance = newer;
+                    if holds {
+                        break ended;
+                    }
+                }
+            }
+        };
+        self.report(&ended, rounds, &relevance)
+    }
+
+    /// Explores from the start under one hypothesis.
+    fn round(
+        &mut self,
+        relevance: &Relevance,
+        survey: Option<u16>,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Ended {
+        self.shared.clear();
+        let threads = self.limits.threads.max(1);
+        let mut first = Worker::new(&self.shared, relevance, survey);
+        first.start(&self.key, &self.messages);
+        self.shared.put(&mut first.tasks);
+        self.shared.add_counts(&mut first);
+        self.shared.queue.lock().expect("no thread runs").busy = threads;
+        let shared = &self.shared;
+        std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..threads)
+                .map(|_| {
+                    scope.spawn(move || {
+                        // A panic in a handler must end the others too.
+                        let guard = StopOnPanic(&shared.stop, &shared.wake);
+                        shared.work(Worker::new(shared, relevance, survey));
+                        drop(guard);
+                    })
+                })
+                .collect();
+            let ended = self.watch(relevance, &workers, progress);
+            for worker in workers {
+                if let Err(panic) = worker.join() {
+                    std::panic::resume_unwind(panic);
+                }
+            }
+            match ended {
+                _ if self.shared.violated.load(Ordering::Relaxed) != 0 => Ended::Violated,
+                Some(ended) => ended,
+                None => Ended::Exhausted,
+            }
+        })
+    }
+
+    /// Waits for the threads; tells why they had to stop, if they had to.
+    fn watch(
+        &self,
+        relevance: &Relevance,
+        workers: &[std::thread::ScopedJoinHandle<'_, ()>],
+        progress: &mut dyn FnMut(Progress),
+    ) -> Option<Ended> {
+        let mut judged_at = 4096;
+        let mut known = Vec::new();
+        let mut ended = None;
+        let mut wait = Duration::from_micros(200);
+        while !workers.iter().all(std::thread::ScopedJoinHandle::is_finished) {
+            std::thread::park_timeout(wait);
+            wait = (wait * 2).min(Duration::from_millis(50));
+            let tuples = self.shared.count(Shard::tuples);
+            let now = Progress {
+                states: self.shared.count(Shard::states),
+                depth: tuples,
+                elapsed: self.start.elapsed(),
+                memory: resident_memory(),
+            };
+            progress(now);
+            if ended.is_none()
+                && let Some(reason) = self.limits.reached(&now, self.interrupted)
+            {
+                ended = Some(Ended::By(reason));
+                self.shared.stop_all();
+            }
+            if ended.is_none() && tuples >= judged_at && relevance.is_a_hypothesis() {
+                judged_at = tuples * 2;
+                let mut tables = self.shared.tables.write().expect("no thread panics with it");
+                let knows = knowledge(&tables);
+                if knows != known {
+                    let newer = Relevance::of(&mut tables);
+                    known = knowledge(&tables);
+                    if !relevance.covers(&newer) {
+                        ended = Some(Ended::Refuted(newer));
+                        self.shared.stop_all();
+                    }
+                }
+            }
+        }
+        ended
+    }
+
+    fn report(&mut self, ended: &Ended, rounds: u64, relevance: &Relevance) -> Exploration {
+        let violated = self.shared.violated.load(Ordering::Relaxed);
+        let maximal = match ended {
+            Ended::Exhausted => self.count_maximal(relevance),
+            _ => self.shared.count(Shard::states),
+        };
+        let shared = &self.shared;
+        let unwitnessed = shared.unwitnessed.load(Ordering::Relaxed);
+        let world = shared.world;
+        let judged = world.always.len() + world.steps.len();
+        let names = world.property_names().enumerate();
+        let properties = names.map(|(n, (name, kind))| PropertyReport {
+            name,
+            kind,
+            result: match kind {
+                Kind::Always | Kind::Step if violated & 1 << n != 0 => PropertyResult::Violated,
+                Kind::Always | Kind::Step => PropertyResult::Holds,
+                Kind::Sometimes if unwitnessed & 1 << (n - judged) != 0 => {
+                    PropertyResult::Unwitnessed
+                }
+                Kind::Sometimes => PropertyResult::Witnessed,
+            },
+        });
+        let tables = shared.tables.read().expect("no thread runs");
+        let actors = tables.actors.iter();
+        let (verdict, ended_by) = match ended {
+            Ended::Exhausted => (Verdict::Exhaustive, None),
+            Ended::Violated => (Verdict::Violated, None),
+            Ended::By(reason) => (Verdict::Bounded, Some(*reason)),
+            Ended::Refuted(_) => unreachable!("another round follows"),
+        };
+        let cuts = shared.cuts.iter().map(|count| count.load(Ordering::Relaxed));
+        Exploration {
+            verdict,
+            properties: properties.collect(),
+            tuples: shared.count(Shard::tuples),
+            maximal,
+            transitions: shared.transitions.load(Ordering::Relaxed),
+            expanded: shared.expanded.load(Ordering::Relaxed),
+            locals: actors.clone().map(|table| table.locals.len() as u64).sum(),
+            messages: actors.map(|table| table.inbox.len() as u64).sum(),
+            steps: tables.steps.len() as u64,
+            ghosts: tables.ghosts.len() as u64,
+            rounds,
+            bytes: shared.count(Shard::bytes) + shared.sets.bytes(),
+            cuts: world.bounds.iter().map(|bound| bound.name).zip(cuts).collect(),
+            labels: tables.labels.iter().map(|(label, count)| (*label, *count)).collect(),
+            elapsed: self.start.elapsed(),
+            ended_by,
+        }
+    }
+
+    /// The number of maximal states by what matters at the end. It does not depend on the order in
+    /// which they were found, nor on what was thought to matter on the way.
+    fn count_maximal(&self, relevance: &Relevance) -> u64 {
+        let mut worker = Worker::new(&self.shared, relevance, None);
+        let mut maximal = 0;
+        for shard in &self.shared.shards {
+            let shard = shard.lock().expect("no thread runs");
+            maximal += shard.all().map(|(key, states)| worker.maximal(key, &states)).sum::<u64>();
+        }
+        maximal
+    }
+}
+
+impl<A: Checkable, G: Ghostly> Shared<'_, A, G> {
+    fn stop_all(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.wake.notify_all();
+    }
+}
+
+/// Ends the search when the thread that holds it panics.
+struct StopOnPanic<'a>(&'a AtomicBool, &'a Condvar);
+
+impl Drop for StopOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.store(true, Ordering::Relaxed);
+            self.1.notify_all();
+        }
+    }
+}

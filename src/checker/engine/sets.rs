@@ -1,0 +1,125 @@
+//! Sets of messages by number, shared by all states that have them.
+
+use super::bits::Bits;
+use hashbrown::HashTable;
+use rustc_hash::FxHasher;
+use std::hash::Hasher;
+use std::sync::{Arc, Mutex};
+
+/// The words of a set, without zeros at the end.
+type Words = Arc<[u64]>;
+
+/// The sets of one actor's messages.
+struct Numbered {
+    values: Vec<Words>,
+    index: HashTable<(u64, u32)>,
+}
+
+/// The sets of every actor's messages.
+pub(super) struct Sets(Vec<Mutex<Numbered>>);
+
+/// What one thread knows of them: asked first, and without waiting.
+pub(super) struct SetCache<'s> {
+    shared: &'s Sets,
+    known: Vec<Numbered>,
+}
+
+impl Numbered {
+    fn new() -> Self {
+        Self { values: Vec::new(), index: HashTable::new() }
+    }
+
+    fn find(&self, hash: u64, words: &[u64]) -> Option<u32> {
+        let same = |(known, number): &(u64, u32)| {
+            *known == hash && *self.values[*number as usize] == *words
+        };
+        self.index.find(hash, same).map(|(_, number)| *number)
+    }
+
+    fn add(&mut self, hash: u64, words: Words) -> u32 {
+        let number = u32::try_from(self.values.len()).expect("fewer than 2^32 sets");
+        self.values.push(words);
+        self.index.insert_unique(hash, (hash, number), |(hash, _)| *hash);
+        number
+    }
+}
+
+impl Sets {
+    /// None yet, of so many actors.
+    pub(super) fn new(actors: usize) -> Self {
+        Self((0..actors).map(|_| Mutex::new(Numbered::new())).collect())
+    }
+
+    /// Bytes of all sets and their index.
+    pub(super) fn bytes(&self) -> u64 {
+        let of = |sets: &Mutex<Numbered>| {
+            let sets = sets.lock().expect("no thread panics with it");
+            let words: usize = sets.values.iter().map(|words| words.len() + 4).sum();
+            8 * words + 17 * sets.index.capacity() * 8 / 7
+        };
+        self.0.iter().map(of).sum::<usize>() as u64
+    }
+}
+
+impl<'s> SetCache<'s> {
+    /// Nothing known yet.
+    pub(super) fn new(shared: &'s Sets) -> Self {
+        Self { shared, known: shared.0.iter().map(|_| Numbered::new()).collect() }
+    }
+
+    /// The number of a set.
+    pub(super) fn number(&mut self, who: usize, set: &Bits) -> u32 {
+        let words = set.trimmed();
+        let hash = hash(words);
+        if let Some(number) = self.known[who].find(hash, words) {
+            return number;
+        }
+        {
+            let mut sets = self.shared.0[who].lock().expect("no thread panics with it");
+            if sets.find(hash, words).is_none() {
+                sets.add(hash, words.into());
+            }
+        }
+        self.refresh_one(who);
+        self.known[who].find(hash, words).expect("it has just been added")
+    }
+
+    /// The words of a set.
+    pub(super) fn get(&mut self, who: usize, set: u32) -> Words {
+        if !self.knows(who, set) {
+            self.refresh_one(who);
+        }
+        Arc::clone(&self.known[who].values[set as usize])
+    }
+
+    /// Whether the words of a set are known here.
+    pub(super) fn knows(&self, who: usize, set: u32) -> bool {
+        (set as usize) < self.known[who].values.len()
+    }
+
+    /// The words of a set that is known here.
+    pub(super) fn words(&self, who: usize, set: u32) -> &[u64] {
+        &self.known[who].values[set as usize]
+    }
+
+    /// Learns of all sets that other threads have added.
+    pub(super) fn refresh(&mut self) {
+        (0..self.known.len()).for_each(|who| self.refresh_one(who));
+    }
+
+    fn refresh_one(&mut self, who: usize) {
+        let sets = self.shared.0[who].lock().expect("no thread panics with it");
+        let known = &mut self.known[who];
+        for words in &sets.values[known.values.len()..] {
+            known.add(hash(words), Arc::clone(words));
+        }
+    }
+}
+
+fn hash(words: &[u64]) -> u64 {
+    let mut hasher = FxHasher::default();
+    for word in words {
+        hasher.write_u64(*word);
+    }
+    hasher.finish()
+}

@@ -1,0 +1,439 @@
+//! One thread of the search: expands tuples, normalises what comes of them, judges what is new.
+
+use super::bits::{Bits, is_subset, numbers};
+use super::judge::Judge;
+use super::relevance::Relevance;
+use super::search::Shared;
+use super::sets::SetCache;
+use super::store::{Inserted, hash};
+use super::tables::{GhostStep, Memo, Sent};
+use crate::checker::view::{Checkable, Ghostly};
+use std::rc::Rc;
+
+/// All that can happen to one actor in one local state.
+#[derive(Default)]
+struct Row {
+    /// The spontaneous steps that change it.
+    spontaneous: Vec<Firing>,
+    /// What its other spontaneous steps put out.
+    quiet_sent: Vec<Sent>,
+    /// Messages that have been tried on it.
+    tried: Bits,
+    /// Those that change it, and those that only make it send.
+    changing: Bits,
+    quiet: Bits,
+    /// What they do, by message: a position in `firings`, or in `replies`.
+    at: Vec<u32>,
+    firings: Vec<Firing>,
+    replies: Vec<Sent>,
+}
+
+/// One step that changes its actor, as it is fired.
+#[derive(Clone)]
+struct Firing {
+    step: u32,
+    next: u32,
+    change: u32,
+    sent: Sent,
+    /// The first bound of single actors that it leads out of.
+    outside: Option<u8>,
+}
+
+/// A tuple to expand, with the rank by which it is chosen.
+#[derive(Clone, Copy)]
+pub(super) struct Task {
+    pub(super) rank: u64,
+    pub(super) shard: u32,
+    pub(super) tuple: u32,
+}
+
+/// What one thread knows and counts.
+pub(super) struct Worker<'s, 'w, A: Checkable, G> {
+    shared: &'s Shared<'w, A, G>,
+    relevance: &'s Relevance,
+    actors: usize,
+    rows: Vec<Vec<Option<Rc<Row>>>>,
+    /// Which conditional messages matter because of another actor, as a number in `masks`.
+    because: Memo<(u8, u8, u32, u32), u32>,
+    masks: super::intern::Interned<Bits>,
+    sets: SetCache<'s>,
+    ghost_steps: Memo<(u32, u32), GhostStep>,
+    judge: Judge<'s, 'w, A, G>,
+    /// In a survey, how often each step may be fired, and how often it has been.
+    survey: Option<(u16, Vec<u16>)>,
+    /// Tuples that must be queued.
+    pub(super) tasks: Vec<Task>,
+    /// Steps generated.
+    pub(super) transitions: u64,
+    /// States expanded.
+    pub(super) expanded: u64,
+    /// Steps that each bound cut off.
+    pub(super) cuts: Vec<u64>,
+    scratch: Scratch,
+}
+
+/// Buffers of one step.
+#[derive(Default)]
+struct Scratch {
+    /// The tuple it leads to.
+    key: Vec<u32>,
+    /// The messages there, for each actor.
+    messages: Vec<Bits>,
+    /// Messages that have yet to be added.
+    pending: Vec<Sent>,
+    /// Their sets' numbers.
+    numbers: Vec<u32>,
+    mask: Bits,
+}
+
+impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
+    pub(super) fn new(
+        shared: &'s Shared<'w, A, G>,
+        relevance: &'s Relevance,
+        survey: Option<u16>,
+    ) -> Self {
+        let actors = shared.world.actors.actors.len();
+        let mut masks = super::intern::Interned::new();
+        masks.intern(Bits::default());
+        Self {
+            shared,
+            relevance,
+            actors,
+            rows: vec![Vec::new(); actors],
+            because: Memo::default(),
+            masks,
+            sets: SetCache::new(&shared.sets),
+            ghost_steps: Memo::default(),
+            judge: Judge::new(shared),
+            survey: survey.map(|times| (times, Vec::new())),
+            tasks: Vec::new(),
+            transitions: 0,
+            expanded: 0,
+            cuts: vec![0; shared.world.bounds.len()],
+            scratch: Scratch {
+                messages: vec![Bits::default(); actors],
+                numbers: vec![0; actors],
+                ..Scratch::default()
+            },
+        }
+    }
+
+    /// Adds the state the search starts from.
+    pub(super) fn start(&mut self, key: &[u32], messages: &[(u8, u32)]) {
+        if let Some(bound) = self.judge.outside(key, None, None) {
+            self.cuts[usize::from(bound)] += 1;
+            return;
+        }
+        self.scratch.key = key.to_vec();
+        self.scratch.messages.iter_mut().for_each(|set| set.copy(&[]));
+        self.scratch.pending.push(messages.into());
+        for who in 0..self.actors {
+            self.add_spontaneous(who);
+        }
+        self.add_pending();
+        self.filter();
+        self.insert(None, true);
+    }
+
+    /// Fires every step of every new state of a tuple.
+    pub(super) fn expand(&mut self, task: Task, key: &mut Vec<u32>, sets: &mut Vec<u32>) {
+        let shard = &self.shared.shards[task.shard as usize];
+        shard.lock().expect("no thread panics with it").take(task.tuple, key, sets);
+        for state in sets.chunks_exact(self.actors) {
+            self.expanded += 1;
+            for who in 0..self.actors {
+                let set = self.sets.get(who, state[who]);
+                let row = self.row(who, key[who], &set);
+                for firing in &row.spontaneous {
+                    self.fire(who, firing, key, state);
+                }
+                for message in numbers(&set) {
+                    if row.changing.has(message) {
+                        let firing = &row.firings[row.at[message as usize] as usize];
+                        self.fire(who, firing, key, state);
+                    }
+                }
+            }
+        }
+    }
+
+    fn fire(&mut self, who: usize, firing: &Firing, key: &[u32], state: &[u32]) {
+        self.transitions += 1;
+        if !self.is_worth_a_survey(firing.step) {
+            return;
+        }
+        let ghost = key[self.actors];
+        let GhostStep { ghost: next_ghost, broken } = self.ghost_step(ghost, firing.change);
+        if broken != 0 {
+            self.shared.violate_steps(broken);
+            return;
+        }
+        self.scratch.key.clear();
+        self.scratch.key.extend_from_slice(key);
+        self.scratch.key[who] = firing.next;
+        self.scratch.key[self.actors] = next_ghost;
+        if let Some(bound) = self.judge.outside(&self.scratch.key, Some(who), firing.outside) {
+            self.cuts[usize::from(bound)] += 1;
+            return;
+        }
+        for actor in 0..self.actors {
+            let set = self.sets.get(actor, state[actor]);
+            self.scratch.messages[actor].copy(&set);
+        }
+        self.scratch.pending.push(Sent::clone(&firing.sent));
+        self.add_spontaneous(who);
+        self.add_replies(who);
+        self.add_pending();
+        self.filter();
+        self.insert(Some(who), next_ghost != ghost);
+    }
+
+    fn is_worth_a_survey(&mut self, step: u32) -> bool {
+        let Some((times, fired)) = &mut self.survey else { return true };
+        let at = step as usize;
+        if fired.len() <= at {
+            fired.resize(at + 1, 0);
+        }
+        fired[at] = fired[at].saturating_add(1);
+        fired[at] <= *times
+    }
+
+    // ---- the normal form ----
+
+    /// What an actor sends by itself without changing.
+    fn add_spontaneous(&mut self, who: usize) {
+        let row = self.row(who, self.scratch.key[who], &[]);
+        self.scratch.pending.extend(row.quiet_sent.iter().cloned());
+    }
+
+    /// What the messages before an actor make it send without changing it.
+    fn add_replies(&mut self, who: usize) {
+        let messages = std::mem::take(&mut self.scratch.messages[who]);
+        let row = self.row(who, self.scratch.key[who], messages.words());
+        for message in numbers(messages.words()) {
+            if row.quiet.has(message) {
+                self.scratch.pending.push(row.replies[row.at[message as usize] as usize].clone());
+            }
+        }
+        self.scratch.messages[who] = messages;
+    }
+
+    /// Adds the pending messages, and what they make their receivers send without changing them.
+    fn add_pending(&mut self) {
+        while let Some(sent) = self.scratch.pending.pop() {
+            for (to, message) in sent.iter() {
+                let who = usize::from(*to);
+                if !self.scratch.messages[who].insert(*message) {
+                    continue;
+                }
+                let row = self.row_with(who, self.scratch.key[who], *message);
+                if row.quiet.has(*message) {
+                    let reply = row.replies[row.at[*message as usize] as usize].clone();
+                    self.scratch.pending.push(reply);
+                }
+            }
+        }
+    }
+
+    /// Leaves out what does not matter.
+    fn filter(&mut self) {
+        for who in 0..self.actors {
+            let local = self.scratch.key[who];
+            let Some((hard, conditional)) = self.relevance.masks(who, local) else { continue };
+            let messages = &self.scratch.messages[who];
+            let mut words = messages.words().iter().enumerate();
+            let asks = words.any(|(n, word)| word & conditional.word(n) != 0);
+            self.scratch.mask.copy(hard.words());
+            if asks {
+                for other in 0..self.actors {
+                    let mask = self.because_of(who, local, other);
+                    self.scratch.mask.merge(self.masks.get(mask));
+                }
+            }
+            let known = self.relevance.known_messages(who);
+            let (whole, part) = (known as usize / 64, !0 << (known % 64));
+            let mask = &self.scratch.mask;
+            self.scratch.messages[who].map(|n, word| {
+                let unknown = match n.cmp(&whole) {
+                    std::cmp::Ordering::Less => 0,
+                    std::cmp::Ordering::Equal => part,
+                    std::cmp::Ordering::Greater => !0,
+                };
+                word & (mask.word(n) | unknown)
+            });
+        }
+    }
+
+    fn because_of(&mut self, who: usize, local: u32, other: usize) -> u32 {
+        let at = self.scratch.key[other];
+        let number = |who: usize| u8::try_from(who).expect("at most 255 actors");
+        let memo = (number(who), number(other), local, at);
+        if let Some(mask) = self.because.get(&memo) {
+            return *mask;
+        }
+        let mask = self.masks.intern(self.relevance.because_of(who, local, other, at)).0;
+        self.because.insert(memo, mask);
+        mask
+    }
+
+    fn insert(&mut self, changed: Option<usize>, ghost_changed: bool) {
+        for who in 0..self.actors {
+            self.scratch.numbers[who] = self.sets.number(who, &self.scratch.messages[who]);
+        }
+        let key = &self.scratch.key;
+        let hash = hash(key);
+        let shards = self.shared.shards.len() as u64;
+        let shard = u32::try_from(hash >> 40 & (shards - 1)).expect("few shards");
+        let lock = &self.shared.shards[shard as usize];
+        let known = lock.lock().expect("no thread panics with it").find(key, hash);
+        if known.is_none() {
+            self.judge.judge(key, changed, ghost_changed);
+        }
+        let (tuple, inserted) = loop {
+            let mut guard = lock.lock().expect("no thread panics with it");
+            let tuple = guard.find(key, hash).unwrap_or_else(|| guard.add(key, hash));
+            let sets = &self.sets;
+            if guard.knows_all(tuple, |who, set| sets.knows(who, set)) {
+                let contents = |who: usize, set: u32| sets.words(who, set);
+                break (tuple, guard.insert(tuple, &self.scratch.numbers, contents));
+            }
+            drop(guard);
+            // Another thread has added states with sets that are new here.
+            self.sets.refresh();
+        };
+        if inserted == Inserted::MustQueue {
+            let rank = key[..self.actors].iter().map(|local| u64::from(*local)).sum();
+            self.tasks.push(Task { rank, shard, tuple });
+        }
+    }
+
+    // ---- what is remembered ----
+
+    /// What can happen to an actor, these messages tried.
+    fn row(&mut self, who: usize, local: u32, messages: &[u64]) -> Rc<Row> {
+        match self.rows[who].get(local as usize) {
+            Some(Some(row)) if is_subset(messages, row.tried.words()) => Rc::clone(row),
+            _ => self.try_messages(who, local, numbers(messages)),
+        }
+    }
+
+    /// The same, for one message.
+    fn row_with(&mut self, who: usize, local: u32, message: u32) -> Rc<Row> {
+        match self.rows[who].get(local as usize) {
+            Some(Some(row)) if row.tried.has(message) => Rc::clone(row),
+            _ => self.try_messages(who, local, std::iter::once(message)),
+        }
+    }
+
+    fn try_messages(
+        &mut self,
+        who: usize,
+        local: u32,
+        messages: impl Iterator<Item = u32>,
+    ) -> Rc<Row> {
+        let rows = &mut self.rows[who];
+        if rows.len() <= local as usize {
+            rows.resize_with(local as usize + 1, || None);
+        }
+        let known = rows[local as usize].take();
+        let is_new = known.is_none();
+        let mut row = known.map_or_else(Row::default, |row| {
+            Rc::try_unwrap(row).unwrap_or_else(|shared| Row::clone(&shared))
+        });
+        let shared = self.shared;
+        let mut tables = shared.tables.write().expect("no thread panics with it");
+        if is_new {
+            for step in tables.spontaneous(who, local) {
+                let record = &tables.steps[step as usize];
+                shared.violate_steps(record.broken);
+                match record.change {
+                    None => row.quiet_sent.push(Sent::clone(&record.sent)),
+                    Some(change) => {
+                        let outside = tables.actors[who].rows[record.next as usize].outside;
+                        let (next, sent) = (record.next, Sent::clone(&record.sent));
+                        row.spontaneous.push(Firing { step, next, change, sent, outside });
+                    }
+                }
+            }
+        }
+        for message in messages {
+            if !row.tried.insert(message) {
+                continue;
+            }
+            let Some(step) = tables.deliver(who, local, message) else { continue };
+            let record = &tables.steps[step as usize];
+            shared.violate_steps(record.broken);
+            let position = match record.change {
+                None => {
+                    row.quiet.insert(message);
+                    row.replies.push(Sent::clone(&record.sent));
+                    row.replies.len() - 1
+                }
+                Some(change) => {
+                    row.changing.insert(message);
+                    let outside = tables.actors[who].rows[record.next as usize].outside;
+                    let (next, sent) = (record.next, Sent::clone(&record.sent));
+                    row.firings.push(Firing { step, next, change, sent, outside });
+                    row.firings.len() - 1
+                }
+            };
+            let at = message as usize;
+            row.at.resize(row.at.len().max(at + 1), u32::MAX);
+            row.at[at] = u32::try_from(position).expect("numbers are u32");
+        }
+        drop(tables);
+        let row = Rc::new(row);
+        self.rows[who][local as usize] = Some(Rc::clone(&row));
+        row
+    }
+
+    fn ghost_step(&mut self, ghost: u32, change: u32) -> GhostStep {
+        if let Some(step) = self.ghost_steps.get(&(ghost, change)) {
+            return *step;
+        }
+        let step = {
+            let mut tables = self.shared.tables.write().expect("no thread panics with it");
+            tables.ghost_step(ghost, change)
+        };
+        self.ghost_steps.insert((ghost, change), step);
+        step
+    }
+
+    /// How many maximal states a tuple has, by what this worker's relevance says matters.
+    pub(super) fn maximal(&mut self, key: &[u32], states: &[&[u32]]) -> u64 {
+        let mut antichain: Vec<Vec<Bits>> = Vec::new();
+        self.scratch.key.clear();
+        self.scratch.key.extend_from_slice(key);
+        for state in states {
+            for who in 0..self.actors {
+                let set = self.sets.get(who, state[who]);
+                self.scratch.messages[who].copy(&set);
+            }
+            self.filter();
+            let filtered = &self.scratch.messages;
+            let below = |a: &[Bits], b: &[Bits]| {
+                a.iter().zip(b).all(|(a, b)| is_subset(a.words(), b.words()))
+            };
+            if !antichain.iter().any(|other| below(filtered, other)) {
+                antichain.retain(|other| !below(other, filtered));
+                antichain.push(filtered.clone());
+            }
+        }
+        antichain.len() as u64
+    }
+}
+
+impl Clone for Row {
+    fn clone(&self) -> Self {
+        Self {
+            spontaneous: self.spontaneous.clone(),
+            quiet_sent: self.quiet_sent.clone(),
+            tried: self.tried.clone(),
+            changing: self.changing.clone(),
+            quiet: self.quiet.clone(),
+            at: self.at.clone(),
+            firings: self.firings.clone(),
+            replies: self.replies.clone(),
+        }
+    }
+}
