@@ -92,7 +92,8 @@ pub fn catalogue() -> Vec<Spec> {
             watch: elections,
             restarts: true,
             sometimes: &["a leader is elected", "all servers commit"],
-            states: 21_195,
+            tuples: (999, 1_269),
+            states: Some(21_195),
             ..Spec::base("election", "Three servers, one term: votes survive restarts.")
         },
         Spec {
@@ -100,14 +101,16 @@ pub fn catalogue() -> Vec<Spec> {
             max_received: Some(0),
             max_term: 2,
             sometimes: &["a leader is elected", "two leaders at once"],
-            states: 245_838,
+            tuples: (945, 945),
+            states: Some(245_838),
             ..Spec::base("elections", "Two terms of three servers; entries stay with their leader.")
         },
         Spec {
             watch: elections,
             servers: 4,
             max_received: Some(0),
-            states: 12_537,
+            tuples: (276, 276),
+            states: Some(12_537),
             ..Spec::base(
                 "election-4",
                 "Four servers: a majority is three, and halves elect nobody.",
@@ -117,7 +120,8 @@ pub fn catalogue() -> Vec<Spec> {
             watch: commits,
             restarts: true,
             sometimes: &["a leader is elected", "all servers commit"],
-            states: 22_275,
+            tuples: (1_131, 1_401),
+            states: Some(22_275),
             ..Spec::base(
                 "replication",
                 "Three servers replicate and commit a no-op, with restarts.",
@@ -129,7 +133,8 @@ pub fn catalogue() -> Vec<Spec> {
             max_term: 3,
             restarts: true,
             sometimes: &["a leader is elected", "all servers commit"],
-            states: 978_653,
+            tuples: (2_789, 3_081),
+            states: Some(978_653),
             ..Spec::base("terms", "Two servers, three terms: a leader each, with restarts.")
         },
         Spec {
@@ -138,7 +143,8 @@ pub fn catalogue() -> Vec<Spec> {
             restarts: true,
             prefix: DIVERGED_PREFIX,
             sometimes: &["logs diverge", "all servers commit"],
-            states: 4_604,
+            tuples: (168, 204),
+            states: Some(4_604),
             ..Spec::base("log-repair", "A leader makes a diverged log equal to its own.")
         },
         Spec {
@@ -147,7 +153,8 @@ pub fn catalogue() -> Vec<Spec> {
             restarts: true,
             prefix: FIGURE_8_PREFIX,
             sometimes: &["two leaders at once", "logs diverge", "all servers commit"],
-            states: 26_465,
+            tuples: (516, 684),
+            states: Some(26_465),
             ..Spec::base("figure-8", "Figure 8 (c): an old entry on a majority is not committed.")
         },
         Spec {
@@ -155,7 +162,8 @@ pub fn catalogue() -> Vec<Spec> {
             max_term: 2,
             prefix: COMMITTED_PREFIX,
             sometimes: &["two leaders at once", "all servers commit"],
-            states: 562_080,
+            tuples: (597, 789),
+            states: Some(562_080),
             ..Spec::base("leader-change", "Whoever leads next has what two of three committed.")
         },
         Spec {
@@ -165,7 +173,8 @@ pub fn catalogue() -> Vec<Spec> {
             clients: vec![vec![put("1")]],
             max_client_entries: 2,
             sometimes: &["all servers commit", "a client is done"],
-            states: 98_142,
+            tuples: (318, 354),
+            states: Some(98_142),
             ..Spec::base("in-flight", "Several AppendEntries in flight, of one entry and of two.")
         },
         Spec {
@@ -174,7 +183,8 @@ pub fn catalogue() -> Vec<Spec> {
             clients: vec![vec![create()]],
             max_client_entries: 3,
             sometimes: &["all servers commit", "a client is done"],
-            states: 144_116,
+            tuples: (652, 652),
+            states: Some(144_116),
             ..Spec::base("client", "A client registers and writes; two copies of its request.")
         },
         Spec {
@@ -185,7 +195,8 @@ pub fn catalogue() -> Vec<Spec> {
             max_client_entries: 3,
             prefix: REGISTERED_PREFIX,
             sometimes: &["a client is done"],
-            states: 154_711,
+            tuples: (603, 603),
+            states: Some(154_711),
             ..Spec::base("failover", "A registered client retries a write over a change of leader.")
         },
         Spec {
@@ -195,7 +206,8 @@ pub fn catalogue() -> Vec<Spec> {
             max_uncommitted: 1,
             clients: vec![vec![put("1"), put("a value that is too long")]],
             max_client_entries: 2,
-            states: 47_122,
+            tuples: (202, 202),
+            states: Some(47_122),
             sometimes: &["a client is done"],
             ..Spec::base(
                 "backpressure",
@@ -210,7 +222,8 @@ pub fn catalogue() -> Vec<Spec> {
             max_client_entries: 4,
             restarts: true,
             sometimes: &["a client is done"],
-            states: 68_412,
+            tuples: (6_217, 6_217),
+            states: Some(68_412),
             ..Spec::base("one-server", "One server and two clients, with restarts.")
         },
         Spec {
@@ -220,7 +233,8 @@ pub fn catalogue() -> Vec<Spec> {
             clients: vec![vec![put("1"), get()], vec![put("2")]],
             max_client_entries: 6,
             sometimes: &["a client is done"],
-            states: 63_948,
+            tuples: (15_987, 15_987),
+            states: Some(63_948),
             ..Spec::base("sessions", "Two clients compete for the only session.")
         },
     ]

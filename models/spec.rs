@@ -48,8 +48,12 @@ pub struct Spec {
     pub sometimes: &'static [&'static str],
     /// A script that leads to the state to start from; empty for freshly started servers.
     pub prefix: &'static str,
-    /// The exact number of unique states.
-    pub states: u64,
+    /// The exact numbers of tuples of local states and ghost, and of maximal states.
+    pub tuples: (u64, u64),
+    /// The exact number of unique states, where there are few enough for stateright.
+    pub states: Option<u64>,
+    /// Whether it takes so long that it is run on request only.
+    pub deep: bool,
 }
 
 /// A property of each member by itself.
@@ -81,7 +85,9 @@ impl Spec {
             watch: Watch::default(),
             sometimes: &["a leader is elected"],
             prefix: "",
-            states: 0,
+            tuples: (0, 0),
+            states: None,
+            deep: false,
         }
     }
 

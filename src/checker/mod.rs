@@ -14,7 +14,9 @@ pub mod search;
 mod view;
 mod world;
 
-pub use run::{Engine, Limits, Progress, PropertyReport, PropertyResult, Report, Verdict, run};
+pub use run::{
+    Engine, Limits, Progress, PropertyReport, PropertyResult, Report, TupleCounts, Verdict, run,
+};
 pub use view::{Change, Checkable, CommandOf, Event, EventOf, Ghostly, Local, Output, View};
 pub use world::{
     Action, ActionOf, Bound, ChangePredicate, Kind, Labeller, Observer, OfActor, OfActorAndGhost,

@@ -4,6 +4,7 @@
 //! every unique state was expanded, counted by the model itself, and none was refused because the
 //! run was asked to stop.
 
+use super::engine::explore;
 use super::view::{Checkable, Ghostly};
 use super::world::{Kind, Tally, World};
 use stateright::{Checker, CheckerBuilder, HasDiscoveries, Model, UniformChooser};
@@ -13,14 +14,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Which of stateright's engines.
+/// Which engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Engine {
+    /// Ours: tuples of local states with their maximal sets of messages, see [`super::engine`].
+    Antichain,
+    /// stateright's.
     /// Breadth first.
     Bfs,
-    /// Depth first: less memory, the same states.
+    /// stateright's, depth first: less memory, the same states.
     Dfs,
-    /// Random walks from this seed. Never exhaustive.
+    /// stateright's random walks from this seed. Never exhaustive.
     Simulation(u64),
 }
 
@@ -40,9 +44,9 @@ pub struct Limits {
 /// How far a run is.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress {
-    /// Unique states.
+    /// Unique states; maximal ones for the antichain engine.
     pub states: u64,
-    /// Length of the longest path so far.
+    /// Length of the longest path so far; for the antichain engine the number of tuples.
     pub depth: u64,
     /// Time since the start.
     pub elapsed: Duration,
@@ -88,10 +92,13 @@ pub struct PropertyReport {
 /// What came of a run.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// Unique states visited; for a simulation, all states visited.
+    /// Unique states visited; for a simulation, all states visited; for the antichain engine the
+    /// maximal ones.
     pub states: u64,
     /// Steps generated, those into known states included.
     pub generated: u64,
+    /// What only the antichain engine counts.
+    pub tuples: Option<TupleCounts>,
     /// Steps on the longest path. With several threads stateright's BFS does not keep levels, so this
     /// is a figure about the run, not about the model.
     pub depth: u64,
@@ -109,6 +116,27 @@ pub struct Report {
     pub ended_by: Option<&'static str>,
 }
 
+/// What the antichain engine counts, besides states.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TupleCounts {
+    /// Distinct tuples of local states and ghost within the bounds.
+    pub tuples: u64,
+    /// States that were expanded.
+    pub expanded: u64,
+    /// Distinct local states of all actors.
+    pub locals: u64,
+    /// Distinct messages.
+    pub messages: u64,
+    /// Distinct handler calls that did something.
+    pub steps: u64,
+    /// Distinct ghosts.
+    pub ghosts: u64,
+    /// Rounds from the start, each with a better hypothesis of what matters.
+    pub rounds: u64,
+    /// Bytes of all tuples, states and sets of messages.
+    pub bytes: u64,
+}
+
 impl Report {
     /// The properties that failed.
     pub fn violated(&self) -> Vec<&'static str> {
@@ -117,8 +145,11 @@ impl Report {
     }
 
     /// An upper bound of the expected number of pairs of states that share a 64-bit fingerprint and
-    /// were taken for one: n²/2⁶⁵, as TLC reports it.
+    /// were taken for one: n²/2⁶⁵, as TLC reports it. The antichain engine compares exactly.
     pub fn expected_collisions(&self) -> f64 {
+        if self.tuples.is_some() {
+            return 0.0;
+        }
         (self.states as f64).powi(2) / 2_f64.powi(65)
     }
 }
@@ -142,6 +173,9 @@ pub fn run<A: Checkable, G: Ghostly>(
     interrupted: &AtomicBool,
     progress: &mut dyn FnMut(Progress),
 ) -> Report {
+    if engine == Engine::Antichain {
+        return explore(&world, limits, interrupted, progress);
+    }
     let tally = Arc::clone(&world.tally);
     let properties: Vec<_> = world.property_names().collect();
     let bounds: Vec<_> = world.bounds.iter().map(|bound| bound.name).collect();
@@ -149,6 +183,7 @@ pub fn run<A: Checkable, G: Ghostly>(
         world.checker().threads(limits.threads.max(1)).finish_when(HasDiscoveries::AnyFailures);
     let watch = Watch { engine, limits, interrupted, tally: &tally, properties, bounds };
     match engine {
+        Engine::Antichain => unreachable!("it has returned"),
         Engine::Bfs => watch.finish(builder.spawn_bfs(), progress),
         Engine::Dfs => watch.finish(builder.spawn_dfs(), progress),
         Engine::Simulation(seed) => {
@@ -242,14 +277,26 @@ impl Watch<'_> {
             Verdict::Bounded
         };
         let ended_by = ended_by.filter(|_| verdict == Verdict::Bounded);
-        Report { states, generated, depth, elapsed, verdict, properties, cuts, labels, ended_by }
+        let tuples = None;
+        Report {
+            states,
+            generated,
+            tuples,
+            depth,
+            elapsed,
+            verdict,
+            properties,
+            cuts,
+            labels,
+            ended_by,
+        }
     }
 
     /// stateright's BFS and DFS count the states of a path, its simulation counts the steps.
     fn steps(&self, depth: usize) -> u64 {
         match self.engine {
             Engine::Bfs | Engine::Dfs => depth.saturating_sub(1) as u64,
-            Engine::Simulation(_) => depth as u64,
+            Engine::Antichain | Engine::Simulation(_) => depth as u64,
         }
     }
 

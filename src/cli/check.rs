@@ -22,8 +22,11 @@ pub(super) struct Check {
     /// The models; all of the catalogue if none is named
     #[arg(value_name = "MODEL", conflicts_with = "mutant")]
     models: Vec<String>,
-    /// Which of stateright's engines
-    #[arg(long, value_enum, default_value_t = Engine::Bfs)]
+    /// Also the models that take minutes, or up to an hour
+    #[arg(long, conflicts_with = "models")]
+    deep: bool,
+    /// Which engine: ours, or one of stateright's
+    #[arg(long, value_enum, default_value_t = Engine::Antichain)]
     engine: Engine,
     /// Threads to search with [default: all cores]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -37,15 +40,16 @@ pub(super) struct Check {
     /// Check this mutant in its model; it must be VIOLATED
     #[arg(long, value_name = "NAME")]
     mutant: Option<String>,
-    /// End a search at so many unique states
+    /// End a search at so many states: maximal ones for our engine, unique ones for stateright's
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     max_states: Option<u64>,
     /// End a search after so many seconds; a simulation ends after 10 by itself
     #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..))]
     max_seconds: Option<u64>,
-    /// End a search when the process uses so much memory: bytes, or with KiB, MiB, GiB
-    #[arg(long, value_name = "SIZE", value_parser = options::bytes)]
-    max_memory: Option<u64>,
+    /// End a search when the process uses so much memory: bytes, or with KiB, MiB, GiB [default: 85%
+    /// of what is available]
+    #[arg(long, alias = "max-memory", value_name = "SIZE", value_parser = options::bytes)]
+    memory: Option<u64>,
     /// Seed of a simulation
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -53,11 +57,13 @@ pub(super) struct Check {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Engine {
-    /// Breadth first
+    /// Ours: tuples of local states with their maximal sets of messages
+    Antichain,
+    /// stateright's, breadth first
     Bfs,
-    /// Depth first: less memory
+    /// stateright's, depth first: less memory
     Dfs,
-    /// Random walks; never exhaustive
+    /// stateright's random walks; never exhaustive
     Simulation,
 }
 
@@ -88,7 +94,10 @@ impl Check {
             ));
         }
         let subjects = match &self.mutant {
-            None => Subject::models(&self.models)?,
+            None => Subject::models(&self.models)?
+                .into_iter()
+                .filter(|subject| self.deep || !self.models.is_empty() || !subject.spec.deep)
+                .collect(),
             Some(name) => vec![Subject::mutant(name)?],
         };
         let interrupted = interruption()?;
@@ -128,6 +137,7 @@ impl Check {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let threads = self.threads.map_or(cores, usize::from);
         let (engine, engine_name) = match self.engine {
+            Engine::Antichain => (checker::Engine::Antichain, "antichain"),
             Engine::Bfs => (checker::Engine::Bfs, "bfs"),
             Engine::Dfs => (checker::Engine::Dfs, "dfs"),
             Engine::Simulation => {
@@ -138,9 +148,9 @@ impl Check {
             threads,
             max_states: self.max_states,
             max_time: self.max_seconds.map(Duration::from_secs),
-            max_memory: self.max_memory,
+            max_memory: self.memory.or_else(options::most_memory),
         };
-        let pinned = subject.pinned().filter(|_| self.engine != Engine::Simulation);
+        let pinned = subject.pinned(engine).filter(|_| self.engine != Engine::Simulation);
         let bar = Bar::new(subject.name(), pinned);
         // A panic is reported where it happens; here it must not pass for any verdict.
         let ran = catch_unwind(AssertUnwindSafe(|| {
@@ -212,9 +222,11 @@ impl Checked {
 
     /// EXHAUSTIVE only if the engine says so and the number of states is the pinned one.
     pub(super) fn verdict(&self) -> Verdict {
-        match (self.report.verdict, self.subject.pinned()) {
-            (Verdict::Exhaustive, Some(pinned)) if pinned != self.report.states => Verdict::Bounded,
-            (verdict, _) => verdict,
+        match self.report.verdict {
+            Verdict::Exhaustive if self.subject.count_failure(&self.report).is_some() => {
+                Verdict::Bounded
+            }
+            verdict => verdict,
         }
     }
 }
@@ -232,7 +244,7 @@ fn failures(subject: &Subject, report: &Report) -> Vec<String> {
             "the mutant {} SURVIVES: `{}` holds in its whole model",
             mutant.name, mutant.caught_by
         )),
-        (Verdict::Exhaustive, None) => failures.extend(subject.count_failure(report.states)),
+        (Verdict::Exhaustive, None) => failures.extend(subject.count_failure(report)),
     }
     let properties = report.properties.iter();
     let missing = properties.filter(|property| {
@@ -272,6 +284,7 @@ mod tests {
 
     /// A single server of one term, with another pinned number or other witnesses asked for.
     fn checked(states: u64, sometimes: &'static [&'static str]) -> Checked {
+        let states = Some(states);
         let spec = Spec { servers: 1, states, sometimes, ..Spec::base("one", "one server") };
         let subject = Subject { spec, mutant: None };
         let limits = Limits { threads: 1, max_states: None, max_time: None, max_memory: None };

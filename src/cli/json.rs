@@ -3,7 +3,8 @@
 use super::check::Checked;
 use super::counterexample::Explained;
 use super::subject::Subject;
-use checked_raft::checker::{Kind, PropertyResult};
+use checked_raft::checker::{Kind, PropertyResult, TupleCounts};
+use checked_raft::models::Spec;
 use checked_raft::models::mutants::MutantSpec;
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -19,8 +20,12 @@ pub(super) struct Models<'a> {
 pub(super) struct ListedModel<'a> {
     name: &'a str,
     bounds: BTreeMap<&'a str, Limit>,
-    /// The pinned number of unique states.
-    states: u64,
+    /// The pinned numbers of tuples of local states and ghost, and of maximal states.
+    tuples: u64,
+    maximal: u64,
+    /// The pinned number of unique states, if stateright can count them.
+    states: Option<u64>,
+    deep: bool,
     about: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     prefix: Option<String>,
@@ -65,8 +70,14 @@ pub(super) struct Model<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     prefix: Option<String>,
     engine: &'a str,
+    /// Unique states; maximal ones for the antichain engine.
     states: u64,
-    depth: u64,
+    /// Steps generated.
+    generated: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    antichain: Option<Antichain>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    depth: Option<u64>,
     seconds: f64,
     verdict: String,
     properties: Vec<Property>,
@@ -77,6 +88,27 @@ pub(super) struct Model<'a> {
     failures: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     counterexample: Option<&'a Explained>,
+}
+
+/// What only the antichain engine counts.
+#[derive(Serialize)]
+struct Antichain {
+    tuples: u64,
+    expanded: u64,
+    locals: u64,
+    messages: u64,
+    steps: u64,
+    ghosts: u64,
+    rounds: u64,
+    bytes: u64,
+}
+
+impl From<TupleCounts> for Antichain {
+    fn from(counts: TupleCounts) -> Self {
+        let TupleCounts { tuples, expanded, locals, messages, steps, ghosts, rounds, bytes } =
+            counts;
+        Self { tuples, expanded, locals, messages, steps, ghosts, rounds, bytes }
+    }
 }
 
 #[derive(Serialize)]
@@ -104,8 +136,8 @@ impl Serialize for Limit {
 impl<'a> ListedModel<'a> {
     pub(super) fn new(model: &'a Subject) -> Self {
         let (spec, prefix) = (&model.spec, model.prefix());
-        let (name, about, states) = (spec.name, spec.about, spec.states);
-        Self { name, bounds: bounds(model), states, about, prefix }
+        let Spec { name, about, states, deep, tuples: (tuples, maximal), .. } = *spec;
+        Self { name, bounds: bounds(model), tuples, maximal, states, deep, about, prefix }
     }
 }
 
@@ -136,7 +168,9 @@ impl<'a> Model<'a> {
             prefix: subject.prefix(),
             engine,
             states: report.states,
-            depth: report.depth,
+            generated: report.generated,
+            antichain: report.tuples.map(Antichain::from),
+            depth: report.tuples.is_none().then_some(report.depth),
             seconds: report.elapsed.as_secs_f64(),
             verdict: checked.verdict().to_string(),
             properties: properties.collect(),

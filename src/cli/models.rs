@@ -23,15 +23,21 @@ impl Models {
             writeln!(out, "{}", json::text(&json::Models { models }))?;
             return Ok(Status::Success);
         }
-        let mut table = table(["model", "states", "bounds", "about"]);
+        let mut table = table(["model", "tuples", "maximal states", "states", "bounds", "about"]);
         for model in &models {
             let spec = &model.spec;
             let mut about = spec.about.to_owned();
             if model.prefix().is_some() {
                 about.push_str(" (starts from a script)");
             }
-            let states = grouped(spec.states);
-            table.add_row([spec.name.to_owned(), states, spec.bounds_text(), about]);
+            if spec.deep {
+                about.push_str(" (deep: run by `raft check --deep`)");
+            }
+            let (tuples, maximal) = spec.tuples;
+            let states = spec.states.map_or("too many".to_owned(), grouped);
+            let (tuples, maximal) = (grouped(tuples), grouped(maximal));
+            let name = spec.name.to_owned();
+            table.add_row([name, tuples, maximal, states, spec.bounds_text(), about]);
         }
         writeln!(out, "{table}")?;
         Ok(Status::Success)

@@ -4,7 +4,7 @@ use super::check::Checked;
 use super::json::kind;
 use super::models::table;
 use super::options::grouped;
-use checked_raft::checker::{PropertyReport, PropertyResult, Verdict};
+use checked_raft::checker::{PropertyReport, PropertyResult, TupleCounts, Verdict};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
@@ -49,6 +49,27 @@ fn write_search(out: &mut dyn Write, checked: &Checked) -> io::Result<()> {
     let seconds = report.elapsed.as_secs_f64();
     let (states, generated) = (grouped(report.states), grouped(report.generated));
     let threads = checked.threads;
+    if let Some(counts) = report.tuples {
+        let TupleCounts { tuples, locals, messages, steps, ghosts, rounds, bytes, .. } = counts;
+        writeln!(
+            out,
+            "  search      {}, {threads} threads: {} tuples, {states} maximal states, {generated} \
+             steps generated, {seconds:.2} s",
+            checked.engine,
+            grouped(tuples),
+        )?;
+        return writeln!(
+            out,
+            "  memoised    {} local states, {} messages, {} handler calls, {} ghosts; {rounds} \
+             round{}, {:.0} bytes a maximal state",
+            grouped(locals),
+            grouped(messages),
+            grouped(steps),
+            grouped(ghosts),
+            if rounds == 1 { "" } else { "s" },
+            bytes as f64 / report.states.max(1) as f64,
+        );
+    }
     writeln!(
         out,
         "  search      {}, {threads} threads: {states} states, {generated} generated, longest path {}, \
@@ -98,14 +119,14 @@ pub(super) fn write_summary(
     if let Some(coverage) = coverage {
         write_coverage(out, coverage)?;
     }
-    let mut table = table(["model", "verdict", "states", "longest path", "seconds", "failures"]);
+    let mut table = table(["model", "verdict", "tuples", "states", "seconds", "failures"]);
     for checked in results {
         let report = &checked.report;
         table.add_row([
             checked.subject.name().to_owned(),
             checked.verdict().to_string(),
+            report.tuples.map_or(String::new(), |counts| grouped(counts.tuples)),
             grouped(report.states),
-            report.depth.to_string(),
             format!("{:.2}", report.elapsed.as_secs_f64()),
             checked.failures.join("; "),
         ]);

@@ -1,6 +1,7 @@
 //! What is checked or explored: a model of the catalogue, or a mutant in its model.
 
 use super::Failure;
+use checked_raft::checker::{Engine, Report};
 use checked_raft::models::catalogue::{self, catalogue};
 use checked_raft::models::mutants::{self, MutantSpec};
 use checked_raft::models::{Cluster, Spec};
@@ -50,17 +51,35 @@ impl Subject {
         self.mutant.as_ref().map_or(self.spec.name, |mutant| mutant.name)
     }
 
-    /// The exact number of unique states, which only a model with correct servers has.
-    pub(super) fn pinned(&self) -> Option<u64> {
-        self.mutant.is_none().then_some(self.spec.states)
+    /// The exact number of unique states for stateright's engines, of maximal states for ours. Only a
+    /// model with correct servers has one.
+    pub(super) fn pinned(&self, engine: Engine) -> Option<u64> {
+        let Spec { tuples: (_, maximal), states, .. } = self.spec;
+        let pinned = if engine == Engine::Antichain { Some(maximal) } else { states };
+        pinned.filter(|_| self.mutant.is_none())
     }
 
-    /// What to say if an exhaustive search has seen so many states.
-    pub(super) fn count_failure(&self, seen: u64) -> Option<String> {
-        let expected = self.pinned().filter(|pinned| *pinned != seen)?;
+    /// What to say if an exhaustive search has seen other numbers than the pinned ones.
+    pub(super) fn count_failure(&self, report: &Report) -> Option<String> {
+        if self.mutant.is_some() {
+            return None;
+        }
+        let seen = report.states;
+        let mismatch = match (report.tuples, self.spec.tuples, self.spec.states) {
+            (Some(counts), pinned, _) if pinned != (counts.tuples, seen) => {
+                let (tuples, maximal) = pinned;
+                format!(
+                    "expected {tuples} tuples and {maximal} maximal states, seen {} and {seen}",
+                    counts.tuples
+                )
+            }
+            (None, _, Some(expected)) if expected != seen => {
+                format!("expected {expected} states, seen {seen}")
+            }
+            _ => return None,
+        };
         Some(format!(
-            "expected {expected} states, seen {seen}: a change of reachable behaviour; re-pin \
-             models/catalogue.rs if intended"
+            "{mismatch}: a change of reachable behaviour; re-pin models/catalogue.rs if intended"
         ))
     }
 

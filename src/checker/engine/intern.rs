@@ -51,11 +51,6 @@ impl<T: Hash + PartialEq> Interned<T> {
     pub(super) fn len(&self) -> usize {
         self.values.len()
     }
-
-    /// All of them.
-    pub(super) fn values(&self) -> &[T] {
-        &self.values
-    }
 }
 
 fn hash(value: &impl Hash) -> u64 {

@@ -10,4 +10,4 @@ mod store;
 mod tables;
 mod worker;
 
-pub use search::{Exploration, explore};
+pub use search::explore;

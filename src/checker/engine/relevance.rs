@@ -46,11 +46,6 @@ impl Relevance {
         Self { locals: vec![Vec::new(); actors], messages: vec![0; actors], sent: Interned::new() }
     }
 
-    /// Whether it leaves anything out.
-    pub(super) fn is_a_hypothesis(&self) -> bool {
-        self.messages.iter().any(|known| *known > 0)
-    }
-
     /// What the steps seen so far say. Tries every message on every local state that was reached.
     pub(super) fn of<A: Checkable, G: Ghostly>(tables: &mut Tables<'_, A, G>) -> Self {
         let actors = tables.actors.len();
@@ -157,6 +152,9 @@ impl Relevance {
     }
 
     fn union(&mut self, a: u32, b: u32) -> u32 {
+        if a == b {
+            return a;
+        }
         let mut union: Vec<_> =
             self.sent.get(a).iter().chain(self.sent.get(b).iter()).copied().collect();
         union.sort_unstable();

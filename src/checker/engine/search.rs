@@ -7,7 +7,7 @@ use super::store::Shard;
 use super::tables::Tables;
 use super::worker::{Task, Worker};
 use crate::checker::run::{
-    Limits, Progress, PropertyReport, PropertyResult, Verdict, resident_memory,
+    Limits, Progress, PropertyReport, PropertyResult, Report, TupleCounts, Verdict, resident_memory,
 };
 use crate::checker::view::{Checkable, Ghostly};
 use crate::checker::world::{Kind, World};
@@ -47,43 +47,6 @@ struct Queue {
     waiting: BTreeMap<u64, Vec<(u32, u32)>>,
     /// Threads that may yet add some.
     busy: usize,
-}
-
-/// What came of exploring a world by its tuples.
-#[derive(Clone, Debug)]
-pub struct Exploration {
-    /// The verdict.
-    pub verdict: Verdict,
-    /// Every property.
-    pub properties: Vec<PropertyReport>,
-    /// Distinct (local states, ghost) within the bounds.
-    pub tuples: u64,
-    /// Maximal states, counted by what matters at the end.
-    pub maximal: u64,
-    /// Steps generated in the last round, those into known states included.
-    pub transitions: u64,
-    /// States expanded in the last round.
-    pub expanded: u64,
-    /// Distinct local states of all actors.
-    pub locals: u64,
-    /// Distinct messages.
-    pub messages: u64,
-    /// Distinct handler calls that do something.
-    pub steps: u64,
-    /// Distinct ghosts.
-    pub ghosts: u64,
-    /// Rounds, each with a better hypothesis of what matters.
-    pub rounds: u64,
-    /// Bytes of all tuples and states.
-    pub bytes: u64,
-    /// Generated steps that each bound cut off, by the bound's name.
-    pub cuts: Vec<(&'static str, u64)>,
-    /// Handler calls by label, if coverage was asked for.
-    pub labels: Vec<(&'static str, u64)>,
-    /// How long it took.
-    pub elapsed: Duration,
-    /// What ended it before it ended by itself, if anything did.
-    pub ended_by: Option<&'static str>,
 }
 
 /// Why a round ended.
@@ -216,25 +179,19 @@ struct Search<'w, 'l, A: Checkable, G> {
 /// Explores every tuple of local states and ghost that is reachable within the bounds.
 pub fn explore<A: Checkable, G: Ghostly>(
     world: &World<A, G>,
-    coverage: bool,
     limits: &Limits,
     interrupted: &AtomicBool,
     progress: &mut dyn FnMut(Progress),
-) -> Exploration {
-    let mut search = Search::new(world, coverage, limits, interrupted);
+) -> Report {
+    let mut search = Search::new(world, limits, interrupted);
     search.run(progress)
 }
 
 impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
     #[expect(clippy::disallowed_methods, reason = "a time limit needs a clock")]
-    fn new(
-        world: &'w World<A, G>,
-        coverage: bool,
-        limits: &'l Limits,
-        interrupted: &'l AtomicBool,
-    ) -> Self {
+    fn new(world: &'w World<A, G>, limits: &'l Limits, interrupted: &'l AtomicBool) -> Self {
         assert!(world.always.len() + world.steps.len() <= 64, "at most 64 properties");
-        let mut tables = Tables::new(world, coverage);
+        let mut tables = Tables::new(world, !world.tally.labels.is_empty());
         let first = world.init_states().remove(0);
         let (key, messages) = tables.import(&first);
         let sometimes = world.sometimes.len();
@@ -255,21 +212,13 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
         Self { shared, limits, interrupted, start: Instant::now(), key, messages }
     }
 
-    fn run(&mut self, progress: &mut dyn FnMut(Progress)) -> Exploration {
+    fn run(&mut self, progress: &mut dyn FnMut(Progress)) -> Report {
         let mut relevance = Relevance::everything(self.key.len() - 1);
         let mut rounds = 0;
         let mut surveys = SURVEYS.iter();
         let ended = loop {
             let survey = surveys.next().copied();
             let ended = self.round(&relevance, survey, progress);
-            if std::env::var("DBG").is_ok() {
-                eprintln!(
-                    "{survey:?} {} tuples, {} expanded, {:?}",
-                    self.shared.count(Shard::tuples),
-                    self.shared.expanded.load(Ordering::Relaxed),
-                    self.start.elapsed()
-                );
-            }
             rounds += u64::from(survey.is_none());
             match ended {
                 Ended::Violated | Ended::By(_) => break ended,
@@ -278,10 +227,11 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
                     let tables = self.shared.tables.get_mut().expect("no thread runs");
                     let newer = Relevance::of(tables);
                     let holds = survey.is_none() && relevance.covers(&newer);
-                    relevance = newer;
                     if holds {
+                        relevance = newer;
                         break ended;
                     }
+                    relevance = newer;
                 }
             }
         };
@@ -314,7 +264,7 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
                     })
                 })
                 .collect();
-            let ended = self.watch(relevance, &workers, progress);
+            let ended = self.watch(relevance, survey, &workers, progress);
             for worker in workers {
                 if let Err(panic) = worker.join() {
                     std::panic::resume_unwind(panic);
@@ -332,6 +282,7 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
     fn watch(
         &self,
         relevance: &Relevance,
+        survey: Option<u16>,
         workers: &[std::thread::ScopedJoinHandle<'_, ()>],
         progress: &mut dyn FnMut(Progress),
     ) -> Option<Ended> {
@@ -356,7 +307,7 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
                 ended = Some(Ended::By(reason));
                 self.shared.stop_all();
             }
-            if ended.is_none() && tuples >= judged_at && relevance.is_a_hypothesis() {
+            if ended.is_none() && tuples >= judged_at && survey.is_none() {
                 judged_at = tuples * 2;
                 let mut tables = self.shared.tables.write().expect("no thread panics with it");
                 let knows = knowledge(&tables);
@@ -373,7 +324,7 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
         ended
     }
 
-    fn report(&mut self, ended: &Ended, rounds: u64, relevance: &Relevance) -> Exploration {
+    fn report(&mut self, ended: &Ended, rounds: u64, relevance: &Relevance) -> Report {
         let violated = self.shared.violated.load(Ordering::Relaxed);
         let maximal = match ended {
             Ended::Exhausted => self.count_maximal(relevance),
@@ -405,12 +356,8 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
             Ended::Refuted(_) => unreachable!("another round follows"),
         };
         let cuts = shared.cuts.iter().map(|count| count.load(Ordering::Relaxed));
-        Exploration {
-            verdict,
-            properties: properties.collect(),
+        let tuples = TupleCounts {
             tuples: shared.count(Shard::tuples),
-            maximal,
-            transitions: shared.transitions.load(Ordering::Relaxed),
             expanded: shared.expanded.load(Ordering::Relaxed),
             locals: actors.clone().map(|table| table.locals.len() as u64).sum(),
             messages: actors.map(|table| table.inbox.len() as u64).sum(),
@@ -418,9 +365,17 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
             ghosts: tables.ghosts.len() as u64,
             rounds,
             bytes: shared.count(Shard::bytes) + shared.sets.bytes(),
+        };
+        Report {
+            states: maximal,
+            generated: shared.transitions.load(Ordering::Relaxed),
+            tuples: Some(tuples),
+            depth: 0,
+            elapsed: self.start.elapsed(),
+            verdict,
+            properties: properties.collect(),
             cuts: world.bounds.iter().map(|bound| bound.name).zip(cuts).collect(),
             labels: tables.labels.iter().map(|(label, count)| (*label, *count)).collect(),
-            elapsed: self.start.elapsed(),
             ended_by,
         }
     }

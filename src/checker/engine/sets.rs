@@ -31,7 +31,7 @@ impl Numbered {
 
     fn find(&self, hash: u64, words: &[u64]) -> Option<u32> {
         let same = |(known, number): &(u64, u32)| {
-            *known == hash && *self.values[*number as usize] == *words
+            *known == hash && self.values[*number as usize].iter().eq(words)
         };
         self.index.find(hash, same).map(|(_, number)| *number)
     }

@@ -26,6 +26,8 @@ pub(super) struct Shard {
     sets: Vec<u32>,
     /// The next state of the same tuple, and whether the state has been expanded.
     links: Vec<u32>,
+    /// For each actor the greatest number of a set.
+    greatest: Vec<u32>,
     /// The first unused state.
     free: u32,
     states: u64,
@@ -53,6 +55,7 @@ impl Shard {
             heads: Vec::new(),
             sets: Vec::new(),
             links: Vec::new(),
+            greatest: vec![0; actors],
             free: NONE,
             states: 0,
         }
@@ -63,7 +66,7 @@ impl Shard {
         let width = self.actors + 1;
         let same = |n: &u32| {
             let at = *n as usize * width;
-            self.keys[at..at + width] == *key
+            self.keys[at..at + width].iter().eq(key)
         };
         self.index.find(hash, same).copied()
     }
@@ -79,16 +82,9 @@ impl Shard {
         number
     }
 
-    /// Whether what is in every set of a tuple's states is known.
-    pub(super) fn knows_all(&self, tuple: u32, known: impl Fn(usize, u32) -> bool) -> bool {
-        let mut at = self.heads[tuple as usize] & NONE;
-        while at != NONE {
-            if !self.sets_of(at).iter().enumerate().all(|(who, set)| known(who, *set)) {
-                return false;
-            }
-            at = self.links[at as usize] & NONE;
-        }
-        true
+    /// For each actor the greatest number of a set in any state.
+    pub(super) fn greatest_sets(&self) -> impl Iterator<Item = u32> {
+        self.greatest.iter().copied()
     }
 
     /// Adds a state to its tuple unless one with as many messages is there, and removes those with
@@ -123,6 +119,7 @@ impl Shard {
             at = next;
         }
         self.push(tuple, sets);
+        self.greatest.iter_mut().zip(sets).for_each(|(most, set)| *most = (*most).max(*set));
         let head = &mut self.heads[tuple as usize];
         let queued = *head & QUEUED != 0;
         *head |= QUEUED;

@@ -6,9 +6,12 @@ use super::relevance::Relevance;
 use super::search::Shared;
 use super::sets::SetCache;
 use super::store::{Inserted, hash};
-use super::tables::{GhostStep, Memo, Sent};
+use super::tables::{GhostStep, Memo};
 use crate::checker::view::{Checkable, Ghostly};
 use std::rc::Rc;
+
+/// Messages, each by its receiver and its number there; of this thread, so that sharing is cheap.
+type Sent = Rc<[(u8, u32)]>;
 
 /// All that can happen to one actor in one local state.
 #[derive(Default)]
@@ -141,6 +144,9 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
         shard.lock().expect("no thread panics with it").take(task.tuple, key, sets);
         for state in sets.chunks_exact(self.actors) {
             self.expanded += 1;
+            if !state.iter().enumerate().all(|(who, set)| self.sets.knows(who, *set)) {
+                self.sets.refresh();
+            }
             for who in 0..self.actors {
                 let set = self.sets.get(who, state[who]);
                 let row = self.row(who, key[who], &set);
@@ -177,10 +183,9 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
             return;
         }
         for actor in 0..self.actors {
-            let set = self.sets.get(actor, state[actor]);
-            self.scratch.messages[actor].copy(&set);
+            self.scratch.messages[actor].copy(self.sets.words(actor, state[actor]));
         }
-        self.scratch.pending.push(Sent::clone(&firing.sent));
+        self.scratch.pending.push(Rc::clone(&firing.sent));
         self.add_spontaneous(who);
         self.add_replies(who);
         self.add_pending();
@@ -285,15 +290,21 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
         let shards = self.shared.shards.len() as u64;
         let shard = u32::try_from(hash >> 40 & (shards - 1)).expect("few shards");
         let lock = &self.shared.shards[shard as usize];
-        let known = lock.lock().expect("no thread panics with it").find(key, hash);
-        if known.is_none() {
-            self.judge.judge(key, changed, ghost_changed);
-        }
+        let mut judged = false;
         let (tuple, inserted) = loop {
             let mut guard = lock.lock().expect("no thread panics with it");
-            let tuple = guard.find(key, hash).unwrap_or_else(|| guard.add(key, hash));
+            let tuple = match guard.find(key, hash) {
+                Some(tuple) => tuple,
+                None if judged => guard.add(key, hash),
+                None => {
+                    drop(guard);
+                    self.judge.judge(key, changed, ghost_changed);
+                    judged = true;
+                    continue;
+                }
+            };
             let sets = &self.sets;
-            if guard.knows_all(tuple, |who, set| sets.knows(who, set)) {
+            if guard.greatest_sets().enumerate().all(|(who, set)| sets.knows(who, set)) {
                 let contents = |who: usize, set: u32| sets.words(who, set);
                 break (tuple, guard.insert(tuple, &self.scratch.numbers, contents));
             }
@@ -347,10 +358,10 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
                 let record = &tables.steps[step as usize];
                 shared.violate_steps(record.broken);
                 match record.change {
-                    None => row.quiet_sent.push(Sent::clone(&record.sent)),
+                    None => row.quiet_sent.push(Rc::from(&*record.sent)),
                     Some(change) => {
                         let outside = tables.actors[who].rows[record.next as usize].outside;
-                        let (next, sent) = (record.next, Sent::clone(&record.sent));
+                        let (next, sent) = (record.next, Rc::from(&*record.sent));
                         row.spontaneous.push(Firing { step, next, change, sent, outside });
                     }
                 }
@@ -366,13 +377,13 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
             let position = match record.change {
                 None => {
                     row.quiet.insert(message);
-                    row.replies.push(Sent::clone(&record.sent));
+                    row.replies.push(Rc::from(&*record.sent));
                     row.replies.len() - 1
                 }
                 Some(change) => {
                     row.changing.insert(message);
                     let outside = tables.actors[who].rows[record.next as usize].outside;
-                    let (next, sent) = (record.next, Sent::clone(&record.sent));
+                    let (next, sent) = (record.next, Rc::from(&*record.sent));
                     row.firings.push(Firing { step, next, change, sent, outside });
                     row.firings.len() - 1
                 }
