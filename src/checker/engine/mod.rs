@@ -10,4 +10,4 @@ mod store;
 mod tables;
 mod worker;
 
-pub use search::explore;
+pub use search::{explore, explore_and_visit};

@@ -1,6 +1,7 @@
 //! The search: threads that expand tuples until none is left, and a hypothesis that must hold at the
 //! end.
 
+use super::judge::view;
 use super::relevance::Relevance;
 use super::sets::Sets;
 use super::store::Shard;
@@ -9,7 +10,7 @@ use super::worker::{Task, Worker};
 use crate::checker::run::{
     Limits, Progress, PropertyReport, PropertyResult, Report, TupleCounts, Verdict, resident_memory,
 };
-use crate::checker::view::{Checkable, Ghostly};
+use crate::checker::view::{Checkable, Ghostly, View};
 use crate::checker::world::{Kind, World};
 use stateright::Model;
 use std::collections::BTreeMap;
@@ -185,6 +186,25 @@ pub fn explore<A: Checkable, G: Ghostly>(
 ) -> Report {
     let mut search = Search::new(world, limits, interrupted);
     search.run(progress)
+}
+
+/// The same, and after an exhaustive search shows every tuple to `visit`.
+pub fn explore_and_visit<A: Checkable, G: Ghostly>(
+    world: &World<A, G>,
+    limits: &Limits,
+    visit: &mut dyn FnMut(&View<'_, A, G>),
+) -> Report {
+    let interrupted = AtomicBool::new(false);
+    let mut search = Search::new(world, limits, &interrupted);
+    let report = search.run(&mut |_| {});
+    if report.verdict == Verdict::Exhaustive {
+        let tables = search.shared.tables.read().expect("no thread runs");
+        for shard in &search.shared.shards {
+            let shard = shard.lock().expect("no thread runs");
+            shard.all().for_each(|(key, _)| visit(&view(&tables, key)));
+        }
+    }
+    report
 }
 
 impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {

@@ -1,0 +1,347 @@
+//! The antichain engine proves itself: it reaches exactly the tuples of local states and ghost that a
+//! full search reaches, in the models of the catalogue and in random systems of small actors.
+//!
+//! The full search here is a plain one over whole states, through stateright's `Model` interface.
+
+use checked_raft::checker::engine::explore_and_visit;
+use checked_raft::checker::{
+    Bound, Checkable, Engine, Ghostly, Limits, Local, PropertyResult, Report, State,
+    StatePredicate, StateProperty, StepPredicate, StepProperty, Tally, Verdict, View, World, run,
+};
+use checked_raft::models::Spec;
+use checked_raft::models::catalogue::catalogue;
+use proptest::prelude::*;
+use siphasher::sip128::{Hasher128, SipHasher13};
+use stateright::Model;
+use stateright::actor::{Actor, ActorModel, Id, Out, model_timeout};
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::hash::Hash;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+fn limits(threads: usize) -> Limits {
+    Limits { threads, max_states: None, max_time: None, max_memory: None }
+}
+
+fn fingerprint(value: &impl Hash) -> u128 {
+    let mut hasher = SipHasher13::new();
+    value.hash(&mut hasher);
+    hasher.finish128().as_u128()
+}
+
+fn tuple<A: Checkable, G: Ghostly>(view: &View<'_, A, G>) -> u128 {
+    let of = |local: Local<'_, A>| {
+        let timers = local.timers.iter().count();
+        fingerprint(&(local.state, local.timers, timers, local.randoms, local.storage))
+    };
+    fingerprint(&(view.locals().map(of).collect::<Vec<_>>(), view.ghost))
+}
+
+/// What a search over whole states finds.
+#[derive(Default)]
+struct Full {
+    tuples: BTreeSet<u128>,
+    states: usize,
+    broken: BTreeSet<&'static str>,
+}
+
+/// All states, one after the other; `None` if there are more than `most`. With `all` it goes on beyond
+/// a violation, as far as the violation is not one of a step.
+fn full<A: Checkable, G: Ghostly>(world: &World<A, G>, most: usize) -> Option<Full> {
+    let mut found = Full::default();
+    let first = world.init_states().remove(0);
+    if !world.within_boundary(&first) {
+        return Some(found);
+    }
+    let mut known = BTreeSet::from([fingerprint(&first)]);
+    let mut waiting: Vec<State<A, G>> = vec![first];
+    while let Some(state) = waiting.pop() {
+        found.broken.extend(world.broken(&state));
+        found.tuples.insert(tuple(&state.view()));
+        let mut actions = Vec::new();
+        world.actions(&state, &mut actions);
+        for action in actions {
+            let Some(next) = world.next_state(&state, action) else { continue };
+            if world.within_boundary(&next) && known.insert(fingerprint(&next)) {
+                waiting.push(next);
+            }
+        }
+        if known.len() > most {
+            return None;
+        }
+    }
+    found.states = known.len();
+    Some(found)
+}
+
+fn reduced<A: Checkable, G: Ghostly>(
+    world: &World<A, G>,
+    threads: usize,
+) -> (Report, BTreeSet<u128>) {
+    let mut tuples = BTreeSet::new();
+    let report = explore_and_visit(world, &limits(threads), &mut |view| {
+        tuples.insert(tuple(view));
+    });
+    (report, tuples)
+}
+
+fn counts(report: &Report) -> (u64, u64) {
+    (report.tuples.expect("the antichain engine counts tuples").tuples, report.states)
+}
+
+#[test]
+fn in_the_catalogue_both_searches_reach_the_same_tuples() {
+    let mut compared = 0;
+    for spec in catalogue().into_iter().filter(|spec| spec.states.is_some_and(|n| n < 200_000)) {
+        let world = spec.cluster();
+        let full = full(&world, 200_000).expect("the number of states is pinned");
+        assert_eq!(Some(full.states as u64), spec.states, "{}", spec.name);
+        let (report, tuples) = reduced(&world, 2);
+        assert_eq!(report.verdict, Verdict::Exhaustive, "{}", spec.name);
+        assert!(tuples == full.tuples, "{}: {} and {}", spec.name, tuples.len(), full.tuples.len());
+        assert_eq!(counts(&report), spec.tuples, "{}", spec.name);
+        assert_eq!(tuples.len() as u64, spec.tuples.0, "{}", spec.name);
+        compared += 1;
+    }
+    assert!(compared >= 10, "the small models are compared");
+}
+
+#[test]
+fn the_counts_do_not_depend_on_the_number_of_threads() {
+    let two_terms = Spec { max_term: 2, ..Spec::base("two-terms", "three servers, two terms") };
+    let expected = counts(&reduced(&two_terms.cluster(), 1).0);
+    assert!(expected.0 > 1000 && expected.1 > expected.0, "there is something to agree on");
+    for threads in [2, 3, 5] {
+        assert_eq!(counts(&reduced(&two_terms.cluster(), threads).0), expected);
+    }
+}
+
+// ---- random systems ----
+
+/// An actor that does what a table says.
+#[derive(Clone, Debug)]
+struct Tabled {
+    /// By state and event: the next state and what is put out.
+    table: Vec<Reaction>,
+}
+
+#[derive(Clone, Debug)]
+struct Reaction {
+    next: u8,
+    out: Vec<Put>,
+}
+
+#[derive(Clone, Debug)]
+enum Put {
+    Send(u8, u8),
+    Arm(u8),
+    Disarm(u8),
+    Choose(u8),
+    Save(u8),
+}
+
+const STATES: u8 = 4;
+const MESSAGES: u8 = 3;
+const TIMERS: u8 = 2;
+const CHOICES: u8 = 2;
+/// Messages, timers, choices, and the start with each saved value or none.
+const EVENTS: u8 = MESSAGES + TIMERS + CHOICES + STATES + 1;
+
+impl Tabled {
+    fn react(&self, state: u8, event: u8, o: &mut Out<Self>) -> u8 {
+        let reaction = &self.table[usize::from(state) * usize::from(EVENTS) + usize::from(event)];
+        for put in &reaction.out {
+            match *put {
+                Put::Send(to, msg) => o.send(Id::from(usize::from(to)), msg),
+                Put::Arm(timer) => o.set_timer(timer, model_timeout()),
+                Put::Disarm(timer) => o.cancel_timer(timer),
+                Put::Choose(n) => o.choose_random("lot", (0..n).collect()),
+                Put::Save(value) => o.save(value),
+            }
+        }
+        reaction.next
+    }
+
+    fn change(&self, state: &mut Cow<'_, u8>, event: u8, o: &mut Out<Self>) {
+        let next = self.react(**state, event, o);
+        if next != **state {
+            *state = Cow::Owned(next);
+        }
+    }
+}
+
+impl Actor for Tabled {
+    type Msg = u8;
+    type Timer = u8;
+    type State = u8;
+    type Storage = u8;
+    type Random = u8;
+
+    fn on_start(&self, _: Id, storage: &Option<u8>, o: &mut Out<Self>) -> u8 {
+        let saved = storage.map_or(0, |saved| saved + 1);
+        self.react(0, MESSAGES + TIMERS + CHOICES + saved, o)
+    }
+
+    fn on_msg(&self, _: Id, state: &mut Cow<'_, u8>, src: Id, msg: u8, o: &mut Out<Self>) {
+        // Who sent it makes a difference too.
+        self.change(state, (msg + u8::try_from(usize::from(src)).unwrap()) % MESSAGES, o);
+    }
+
+    fn on_timeout(&self, _: Id, state: &mut Cow<'_, u8>, timer: &u8, o: &mut Out<Self>) {
+        self.change(state, MESSAGES + timer, o);
+    }
+
+    fn on_random(&self, _: Id, state: &mut Cow<'_, u8>, random: &u8, o: &mut Out<Self>) {
+        self.change(state, MESSAGES + TIMERS + random, o);
+    }
+}
+
+fn put() -> impl Strategy<Value = Put> {
+    prop_oneof![
+        // One of them is nobody.
+        6 => (0..4_u8, 0..MESSAGES).prop_map(|(to, msg)| Put::Send(to, msg)),
+        2 => (0..TIMERS).prop_map(Put::Arm),
+        1 => (0..TIMERS).prop_map(Put::Disarm),
+        1 => (0..=CHOICES).prop_map(Put::Choose),
+        1 => (0..STATES).prop_map(Put::Save),
+    ]
+}
+
+fn actor() -> impl Strategy<Value = Tabled> {
+    let reaction = (0..STATES, prop::collection::vec(put(), 0..3));
+    let quiet = (0..10_u8, reaction);
+    let entries = usize::from(STATES) * usize::from(EVENTS);
+    prop::collection::vec(quiet, entries).prop_map(|rows| {
+        let rows = rows.into_iter().enumerate().map(|(n, (luck, (next, out)))| {
+            // Most events of most states do nothing, or everything would be reached at once.
+            let state = u8::try_from(n / usize::from(EVENTS)).unwrap();
+            let starts = n % usize::from(EVENTS) >= usize::from(EVENTS - STATES - 1);
+            match luck {
+                0..4 if !starts => Reaction { next: state, out: Vec::new() },
+                4..6 => Reaction { next: state, out },
+                _ => Reaction { next, out },
+            }
+        });
+        Tabled { table: rows.collect() }
+    })
+}
+
+type TabledWorld = World<Tabled, Vec<u8>>;
+
+/// A system of these actors. Its ghost remembers the first few states that actor 0 has been in.
+fn system(actors: &[Tabled], restarts: bool, forbidden: [u8; 4]) -> TabledWorld {
+    let [pair, sent, word, limit] = forbidden;
+    World {
+        actors: ActorModel::new((), ()).actors(actors.iter().cloned()),
+        names: (0..actors.len()).map(|n| format!("T{n}")).collect(),
+        restartable: if restarts { vec![Id::from(1)] } else { Vec::new() },
+        ghost: Vec::new(),
+        observe: Arc::new(|ghost: &mut Vec<u8>, change| {
+            if change.who == Id::from(0) && ghost.len() < 3 {
+                ghost.push(*change.after.state);
+            }
+        }),
+        always: vec![
+            StateProperty {
+                name: "pair",
+                holds: StatePredicate::Pair(Arc::new(
+                    move |(_, a): (Id, Local<'_, Tabled>), b: (Id, Local<'_, Tabled>)| {
+                        a.state * STATES + b.1.state != pair
+                    },
+                )),
+            },
+            StateProperty {
+                name: "word",
+                holds: StatePredicate::Ghost(Arc::new(move |ghost: &Vec<u8>| {
+                    ghost.first().zip(ghost.last()).is_none_or(|(a, b)| a * STATES + b != word)
+                })),
+            },
+        ],
+        steps: vec![
+            StepProperty {
+                name: "sent",
+                holds: StepPredicate::Output(Arc::new(move |step| {
+                    step.out.len() < 2 || *step.before.state != sent || *step.after.state != sent
+                })),
+            },
+            StepProperty {
+                name: "change",
+                holds: StepPredicate::Change(Arc::new(move |change, ghost: &Vec<u8>| {
+                    ghost.len() < 2 || change.after.state + change.before.state != word
+                })),
+            },
+        ],
+        sometimes: vec![StateProperty {
+            name: "all in the last state",
+            holds: StatePredicate::Actor(Arc::new(|_, local: Local<'_, Tabled>| {
+                *local.state == STATES - 1
+            })),
+        }],
+        bounds: vec![Bound {
+            name: "actor 2",
+            limit: u64::from(limit),
+            within: StatePredicate::Actor(Arc::new(move |id, local: Local<'_, Tabled>| {
+                id != Id::from(2) || *local.state <= limit
+            })),
+        }],
+        label: Arc::new(|_, _| {}),
+        labels: &[],
+        initial: None,
+        tally: Arc::new(Tally::new(1, &[])),
+    }
+}
+
+/// Numbers that forbid nothing.
+const NOTHING: u8 = u8::MAX;
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    /// Nothing is forbidden: the engine must reach exactly the tuples of the full search, and witness
+    /// what it witnesses.
+    #[test]
+    fn in_random_systems_both_searches_reach_the_same_tuples(
+        actors in prop::collection::vec(actor(), 2..4),
+        restarts: bool,
+        limit in 1..STATES,
+    ) {
+        let world = || system(&actors, restarts, [NOTHING, NOTHING, NOTHING, limit]);
+        let Some(full) = full(&world(), 30_000) else { return Ok(()) };
+        let (report, tuples) = reduced(&world(), 1);
+        prop_assert_eq!(report.verdict, Verdict::Exhaustive);
+        prop_assert_eq!(&tuples, &full.tuples);
+        prop_assert_eq!(counts(&report), counts(&reduced(&world(), 2).0));
+        let bfs = run(world(), Engine::Bfs, &limits(1), &AtomicBool::new(false), &mut |_| {});
+        let witnessed = |report: &Report| {
+            let property = report.properties.last().expect("there is one");
+            property.result == PropertyResult::Witnessed
+        };
+        prop_assert_eq!(witnessed(&report), witnessed(&bfs));
+    }
+
+    /// Something is forbidden: both searches must say so, or both that it never happens.
+    #[test]
+    fn in_random_systems_both_searches_judge_alike(
+        actors in prop::collection::vec(actor(), 2..4),
+        restarts: bool,
+        pair in 0..STATES * STATES,
+        sent in 0..STATES,
+        word in 0..STATES * STATES,
+        limit in 1..STATES,
+    ) {
+        let forbidden = [
+            [pair, NOTHING, NOTHING, limit],
+            [NOTHING, sent, NOTHING, limit],
+            [NOTHING, NOTHING, word, limit],
+        ];
+        for forbidden in forbidden {
+            let world = || system(&actors, restarts, forbidden);
+            let Some(full) = full(&world(), 10_000) else { return Ok(()) };
+            let (report, _) = reduced(&world(), 1);
+            let verdict = if full.broken.is_empty() { Verdict::Exhaustive } else { Verdict::Violated };
+            prop_assert_eq!(report.verdict, verdict, "{:?}", full.broken);
+            prop_assert!(report.violated().iter().all(|name| full.broken.contains(name)));
+        }
+    }
+}
