@@ -8,6 +8,7 @@ mod search;
 mod sets;
 mod store;
 mod tables;
+pub(super) mod trace;
 mod worker;
 
 pub use search::{explore, explore_and_visit};

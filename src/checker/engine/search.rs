@@ -35,6 +35,7 @@ pub(super) struct Shared<'w, A: Checkable, G> {
     wake: Condvar,
     /// The properties of states and then of steps that are violated, as bits.
     violated: AtomicU64,
+    ends_at_a_violation: bool,
     /// The `sometimes` properties without a witness, as bits.
     pub(super) unwitnessed: AtomicU64,
     stop: AtomicBool,
@@ -69,7 +70,19 @@ impl<A: Checkable, G: Ghostly> Shared<'_, A, G> {
             return;
         }
         self.violated.fetch_or(bits, Ordering::Relaxed);
-        self.stop.store(true, Ordering::Relaxed);
+        if self.ends_at_a_violation {
+            self.stop.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether one of these properties has been violated.
+    pub(super) fn has_violated(&self, bits: u64) -> bool {
+        self.violated.load(Ordering::Relaxed) & bits != 0
+    }
+
+    /// The properties that have been violated since this was asked last.
+    pub(super) fn take_violated(&self) -> u64 {
+        self.violated.swap(0, Ordering::Relaxed)
     }
 
     /// Takes note of violated properties of steps.
@@ -78,7 +91,7 @@ impl<A: Checkable, G: Ghostly> Shared<'_, A, G> {
     }
 
     /// Begins again with nothing known to be reachable.
-    fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         let actors = self.world.actors.actors.len();
         self.sets = Sets::new(actors);
         self.shards = (0..SHARDS).map(|_| Mutex::new(Shard::new(actors))).collect();
@@ -168,13 +181,13 @@ fn knowledge<A: Checkable, G: Ghostly>(tables: &Tables<'_, A, G>) -> Vec<usize> 
 }
 
 /// A search under way.
-struct Search<'w, 'l, A: Checkable, G> {
-    shared: Shared<'w, A, G>,
+pub(super) struct Search<'w, 'l, A: Checkable, G> {
+    pub(super) shared: Shared<'w, A, G>,
     limits: &'l Limits,
     interrupted: &'l AtomicBool,
     start: Instant,
-    key: Vec<u32>,
-    messages: Vec<(u8, u32)>,
+    pub(super) key: Vec<u32>,
+    pub(super) messages: Vec<(u8, u32)>,
 }
 
 /// Explores every tuple of local states and ghost that is reachable within the bounds.
@@ -209,7 +222,7 @@ pub fn explore_and_visit<A: Checkable, G: Ghostly>(
 
 impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
     #[expect(clippy::disallowed_methods, reason = "a time limit needs a clock")]
-    fn new(world: &'w World<A, G>, limits: &'l Limits, interrupted: &'l AtomicBool) -> Self {
+    pub(super) fn new(world: &'w World<A, G>, limits: &'l Limits, interrupted: &'l AtomicBool) -> Self {
         assert!(world.always.len() + world.steps.len() <= 64, "at most 64 properties");
         let mut tables = Tables::new(world, !world.tally.labels.is_empty());
         let first = world.init_states().remove(0);
@@ -223,6 +236,7 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
             queue: Mutex::new(Queue { waiting: BTreeMap::new(), busy: 0 }),
             wake: Condvar::new(),
             violated: AtomicU64::new(0),
+            ends_at_a_violation: true,
             unwitnessed: AtomicU64::new((1 << sometimes) - 1),
             stop: AtomicBool::new(false),
             transitions: AtomicU64::new(0),
@@ -258,6 +272,18 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
         self.report(&ended, rounds, &relevance)
     }
 
+    /// A hypothesis of what matters from surveys only, which no violation ends: good enough to look for
+    /// something that can be shown.
+    pub(super) fn survey(&mut self) -> Relevance {
+        self.shared.ends_at_a_violation = false;
+        let mut relevance = Relevance::everything(self.key.len() - 1);
+        for times in SURVEYS {
+            self.round(&relevance, Some(times), &mut |_| {});
+            relevance = Relevance::of(self.shared.tables.get_mut().expect("no thread runs"));
+        }
+        relevance
+    }
+
     /// Explores from the start under one hypothesis.
     fn round(
         &mut self,
@@ -291,7 +317,11 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
                 }
             }
             match ended {
-                _ if self.shared.violated.load(Ordering::Relaxed) != 0 => Ended::Violated,
+                _ if self.shared.ends_at_a_violation
+                    && self.shared.violated.load(Ordering::Relaxed) != 0 =>
+                {
+                    Ended::Violated
+                }
                 Some(ended) => ended,
                 None => Ended::Exhausted,
             }

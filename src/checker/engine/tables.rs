@@ -430,6 +430,16 @@ impl<'w, A: Checkable, G: Ghostly> Tables<'w, A, G> {
     }
 }
 
+impl Row {
+    /// The step that a message causes, if it is known to cause one.
+    pub(super) fn step(&self, message: u32) -> Option<u32> {
+        match self.deliveries.get(message as usize) {
+            Some(Delivery::Step(step)) => Some(*step),
+            _ => None,
+        }
+    }
+}
+
 impl<A: Actor> ActorTable<A> {
     fn new() -> Self {
         Self { locals: Interned::new(), inbox: Interned::new(), rows: Vec::new() }

@@ -42,6 +42,20 @@ struct Firing {
     outside: Option<u8>,
 }
 
+/// What came of firing a step.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fired {
+    /// It violates a property of steps: nothing beyond it is explored.
+    Violates,
+    /// It leads out of the bounds.
+    Outside,
+    /// It leads to the state in the scratch.
+    Inside {
+        /// Whether the ghost is another one there.
+        ghost_changed: bool,
+    },
+}
+
 /// A tuple to expand, with the rank by which it is chosen.
 #[derive(Clone, Copy)]
 pub(super) struct Task {
@@ -121,11 +135,11 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
         }
     }
 
-    /// Adds the state the search starts from.
-    pub(super) fn start(&mut self, key: &[u32], messages: &[(u8, u32)]) {
+    /// Adds the state the search starts from, unless it is out of bounds.
+    pub(super) fn start(&mut self, key: &[u32], messages: &[(u8, u32)]) -> bool {
         if let Some(bound) = self.judge.outside(key, None, None) {
             self.cuts[usize::from(bound)] += 1;
-            return;
+            return false;
         }
         self.scratch.key = key.to_vec();
         self.scratch.messages.iter_mut().for_each(|set| set.copy(&[]));
@@ -136,6 +150,7 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
         self.add_pending();
         self.filter();
         self.insert(None, true);
+        true
     }
 
     /// Fires every step of every new state of a tuple.
@@ -144,35 +159,51 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
         shard.lock().expect("no thread panics with it").take(task.tuple, key, sets);
         for state in sets.chunks_exact(self.actors) {
             self.expanded += 1;
-            if !state.iter().enumerate().all(|(who, set)| self.sets.knows(who, *set)) {
-                self.sets.refresh();
-            }
-            for who in 0..self.actors {
-                let set = self.sets.get(who, state[who]);
-                let row = self.row(who, key[who], &set);
-                for firing in &row.spontaneous {
-                    self.fire(who, firing, key, state);
+            self.successors(key, state, &mut |worker, who, _, fired| {
+                if let Fired::Inside { ghost_changed } = fired {
+                    worker.insert(Some(who), ghost_changed);
                 }
-                for message in numbers(&set) {
-                    if row.changing.has(message) {
-                        let firing = &row.firings[row.at[message as usize] as usize];
-                        self.fire(who, firing, key, state);
-                    }
+                true
+            });
+        }
+    }
+
+    /// Fires every step of a state, and shows each with its actor and number; what it leads to is then
+    /// in the scratch. Goes on as long as `visit` says so.
+    pub(super) fn successors(
+        &mut self,
+        key: &[u32],
+        state: &[u32],
+        visit: &mut dyn FnMut(&mut Self, usize, u32, Fired) -> bool,
+    ) {
+        if !state.iter().enumerate().all(|(who, set)| self.sets.knows(who, *set)) {
+            self.sets.refresh();
+        }
+        for who in 0..self.actors {
+            let set = self.sets.get(who, state[who]);
+            let row = self.row(who, key[who], &set);
+            let delivered = numbers(&set)
+                .filter(|message| row.changing.has(*message))
+                .map(|message| &row.firings[row.at[message as usize] as usize]);
+            for firing in row.spontaneous.iter().chain(delivered) {
+                let fired = self.fire(who, firing, key, state);
+                if !visit(self, who, firing.step, fired) {
+                    return;
                 }
             }
         }
     }
 
-    fn fire(&mut self, who: usize, firing: &Firing, key: &[u32], state: &[u32]) {
+    fn fire(&mut self, who: usize, firing: &Firing, key: &[u32], state: &[u32]) -> Fired {
         self.transitions += 1;
         if !self.is_worth_a_survey(firing.step) {
-            return;
+            return Fired::Outside;
         }
         let ghost = key[self.actors];
         let GhostStep { ghost: next_ghost, broken } = self.ghost_step(ghost, firing.change);
         if broken != 0 {
             self.shared.violate_steps(broken);
-            return;
+            return Fired::Violates;
         }
         self.scratch.key.clear();
         self.scratch.key.extend_from_slice(key);
@@ -180,7 +211,7 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
         self.scratch.key[self.actors] = next_ghost;
         if let Some(bound) = self.judge.outside(&self.scratch.key, Some(who), firing.outside) {
             self.cuts[usize::from(bound)] += 1;
-            return;
+            return Fired::Outside;
         }
         for actor in 0..self.actors {
             self.scratch.messages[actor].copy(self.sets.words(actor, state[actor]));
@@ -190,7 +221,7 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
         self.add_replies(who);
         self.add_pending();
         self.filter();
-        self.insert(Some(who), next_ghost != ghost);
+        Fired::Inside { ghost_changed: next_ghost != ghost }
     }
 
     fn is_worth_a_survey(&mut self, step: u32) -> bool {
@@ -281,7 +312,8 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
         mask
     }
 
-    fn insert(&mut self, changed: Option<usize>, ghost_changed: bool) {
+    /// Adds the state in the scratch; judges its tuple if that is new.
+    pub(super) fn insert(&mut self, changed: Option<usize>, ghost_changed: bool) -> Inserted {
         for who in 0..self.actors {
             self.scratch.numbers[who] = self.sets.number(who, &self.scratch.messages[who]);
         }
@@ -316,6 +348,22 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
             let rank = key[..self.actors].iter().map(|local| u64::from(*local)).sum();
             self.tasks.push(Task { rank, shard, tuple });
         }
+        inserted
+    }
+
+    /// What all threads share.
+    pub(super) fn shared(&self) -> &'s Shared<'w, A, G> {
+        self.shared
+    }
+
+    /// The state in the scratch: its tuple and the numbers of its sets.
+    pub(super) fn state(&self) -> (&[u32], &[u32]) {
+        (&self.scratch.key, &self.scratch.numbers)
+    }
+
+    /// The messages of the state in the scratch, for each actor.
+    pub(super) fn messages(&self) -> &[Bits] {
+        &self.scratch.messages
     }
 
     // ---- what is remembered ----
