@@ -1,0 +1,105 @@
+//! The mutants: each falls, by the property that must catch it, in so many steps; and without its bug
+//! the model of a mutant holds.
+
+use checked_raft::checker::search::{Outcome, shortest};
+use checked_raft::models::mutants::{self, MutantSpec};
+use checked_raft::models::{Cluster, Spec};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+/// Every mutant, and the length of its shortest counterexample.
+const STEPS: [(&str, usize); 1] = [("vote-not-persisted", 7)];
+
+/// The length of the shortest violation of the property that must catch it.
+fn steps(mutant: &MutantSpec) -> Result<usize, String> {
+    let start = Instant::now();
+    let cluster = mutant.spec.mutated(mutant.fault, mutant.caught_by);
+    let (steps, states) = match shortest(&cluster, Some(mutant.caught_by), 2, 1_000_000) {
+        Outcome::Found(found) => (found.steps.len(), found.visited),
+        Outcome::Exhausted(states) => return Err(format!("survives {states} states")),
+        Outcome::LimitReached(states) => return Err(format!("not caught in {states} states")),
+    };
+    let seconds = start.elapsed().as_secs_f64();
+    println!("{:34} {:34} {steps:2} steps {states:6} states {seconds:5.2} s", mutant.name, mutant.caught_by);
+    Ok(steps)
+}
+
+/// What is violated within so many states, by the shortest way to it.
+fn violated(cluster: &Cluster, max_states: usize) -> Result<usize, &'static str> {
+    match shortest(cluster, None, 2, max_states) {
+        Outcome::Found(found) => Err(found.property),
+        Outcome::Exhausted(states) | Outcome::LimitReached(states) => Ok(states),
+    }
+}
+
+/// The property that must catch each mutant does, in the fewest steps there are.
+#[test]
+fn every_mutant_falls_by_its_property() {
+    let mutants = mutants::catalogue();
+    let found: BTreeMap<_, _> = mutants.iter().map(|mutant| (mutant.name, steps(mutant))).collect();
+    let pinned: BTreeMap<_, _> = STEPS.into_iter().map(|(name, steps)| (name, Ok(steps))).collect();
+    let wrong: Vec<_> = mutants
+        .iter()
+        .filter(|mutant| found.get(mutant.name) != pinned.get(mutant.name))
+        .map(|mutant| format!("{}: {:?}", mutant.name, found[mutant.name]))
+        .collect();
+    assert!(wrong.is_empty(), "not as pinned:\n{}", wrong.join("\n"));
+    assert_eq!(found.len(), pinned.len(), "each mutant has its line here, and its own name");
+}
+
+/// The same models without the seeded bug hold: it is the bug that is caught, not the model.
+#[test]
+fn without_its_bug_the_model_of_a_mutant_shows_no_violation() {
+    let mut seen = BTreeSet::new();
+    for mutant in mutants::catalogue().into_iter().chain(mutants::liveness()) {
+        let Spec { clients, watch, prefix, .. } = &mutant.spec;
+        // Many mutants share a model.
+        if !seen.insert(format!("{} {clients:?} {watch:?} {prefix}", mutant.spec.bounds_text())) {
+            continue;
+        }
+        let states = violated(&mutant.spec.cluster(), 25_000);
+        assert!(states.is_ok(), "{}: {states:?}", mutant.name);
+    }
+}
+
+/// They do nothing that a property of safety forbids; what catches them asks whether they go on.
+#[test]
+fn mutants_of_liveness_violate_no_property_of_safety() {
+    let caught = mutants::liveness().into_iter().filter_map(|mutant| {
+        assert_eq!(mutant.caught_by, "Recoverability");
+        let states = violated(&mutant.spec.seeded(mutant.fault), 50_000);
+        println!("{:34} {states:?}", mutant.name);
+        Some(format!("{}: {}", mutant.name, states.err()?))
+    });
+    assert_eq!(caught.collect::<Vec<_>>(), Vec::<String>::new());
+}
+
+/// The property that would be the first to fall does not.
+#[test]
+fn equivalent_changes_break_nothing() {
+    for mutants::Equivalent { mutant, reason } in mutants::equivalent() {
+        let cluster = mutant.spec.mutated(mutant.fault, mutant.caught_by);
+        let states = violated(&cluster, 100_000);
+        println!("{:34} {states:?}", mutant.name);
+        assert!(states.is_ok(), "{}: {states:?}, though {reason}", mutant.name);
+    }
+}
+
+/// A name is one of all three lists.
+#[test]
+fn every_mutant_has_a_name_of_its_own_and_a_property_that_is_asked() {
+    let equivalent = mutants::equivalent().into_iter().map(|it| it.mutant);
+    let all = mutants::catalogue().into_iter().chain(equivalent);
+    let mut names = BTreeSet::new();
+    for mutant in all {
+        assert!(names.insert(mutant.name), "{} is there twice", mutant.name);
+        let cluster = mutant.spec.mutated(mutant.fault, mutant.caught_by);
+        let asked = cluster.always.len() + cluster.steps.len();
+        assert_eq!(asked, 1, "{}: {} is asked", mutant.name, mutant.caught_by);
+    }
+    for mutant in mutants::liveness() {
+        assert!(names.insert(mutant.name), "{} is there twice", mutant.name);
+    }
+    assert!(mutants::find("vote-not-persisted").is_some());
+    assert!(mutants::find("no-such-mutant").is_none());
+}
