@@ -8,7 +8,70 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 /// Every mutant, and the length of its shortest counterexample.
-const STEPS: [(&str, usize); 1] = [("vote-not-persisted", 7)];
+const STEPS: [(&str, usize); 62] = [
+    ("count-stale-vote", 7),
+    ("count-duplicate-votes", 8),
+    ("half-elects", 6),
+    ("vote-for-stale-log", 4),
+    ("vote-by-length", 8),
+    ("refused-vote-is-kept", 5),
+    ("vote-for-everybody", 3),
+    ("vote-in-an-earlier-term", 4),
+    ("self-vote-not-recorded", 6),
+    ("vote-freed-by-a-leader", 7),
+    ("vote-freed-by-stepping-down", 5),
+    ("term-goes-backwards", 4),
+    ("once-a-leader", 7),
+    ("impersonated-leader", 4),
+    ("reply-of-an-old-term", 2),
+    ("election-timer-not-rearmed", 1),
+    ("commit-older-term", 7),
+    ("commit-without-majority", 3),
+    ("commit-unsorted", 3),
+    ("truncate-always", 9),
+    ("conflicting-tail-kept", 2),
+    ("append-twice", 5),
+    ("append-without-check", 2),
+    ("append-from-an-earlier-term", 2),
+    ("gap-in-append", 6),
+    ("commit-unclamped", 10),
+    ("commit-on-refusal", 7),
+    ("commit-goes-backwards", 8),
+    ("applied-before-committed", 3),
+    ("match-from-refusal", 3),
+    ("match-goes-backwards", 9),
+    ("match-not-reset", 3),
+    ("count-stale-ack", 3),
+    ("next-below-match", 6),
+    ("roll-back-on-new-term", 3),
+    ("deposed-leader-appends", 7),
+    ("leader-erases-entry", 5),
+    ("vote-not-persisted", 7),
+    ("term-not-persisted", 7),
+    ("vote-sent-before-saved", 7),
+    ("vote-saved-after-term", 7),
+    ("fresh-after-damage", 7),
+    ("ack-before-saved", 5),
+    ("retransmission-acked-before-saved", 6),
+    ("leader-counts-unsaved", 5),
+    ("applied-before-saved", 9),
+    ("entry-saved-before-term", 6),
+    ("log-tail-lost", 4),
+    ("truncation-not-saved", 3),
+    ("answer-before-commit", 4),
+    ("answer-by-index", 8),
+    ("no-deduplication", 6),
+    ("answer-not-remembered", 6),
+    ("deduplicate-by-number", 7),
+    ("followers-forget", 2),
+    ("old-number-applied", 7),
+    ("implicit-session", 5),
+    ("no-eviction", 5),
+    ("early-eviction", 5),
+    ("conflict-cuts-to-commit", 2),
+    ("applies-only-the-last", 6),
+    ("heartbeat-stops", 4),
+];
 
 /// The length of the shortest violation of the property that must catch it.
 fn steps(mutant: &MutantSpec) -> Result<usize, String> {
@@ -20,7 +83,10 @@ fn steps(mutant: &MutantSpec) -> Result<usize, String> {
         Outcome::LimitReached(states) => return Err(format!("not caught in {states} states")),
     };
     let seconds = start.elapsed().as_secs_f64();
-    println!("{:34} {:34} {steps:2} steps {states:6} states {seconds:5.2} s", mutant.name, mutant.caught_by);
+    println!(
+        "{:34} {:34} {steps:2} steps {states:6} states {seconds:5.2} s",
+        mutant.name, mutant.caught_by
+    );
     Ok(steps)
 }
 

@@ -5,9 +5,7 @@ use super::wrapper::term_of;
 use super::{Fault, Handled, MutantSpec};
 use crate::kv::Kv;
 use crate::models::spec::Spec;
-use crate::raft::{
-    AppendEntries, Config, Message, RequestVoteResponse, Role, Server, Timer,
-};
+use crate::raft::{AppendEntries, Config, Message, RequestVoteResponse, Role, Server, Timer};
 use stateright::actor::{Command, Id};
 use std::collections::BTreeSet;
 
@@ -221,7 +219,10 @@ fn vote_for_everybody() -> MutantSpec {
                 two leaders are elected.",
         difference: "`voted_for` is not looked at",
         spec: scenes::votes(1),
-        fault: Fault { after: |handled| handled.vote(|_, _, up_to_date| up_to_date), ..Fault::NONE },
+        fault: Fault {
+            after: |handled| handled.vote(|_, _, up_to_date| up_to_date),
+            ..Fault::NONE
+        },
     }
 }
 
@@ -462,4 +463,3 @@ fn election_timer_not_rearmed() -> MutantSpec {
         },
     }
 }
-

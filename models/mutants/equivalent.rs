@@ -2,18 +2,13 @@
 
 use super::persistence::term_first;
 use super::scenes;
-use super::{Equivalent, Fault, MutantSpec, Written};
+use super::{Equivalent, Fault, MutantSpec};
 use crate::models::spec::Spec;
 use crate::raft::{Message, Outcome, RequestVote, RequestVoteResponse, Role};
 use stateright::actor::Command;
 
 pub(super) fn list() -> Vec<Equivalent> {
-    vec![
-        commit_clamped_to_own_log(),
-        ack_own_last_index(),
-        commit_by_half(),
-        torn_vote(),
-    ]
+    vec![commit_clamped_to_own_log(), ack_own_last_index(), commit_by_half(), torn_vote()]
 }
 
 fn commit_clamped_to_own_log() -> Equivalent {
@@ -92,7 +87,8 @@ fn commit_by_half() -> Equivalent {
                     matched.push(log.last_index());
                     matched.sort_unstable_by(|a, b| b.cmp(a));
                     let half = matched[matched.len() / 2 - 1];
-                    let of_this_term = log.term(half) == Some(handled.server.persistent.current_term);
+                    let of_this_term =
+                        log.term(half) == Some(handled.server.persistent.current_term);
                     if matched.len().is_multiple_of(2) && of_this_term {
                         handled.server.commit_index = half.max(handled.server.commit_index);
                     }
@@ -120,10 +116,8 @@ fn torn_vote() -> Equivalent {
             fault: Fault {
                 save: term_first,
                 after: |handled| {
-                    let written = term_first(handled.before, handled.server);
-                    if matches!(written, Written::First(_)) {
-                        handled.commands.retain(|command| !is_vote(command));
-                    }
+                    // Also a second answer: the first may still be waiting for its write.
+                    handled.commands.retain(|command| !is_vote(command));
                 },
                 flushed: |config, id, server| {
                     let term = server.persistent.current_term;
@@ -149,9 +143,11 @@ fn torn_vote() -> Equivalent {
     }
 }
 
+/// A vote, or the request for one.
 fn is_vote(command: &super::wrapper::ServerCommand) -> bool {
-    matches!(
-        command,
-        Command::Send(_, Message::RequestVote(_) | Message::RequestVoteResponse(_))
-    )
+    match command {
+        Command::Send(_, Message::RequestVote(_)) => true,
+        Command::Send(_, Message::RequestVoteResponse(response)) => response.vote_granted,
+        _ => false,
+    }
 }

@@ -21,9 +21,9 @@ pub(super) fn list() -> Vec<MutantSpec> {
         candidate_ignores_leader(),
         no_noop(),
         commit_stops_at_older_term(),
-        last_entry_only_acknowledged(),
+        acknowledgements_forgotten(),
         heartbeat_never_retries(),
-        hint_ignored(),
+        probing_stands_still(),
         uncommitted_never_released(),
     ]
 }
@@ -222,7 +222,7 @@ fn nothing_committed(handled: &mut Handled<'_>) {
     handled.server.sessions = handled.before.sessions.clone();
 }
 
-fn last_entry_only_acknowledged() -> MutantSpec {
+fn acknowledgements_forgotten() -> MutantSpec {
     MutantSpec {
         name: "acknowledgements-forgotten",
         breaks: "LDR-3a",
@@ -273,7 +273,7 @@ fn heartbeat_never_retries() -> MutantSpec {
     }
 }
 
-fn hint_ignored() -> MutantSpec {
+fn probing_stands_still() -> MutantSpec {
     MutantSpec {
         name: "probing-stands-still",
         breaks: "LDR-3b",
@@ -283,7 +283,7 @@ fn hint_ignored() -> MutantSpec {
         story: "S0 leads term 3 and asks S1 about an index at which S1 has another entry. S1 refuses. S0 asks \
                 about the same index, is refused again, and so on: S1 never gets what it lacks.",
         difference: "`next_index` is not decremented on a refusal",
-        spec: scenes::figure_8(),
+        spec: scenes::diverged(),
         fault: Fault {
             before: |_, _, src, msg| {
                 let is_refusal = matches!(&msg, Message::AppendEntriesResponse(args)

@@ -57,8 +57,7 @@ pub struct Equivalent {
 
 /// The mutants that a property catches, each with a small model that shows it.
 pub fn catalogue() -> Vec<MutantSpec> {
-    let areas =
-        [elections::list(), replication::list(), persistence::list(), sessions::list()];
+    let areas = [elections::list(), replication::list(), persistence::list(), sessions::list()];
     areas.into_iter().flatten().collect()
 }
 

@@ -5,7 +5,8 @@ use super::wrapper::{term_of, up_to};
 use super::{Fault, Handled, MutantSpec};
 use crate::kv::Kv;
 use crate::models::spec::Spec;
-use crate::raft::{Entry, Index, Log, Message, Outcome, Payload, Role, Server};
+use crate::raft::{Entry, Index, Log, Message, Outcome, Payload, Role, Server, Timer};
+use crate::state_machine::StateMachine;
 use stateright::actor::{Command, Id};
 use std::collections::BTreeMap;
 
@@ -16,6 +17,7 @@ pub(super) fn list() -> Vec<MutantSpec> {
         commit_unsorted(),
         truncate_always(),
         conflicting_tail_kept(),
+        conflict_cuts_to_commit(),
         append_twice(),
         append_without_check(),
         append_from_an_earlier_term(),
@@ -24,6 +26,8 @@ pub(super) fn list() -> Vec<MutantSpec> {
         commit_on_refusal(),
         commit_goes_backwards(),
         applied_before_committed(),
+        applies_only_the_last(),
+        heartbeat_stops(),
         match_from_refusal(),
         match_goes_backwards(),
         match_not_reset(),
@@ -178,6 +182,39 @@ fn conflicting_tail_kept() -> MutantSpec {
     }
 }
 
+fn conflict_cuts_to_commit() -> MutantSpec {
+    MutantSpec {
+        name: "conflict-cuts-to-commit",
+        breaks: "AE-3",
+        caught_by: "Committed is durable",
+        seen_in: "vesoft-inc/nebula#2483",
+        about: "A conflict deletes everything that is not known to be committed.",
+        story: "S1 has acknowledged an entry of S0, which is committed, though S1 does not know, and has an \
+                entry of its own behind it. S0 sends what belongs there. S1 sees the conflict and goes back \
+                to its commit index, zero: the committed entry goes as well, to be sent again.",
+        difference: "a conflict truncates to `commit_index` and not from the conflicting entry on",
+        spec: scenes::unknown_commit(),
+        fault: Fault {
+            after: |handled| {
+                let Some((args, last_new)) = handled.accepted() else { return };
+                let prev_log_index = args.prev_log_index;
+                let (old, new) = (&handled.before.persistent.log, &handled.server.persistent.log);
+                let conflict = old
+                    .iter()
+                    .filter(|(index, _)| *index <= last_new)
+                    .any(|(index, entry)| new.term(index) != Some(entry.term));
+                if conflict {
+                    let kept = up_to(old, handled.before.commit_index);
+                    let index = kept.last_index().next();
+                    handled.server.persistent.log = kept;
+                    handled.answer(Outcome::Conflict { prev_log_index, term: None, index });
+                }
+            },
+            ..Fault::NONE
+        },
+    }
+}
+
 fn append_twice() -> MutantSpec {
     MutantSpec {
         name: "append-twice",
@@ -209,7 +246,7 @@ fn append_without_check() -> MutantSpec {
         name: "append-without-check",
         breaks: "AE-2",
         caught_by: "Log Matching",
-        seen_in: "ktoso/akka-raft#59",
+        seen_in: "ktoso/akka-raft#32",
         about: "Entries are appended though the entry before them is another one.",
         story: "S1 has an entry of term 2 at index 1, where S0, which leads term 3, has one of term 1. S0 \
                 sends what follows index 1. S1 appends it: both logs hold the same entry at index 2 and \
@@ -368,6 +405,63 @@ fn applied_before_committed() -> MutantSpec {
         fault: Fault {
             after: |handled| {
                 handled.server.last_applied = handled.server.persistent.log.last_index();
+            },
+            ..Fault::NONE
+        },
+    }
+}
+
+fn applies_only_the_last() -> MutantSpec {
+    MutantSpec {
+        name: "applies-only-the-last",
+        breaks: "ALL-1",
+        caught_by: "Exactly once",
+        seen_in: "etcd-io/etcd@8ecce32",
+        about: "When several entries become committed at once, not all of them are applied.",
+        story: "S0 has committed and applied a put, and restarts. It is elected again, and with its new no-op \
+                the whole log is committed in one go. It applies the end of it and believes that it has \
+                applied it all: the put is in the log and not in the state machine.",
+        difference: "`last_applied = commit_index` without applying what lies between",
+        spec: Spec {
+            max_term: 2,
+            restarts: true,
+            ..scenes::alone(vec![vec![scenes::put("1")]], 1)
+        },
+        fault: Fault {
+            after: |handled| {
+                let last = handled.server.last_applied;
+                if last <= handled.before.last_applied.next() {
+                    return;
+                }
+                handled.server.machine = handled.before.machine.clone();
+                let entry = handled.server.persistent.log.get(last);
+                if let Some(Payload::Command { command, .. }) = entry.map(|entry| &entry.payload) {
+                    handled.server.machine.apply(command);
+                }
+            },
+            ..Fault::NONE
+        },
+    }
+}
+
+fn heartbeat_stops() -> MutantSpec {
+    MutantSpec {
+        name: "heartbeat-stops",
+        breaks: "LDR-1",
+        caught_by: "One timer is armed",
+        seen_in: "WRaft#8",
+        about: "A leader sends one heartbeat and no other.",
+        story: "S0 is elected and sends a heartbeat, which is lost. Its timer is not armed again. It remains \
+                a leader that sends nothing and that no timer will ever wake.",
+        difference: "a heartbeat leaves the heartbeat timer unarmed",
+        spec: scenes::pair(),
+        fault: Fault {
+            after: |handled| {
+                if handled.event.is_none() && handled.before.is_leader() {
+                    handled.commands.retain(|command| {
+                        !matches!(command, Command::SetTimer(Timer::Heartbeat, _))
+                    });
+                }
             },
             ..Fault::NONE
         },

@@ -33,6 +33,24 @@ deliver S1 S2
 deliver S2 S1           # and commits its no-op
 lose-network";
 
+/// S0 led term 1 and committed its no-op with S1, who does not know. S1 led term 2 and has a no-op of
+/// its own behind it, which nobody else has. S0 leads term 3, elected by S2.
+const UNKNOWN_COMMIT_PREFIX: &str = "\
+timeout S0
+deliver S0 S1
+deliver S1 S0           # S0 leads term 1
+deliver S0 S1
+deliver S1 S0           # and has committed its no-op
+lose
+timeout S1
+deliver S1 S0
+deliver S0 S1           # S1 leads term 2
+lose
+timeout S0
+deliver S0 S2
+deliver S2 S0           # S0 leads term 3
+lose-network";
+
 /// S0 has just been elected by two of the other four servers.
 const FIVE_PREFIX: &str = "\
 timeout S0
@@ -262,6 +280,16 @@ pub(super) fn deposed() -> Spec {
         max_term: 2,
         prefix: DEPOSED_PREFIX,
         ..Spec::base("mutant-deposed", "three servers, two terms, from a prefix")
+    }
+}
+
+/// A follower with a committed entry and a conflicting one.
+pub(super) fn unknown_commit() -> Spec {
+    Spec {
+        watch: COMMITS,
+        max_term: 3,
+        prefix: UNKNOWN_COMMIT_PREFIX,
+        ..Spec::base("mutant-unknown-commit", "three servers, three terms, from a prefix")
     }
 }
 

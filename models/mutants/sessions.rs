@@ -79,7 +79,12 @@ impl Rules {
     };
 
     /// Applies an entry; says whom to answer what.
-    fn apply(self, replica: &mut Replica, index: Index, entry: &Entry) -> Option<(Id, ClientResponse)> {
+    fn apply(
+        self,
+        replica: &mut Replica,
+        index: Index,
+        entry: &Entry,
+    ) -> Option<(Id, ClientResponse)> {
         match &entry.payload {
             Payload::Noop => None,
             Payload::Register { client, sequence, max_sessions } => {
@@ -176,9 +181,9 @@ fn answer_before_commit() -> MutantSpec {
         caught_by: "Linearizability",
         seen_in: "redpanda-data/redpanda#14794",
         about: "A leader answers a command when it is in its own log.",
-        story: "S0 leads term 1 and does not know that S1 leads term 2. The client's put reaches S0, which \
-                appends it and answers. The client's next read is answered by S1, where the put has never \
-                been and never will be.",
+        story: "S0 leads term 1 and does not know that S1 leads term 2. The client's put reaches one of \
+                them, which appends it and answers. The client's next read reaches the other, which answers \
+                as fast: nothing is there.",
         difference: "the response is sent on append, not on apply",
         spec: scenes::two_leaders(),
         fault: Fault {
@@ -189,11 +194,10 @@ fn answer_before_commit() -> MutantSpec {
                     return;
                 }
                 let mut replica = Replica::default();
-                let answers = log.iter().map(|(n, entry)| Rules::RIGHT.apply(&mut replica, n, entry));
+                let answers =
+                    log.iter().map(|(n, entry)| Rules::RIGHT.apply(&mut replica, n, entry));
                 if let Some(Some((client, response))) = answers.last() {
-                    handled
-                        .commands
-                        .push(Command::Send(client, Message::ClientResponse(response)));
+                    handled.commands.push(Command::Send(client, Message::ClientResponse(response)));
                 }
             },
             ..Fault::NONE
@@ -224,7 +228,8 @@ fn answer_who_waited(handled: &mut Handled<'_>) {
     });
     for (index, entry) in committed {
         let replaced = handled.server.persistent.log.get(index) != Some(entry);
-        if let (Payload::Command { client, sequence, command, .. }, true) = (&entry.payload, replaced)
+        if let (Payload::Command { client, sequence, command, .. }, true) =
+            (&entry.payload, replaced)
         {
             let response = handled.server.machine.clone().apply(command);
             let response = ClientResponse::Applied { sequence: *sequence, response };
@@ -332,7 +337,8 @@ fn followers_forget() -> MutantSpec {
         fault: Fault {
             after: |handled| {
                 if !handled.server.is_leader() {
-                    let command = |replica: &mut Replica, copy: &Copy<'_>| Some(replica.execute(copy));
+                    let command =
+                        |replica: &mut Replica, copy: &Copy<'_>| Some(replica.execute(copy));
                     apply_by(handled, Rules { command, ..Rules::RIGHT });
                 }
             },

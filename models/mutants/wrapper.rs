@@ -87,7 +87,10 @@ impl Handled<'_> {
 
     /// Decides a RequestVote of the current term anew, knowing for whom the server has voted in that
     /// term and whether the logs allow it.
-    pub fn vote(&mut self, grant: fn(voted_for: Option<Id>, candidate: Id, up_to_date: bool) -> bool) {
+    pub fn vote(
+        &mut self,
+        grant: fn(voted_for: Option<Id>, candidate: Id, up_to_date: bool) -> bool,
+    ) {
         let own = self.before.persistent.log.last();
         self.vote_by(grant, |args| (args.last_log_term, args.last_log_index) >= own);
     }
@@ -224,7 +227,8 @@ impl Mutant {
     }
 
     fn save(&self, before: &Server<Kv>, after: &Server<Kv>, o: &mut Out<Self>) {
-        let flush = |o: &mut Out<Self>| o.set_timer(MemberTimer::Flush, Duration::ZERO..Duration::ZERO);
+        let flush =
+            |o: &mut Out<Self>| o.set_timer(MemberTimer::Flush, Duration::ZERO..Duration::ZERO);
         match (self.fault.save)(before, after) {
             Written::All(persistent) => o.save(persistent),
             Written::First(persistent) => {
