@@ -67,6 +67,8 @@ fn mutants_lists_every_mutant() {
         assert_eq!(row["caught_by"], mutant.caught_by);
         assert_eq!(row["model"], mutant.spec.name);
         assert_eq!(row["seen_in"], mutant.seen_in);
+        assert_eq!(row["story"], mutant.story);
+        assert_eq!(row["difference"], mutant.difference);
     }
 }
 

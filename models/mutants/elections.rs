@@ -1,13 +1,11 @@
 //! Elections, terms and votes.
 
 use super::scenes;
-use super::wrapper::term_of;
-use super::{Fault, Handled, MutantSpec};
+use super::{Arriving, Fault, Handled, MutantSpec};
 use crate::kv::Kv;
 use crate::models::spec::Spec;
-use crate::raft::{AppendEntries, Config, Message, RequestVoteResponse, Role, Server, Timer};
+use crate::raft::{AppendEntries, Message, RequestVoteResponse, Role, Server, Timer};
 use stateright::actor::{Command, Id};
-use std::collections::BTreeSet;
 
 pub(super) fn list() -> Vec<MutantSpec> {
     vec![
@@ -46,32 +44,18 @@ fn count_stale_vote() -> MutantSpec {
     }
 }
 
-fn as_of_this_term(
-    _: &Config,
-    server: &mut Server<Kv>,
-    src: Id,
-    msg: Message,
-) -> Option<(Id, Message)> {
-    let term = server.persistent.current_term;
-    Some(match msg {
-        Message::RequestVoteResponse(args) if args.vote_granted && is_candidate(server) => {
-            let term = args.term.max(term);
-            (src, Message::RequestVoteResponse(RequestVoteResponse { term, vote_granted: true }))
-        }
-        msg => (src, msg),
-    })
+fn as_of_this_term(arriving: &mut Arriving<'_>) {
+    let (term, is_candidate) = (arriving.current_term(), is_candidate(arriving.server));
+    if let Message::RequestVoteResponse(args) = &mut arriving.msg
+        && args.vote_granted
+        && is_candidate
+    {
+        args.term = args.term.max(term);
+    }
 }
 
 fn is_candidate(server: &Server<Kv>) -> bool {
     matches!(server.role, Role::Candidate { .. })
-}
-
-/// The votes a candidate has counted, if this is another one for it.
-fn counted<'a>(server: &'a mut Server<Kv>, msg: &Message) -> Option<&'a mut BTreeSet<Id>> {
-    let Message::RequestVoteResponse(args) = msg else { return None };
-    let Role::Candidate { votes_granted } = &mut server.role else { return None };
-    let counts = args.vote_granted && args.term == server.persistent.current_term;
-    counts.then_some(votes_granted)
 }
 
 fn count_duplicate_votes() -> MutantSpec {
@@ -90,19 +74,14 @@ fn count_duplicate_votes() -> MutantSpec {
 }
 
 /// Another copy of a vote is shown as the vote of somebody who has not been counted yet.
-fn one_more_voter(
-    config: &Config,
-    server: &mut Server<Kv>,
-    src: Id,
-    msg: Message,
-) -> Option<(Id, Message)> {
-    let voter = match counted(server, &msg) {
-        Some(votes) if votes.contains(&src) => {
-            config.servers.iter().copied().find(|server| !votes.contains(server)).unwrap_or(src)
-        }
-        _ => src,
-    };
-    Some((voter, msg))
+fn one_more_voter(arriving: &mut Arriving<'_>) {
+    let (servers, src) = (&arriving.config.servers, arriving.src);
+    if let Some(votes) = arriving.votes_granted()
+        && votes.contains(&src)
+        && let Some(another) = servers.iter().find(|server| !votes.contains(server))
+    {
+        arriving.src = *another;
+    }
 }
 
 fn half_elects() -> MutantSpec {
@@ -117,14 +96,14 @@ fn half_elects() -> MutantSpec {
         difference: "`2 * votes >= servers` instead of `2 * votes > servers`",
         spec: scenes::election_of_four(),
         fault: Fault {
-            before: |config, server, src, msg| {
-                if let Some(votes) = counted(server, &msg) {
+            before: |arriving| {
+                let (servers, src) = (&arriving.config.servers, arriving.src);
+                if let Some(votes) = arriving.votes_granted() {
                     votes.insert(src);
-                    if 2 * votes.len() == config.servers.len() {
-                        votes.extend(config.servers.iter().copied());
+                    if 2 * votes.len() == servers.len() {
+                        votes.extend(servers);
                     }
                 }
-                Some((src, msg))
             },
             ..Fault::NONE
         },
@@ -337,14 +316,13 @@ fn term_goes_backwards() -> MutantSpec {
         difference: "`term != current_term` instead of `term > current_term`",
         spec: scenes::elections(),
         fault: Fault {
-            before: |_, server, src, msg| {
-                let persistent = &mut server.persistent;
-                if let Some(term) = term_of(&msg).filter(|term| *term < persistent.current_term) {
-                    persistent.current_term = term;
-                    persistent.voted_for = None;
-                    server.role = Role::Follower { leader: None };
+            before: |arriving| {
+                let current_term = arriving.current_term();
+                if let Some(term) = arriving.term().filter(|term| *term < current_term) {
+                    arriving.server.persistent.current_term = term;
+                    arriving.server.persistent.voted_for = None;
+                    arriving.server.role = Role::Follower { leader: None };
                 }
-                Some((src, msg))
             },
             ..Fault::NONE
         },

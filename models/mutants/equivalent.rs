@@ -2,13 +2,20 @@
 
 use super::persistence::term_first;
 use super::scenes;
+use super::wrapper::ServerCommand;
 use super::{Equivalent, Fault, MutantSpec};
 use crate::models::spec::Spec;
 use crate::raft::{Message, Outcome, RequestVote, RequestVoteResponse, Role};
 use stateright::actor::Command;
 
 pub(super) fn list() -> Vec<Equivalent> {
-    vec![commit_clamped_to_own_log(), ack_own_last_index(), commit_by_half(), torn_vote()]
+    vec![
+        commit_clamped_to_own_log(),
+        ack_own_last_index(),
+        commit_by_half(),
+        torn_vote(),
+        vote_leaves_timer(),
+    ]
 }
 
 fn commit_clamped_to_own_log() -> Equivalent {
@@ -143,8 +150,35 @@ fn torn_vote() -> Equivalent {
     }
 }
 
+fn vote_leaves_timer() -> Equivalent {
+    Equivalent {
+        mutant: MutantSpec {
+            name: "vote-leaves-timer",
+            breaks: "FOL-2",
+            caught_by: "One timer is armed",
+            seen_in: "ktoso/akka-raft#43",
+            about: "A server that votes does not start its election timeout anew.",
+            story: "S1 votes for S0 just before its own timeout. It stands for election at once, in the next \
+                    term, and the candidate it has voted for loses what it was about to win.",
+            difference: "a granted vote leaves the election timer as it is",
+            spec: scenes::election(),
+            fault: Fault {
+                after: |handled| {
+                    if handled.request_vote().is_some() && !handled.before.is_leader() {
+                        let resets = |command: &_| matches!(command, Command::SetTimer(..));
+                        handled.commands.retain(|command| !resets(command));
+                    }
+                },
+                ..Fault::NONE
+            },
+        },
+        reason: "In a model an armed timer may fire at any time, so it cannot be told whether it was started \
+                 anew: this is about how long an election takes.",
+    }
+}
+
 /// A vote, or the request for one.
-fn is_vote(command: &super::wrapper::ServerCommand) -> bool {
+fn is_vote(command: &ServerCommand) -> bool {
     match command {
         Command::Send(_, Message::RequestVote(_)) => true,
         Command::Send(_, Message::RequestVoteResponse(response)) => response.vote_granted,

@@ -4,10 +4,10 @@
 //! messages lost, a majority can elect a leader that commits a new entry.
 
 use super::scenes;
-use super::wrapper::term_of;
+use super::wrapper::ServerCommand;
 use super::{Fault, Handled, MutantSpec};
 use crate::models::spec::Spec;
-use crate::raft::{Index, Log, Message, Outcome, Payload, Role};
+use crate::raft::{Index, Message, Outcome, Payload, Role};
 use stateright::actor::{Command, Id};
 
 const CAUGHT_BY: &str = "Recoverability";
@@ -105,7 +105,7 @@ fn vote_kept_over_terms() -> MutantSpec {
     }
 }
 
-fn refuse(commands: &mut [super::wrapper::ServerCommand]) {
+fn refuse(commands: &mut [ServerCommand]) {
     for command in commands {
         if let Command::Send(_, Message::RequestVoteResponse(response)) = command {
             response.vote_granted = false;
@@ -126,13 +126,12 @@ fn later_term_ignored() -> MutantSpec {
         difference: "responses with `term > current_term` are dropped",
         spec: scenes::leader_change(),
         fault: Fault {
-            before: |_, server, src, msg| {
+            before: |arriving| {
                 let is_reply = matches!(
-                    msg,
+                    arriving.msg,
                     Message::RequestVoteResponse(_) | Message::AppendEntriesResponse(_)
                 );
-                let later = term_of(&msg).is_some_and(|term| term > server.persistent.current_term);
-                (!(is_reply && later)).then_some((src, msg))
+                arriving.dropped = is_reply && arriving.term() > Some(arriving.current_term());
             },
             ..Fault::NONE
         },
@@ -151,11 +150,11 @@ fn candidate_ignores_leader() -> MutantSpec {
         difference: "a candidate handles AppendEntries of later terms only",
         spec: scenes::replication(),
         fault: Fault {
-            before: |_, server, src, msg| {
-                let is_candidate = matches!(server.role, Role::Candidate { .. });
-                let own = term_of(&msg) == Some(server.persistent.current_term);
-                let ignored = is_candidate && own && matches!(msg, Message::AppendEntries(_));
-                (!ignored).then_some((src, msg))
+            before: |arriving| {
+                let is_candidate = matches!(arriving.server.role, Role::Candidate { .. });
+                let of_leader = matches!(arriving.msg, Message::AppendEntries(_));
+                let same_term = arriving.term() == Some(arriving.current_term());
+                arriving.dropped = is_candidate && of_leader && same_term;
             },
             ..Fault::NONE
         },
@@ -285,10 +284,10 @@ fn probing_stands_still() -> MutantSpec {
         difference: "`next_index` is not decremented on a refusal",
         spec: scenes::diverged(),
         fault: Fault {
-            before: |_, _, src, msg| {
-                let is_refusal = matches!(&msg, Message::AppendEntriesResponse(args)
-                    if matches!(args.outcome, Outcome::Conflict { .. }));
-                (!is_refusal).then_some((src, msg))
+            before: |arriving| {
+                if let Message::AppendEntriesResponse(args) = &arriving.msg {
+                    arriving.dropped = matches!(args.outcome, Outcome::Conflict { .. });
+                }
             },
             ..Fault::NONE
         },
@@ -308,11 +307,11 @@ fn uncommitted_never_released() -> MutantSpec {
         difference: "the count of uncommitted entries only grows",
         spec: Spec { max_client_entries: 3, ..scenes::pair_with_client() },
         fault: Fault {
-            before: |_, server, src, msg| {
-                let log: &Log = &server.persistent.log;
-                let taken = log.iter().filter(|(_, entry)| entry.payload != Payload::Noop).count();
-                let dropped = matches!(msg, Message::ClientRequest(_)) && taken >= 2;
-                (!dropped).then_some((src, msg))
+            before: |arriving| {
+                let log = arriving.server.persistent.log.iter();
+                let taken = log.filter(|(_, entry)| entry.payload != Payload::Noop).count();
+                let is_request = matches!(arriving.msg, Message::ClientRequest(_));
+                arriving.dropped = is_request && taken >= 2;
             },
             ..Fault::NONE
         },

@@ -21,7 +21,7 @@ mod scenes;
 mod sessions;
 mod wrapper;
 
-pub use wrapper::{Fault, Handled, Mutant, Written};
+pub use wrapper::{Arriving, Envelope, Fault, Handled, Mutant, Written};
 
 use super::spec::Spec;
 

@@ -1,7 +1,7 @@
 //! Replication and commit.
 
 use super::scenes;
-use super::wrapper::{term_of, up_to};
+use super::wrapper::up_to;
 use super::{Fault, Handled, MutantSpec};
 use crate::kv::Kv;
 use crate::models::spec::Spec;
@@ -283,11 +283,11 @@ fn append_from_an_earlier_term() -> MutantSpec {
         difference: "`term < current_term` is not refused",
         spec: scenes::deposed(),
         fault: Fault {
-            before: |_, server, src, mut msg| {
-                if let Message::AppendEntries(args) = &mut msg {
-                    args.term = args.term.max(server.persistent.current_term);
+            before: |arriving| {
+                let term = arriving.current_term();
+                if let Message::AppendEntries(args) = &mut arriving.msg {
+                    args.term = args.term.max(term);
                 }
-                Some((src, msg))
             },
             ..Fault::NONE
         },
@@ -468,10 +468,10 @@ fn heartbeat_stops() -> MutantSpec {
     }
 }
 
+type Indexes = BTreeMap<Id, Index>;
+
 /// The leader's `next_index` and `match_index`.
-fn progress(
-    server: &mut Server<Kv>,
-) -> Option<(&mut BTreeMap<Id, Index>, &mut BTreeMap<Id, Index>)> {
+fn progress(server: &mut Server<Kv>) -> Option<(&mut Indexes, &mut Indexes)> {
     match &mut server.role {
         Role::Leader { next_index, match_index } => Some((next_index, match_index)),
         _ => None,
@@ -548,7 +548,9 @@ fn match_not_reset() -> MutantSpec {
                 if handled.was_elected() {
                     let last = handled.before.persistent.log.last_index();
                     if let Some((_, match_index)) = progress(handled.server) {
-                        match_index.values_mut().for_each(|index| *index = last);
+                        for index in match_index.values_mut() {
+                            *index = last;
+                        }
                     }
                 }
             },
@@ -570,11 +572,11 @@ fn count_stale_ack() -> MutantSpec {
         difference: "the term of a reply is not compared with `current_term`",
         spec: scenes::late_ack(),
         fault: Fault {
-            before: |_, server, src, mut msg| {
-                if let Message::AppendEntriesResponse(args) = &mut msg {
-                    args.term = args.term.max(server.persistent.current_term);
+            before: |arriving| {
+                let term = arriving.current_term();
+                if let Message::AppendEntriesResponse(args) = &mut arriving.msg {
+                    args.term = args.term.max(term);
                 }
-                Some((src, msg))
             },
             ..Fault::NONE
         },
@@ -624,11 +626,11 @@ fn roll_back_on_new_term() -> MutantSpec {
         difference: "a later term truncates the log to `commit_index`",
         spec: scenes::leader_change(),
         fault: Fault {
-            before: |_, server, src, msg| {
-                if term_of(&msg).is_some_and(|term| term > server.persistent.current_term) {
+            before: |arriving| {
+                if arriving.term() > Some(arriving.current_term()) {
+                    let server = &mut *arriving.server;
                     server.persistent.log = up_to(&server.persistent.log, server.commit_index);
                 }
-                Some((src, msg))
             },
             ..Fault::NONE
         },

@@ -4,6 +4,7 @@
 //! function anew, by [`Rules`] of which one is wrong, and answer by it.
 
 use super::scenes::{self, advance, create, put};
+use super::wrapper::ServerCommand;
 use super::{Fault, Handled, MutantSpec};
 use crate::kv::Kv;
 use crate::raft::{ClientResponse, Entry, Index, Message, Payload};
@@ -150,7 +151,7 @@ impl Replica {
 }
 
 /// Whether it answers a request whose entry has been applied.
-fn is_answer(command: &super::wrapper::ServerCommand) -> bool {
+fn is_answer(command: &ServerCommand) -> bool {
     use ClientResponse::{Applied, Registered, SessionExpired};
     let Command::Send(_, Message::ClientResponse(response)) = command else { return false };
     matches!(response, Registered { .. } | Applied { .. } | SessionExpired { .. })
@@ -444,5 +445,24 @@ fn early_eviction() -> MutantSpec {
             },
             ..Fault::NONE
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checker::search::{Outcome, shortest};
+    use crate::models::catalogue;
+
+    /// The rules of this file are those of the protocol, before one of them is made wrong.
+    #[test]
+    fn the_right_rules_change_nothing() {
+        let spec = catalogue::find("sessions").expect("it is in the catalogue");
+        let after = |handled: &mut Handled<'_>| apply_by(handled, Rules::RIGHT);
+        match shortest(&spec.seeded(Fault { after, ..Fault::NONE }), None, 2, usize::MAX) {
+            Outcome::Exhausted(states) => assert_eq!(states as u64, spec.states),
+            Outcome::Found(found) => panic!("{} is violated", found.property),
+            Outcome::LimitReached(states) => panic!("there is no limit at {states} states"),
+        }
     }
 }

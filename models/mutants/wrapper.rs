@@ -3,12 +3,16 @@
 use super::super::member::MemberTimer;
 use crate::kv::Kv;
 use crate::raft::{
-    AppendEntries, Config, Index, Log, Message, Outcome, Persistent, Raft, RequestVote, Server,
-    Term, Timer,
+    AppendEntries, Config, Index, Log, Message, Outcome, Persistent, Raft, RequestVote, Role,
+    Server, Term, Timer,
 };
 use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::time::Duration;
+
+/// To whom, and what.
+pub type Envelope = (Id, Message);
 
 /// What a handler puts out.
 pub(super) type ServerCommand = Command<Message, Timer, (), Persistent>;
@@ -16,9 +20,8 @@ pub(super) type ServerCommand = Command<Message, Timer, (), Persistent>;
 /// A bug: plain functions at the places where the wrapper asks. [`Fault::NONE`] is no bug.
 #[derive(Clone, Copy)]
 pub struct Fault {
-    /// Before a message is handled: the sender and the message as the actor is made to see them, or
-    /// `None` if it does not see any. It may edit the server first.
-    pub before: fn(&Config, &mut Server<Kv>, Id, Message) -> Option<(Id, Message)>,
+    /// Before a message is handled: edits what the actor is made to see.
+    pub before: fn(&mut Arriving<'_>),
     /// After a handler: edits the state and what leaves. Saving comes after it.
     pub after: fn(&mut Handled<'_>),
     /// What of a change is on the disk when the handler's messages leave: the server before and after.
@@ -26,7 +29,7 @@ pub struct Fault {
     /// What a restart finds.
     pub load: fn(Persistent) -> Persistent,
     /// What is sent once a delayed write is done.
-    pub flushed: fn(&Config, Id, &Server<Kv>) -> Vec<(Id, Message)>,
+    pub flushed: fn(&Config, Id, &Server<Kv>) -> Vec<Envelope>,
 }
 
 /// How much of a changed persistent state has been written when the messages leave.
@@ -37,6 +40,20 @@ pub enum Written {
     First(Persistent),
     /// Nothing yet; all of it follows at some later step, unless a crash comes before it.
     Nothing,
+}
+
+/// A message that is about to be handled.
+pub struct Arriving<'a> {
+    /// The configuration of the server.
+    pub config: &'a Config,
+    /// The server.
+    pub server: &'a mut Server<Kv>,
+    /// The sender.
+    pub src: Id,
+    /// The message.
+    pub msg: Message,
+    /// Set if the actor is not to see it at all.
+    pub dropped: bool,
 }
 
 /// A handler that has run.
@@ -64,12 +81,40 @@ pub struct Mutant {
 impl Fault {
     /// No bug: the actor as it is.
     pub const NONE: Fault = Fault {
-        before: |_, _, src, msg| Some((src, msg)),
+        before: |_| {},
         after: |_| {},
         save: |_, after| Written::All(after.persistent.clone()),
         load: |persistent| persistent,
         flushed: |_, _, _| Vec::new(),
     };
+}
+
+impl Arriving<'_> {
+    /// The term the server is in.
+    pub fn current_term(&self) -> Term {
+        self.server.persistent.current_term
+    }
+
+    /// The term the message is of, if it comes from another server.
+    pub fn term(&self) -> Option<Term> {
+        match &self.msg {
+            Message::RequestVote(args) => Some(args.term),
+            Message::RequestVoteResponse(args) => Some(args.term),
+            Message::AppendEntries(args) => Some(args.term),
+            Message::AppendEntriesResponse(args) => Some(args.term),
+            Message::ClientRequest(_) | Message::ClientResponse(_) => None,
+        }
+    }
+
+    /// The votes a candidate has counted, if this is another one for it.
+    pub fn votes_granted(&mut self) -> Option<&mut BTreeSet<Id>> {
+        let Message::RequestVoteResponse(args) = &self.msg else { return None };
+        let counts = args.vote_granted && args.term == self.server.persistent.current_term;
+        match &mut self.server.role {
+            Role::Candidate { votes_granted } if counts => Some(votes_granted),
+            _ => None,
+        }
+    }
 }
 
 impl Handled<'_> {
@@ -167,17 +212,6 @@ pub(super) fn up_to(log: &Log, last: Index) -> Log {
     log.iter().take_while(|(index, _)| *index <= last).map(|(_, entry)| entry.clone()).collect()
 }
 
-/// The term that a message of another server is of.
-pub(super) fn term_of(msg: &Message) -> Option<Term> {
-    match msg {
-        Message::RequestVote(args) => Some(args.term),
-        Message::RequestVoteResponse(args) => Some(args.term),
-        Message::AppendEntries(args) => Some(args.term),
-        Message::AppendEntriesResponse(args) => Some(args.term),
-        Message::ClientRequest(_) | Message::ClientResponse(_) => None,
-    }
-}
-
 impl Mutant {
     /// Seeds a bug into a server.
     pub fn new(raft: Raft<Kv>, fault: Fault) -> Self {
@@ -197,10 +231,13 @@ impl Mutant {
         let shown = match event.clone() {
             None => None,
             Some((src, msg)) => {
-                match (self.fault.before)(self.raft.config(), &mut seen, src, msg) {
-                    None => return,
-                    shown => shown,
+                let (config, server) = (self.raft.config(), &mut seen);
+                let mut arriving = Arriving { config, server, src, msg, dropped: false };
+                (self.fault.before)(&mut arriving);
+                if arriving.dropped {
+                    return;
                 }
+                Some((arriving.src, arriving.msg))
             }
         };
         let mut out = Out::new();
