@@ -1,11 +1,11 @@
-//! Changes that look like bugs, were bugs elsewhere, and break nothing here.
+//! Changes that look like bugs, were bugs elsewhere, and break nothing here, or only delay.
 
 use super::persistence::term_first;
 use super::scenes;
 use super::wrapper::ServerCommand;
 use super::{Equivalent, Fault, MutantSpec};
 use crate::models::spec::Spec;
-use crate::raft::{Message, Outcome, RequestVote, RequestVoteResponse, Role};
+use crate::raft::{Index, Message, Outcome, RequestVote, RequestVoteResponse, Role};
 use stateright::actor::Command;
 
 pub(super) fn list() -> Vec<Equivalent> {
@@ -15,6 +15,9 @@ pub(super) fn list() -> Vec<Equivalent> {
         commit_by_half(),
         torn_vote(),
         vote_leaves_timer(),
+        candidate_ignores_leader(),
+        later_term_ignored(),
+        acknowledgements_forgotten(),
     ]
 }
 
@@ -174,6 +177,90 @@ fn vote_leaves_timer() -> Equivalent {
         },
         reason: "In a model an armed timer may fire at any time, so it cannot be told whether it was started \
                  anew: this is about how long an election takes.",
+    }
+}
+
+fn candidate_ignores_leader() -> Equivalent {
+    Equivalent {
+        mutant: MutantSpec {
+            name: "candidate-ignores-leader",
+            breaks: "CAN-3",
+            caught_by: "Recoverability",
+            seen_in: "komamitsu/oraft#30",
+            about: "A candidate does not follow a leader of its own term.",
+            story: "S0 and S1 stand in term 1, and S0 is elected. S1 drops what S0 sends, since it is itself a \
+                candidate, and stands again in term 2, which ends the reign of S0.",
+            difference: "a candidate handles AppendEntries of later terms only",
+            spec: scenes::replication(),
+            fault: Fault {
+                before: |arriving| {
+                    let is_candidate = matches!(arriving.server.role, Role::Candidate { .. });
+                    let of_leader = matches!(arriving.msg, Message::AppendEntries(_));
+                    let same_term = arriving.term() == Some(arriving.current_term());
+                    arriving.dropped = is_candidate && of_leader && same_term;
+                },
+                ..Fault::NONE
+            },
+        },
+        reason: "It only delays: whoever stands next does so in a later term, which the stubborn candidate adopts like \
+                 everybody else.",
+    }
+}
+
+fn later_term_ignored() -> Equivalent {
+    Equivalent {
+        mutant: MutantSpec {
+            name: "later-term-ignored",
+            breaks: "ALL-2",
+            caught_by: "Recoverability",
+            seen_in: "uwplse/verdi-raft#29",
+            about: "A later term in a reply is not adopted.",
+            story: "S0 leads term 1, and the others are in term 2, where nobody has been elected. They refuse \
+                what S0 sends and tell it their term. S0 does not listen, and goes on as a leader whom \
+                nobody follows.",
+            difference: "responses with `term > current_term` are dropped",
+            spec: scenes::leader_change(),
+            fault: Fault {
+                before: |arriving| {
+                    let is_reply = matches!(
+                        arriving.msg,
+                        Message::RequestVoteResponse(_) | Message::AppendEntriesResponse(_)
+                    );
+                    arriving.dropped = is_reply && arriving.term() > Some(arriving.current_term());
+                },
+                ..Fault::NONE
+            },
+        },
+        reason: "It only delays: requests still carry terms, and the next election brings one to the leader that does \
+                 not listen. It matters where a leader keeps others from standing, or answers by a lease.",
+    }
+}
+
+fn acknowledgements_forgotten() -> Equivalent {
+    Equivalent {
+        mutant: MutantSpec {
+            name: "acknowledgements-forgotten",
+            breaks: "LDR-3a",
+            caught_by: "Recoverability",
+            seen_in: "jgroups-extras/jgroups-raft#122",
+            about: "An entry that is acknowledged as already there is not counted.",
+            story: "S1 has the entry since a former leader sent it. S0 sends it again; S1 finds that it has it \
+                and says so in a way that S0 does not count. The entry is on a majority and never committed.",
+            difference: "a follower acknowledges only entries that it has just appended",
+            spec: scenes::leader_change(),
+            fault: Fault {
+                after: |handled| {
+                    let nothing_new =
+                        handled.before.persistent.log == handled.server.persistent.log;
+                    if handled.accepted().is_some() && nothing_new {
+                        handled.answer(Outcome::Match(Index(0)));
+                    }
+                },
+                ..Fault::NONE
+            },
+        },
+        reason: "It only delays: the next leader has a no-op of its own, which no follower has, and with that \
+                 everything before it is committed.",
     }
 }
 

@@ -9,8 +9,8 @@
 //! The hooks of a fault are explained in `wrapper.rs`, the models in `scenes.rs`.
 //!
 //! Three lists: [`catalogue`] is caught by the properties of the models; [`liveness`] does nothing
-//! wrong, it only does not go on, which no property of safety can show; [`equivalent`] looks like a
-//! bug, was one elsewhere, and is none here, for the reason given.
+//! wrong, it only comes to a halt, which no property of safety can show; [`equivalent`] looks like a
+//! bug and was one elsewhere, and here it breaks nothing, for the reason given.
 
 mod elections;
 mod equivalent;
@@ -49,7 +49,7 @@ pub struct MutantSpec {
 
 /// A change that looks like a bug and breaks nothing.
 pub struct Equivalent {
-    /// The change. `caught_by` is the property that would be the first to fall.
+    /// The change. `caught_by` is the property that would be the first to fall, if any did.
     pub mutant: MutantSpec,
     /// Why it breaks nothing here.
     pub reason: &'static str,
@@ -61,7 +61,7 @@ pub fn catalogue() -> Vec<MutantSpec> {
     areas.into_iter().flatten().collect()
 }
 
-/// The mutants that do nothing wrong and do not go on: `Recoverability` must catch them.
+/// The mutants that do nothing wrong and come to a halt: `Recoverability` must catch them.
 pub fn liveness() -> Vec<MutantSpec> {
     liveness::list()
 }
