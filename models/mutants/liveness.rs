@@ -85,7 +85,7 @@ fn vote_kept_over_terms() -> MutantSpec {
                 later term frees these votes. Whoever stands next finds nobody who could vote for \
                 it.",
         difference: "a later term leaves `voted_for` as it is",
-        spec: scenes::elections(),
+        spec: scenes::replication(),
         fault: Fault {
             after: |handled| {
                 let before = &handled.before.persistent;
