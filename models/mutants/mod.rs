@@ -12,6 +12,7 @@
 //! wrong, it only comes to a halt, which no property of safety can show; [`equivalent`] looks like a
 //! bug and was one elsewhere, and here it breaks nothing, for the reason given.
 
+mod commit;
 mod elections;
 mod equivalent;
 mod liveness;
@@ -57,7 +58,13 @@ pub struct Equivalent {
 
 /// The mutants that a property catches, each with a small model that shows it.
 pub fn catalogue() -> Vec<MutantSpec> {
-    let areas = [elections::list(), replication::list(), persistence::list(), sessions::list()];
+    let areas = [
+        elections::list(),
+        replication::list(),
+        commit::list(),
+        persistence::list(),
+        sessions::list(),
+    ];
     areas.into_iter().flatten().collect()
 }
 
