@@ -42,7 +42,7 @@ lose-network";
 
 /// S0 led terms 1 and 3 and holds their no-ops, which nobody else has; S2 leads term 4 and has only
 /// its own no-op.
-const DIVERGED_PREFIX: &str = "\
+pub const DIVERGED_PREFIX: &str = "\
 timeout S0
 deliver S0 S1
 deliver S1 S0           # S0 leads term 1

@@ -119,7 +119,7 @@ fn label_server(
             (MemberTimer::Server(Timer::Heartbeat), _) => {
                 Some("timeout: a leader sends heartbeats")
             }
-            (MemberTimer::Retry, _) => None,
+            (MemberTimer::Retry | MemberTimer::Flush, _) => None,
         }),
         Event::Choose { .. } => {} // no member draws lots
         Event::Deliver { src, msg } => label_message(step, *src, msg, before, after, labels),

@@ -53,6 +53,14 @@ pub enum MemberTimer {
     Server(Timer),
     /// A client's: no answer came.
     Retry,
+    /// Of a mutant that writes late: now it does.
+    Flush,
+}
+
+impl From<Timer> for MemberTimer {
+    fn from(timer: Timer) -> Self {
+        MemberTimer::Server(timer)
+    }
 }
 
 impl MemberState {
@@ -79,7 +87,8 @@ fn on_server<A>(
     o: &mut Out<Member>,
     handler: impl FnOnce(&mut Cow<'_, Server<Kv>>, &mut Out<A>),
 ) where
-    A: Actor<Msg = Message, Timer = Timer, State = Server<Kv>, Storage = Persistent, Random = ()>,
+    A: Actor<Msg = Message, State = Server<Kv>, Storage = Persistent, Random = ()>,
+    A::Timer: Into<MemberTimer>,
 {
     let MemberState::Server(server) = &**state else { return };
     let mut server = Cow::Borrowed(server);
@@ -98,15 +107,16 @@ fn on_server<A>(
 /// Moves the outputs of a server to those of the member it is.
 fn take_over<A>(out: Out<A>, o: &mut Out<Member>)
 where
-    A: Actor<Msg = Message, Timer = Timer, Storage = Persistent, Random = ()>,
+    A: Actor<Msg = Message, Storage = Persistent, Random = ()>,
+    A::Timer: Into<MemberTimer>,
 {
     let mut commands: Out<Member> = out
         .into_iter()
         .map(|command| match command {
             Command::Send(to, msg) => Command::Send(to, msg),
             Command::Save(storage) => Command::Save(storage),
-            Command::SetTimer(timer, range) => Command::SetTimer(MemberTimer::Server(timer), range),
-            Command::CancelTimer(timer) => Command::CancelTimer(MemberTimer::Server(timer)),
+            Command::SetTimer(timer, range) => Command::SetTimer(timer.into(), range),
+            Command::CancelTimer(timer) => Command::CancelTimer(timer.into()),
             Command::ChooseRandom(key, choices) => Command::ChooseRandom(key, choices),
         })
         .collect();
@@ -214,15 +224,16 @@ impl Actor for Member {
             (Member::Server(raft), MemberTimer::Server(timer)) => {
                 on_server(state, o, |server, out| raft.on_timeout(id, server, timer, out));
             }
-            (Member::Mutant(mutant), MemberTimer::Server(timer)) => {
+            (Member::Mutant(mutant), MemberTimer::Server(_) | MemberTimer::Flush) => {
                 on_server(state, o, |server, out| mutant.on_timeout(id, server, timer, out));
             }
             (Member::Client(_), MemberTimer::Retry) => on_client(state, |next| {
                 next.session.on_timeout();
                 Client::send(&next.session, o);
             }),
-            (Member::Server(_) | Member::Mutant(_), MemberTimer::Retry)
-            | (Member::Client(_), MemberTimer::Server(_)) => {}
+            (Member::Server(_), MemberTimer::Retry | MemberTimer::Flush)
+            | (Member::Mutant(_), MemberTimer::Retry)
+            | (Member::Client(_), MemberTimer::Server(_) | MemberTimer::Flush) => {}
         }
     }
 }
@@ -247,6 +258,7 @@ impl fmt::Debug for MemberTimer {
         match self {
             MemberTimer::Server(timer) => write!(f, "{timer:?}"),
             MemberTimer::Retry => f.write_str("Retry"),
+            MemberTimer::Flush => f.write_str("Flush"),
         }
     }
 }

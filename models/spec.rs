@@ -135,6 +135,11 @@ impl Spec {
         self.build(Some(fault), Some(caught_by))
     }
 
+    /// The model with every server replaced by a mutant, and all properties.
+    pub fn seeded(&self, fault: Fault) -> Cluster {
+        self.build(Some(fault), None)
+    }
+
     fn build(&self, fault: Option<Fault>, only: Option<&'static str>) -> Cluster {
         let servers: Vec<Id> = (0..self.servers).map(Id::from).collect();
         let config = Config {

@@ -3,6 +3,7 @@
 
 mod source;
 
+use checked_raft::models::mutants;
 use source::{File, fail, functions, identifiers, sources, text};
 use std::collections::BTreeSet;
 
@@ -197,25 +198,49 @@ fn the_table_names_functions_tests_and_properties_that_exist() {
 
 #[test]
 fn every_mutant_stands_in_the_row_of_the_rule_it_breaks() {
-    let mutants = mutants();
     let rows = table();
     let mut wrong = Vec::new();
-    for (mutant, rule, property) in &mutants {
+    for mutant in mutants::catalogue().into_iter().chain(mutants::liveness()) {
+        let (name, rule) = (mutant.name, mutant.breaks);
         let row = rows.iter().find(|row| row.id() == rule);
-        if row.is_none_or(|row| !row.names(5).contains(mutant)) {
-            wrong.push(format!("spec/README.md: {mutant} belongs in the row of {rule}"));
-        }
-        if row.is_none_or(|row| row.names(6).first() != Some(property)) {
-            wrong.push(format!(
-                "spec/README.md: {property} catches {mutant}: name it first in {rule}"
-            ));
+        if row.is_none_or(|row| !row.names(5).iter().any(|it| it == name)) {
+            wrong.push(format!("spec/README.md: {name} belongs in the row of {rule}"));
         }
     }
-    let known = |name: &String| mutants.is_empty() || mutants.iter().any(|(it, ..)| it == name);
-    let named = rows.iter().flat_map(|row| row.names(5));
-    let unknown = named.filter(|name| !known(name));
-    wrong.extend(unknown.map(|name| format!("spec/README.md: there is no mutant {name}")));
+    let known: BTreeSet<_> = mutants::catalogue()
+        .into_iter()
+        .chain(mutants::liveness())
+        .map(|mutant| (mutant.breaks, mutant.name))
+        .collect();
+    for row in &rows {
+        let unknown = row.names(5).into_iter().filter(|name| !known.contains(&(row.id(), name)));
+        let unknown =
+            unknown.map(|name| format!("spec/README.md: {} has no mutant {name}", row.id()));
+        wrong.extend(unknown);
+    }
     fail(wrong);
+}
+
+#[test]
+fn the_properties_that_catch_the_mutants_of_a_rule_are_named_first() {
+    let mut wrong = Vec::new();
+    for row in table() {
+        let of_rule = mutants::catalogue().into_iter().filter(|mutant| mutant.breaks == row.id());
+        let catching: BTreeSet<_> = of_rule.map(|mutant| function_of(mutant.caught_by)).collect();
+        let first: BTreeSet<_> = row.names(6).into_iter().take(catching.len()).collect();
+        if first != catching {
+            wrong.push(format!("spec/README.md: name first in {}: {catching:?}", row.id()));
+        }
+    }
+    fail(wrong);
+}
+
+/// The function of a property, by the property's name.
+fn function_of(property: &str) -> String {
+    match property {
+        "Linearizability" => "linearizable".to_owned(),
+        name => name.to_lowercase().replace([' ', '-'], "_"),
+    }
 }
 
 // ---- everything ----
@@ -340,25 +365,6 @@ fn tests_of_figure_2() -> BTreeSet<String> {
     };
     let tests = functions(&file).into_iter().filter(|function| is_test(function.first_line));
     tests.map(|function| function.name).collect()
-}
-
-/// Name, rule and property of every row of the list in `models/mutants.rs`.
-fn mutants() -> Vec<(String, String, String)> {
-    let text = text("models/mutants.rs");
-    let values = |field: &str| -> Vec<String> {
-        let lines = text.lines().filter_map(|line| line.trim().strip_prefix(field));
-        lines.map(|line| line.trim_matches([' ', ',', '"']).to_owned()).collect()
-    };
-    let (rules, properties) = (values("breaks: \""), values("caught_by: \""));
-    assert_eq!(rules.len(), properties.len(), "models/mutants.rs: each row has both");
-    // `name` may stand elsewhere too: the mutant's is the last one before `breaks`.
-    let rows = text.split("breaks: \"").map(|before| before.rsplit("name: \"").next());
-    let names = rows
-        .take(rules.len())
-        .map(|tail| tail.and_then(|tail| tail.split('"').next()).unwrap_or_default().to_owned());
-    let as_function = |title: &String| title.to_lowercase().replace([' ', '-'], "_");
-    let properties = properties.iter().map(as_function);
-    names.zip(rules).zip(properties).map(|((name, rule), it)| (name, rule, it)).collect()
 }
 
 /// One row of the table in `spec/README.md`.

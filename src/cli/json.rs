@@ -46,6 +46,8 @@ pub(super) struct ListedMutant<'a> {
     model: &'a str,
     seen_in: &'a str,
     about: &'a str,
+    story: &'a str,
+    difference: &'a str,
 }
 
 /// `raft check --json`.
@@ -143,8 +145,9 @@ impl<'a> ListedModel<'a> {
 
 impl<'a> ListedMutant<'a> {
     pub(super) fn new(mutant: &'a MutantSpec) -> Self {
-        let MutantSpec { name, breaks, caught_by, seen_in, about, spec, .. } = mutant;
-        Self { name, breaks, caught_by, model: spec.name, seen_in, about }
+        let MutantSpec { name, breaks, caught_by, seen_in, about, story, difference, .. } = mutant;
+        let model = mutant.spec.name;
+        Self { name, breaks, caught_by, model, seen_in, about, story, difference }
     }
 }
 

@@ -198,18 +198,20 @@ pub fn explore<A: Checkable, G: Ghostly>(
     progress: &mut dyn FnMut(Progress),
 ) -> Report {
     let mut search = Search::new(world, limits, interrupted);
-    search.run(progress)
+    search.run(&SURVEYS, progress)
 }
 
-/// The same, and after an exhaustive search shows every tuple to `visit`.
+/// The same, with surveys of one's own: how often each fires a step. After an exhaustive search every
+/// tuple is shown to `visit`. With short surveys the first hypotheses are poor, and must be refuted.
 pub fn explore_and_visit<A: Checkable, G: Ghostly>(
     world: &World<A, G>,
     limits: &Limits,
+    surveys: &[u16],
     visit: &mut dyn FnMut(&View<'_, A, G>),
 ) -> Report {
     let interrupted = AtomicBool::new(false);
     let mut search = Search::new(world, limits, &interrupted);
-    let report = search.run(&mut |_| {});
+    let report = search.run(surveys, &mut |_| {});
     if report.verdict == Verdict::Exhaustive {
         let tables = search.shared.tables.read().expect("no thread runs");
         for shard in &search.shared.shards {
@@ -222,7 +224,11 @@ pub fn explore_and_visit<A: Checkable, G: Ghostly>(
 
 impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
     #[expect(clippy::disallowed_methods, reason = "a time limit needs a clock")]
-    pub(super) fn new(world: &'w World<A, G>, limits: &'l Limits, interrupted: &'l AtomicBool) -> Self {
+    pub(super) fn new(
+        world: &'w World<A, G>,
+        limits: &'l Limits,
+        interrupted: &'l AtomicBool,
+    ) -> Self {
         assert!(world.always.len() + world.steps.len() <= 64, "at most 64 properties");
         let mut tables = Tables::new(world, !world.tally.labels.is_empty());
         let first = world.init_states().remove(0);
@@ -246,10 +252,10 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
         Self { shared, limits, interrupted, start: Instant::now(), key, messages }
     }
 
-    fn run(&mut self, progress: &mut dyn FnMut(Progress)) -> Report {
+    fn run(&mut self, surveys: &[u16], progress: &mut dyn FnMut(Progress)) -> Report {
         let mut relevance = Relevance::everything(self.key.len() - 1);
         let mut rounds = 0;
-        let mut surveys = SURVEYS.iter();
+        let mut surveys = surveys.iter();
         let ended = loop {
             let survey = surveys.next().copied();
             let ended = self.round(&relevance, survey, progress);

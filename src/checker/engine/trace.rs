@@ -16,6 +16,9 @@ use stateright::actor::Id;
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 
+/// Maximal states after which a survey ends here.
+const SURVEYED: u64 = 5_000;
+
 /// A step by its actor and number.
 type StepOf = (usize, u32);
 
@@ -72,7 +75,8 @@ pub(crate) fn trace<A: Checkable, G: Ghostly>(
     threads: usize,
     max_states: usize,
 ) -> Traced<A> {
-    let limits = Limits { threads, max_states: None, max_time: None, max_memory: None };
+    // Beyond a violation there may be no end.
+    let limits = Limits { threads, max_states: Some(SURVEYED), max_time: None, max_memory: None };
     let interrupted = AtomicBool::new(false);
     let mut search = Search::new(world, &limits, &interrupted);
     let hypothesis = search.survey();

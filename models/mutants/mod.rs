@@ -1,0 +1,84 @@
+//! Seeded bugs: does the checker bite?
+//!
+//! A mutant is a wrapper around the actor. It changes what the actor sees, edits what comes of a
+//! handler, what is saved, or what is loaded after a crash; the protocol itself contains no
+//! `if mutant`. Each is a bug that a real system had.
+//!
+//! How to read one: a function of an area (`elections`, `replication`, ...) is one mutant. Its row says
+//! which rule breaks, what catches it and what goes wrong; its [`Fault`] at the end is the whole bug.
+//! The hooks of a fault are explained in `wrapper.rs`, the models in `scenes.rs`.
+//!
+//! Three lists: [`catalogue`] is caught by the properties of the models; [`liveness`] does nothing
+//! wrong, it only comes to a halt, which no property of safety can show; [`equivalent`] looks like a
+//! bug and was one elsewhere, and here it breaks nothing, for the reason given.
+
+mod commit;
+mod elections;
+mod equivalent;
+mod liveness;
+mod persistence;
+mod replication;
+mod scenes;
+mod sessions;
+mod wrapper;
+
+pub use wrapper::{Arriving, Envelope, Fault, Handled, Mutant, Written};
+
+use super::spec::Spec;
+
+/// One row of the list of mutants.
+pub struct MutantSpec {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// The rule it breaks, by its id.
+    pub breaks: &'static str,
+    /// The property that must catch it.
+    pub caught_by: &'static str,
+    /// Where the bug was seen, as `repository#number`, or `repository@commit`.
+    pub seen_in: &'static str,
+    /// What goes wrong, in a sentence.
+    pub about: &'static str,
+    /// What goes wrong, step by step.
+    pub story: &'static str,
+    /// What is different from the rule.
+    pub difference: &'static str,
+    /// A small model in which it shows.
+    pub spec: Spec,
+    /// The bug.
+    pub fault: Fault,
+}
+
+/// A change that looks like a bug and breaks nothing.
+pub struct Equivalent {
+    /// The change. `caught_by` is the property that would be the first to fall, if any did.
+    pub mutant: MutantSpec,
+    /// Why it breaks nothing here.
+    pub reason: &'static str,
+}
+
+/// The mutants that a property catches, each with a small model that shows it.
+pub fn catalogue() -> Vec<MutantSpec> {
+    let areas = [
+        elections::list(),
+        replication::list(),
+        commit::list(),
+        persistence::list(),
+        sessions::list(),
+    ];
+    areas.into_iter().flatten().collect()
+}
+
+/// The mutants that do nothing wrong and come to a halt: `Recoverability` must catch them.
+pub fn liveness() -> Vec<MutantSpec> {
+    liveness::list()
+}
+
+/// The changes that break nothing.
+pub fn equivalent() -> Vec<Equivalent> {
+    equivalent::list()
+}
+
+/// The mutant of that name, among those that a property catches.
+pub fn find(name: &str) -> Option<MutantSpec> {
+    catalogue().into_iter().find(|mutant| mutant.name == name)
+}

@@ -1,0 +1,368 @@
+//! The small models in which the mutants show, and the scripted beginnings of the deep ones.
+
+use crate::kv::Command;
+use crate::models::catalogue::{COMMITTED_PREFIX, DIVERGED_PREFIX, FIGURE_8_PREFIX};
+use crate::models::ghost::Watch;
+use crate::models::spec::Spec;
+
+pub(super) const ELECTIONS: Watch =
+    Watch { leaders: true, votes: false, committed: false, history: false };
+pub(super) const VOTES: Watch = Watch { votes: true, ..ELECTIONS };
+pub(super) const COMMITS: Watch = Watch { committed: true, ..ELECTIONS };
+const HISTORY: Watch = Watch { history: true, ..ELECTIONS };
+
+/// S0 led term 1 of three servers and restarted; nobody else has its no-op.
+const LED_ALONE_PREFIX: &str = "\
+timeout S0
+deliver S0 S1
+deliver S1 S0           # S0 leads term 1
+restart S0
+lose-network";
+
+/// S0 leads term 1 and does not know that S1 leads term 2 with the vote of S2, and has committed its
+/// no-op there. The no-op of S0 is nowhere else.
+const DEPOSED_PREFIX: &str = "\
+timeout S0
+deliver S0 S1
+deliver S1 S0           # S0 leads term 1
+lose
+timeout S1
+deliver S1 S2
+deliver S2 S1           # S1 leads term 2
+deliver S1 S2
+deliver S2 S1           # and commits its no-op
+lose-network";
+
+/// S0 led term 1 and committed its no-op with S1, who does not know. S1 led term 2 and has a no-op of
+/// its own behind it, which nobody else has. S0 leads term 3, elected by S2.
+const UNKNOWN_COMMIT_PREFIX: &str = "\
+timeout S0
+deliver S0 S1
+deliver S1 S0           # S0 leads term 1
+deliver S0 S1
+deliver S1 S0           # and has committed its no-op
+lose
+timeout S1
+deliver S1 S0
+deliver S0 S1           # S1 leads term 2
+lose
+timeout S0
+deliver S0 S2
+deliver S2 S0           # S0 leads term 3
+lose-network";
+
+/// S0 has just been elected by two of the other four servers.
+const FIVE_PREFIX: &str = "\
+timeout S0
+deliver S0 S1
+deliver S0 S2
+deliver S1 S0
+deliver S2 S0           # S0 leads term 1
+lose-network";
+
+/// S0 leads term 1 of five servers and does not know that S1 leads term 2, elected by S2 and S3. S4
+/// has not heard of term 2.
+const FIVE_DEPOSED_PREFIX: &str = "\
+timeout S0
+deliver S0 S2
+deliver S0 S3
+deliver S2 S0
+deliver S3 S0           # S0 leads term 1
+lose
+timeout S1
+lose
+timeout S1
+deliver S1 S2
+deliver S1 S3
+deliver S2 S1
+deliver S3 S1           # S1 leads term 2
+deliver S1 S2
+deliver S2 S1           # its no-op is on two of five
+lose-network";
+
+/// S0 led term 1 and S1 has acknowledged its no-op, but the answer is still under way. S2 led term 2
+/// and replaced the no-op of S0 by its own. S0 is a candidate of term 3 and has one vote.
+const LATE_ACK_PREFIX: &str = "\
+timeout S0
+deliver S0 S1
+deliver S0 S2
+deliver S1 S0
+deliver S2 S0           # S0 leads term 1
+deliver S0 S1           # S1 has its no-op; the answer is late
+timeout S2
+drop S2 S0
+drop S2 S1
+deliver S2 S3
+deliver S2 S4
+deliver S3 S2
+deliver S4 S2           # S2 leads term 2
+deliver S2 S0           # S0 has the no-op of S2
+timeout S0
+deliver S0 S3 all
+deliver S0 S4 all
+deliver S3 S0           # one vote";
+
+/// S0 leads term 1 and S1, elected by S2, term 2. C3 has a session, which all know, and has sent its
+/// first command to every server, to S0 last.
+const TWO_LEADERS_PREFIX: &str = "\
+timeout S0
+settle S0 S1 S2         # S0 leads term 1
+deliver C3 S0
+settle S0 S1 S2         # the session is open
+timeout S1
+deliver S1 S2
+deliver S2 S1           # S1 leads term 2
+deliver S0 C3
+lose-network
+timeout C3
+timeout C3
+timeout C3              # the client's turn is back at S0";
+
+/// The same, and S0 has taken the command, which is at the index of the no-op of S1.
+const TAKEN_PREFIX: &str = "\
+timeout S0
+settle S0 S1 S2         # S0 leads term 1
+deliver C3 S0
+settle S0 S1 S2         # the session is open
+timeout S1
+deliver S1 S2
+deliver S2 S1           # S1 leads term 2
+deliver S1 S2
+deliver S2 S1           # and has committed its no-op
+deliver S0 C3
+deliver C3 S0           # S0 has taken the command
+lose-network";
+
+/// S0 leads term 1 of two servers. The log of S0 holds the two commands of C2 and a late copy of the
+/// first, all committed; S1 has it all and does not know that the last two are committed.
+const LATE_COPY_PREFIX: &str = "\
+timeout S0
+settle S0 S1
+deliver C2 S0
+settle S0 S1
+deliver S0 C2
+deliver C2 S0
+settle S0 S1
+deliver S0 C2
+deliver C2 S0
+settle S0 S1
+redeliver C2 S0 sequence: 2,
+settle S0 S1
+lose-network";
+
+pub(super) fn put(value: &'static str) -> Command {
+    Command::Put("x".into(), value.into())
+}
+
+/// Unlike a put it answers differently when it is applied twice.
+pub(super) fn create() -> Command {
+    Command::Cas { key: "x".into(), old: None, new: "1".into() }
+}
+
+/// After it, a late copy of the put before it would show.
+pub(super) fn advance() -> Command {
+    Command::Cas { key: "x".into(), old: Some("1".into()), new: "2".into() }
+}
+
+fn get() -> Command {
+    Command::Get("x".into())
+}
+
+/// One term, with restarts.
+pub(super) fn election() -> Spec {
+    Spec {
+        watch: ELECTIONS,
+        restarts: true,
+        ..Spec::base("mutant-election", "three servers, one term, restarts")
+    }
+}
+
+/// Two terms; entries stay with their leader.
+pub(super) fn elections() -> Spec {
+    Spec {
+        watch: ELECTIONS,
+        max_term: 2,
+        max_received: Some(0),
+        ..Spec::base("mutant-elections", "three servers, two terms, no entry is taken over")
+    }
+}
+
+/// One term, and a ghost of every vote.
+pub(super) fn votes(max_term: u64) -> Spec {
+    Spec {
+        watch: VOTES,
+        max_term,
+        max_received: Some(0),
+        ..Spec::base("mutant-votes", "three servers, and every vote they cast")
+    }
+}
+
+/// One term of four servers.
+pub(super) fn election_of_four() -> Spec {
+    Spec {
+        watch: ELECTIONS,
+        servers: 4,
+        max_received: Some(0),
+        ..Spec::base("mutant-election-of-four", "four servers, one term")
+    }
+}
+
+/// One term of two servers: a no-op is replicated.
+pub(super) fn pair() -> Spec {
+    Spec { watch: COMMITS, servers: 2, ..Spec::base("mutant-pair", "two servers, one term") }
+}
+
+/// One term of two servers: a no-op and an entry of a client are replicated.
+pub(super) fn pair_with_client() -> Spec {
+    Spec {
+        watch: COMMITS,
+        servers: 2,
+        clients: vec![vec![put("1")]],
+        max_client_entries: 1,
+        ..Spec::base("mutant-stale-append", "two servers, one term, one entry of a client")
+    }
+}
+
+/// One term of three servers: a no-op is replicated, with restarts.
+pub(super) fn replication() -> Spec {
+    Spec {
+        watch: COMMITS,
+        restarts: true,
+        ..Spec::base("mutant-replication", "three servers, one term, a no-op, restarts")
+    }
+}
+
+/// S0 leads and has committed with S1; another leader may follow.
+pub(super) fn leader_change() -> Spec {
+    Spec {
+        watch: COMMITS,
+        max_term: 2,
+        prefix: COMMITTED_PREFIX,
+        ..Spec::base("mutant-leader-change", "three servers, two terms, from a prefix")
+    }
+}
+
+/// (c) of Figure 8.
+pub(super) fn figure_8() -> Spec {
+    Spec {
+        watch: COMMITS,
+        max_term: 4,
+        prefix: FIGURE_8_PREFIX,
+        ..Spec::base("mutant-figure-8", "three servers, four terms, from a scripted prefix")
+    }
+}
+
+/// S0 has entries of two terms that nobody else has; S2 leads a later one.
+pub(super) fn diverged() -> Spec {
+    Spec {
+        watch: COMMITS,
+        max_term: 5,
+        restarts: true,
+        prefix: DIVERGED_PREFIX,
+        ..Spec::base("mutant-diverged", "three servers, five terms, restarts, from a prefix")
+    }
+}
+
+/// An entry that only its leader, now restarted, has.
+pub(super) fn led_alone() -> Spec {
+    Spec {
+        watch: COMMITS,
+        max_term: 2,
+        prefix: LED_ALONE_PREFIX,
+        ..Spec::base("mutant-led-alone", "three servers, two terms, from a prefix")
+    }
+}
+
+/// A leader that does not know of its successor.
+pub(super) fn deposed() -> Spec {
+    Spec {
+        watch: COMMITS,
+        max_term: 2,
+        prefix: DEPOSED_PREFIX,
+        ..Spec::base("mutant-deposed", "three servers, two terms, from a prefix")
+    }
+}
+
+/// A follower with a committed entry and a conflicting one.
+pub(super) fn unknown_commit() -> Spec {
+    Spec {
+        watch: COMMITS,
+        max_term: 3,
+        prefix: UNKNOWN_COMMIT_PREFIX,
+        ..Spec::base("mutant-unknown-commit", "three servers, three terms, from a prefix")
+    }
+}
+
+/// Five servers and their leader.
+pub(super) fn five() -> Spec {
+    Spec {
+        watch: COMMITS,
+        servers: 5,
+        prefix: FIVE_PREFIX,
+        ..Spec::base("mutant-five", "five servers, one term, from a prefix")
+    }
+}
+
+/// Five servers, a deposed leader and its successor.
+pub(super) fn five_deposed() -> Spec {
+    Spec {
+        watch: COMMITS,
+        servers: 5,
+        max_term: 2,
+        restarts: true,
+        prefix: FIVE_DEPOSED_PREFIX,
+        ..Spec::base("mutant-five-deposed", "five servers, two terms, restarts, from a prefix")
+    }
+}
+
+/// Five servers and an acknowledgement that is two terms old.
+pub(super) fn late_ack() -> Spec {
+    Spec {
+        watch: COMMITS,
+        servers: 5,
+        max_term: 3,
+        prefix: LATE_ACK_PREFIX,
+        ..Spec::base("mutant-late-ack", "five servers, three terms, from a prefix")
+    }
+}
+
+/// One server and clients: what is appended is committed.
+pub(super) fn alone(clients: Vec<Vec<Command>>, max_sessions: u32) -> Spec {
+    Spec {
+        watch: HISTORY,
+        servers: 1,
+        clients,
+        max_client_entries: 4,
+        max_sessions,
+        ..Spec::base("mutant-sessions", "one server and its clients")
+    }
+}
+
+/// Two leaders at once, and a client.
+pub(super) fn two_leaders() -> Spec {
+    Spec {
+        watch: HISTORY,
+        max_term: 2,
+        clients: vec![vec![put("1"), get()]],
+        max_client_entries: 3,
+        prefix: TWO_LEADERS_PREFIX,
+        ..Spec::base("mutant-two-leaders", "three servers, a client, from a prefix")
+    }
+}
+
+/// Two leaders at once, and a command that the old one has taken.
+pub(super) fn taken() -> Spec {
+    Spec { prefix: TAKEN_PREFIX, ..two_leaders() }
+}
+
+/// Two servers, and a late copy of a command.
+pub(super) fn late_copy() -> Spec {
+    Spec {
+        watch: HISTORY,
+        servers: 2,
+        clients: vec![vec![put("1"), advance()]],
+        max_client_entries: 4,
+        prefix: LATE_COPY_PREFIX,
+        ..Spec::base("mutant-late-copy", "two servers, a client, from a prefix")
+    }
+}
