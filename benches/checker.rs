@@ -1,10 +1,10 @@
 //! How many states a second does the checker visit, and which part of that is the protocol?
 //!
-//! One whole model by stateright's BFS and DFS, on one thread and on two, and by our level search;
-//! then a single step of a model, with and without the wrapping of ghosts and properties.
+//! One whole model by stateright's BFS and DFS and by the antichain engine, on one thread and on two;
+//! larger ones by the antichain engine; then a single step of a model. Elements are unique states for
+//! the first model, and steps generated for the larger ones.
 
-use checked_raft::checker::search::shortest;
-use checked_raft::checker::{Engine, Limits, run};
+use checked_raft::checker::{Engine, Limits, Verdict, run};
 use checked_raft::models::catalogue;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use stateright::Model;
@@ -12,12 +12,16 @@ use std::hint::black_box;
 use std::sync::atomic::AtomicBool;
 
 const MODEL: &str = "replication";
+/// Growing in terms, and in servers.
+const LARGER: [&str; 4] = ["two-terms", "three-terms", "four-servers", "five-servers"];
 
 fn bench(c: &mut Criterion) {
     let spec = catalogue::find(MODEL).expect("it is in the catalogue");
     let mut group = c.benchmark_group(format!("states of `{MODEL}`"));
     group.sample_size(10).throughput(Throughput::Elements(spec.states.expect("it is pinned")));
     for (name, engine, threads) in [
+        ("antichain, 1 thread", Engine::Antichain, 1),
+        ("antichain, 2 threads", Engine::Antichain, 2),
         ("bfs, 1 thread", Engine::Bfs, 1),
         ("bfs, 2 threads", Engine::Bfs, 2),
         ("dfs, 1 thread", Engine::Dfs, 1),
@@ -28,15 +32,28 @@ fn bench(c: &mut Criterion) {
             bencher.iter(|| {
                 let never = AtomicBool::new(false);
                 let report = run(spec.cluster(), engine, &limits, &never, &mut |_| {});
-                assert_eq!(Some(report.states), spec.states);
+                assert_eq!(report.verdict, Verdict::Exhaustive);
             });
         });
     }
-    group.bench_function("level search, 2 threads", |bencher| {
-        let cluster = spec.cluster();
-        bencher.iter(|| black_box(shortest(&cluster, None, 2, usize::MAX)));
-    });
     group.finish();
+
+    for model in LARGER {
+        let spec = catalogue::find(model).expect("it is in the catalogue");
+        let mut group = c.benchmark_group(format!("steps of `{model}`"));
+        for threads in [1, 2] {
+            let limits = Limits { threads, max_states: None, max_time: None, max_memory: None };
+            let search = || {
+                let never = AtomicBool::new(false);
+                run(spec.cluster(), Engine::Antichain, &limits, &never, &mut |_| {})
+            };
+            group.sample_size(10).throughput(Throughput::Elements(search().generated));
+            group.bench_function(format!("antichain, {threads} threads"), |bencher| {
+                bencher.iter(|| black_box(search()));
+            });
+        }
+        group.finish();
+    }
 
     let cluster = spec.cluster();
     let state = cluster.init_states().remove(0);

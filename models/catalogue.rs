@@ -1,7 +1,9 @@
-//! The catalogue: named models, each with the exact number of its states.
+//! The catalogue: named models, each with the exact numbers of its tuples and maximal states.
 //!
-//! They are small, so that stateright's own engines exhaust each within seconds. A model that needs a
-//! deep beginning starts from a scripted one, which is printed with its verdict.
+//! The first ones are so small that stateright's own engines exhaust each within a minute: those have
+//! a number of states as well, and both kinds of engine are held against each other. A model that
+//! needs a deep beginning starts from a scripted one, which is printed with its verdict. The last ones
+//! are deep: `raft check --deep`.
 
 use super::ghost::Watch;
 use super::spec::Spec;
@@ -236,6 +238,85 @@ pub fn catalogue() -> Vec<Spec> {
             tuples: (15_987, 15_987),
             states: Some(63_948),
             ..Spec::base("sessions", "Two clients compete for the only session.")
+        },
+        Spec {
+            watch: commits,
+            max_term: 2,
+            restarts: true,
+            sometimes: &["two leaders at once", "logs diverge", "all servers commit"],
+            tuples: (52_190, 68_153),
+            ..Spec::base("two-terms", "Two terms of three servers, with restarts.")
+        },
+        Spec {
+            watch: commits,
+            max_term: 3,
+            sometimes: &["two leaders at once", "logs diverge", "all servers commit"],
+            tuples: (97_546, 152_812),
+            ..Spec::base("three-terms", "Three terms of three servers.")
+        },
+        Spec {
+            watch: commits,
+            servers: 4,
+            max_term: 2,
+            sometimes: &["two leaders at once", "all servers commit"],
+            tuples: (173_067, 231_681),
+            ..Spec::base("four-servers", "Two terms of four servers.")
+        },
+        Spec {
+            watch: commits,
+            servers: 5,
+            restarts: true,
+            sometimes: &["a leader is elected", "all servers commit"],
+            tuples: (533_823, 1_892_663),
+            ..Spec::base("five-servers", "One term of five servers, with restarts.")
+        },
+        Spec {
+            watch: clients,
+            clients: vec![vec![create()]],
+            max_client_entries: 2,
+            restarts: true,
+            sometimes: &["all servers commit", "a client is done"],
+            tuples: (261_615, 1_445_265),
+            ..Spec::base("command", "A client of three servers, one term, with restarts.")
+        },
+        Spec {
+            watch: commits,
+            max_term: 3,
+            restarts: true,
+            sometimes: &["two leaders at once", "logs diverge", "all servers commit"],
+            tuples: (1_131_640, 2_021_404),
+            ..Spec::base("three-terms-restarts", "Three terms of three servers, with restarts.")
+        },
+        Spec {
+            watch: commits,
+            max_term: 4,
+            deep: true,
+            sometimes: &["two leaders at once", "logs diverge", "all servers commit"],
+            tuples: (1_044_626, 2_472_518),
+            ..Spec::base("four-terms", "Four terms of three servers: the depth of Figure 8.")
+        },
+        Spec {
+            watch: clients,
+            max_term: 2,
+            clients: vec![vec![create()]],
+            max_client_entries: 2,
+            deep: true,
+            sometimes: &["two leaders at once", "all servers commit", "a client is done"],
+            tuples: (1_458_618, 2_836_194),
+            ..Spec::base(
+                "command-two-terms",
+                "A client of three servers retries over a change of leader.",
+            )
+        },
+        Spec {
+            watch: clients,
+            servers: 4,
+            clients: vec![vec![create()]],
+            max_client_entries: 2,
+            deep: true,
+            sometimes: &["all servers commit", "a client is done"],
+            tuples: (1_322_760, 2_324_320),
+            ..Spec::base("command-four-servers", "A client of four servers, one term.")
         },
     ]
 }

@@ -258,3 +258,37 @@ fn a_violation_is_shown_as_steps_a_diagram_and_a_link() {
     assert!(report.contains(&format!("raft explore --mutant {}", mutant.name)));
     assert!(report.contains("http://127.0.0.1:3000/#/steps/0/"));
 }
+
+#[test]
+fn hunting_the_mutants_kills_each_and_writes_a_page_for_it() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let pages = directory.path().join("pages");
+    let path = pages.to_str().expect("the path is text");
+    let output = raft(&["mutants", "--docs", path, "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let result = json(&output);
+    let hunted = result["mutants"].as_array().expect("a list");
+    let killed: Vec<_> = hunted.iter().filter(|hunted| hunted["expected"] == "killed").collect();
+    assert!(killed.len() >= 50, "only {} mutants", killed.len());
+    for mutant in &killed {
+        assert_eq!(mutant["as_expected"], true, "{}", mutant["name"]);
+        assert_eq!(mutant["counterexample"]["property"], mutant["caught_by"]);
+        let name = mutant["name"].as_str().expect("a name");
+        let page = std::fs::read_to_string(pages.join(format!("{name}.md"))).expect("its page");
+        assert!(page.contains("sequenceDiagram") && page.contains("  1. "), "{page}");
+    }
+    for mutant in hunted.iter().filter(|hunted| hunted["expected"] != "killed") {
+        let outcome = mutant["outcome"].as_str().expect("what was found");
+        assert!(outcome.contains("EXHAUSTIVE"), "{}: {outcome}", mutant["name"]);
+    }
+    let index = std::fs::read_to_string(pages.join("README.md")).expect("the index");
+    assert!(killed.iter().all(|mutant| index.contains(mutant["name"].as_str().unwrap())));
+}
+
+#[test]
+fn pages_that_cannot_be_written_are_an_error_that_says_where() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let output = raft(&["mutants", "--docs", file.path().to_str().expect("the path is text")]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("cannot write"), "{}", text(&output.stderr));
+}

@@ -9,10 +9,10 @@
 //! step by step; no step of it can be left out.
 
 use bytes::Bytes;
-use checked_raft::checker::{Action, Event, diagram};
+use checked_raft::checker::{Action, Event, EventOf, diagram};
 use checked_raft::kv::Command as KvCommand;
 use checked_raft::models::ghost::Watch;
-use checked_raft::models::member::MemberTimer;
+use checked_raft::models::member::{Member, MemberTimer};
 use checked_raft::models::{Cluster, ClusterAction, ClusterState, Spec};
 use checked_raft::raft::{Index, Invocation, Message, Payload, Timer};
 use proptest::prelude::*;
@@ -216,7 +216,7 @@ impl<'a> Run<'a> {
     fn enabled(
         &self,
         number: u16,
-        wanted: impl Fn(&Event<Message, MemberTimer>) -> bool,
+        wanted: impl Fn(&EventOf<Member>) -> bool,
     ) -> Option<ClusterAction> {
         let mut actions = self.cluster.enabled(&self.state);
         actions.retain(|action| wanted(&action.event));
@@ -248,7 +248,7 @@ impl<'a> Run<'a> {
                 let view = self.state.view();
                 view.local(usize::from(action.who)).timers.iter().any(|armed| armed == timer)
             }
-            Event::Restart => true,
+            Event::Choose { .. } | Event::Restart => true,
         }
     }
 

@@ -20,6 +20,6 @@ pub use run::{
 pub use view::{Change, Checkable, CommandOf, Event, EventOf, Ghostly, Local, Output, View};
 pub use world::{
     Action, ActionOf, Bound, ChangePredicate, Kind, Labeller, Observer, OfActor, OfActorAndGhost,
-    OfPair, OutputPredicate, State, StatePredicate, StateProperty, StepPredicate, StepProperty,
-    Tally, World,
+    OfPair, OfView, OutputPredicate, State, StatePredicate, StateProperty, StepPredicate,
+    StepProperty, Tally, World,
 };

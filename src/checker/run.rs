@@ -46,8 +46,10 @@ pub struct Limits {
 pub struct Progress {
     /// Unique states; maximal ones for the antichain engine.
     pub states: u64,
-    /// Length of the longest path so far; for the antichain engine the number of tuples.
+    /// Length of the longest path so far, where the engine knows it.
     pub depth: u64,
+    /// Tuples so far, which only the antichain engine counts.
+    pub tuples: Option<u64>,
     /// Time since the start.
     pub elapsed: Duration,
     /// Resident memory of the process in bytes, where the system tells.
@@ -241,6 +243,7 @@ impl Watch<'_> {
             let now = Progress {
                 states: checker.unique_state_count() as u64,
                 depth: self.steps(checker.max_depth()),
+                tuples: None,
                 elapsed: start.elapsed(),
                 memory: resident_memory(),
             };

@@ -167,7 +167,7 @@ impl<A: Actor> PartialEq for Local<'_, A> {
 impl<'a, A: Actor> Output<'a, A> {
     /// How it changes its actor; `None` if it leaves it as it is.
     pub fn change(&self) -> Option<Change<'a, A>> {
-        (self.before != self.after).then(|| Change {
+        (self.before != self.after).then_some(Change {
             who: self.who,
             restart: matches!(self.event, Event::Restart),
             before: self.before,

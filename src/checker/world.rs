@@ -36,6 +36,8 @@ pub type Labeller<A> = Arc<dyn Fn(&Output<'_, A>, &mut Vec<&'static str>) + Send
 pub type OfActor<A> = dyn Fn(Id, Local<'_, A>) -> bool + Send + Sync;
 /// A predicate over one actor and the ghost.
 pub type OfActorAndGhost<A, G> = dyn Fn(Id, Local<'_, A>, &G) -> bool + Send + Sync;
+/// A predicate over all actors and the ghost.
+pub type OfView<A, G> = dyn Fn(&View<'_, A, G>) -> bool + Send + Sync;
 /// A predicate over two actors.
 pub type OfPair<A> = dyn Fn((Id, Local<'_, A>), (Id, Local<'_, A>)) -> bool + Send + Sync;
 
@@ -51,7 +53,7 @@ pub enum StatePredicate<A: Actor, G> {
     /// A predicate over the ghost alone.
     Ghost(Arc<dyn Fn(&G) -> bool + Send + Sync>),
     /// A predicate over all actors and the ghost.
-    View(Arc<dyn Fn(&View<'_, A, G>) -> bool + Send + Sync>),
+    View(Arc<OfView<A, G>>),
 }
 
 impl<A: Actor, G> StatePredicate<A, G> {

@@ -5,6 +5,7 @@ use super::progress::Bar;
 use super::subject::Subject;
 use super::{Failure, Status, json, options, report};
 use checked_raft::checker::{self, Kind, Limits, PropertyResult, Report, Tally, Verdict};
+use checked_raft::models::Spec;
 use clap::{Args, ValueEnum};
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -19,7 +20,8 @@ use std::time::Duration;
 /// that is not the pinned one, a `sometimes` property without a witness.
 #[derive(Args)]
 pub(super) struct Check {
-    /// The models; all of the catalogue if none is named
+    /// The models. If none is named: all that take seconds; with a stateright engine, all that are small
+    /// enough for it
     #[arg(value_name = "MODEL", conflicts_with = "mutant")]
     models: Vec<String>,
     /// Also the models that take minutes, or up to an hour
@@ -96,7 +98,7 @@ impl Check {
         let subjects = match &self.mutant {
             None => Subject::models(&self.models)?
                 .into_iter()
-                .filter(|subject| self.deep || !self.models.is_empty() || !subject.spec.deep)
+                .filter(|subject| !self.models.is_empty() || self.includes(&subject.spec))
                 .collect(),
             Some(name) => vec![Subject::mutant(name)?],
         };
@@ -131,6 +133,16 @@ impl Check {
             report::write_summary(out, &results, &not_run, coverage)?;
         }
         Ok(status(&results, &not_run))
+    }
+
+    /// Whether a model is run when none is named: for stateright's exhaustive engines only those that
+    /// are small enough.
+    fn includes(&self, spec: &Spec) -> bool {
+        match self.engine {
+            Engine::Antichain => self.deep || !spec.deep,
+            Engine::Bfs | Engine::Dfs => spec.states.is_some(),
+            Engine::Simulation => !spec.deep,
+        }
     }
 
     fn check(&self, subject: Subject, interrupted: &AtomicBool) -> Result<Checked, Failure> {
@@ -280,7 +292,6 @@ fn interruption() -> Result<Arc<AtomicBool>, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use checked_raft::models::Spec;
 
     /// A single server of one term, with another pinned number or other witnesses asked for.
     fn checked(states: u64, sometimes: &'static [&'static str]) -> Checked {

@@ -17,6 +17,8 @@ pub(super) struct Explained {
     pub(super) steps: String,
     /// The number of steps.
     pub(super) length: usize,
+    /// States visited to find it.
+    pub(super) visited: usize,
     /// A Mermaid sequence diagram.
     pub(super) mermaid: String,
     /// How to look at it in the Explorer.
@@ -66,6 +68,7 @@ pub(super) fn explain(
         property: found.property,
         steps: diagram::steps_text(&world, &found),
         length: found.steps.len(),
+        visited: found.visited,
         mermaid: diagram::mermaid(&world, &found),
         explorer: Link { command: subject.explore_command(), url, path },
     })

@@ -2,6 +2,7 @@
 
 use super::check::Checked;
 use super::counterexample::Explained;
+use super::mutants::{Expected, Hunted};
 use super::subject::Subject;
 use checked_raft::checker::{Kind, PropertyResult, TupleCounts};
 use checked_raft::models::Spec;
@@ -48,6 +49,50 @@ pub(super) struct ListedMutant<'a> {
     about: &'a str,
     story: &'a str,
     difference: &'a str,
+}
+
+/// `raft mutants --run --json`.
+#[derive(Serialize)]
+pub(super) struct Hunt<'a> {
+    pub(super) mutants: Vec<HuntedMutant<'a>>,
+}
+
+/// What became of a seeded bug.
+#[derive(Serialize)]
+pub(super) struct HuntedMutant<'a> {
+    #[serde(flatten)]
+    mutant: ListedMutant<'a>,
+    /// `killed`, `halts` or `equivalent`.
+    expected: &'static str,
+    /// Why an equivalent change breaks nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    as_expected: bool,
+    seconds: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    counterexample: Option<&'a Explained>,
+    /// What was found if there is no counterexample.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<&'a str>,
+}
+
+impl<'a> HuntedMutant<'a> {
+    pub(super) fn new(hunted: &'a Hunted) -> Self {
+        let (expected, reason) = match hunted.expected {
+            Expected::Killed => ("killed", None),
+            Expected::Halts => ("halts", None),
+            Expected::Equivalent(reason) => ("equivalent", Some(reason)),
+        };
+        Self {
+            mutant: ListedMutant::new(&hunted.mutant),
+            expected,
+            reason,
+            as_expected: hunted.as_expected,
+            seconds: hunted.elapsed.as_secs_f64(),
+            counterexample: hunted.found.as_ref().ok(),
+            outcome: hunted.found.as_ref().err().map(String::as_str),
+        }
+    }
 }
 
 /// `raft check --json`.

@@ -9,6 +9,7 @@ mod json;
 mod kv;
 mod logging;
 mod models;
+mod mutant_pages;
 mod mutants;
 mod node;
 mod options;

@@ -22,11 +22,16 @@ impl Bar {
 
     /// Shows how far the run is.
     pub(super) fn show(&self, now: Progress) {
-        let Progress { states, depth, elapsed, memory } = now;
+        let Progress { states, depth, tuples, elapsed, memory } = now;
         let rate = states as f64 / elapsed.as_secs_f64().max(0.001);
         let memory = memory.map_or(String::new(), |bytes| format!(", {}", HumanBytes(bytes)));
         let states_text = grouped(states);
-        let message = format!("{states_text} states, {rate:.0} states/s, depth {depth}{memory}");
+        let message = match tuples {
+            Some(tuples) => {
+                format!("{} tuples, {states_text} maximal states{memory}", grouped(tuples))
+            }
+            None => format!("{states_text} states, {rate:.0} states/s, depth {depth}{memory}"),
+        };
         self.0.set_position(states);
         self.0.set_message(message);
     }

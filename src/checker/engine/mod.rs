@@ -1,4 +1,99 @@
-//! The exhaustive engine.
+//! The exhaustive engine: a search over tuples of local states, for any stateright actors.
+//!
+//! It takes the [`World`](super::World) that stateright's checkers and the Explorer take, never names
+//! Raft, and reaches exactly the (local states, ghost) that a search over whole states reaches. Three
+//! ideas make it small.
+//!
+//! # 1. Run each handler once (`tables.rs`)
+//!
+//! An actor is a deterministic function of its local state and one event. Local states, messages and
+//! ghosts are interned by value and compared exactly, never by hash alone; each pair of local state and
+//! event is run once. A global state is then a few numbers, the *tuple* `t` of the local states and the
+//! ghost, and a set `N` of messages.
+//!
+//! # 2. Keep the maximal sets only (`store.rs`)
+//!
+//! The network loses, duplicates and reorders without bound, so `N` only grows, and a step needs one
+//! local state and at most one message of `N`. What `(t, N)` can do, `(t, N')` can do for every `N' ⊇ N`,
+//! and the sets after the step are again one in the other: `(t, N')` *simulates* `(t, N)`. It is enough to
+//! keep for each tuple the maximal sets, an antichain (this is the antichain algorithm for
+//! well-structured transition systems). A step that changes neither a local state nor the ghost only
+//! adds messages; it is taken at once, since the state with them simulates the one without.
+//!
+//! What makes it true, and where that is enforced:
+//!
+//! - *A step is enabled by one local state and at most one message*, and adds messages only: so
+//!   `World` is built. Dropping a message leads to a simulated state, so no step does.
+//! - *Nothing that is asked sees the network*, by type: properties, bounds and ghosts get a
+//!   [`View`](super::View), a [`Change`](super::Change) or an [`Output`](super::Output).
+//! - *A ghost is a function of the changes of local states*, by type: it gets a `Change`, which has
+//!   neither the message nor what was sent, and none if the actor does not change. So it does not matter
+//!   which message changed the actor, and a message-only step leaves the ghost.
+//! - *Handlers are pure.* The engine cannot see that; `tests/tidy.rs` and clippy keep clocks, random
+//!   sources and hash orders out of ours.
+//!
+//! # 3. Leave out what cannot matter any more (`relevance.rs`)
+//!
+//! Two sets that differ only in a late vote of a term that everybody has left are two maximal states,
+//! and histories multiply: of the maximal states of three servers in three terms, 13 of 14 were of that
+//! kind. So a message is kept only while it is *relevant*.
+//!
+//! Let `R(l)` be the local states that an actor can reach from `l` by the steps seen. A message `m` before
+//! an actor in `l` is
+//!
+//! - *hard* at `l` if in some `l' ∈ R(l)` it changes the actor, or what it makes it send violates a
+//!   property, or is not known to anybody;
+//! - otherwise *soft* at `l`, with all that it makes the actor send in any `l' ∈ R(l)`, if that is
+//!   anything;
+//! - otherwise *nothing* at `l`.
+//!
+//! In a tuple `t`, `m` is relevant if it is hard at its receiver's local state, or soft there with some
+//! message that is hard or soft at *its* receiver's. To know, every message is tried on every local state
+//! that was reached, whether or not the two ever meet; what such a trial leads to is not explored, and
+//! "changes the actor" is all that is taken from it.
+//!
+//! **What is left out does nothing.** Write `Rel(t)` for the relevant messages. (a) A step of `t` to `t'`
+//! moves one actor from `l` to `l'`, `R(l') ⊆ R(l)`, so what is hard or soft there was hard or soft before,
+//! with at least as much to send: `Rel(t') ⊆ Rel(t)`. (b) Delivering `m ∉ Rel(t)` changes no actor, violates
+//! no property, and sends only messages that are not in `Rel(t)`.
+//!
+//! **So the same tuples are reached.** Claim: if a full search reaches `(t, N)`, this one reaches some
+//! `(t, N')` with `N ∩ Rel(t) ⊆ N'`. By induction over the steps of the full search. If the next step needs no
+//! message, or one in `N'`, this search takes it as well: it reaches `t'` with what was sent and `N'`, of
+//! which only what is not in `Rel(t')` is left out, and by (a) that contains `N ∩ Rel(t')`. If it needs a
+//! message that is not in `N'`, that one is not in `Rel(t)`, and by (b) `t` stays and nothing relevant is
+//! added.
+//!
+//! `R` is known only when the search has ended. So `Rel` is a *hypothesis*: it comes from surveys that
+//! fire each step a few times, everything it does not know is relevant, and when a search under it has
+//! ended, `Rel` is taken again from all steps seen. If anything is relevant that was not thought to be,
+//! the hypothesis is refuted and the search begins again with the better one. Nothing is called
+//! EXHAUSTIVE under a hypothesis that did not hold. A violation needs no hypothesis: its path is
+//! executed again.
+//!
+//! **The counts are canonical.** The tuples are those of a full search. The maximal states are counted
+//! under the final `Rel`, which depends only on the local states and messages that can be reached, so their
+//! number does not depend on threads, on order, or on which hypotheses were refuted on the way.
+//!
+//! # What may be asked
+//!
+//! Properties of states (judged once for each tuple, or for the part of it that they look at), of changes
+//! (once for each change and ghost) and of outputs (once for each handler call): every step that is
+//! generated is judged, also one into a known state or out of bounds. Not: anything about messages in
+//! flight, and no temporal property.
+//!
+//! # Memory
+//!
+//! For `n` actors a tuple takes `4(n + 1)` bytes for its numbers, 4 for the head of its list and about 6 in
+//! an index; a maximal state takes `4n` bytes for its sets and 4 for its link. Sets of messages are bit
+//! sets, shared: far fewer than states. Handler calls, local states and ghosts are few; each thread
+//! remembers those it has met. Three servers come to about 50 bytes for each maximal state, all told.
+//!
+//! # How it is tested
+//!
+//! `tests/reduction.rs`: on the small models of the catalogue and on random systems of small actors, the
+//! tuples are those of a plain search over whole states, and so are the verdicts; with poor surveys, so
+//! that hypotheses are refuted, too. `tests/catalogue.rs` pins both counts of every model.
 
 mod bits;
 mod intern;

@@ -128,9 +128,9 @@ impl Relevance {
         for entry in locals.iter_mut().flatten() {
             let LocalRelevance { hard, soft, conditional } = entry;
             soft.retain(|message, _| !hard.has(*message));
-            soft.keys().for_each(|message| {
+            for message in soft.keys() {
                 conditional.insert(*message);
-            });
+            }
         }
         locals
     }

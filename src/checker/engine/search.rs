@@ -352,7 +352,8 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
             let tuples = self.shared.count(Shard::tuples);
             let now = Progress {
                 states: self.shared.count(Shard::states),
-                depth: tuples,
+                depth: 0,
+                tuples: Some(tuples),
                 elapsed: self.start.elapsed(),
                 memory: resident_memory(),
             };
@@ -366,8 +367,8 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
             if ended.is_none() && tuples >= judged_at && survey.is_none() {
                 judged_at = tuples * 2;
                 let mut tables = self.shared.tables.write().expect("no thread panics with it");
-                let knows = knowledge(&tables);
-                if knows != known {
+                let now_known = knowledge(&tables);
+                if now_known != known {
                     let newer = Relevance::of(&mut tables);
                     known = knowledge(&tables);
                     if !relevance.covers(&newer) {

@@ -125,7 +125,7 @@ impl<'w, A: Checkable, G: Ghostly> Tables<'w, A, G> {
     /// Nothing but the world. With `coverage` steps are labelled.
     pub(super) fn new(world: &'w World<A, G>, coverage: bool) -> Self {
         let actors = world.actors.actors.len();
-        assert!(actors <= usize::from(u8::MAX), "at most 255 actors");
+        assert!(u8::try_from(actors).is_ok(), "at most 255 actors");
         let labels = if coverage { world.labels } else { &[] };
         let mut tables = Self {
             world,

@@ -213,8 +213,8 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
             self.cuts[usize::from(bound)] += 1;
             return Fired::Outside;
         }
-        for actor in 0..self.actors {
-            self.scratch.messages[actor].copy(self.sets.words(actor, state[actor]));
+        for (actor, (messages, set)) in self.scratch.messages.iter_mut().zip(state).enumerate() {
+            messages.copy(self.sets.words(actor, *set));
         }
         self.scratch.pending.push(Rc::clone(&firing.sent));
         self.add_spontaneous(who);
