@@ -38,6 +38,7 @@ impl Text<'_> {
                 format!("{} → {who}: {}", self.name(*src), self.message(msg))
             }
             Event::Timeout(timer) => format!("{who}: {timer:?} timeout"),
+            Event::Choose { .. } => unreachable!("no member draws lots"),
             Event::Restart => format!("{who}: restart"),
         }
     }
