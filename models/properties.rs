@@ -390,6 +390,26 @@ fn replay<'a>(entries: impl Iterator<Item = (Index, &'a Entry)>) -> Kv {
     machine
 }
 
+// ---- recovery ----
+
+/// The latest term that any of these servers is in.
+pub fn latest_term(members: &[Peer<'_>]) -> Term {
+    let servers = members.iter().filter_map(|(_, local)| local.state.server());
+    servers.map(|server| server.persistent.current_term).max().unwrap_or_default()
+}
+
+/// One of them leads a term later than all at the start, and has committed an entry of it: an entry
+/// beyond all that was committed before.
+pub fn recoverability(start: &[Peer<'_>], now: &[Peer<'_>]) -> bool {
+    let latest = latest_term(start);
+    now.iter().filter_map(|(_, local)| local.state.server()).any(|server| {
+        let Persistent { current_term, log, .. } = &server.persistent;
+        server.is_leader()
+            && *current_term > latest
+            && log.term(server.commit_index) == Some(*current_term)
+    })
+}
+
 // ---- reachability: what a model must be able to do, or its other properties say nothing ----
 
 /// Somebody leads.

@@ -8,7 +8,10 @@ use super::mutants::{Fault, Mutant};
 use super::properties as p;
 use super::script::Runner;
 use super::{Cluster, ClusterBound};
-use crate::checker::{StatePredicate, StateProperty, StepPredicate, StepProperty, Tally, World};
+use crate::checker::{
+    RECOVERABILITY, Recovery, StatePredicate, StateProperty, StepPredicate, StepProperty, Tally,
+    World,
+};
 use crate::kv::{Command, Kv};
 use crate::raft::{Config, Payload, Raft, Server};
 use stateright::actor::{ActorModel, Id};
@@ -54,6 +57,18 @@ pub struct Spec {
     pub states: Option<u64>,
     /// Whether it takes so long that it is run on request only.
     pub deep: bool,
+}
+
+/// The subsets of so many ids.
+fn subsets(ids: &[Id], size: usize) -> Vec<Vec<Id>> {
+    let Some((first, rest)) = ids.split_first() else {
+        return if size == 0 { vec![Vec::new()] } else { Vec::new() };
+    };
+    let mut with_first = if size == 0 { Vec::new() } else { subsets(rest, size - 1) };
+    for subset in &mut with_first {
+        subset.insert(0, *first);
+    }
+    with_first.into_iter().chain(subsets(rest, size)).collect()
 }
 
 /// A property of each member by itself.
@@ -172,6 +187,8 @@ impl Spec {
             always: self.always(),
             steps: self.steps(),
             sometimes: self.sometimes(),
+            // A single server that leads has no way to a later term.
+            recovery: (self.servers > 1).then(|| self.recovery()),
             tally: Arc::new(Tally::new(bounds.len(), &[])),
             bounds,
             label: Arc::new(coverage::label),
@@ -181,6 +198,7 @@ impl Spec {
         if let Some(only) = only {
             cluster.always.retain(|property| property.name == only);
             cluster.steps.retain(|property| property.name == only);
+            cluster.recovery = cluster.recovery.filter(|_| only == RECOVERABILITY);
         }
         if !self.prefix.is_empty() {
             let mut runner = Runner::new(&cluster, cluster.started());
@@ -323,6 +341,20 @@ impl Spec {
             steps.push(StepProperty { name: "Linearizability", holds });
         }
         steps
+    }
+
+    /// Every majority must be able to elect a leader and to commit an entry that was not there before:
+    /// the no-op of a term later than all they know of, since what is committed is in the log of whoever
+    /// is elected. Terms may go beyond the model's bound, by two elections.
+    fn recovery(&self) -> Recovery<Member> {
+        let servers: Vec<Id> = (0..self.servers).map(Id::from).collect();
+        Recovery {
+            groups: subsets(&servers, self.servers / 2 + 1),
+            recovered: Arc::new(p::recoverability),
+            within: Arc::new(|start: &[p::Peer<'_>], now: &[p::Peer<'_>]| {
+                p::latest_term(now).0 <= p::latest_term(start).0 + 2
+            }),
+        }
     }
 
     fn sometimes(&self) -> Vec<StateProperty<Member, Ghost>> {

@@ -52,6 +52,7 @@ fn world(toys: usize, moves: &'static [fn(u8) -> u8]) -> ToyWorld {
         always: vec![always("true", |_| true)],
         steps: Vec::new(),
         sometimes: Vec::new(),
+        recovery: None,
         bounds: Vec::new(),
         label: Arc::new(|step, labels| {
             labels.push(if *step.after.state == 0 { "zero" } else { "other" });
@@ -138,6 +139,7 @@ fn states_that_differ_only_in_whose_timer_is_armed_are_different_states() {
         }],
         steps: Vec::new(),
         sometimes: Vec::new(),
+        recovery: None,
         bounds: Vec::new(),
         label: Arc::new(|_, _| {}),
         labels: &[],

@@ -286,6 +286,7 @@ fn system(actors: &[Tabled], restarts: bool, forbidden: [u8; 4]) -> TabledWorld 
                 *local.state == STATES - 1
             })),
         }],
+        recovery: None,
         bounds: vec![Bound {
             name: "actor 2",
             limit: u64::from(limit),

@@ -8,9 +8,9 @@
 //! which rule breaks, what catches it and what goes wrong; its [`Fault`] at the end is the whole bug.
 //! The hooks of a fault are explained in `wrapper.rs`, the models in `scenes.rs`.
 //!
-//! Three lists: [`catalogue`] is caught by the properties of the models; [`liveness`] does nothing
-//! wrong, it only comes to a halt, which no property of safety can show; [`equivalent`] looks like a
-//! bug and was one elsewhere, and here it breaks nothing, for the reason given.
+//! Two lists: [`catalogue`] is caught, most of it by properties of states and steps; what does nothing
+//! wrong and only comes to a halt (`liveness`), by Recoverability. [`equivalent`] looks like a bug and was
+//! one elsewhere, and here it breaks nothing, for the reason given.
 
 mod commit;
 mod elections;
@@ -56,7 +56,7 @@ pub struct Equivalent {
     pub reason: &'static str,
 }
 
-/// The mutants that a property catches, each with a small model that shows it.
+/// The mutants, each with the property that catches it and a small model that shows it.
 pub fn catalogue() -> Vec<MutantSpec> {
     let areas = [
         elections::list(),
@@ -64,13 +64,9 @@ pub fn catalogue() -> Vec<MutantSpec> {
         commit::list(),
         persistence::list(),
         sessions::list(),
+        liveness::list(),
     ];
     areas.into_iter().flatten().collect()
-}
-
-/// The mutants that do nothing wrong and come to a halt: `Recoverability` must catch them.
-pub fn liveness() -> Vec<MutantSpec> {
-    liveness::list()
 }
 
 /// The changes that break nothing.
@@ -78,7 +74,7 @@ pub fn equivalent() -> Vec<Equivalent> {
     equivalent::list()
 }
 
-/// The mutant of that name, among those that a property catches.
+/// The mutant of that name, among those that are caught.
 pub fn find(name: &str) -> Option<MutantSpec> {
     catalogue().into_iter().find(|mutant| mutant.name == name)
 }

@@ -20,6 +20,6 @@ pub use run::{
 pub use view::{Change, Checkable, CommandOf, Event, EventOf, Ghostly, Local, Output, View};
 pub use world::{
     Action, ActionOf, Bound, ChangePredicate, Kind, Labeller, Observer, OfActor, OfActorAndGhost,
-    OfPair, OfView, OutputPredicate, State, StatePredicate, StateProperty, StepPredicate,
-    StepProperty, Tally, World,
+    OfGroup, OfPair, OfView, OutputPredicate, RECOVERABILITY, Recovery, State, StatePredicate,
+    StateProperty, StepPredicate, StepProperty, Tally, World,
 };

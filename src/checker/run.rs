@@ -72,6 +72,8 @@ pub enum Verdict {
 pub enum PropertyResult {
     /// No violation among the states visited.
     Holds,
+    /// It was not asked.
+    NotAsked,
     /// There is one.
     Violated,
     /// A state that satisfies it was visited.
@@ -135,6 +137,8 @@ pub struct TupleCounts {
     pub ghosts: u64,
     /// Rounds from the start, each with a better hypothesis of what matters.
     pub rounds: u64,
+    /// Combinations of local states of a group from which recovery was asked.
+    pub recoveries: u64,
     /// Bytes of all tuples, states and sets of messages.
     pub bytes: u64,
 }
@@ -313,6 +317,7 @@ impl Watch<'_> {
                 (Kind::Always | Kind::Step, true) => PropertyResult::Violated,
                 (Kind::Sometimes, true) => PropertyResult::Witnessed,
                 (Kind::Sometimes, false) => PropertyResult::Unwitnessed,
+                (Kind::Recovery, _) => PropertyResult::NotAsked,
             },
         };
         self.properties.iter().enumerate().map(report).collect()

@@ -3,9 +3,10 @@
 //! It is found by a search over tuples, level by level (`engine/trace.rs`); what that finds is executed
 //! through stateright's [`Model::next_state`], action by action, and judged again before anybody sees it.
 
-use super::engine::trace::{Traced, trace};
+use super::engine::is_dead_end;
+use super::engine::trace::{Traced, Wanted, trace};
 use super::view::{Checkable, Ghostly};
-use super::world::{ActionOf, State, World};
+use super::world::{ActionOf, RECOVERABILITY, State, World};
 use stateright::Model;
 use stateright::actor::Actor;
 
@@ -50,6 +51,8 @@ pub fn shortest<A: Checkable, G: Ghostly>(
     let wanted = judged
         .filter(|(_, (name, _))| property.is_none_or(|property| property == *name))
         .fold(0, |bits, (n, _)| bits | 1 << n);
+    let dead_end = property.is_none_or(|property| property == RECOVERABILITY);
+    let wanted = Wanted { violations: wanted, dead_end };
     match trace(world, wanted, threads, max_states) {
         Traced::Found(actions, visited) => {
             Outcome::Found(Box::new(reexecute(world, property, &actions, visited)))
@@ -77,7 +80,10 @@ fn reexecute<A: Checkable, G: Ghostly>(
         state = next.expect("a step of a counterexample does something");
     }
     let steps = replay(world, &indices).expect("a path that was found can be executed again");
-    let broken = world.broken(&state);
+    let mut broken = world.broken(&state);
+    if is_dead_end(world, &state) {
+        broken.push(RECOVERABILITY);
+    }
     let property = broken
         .into_iter()
         .find(|name| property.is_none_or(|property| property == *name))

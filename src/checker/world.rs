@@ -108,6 +108,23 @@ pub struct Bound<A: Actor, G> {
     pub within: StatePredicate<A, G>,
 }
 
+/// Whether groups of actors can always go on by themselves, see `engine/recovery.rs`. Only the antichain
+/// engine asks it.
+pub struct Recovery<A: Actor> {
+    /// The groups, each of which must be able to. A group that contains one that can is able to.
+    pub groups: Vec<Vec<Id>>,
+    /// Whether a group has recovered: its members when all messages were lost, and now.
+    pub recovered: Arc<OfGroup<A>>,
+    /// Whether recovery may go on from here; what is beyond is not looked at.
+    pub within: Arc<OfGroup<A>>,
+}
+
+/// A predicate over the members of a group at the start and now.
+pub type OfGroup<A> = dyn Fn(&[(Id, Local<'_, A>)], &[(Id, Local<'_, A>)]) -> bool + Send + Sync;
+
+/// The name of the property that [`Recovery`] asks about.
+pub const RECOVERABILITY: &str = "Recoverability";
+
 /// What kind of property a name belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -117,6 +134,8 @@ pub enum Kind {
     Step,
     /// Holds in some state: it shows that the model can get somewhere.
     Sometimes,
+    /// No state is a dead end.
+    Recovery,
 }
 
 /// The model: actors and what is asked of them. See the module's documentation.
@@ -137,6 +156,8 @@ pub struct World<A: Checkable, G> {
     pub steps: Vec<StepProperty<A, G>>,
     /// Properties of some state.
     pub sometimes: Vec<StateProperty<A, G>>,
+    /// Who must always be able to go on, if that is asked.
+    pub recovery: Option<Recovery<A>>,
     /// The bounds.
     pub bounds: Vec<Bound<A, G>>,
     /// Labels the steps, with all labels there are.
@@ -519,7 +540,7 @@ impl<A: Checkable, G: Ghostly> Model for World<A, G> {
         properties
             .map(|((name, kind), condition)| match kind {
                 Kind::Always | Kind::Step => Property::always(name, condition),
-                Kind::Sometimes => Property::sometimes(name, condition),
+                Kind::Sometimes | Kind::Recovery => Property::sometimes(name, condition),
             })
             .collect()
     }

@@ -1,7 +1,10 @@
 //! The shortest counterexample, as people read it.
 
 use super::subject::Subject;
-use checked_raft::checker::{diagram, search};
+use checked_raft::checker::{RECOVERABILITY, diagram, search};
+use checked_raft::models::Cluster;
+use checked_raft::models::ghost::Ghost;
+use checked_raft::models::member::Member;
 use serde::Serialize;
 use std::fmt::Write;
 
@@ -25,6 +28,9 @@ pub(super) struct Explained {
     pub(super) explorer: Link,
 }
 
+/// A counterexample of a cluster.
+type Found = search::Counterexample<Member, Ghost>;
+
 /// The way to a path in the Explorer.
 #[derive(Serialize)]
 pub(super) struct Link {
@@ -34,6 +40,19 @@ pub(super) struct Link {
     pub(super) url: String,
     /// The first state, then the position of each action among those enabled.
     pub(super) path: String,
+}
+
+/// The steps, and what a dead end is, which no step shows.
+fn steps(world: &Cluster, found: &Found) -> String {
+    let mut text = diagram::steps_text(world, found);
+    if found.property == RECOVERABILITY {
+        text.push_str(
+            "     Here, with every message lost, some majority of the servers can no longer elect a\n     \
+             leader that commits an entry: by deliveries and timeouts of its own, no restart, and up\n     \
+             to two terms beyond the latest.\n",
+        );
+    }
+    text
 }
 
 /// Searches level by level for `property`, or for any. The error says why there is nothing to show.
@@ -66,7 +85,7 @@ pub(super) fn explain(
     let url = format!("http://{EXPLORER}/#/steps/{path}");
     Ok(Explained {
         property: found.property,
-        steps: diagram::steps_text(&world, &found),
+        steps: steps(&world, &found),
         length: found.steps.len(),
         visited: found.visited,
         mermaid: diagram::mermaid(&world, &found),

@@ -62,7 +62,7 @@ pub(super) struct Hunt<'a> {
 pub(super) struct HuntedMutant<'a> {
     #[serde(flatten)]
     mutant: ListedMutant<'a>,
-    /// `killed`, `halts` or `equivalent`.
+    /// `killed` or `equivalent`.
     expected: &'static str,
     /// Why an equivalent change breaks nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -80,7 +80,6 @@ impl<'a> HuntedMutant<'a> {
     pub(super) fn new(hunted: &'a Hunted) -> Self {
         let (expected, reason) = match hunted.expected {
             Expected::Killed => ("killed", None),
-            Expected::Halts => ("halts", None),
             Expected::Equivalent(reason) => ("equivalent", Some(reason)),
         };
         Self {
@@ -147,14 +146,15 @@ struct Antichain {
     steps: u64,
     ghosts: u64,
     rounds: u64,
+    recoveries: u64,
     bytes: u64,
 }
 
 impl From<TupleCounts> for Antichain {
     fn from(counts: TupleCounts) -> Self {
-        let TupleCounts { tuples, expanded, locals, messages, steps, ghosts, rounds, bytes } =
-            counts;
-        Self { tuples, expanded, locals, messages, steps, ghosts, rounds, bytes }
+        let TupleCounts { tuples, expanded, locals, messages, steps, ghosts, .. } = counts;
+        let TupleCounts { rounds, recoveries, bytes, .. } = counts;
+        Self { tuples, expanded, locals, messages, steps, ghosts, rounds, recoveries, bytes }
     }
 }
 
@@ -207,6 +207,7 @@ impl<'a> Model<'a> {
                 PropertyResult::Violated => "violated",
                 PropertyResult::Witnessed => "witnessed",
                 PropertyResult::Unwitnessed => "unwitnessed",
+                PropertyResult::NotAsked => "not asked",
             },
         });
         Self {
@@ -245,6 +246,7 @@ pub(super) fn kind(kind: Kind) -> &'static str {
         Kind::Always => "always",
         Kind::Step => "step",
         Kind::Sometimes => "sometimes",
+        Kind::Recovery => "recovery",
     }
 }
 

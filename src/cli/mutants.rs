@@ -5,7 +5,7 @@ use super::models::table;
 use super::mutant_pages;
 use super::subject::Subject;
 use super::{Failure, Status, json};
-use checked_raft::checker::{Engine, Limits, Verdict, run};
+use checked_raft::checker::{Engine, Limits, RECOVERABILITY, Verdict, run};
 use checked_raft::models::mutants::{self, Equivalent, MutantSpec};
 use clap::Args;
 use std::io::Write;
@@ -54,8 +54,6 @@ pub(super) struct Hunted {
 pub(super) enum Expected {
     /// Its property falls.
     Killed,
-    /// No property of safety falls: it only comes to a halt.
-    Halts,
     /// No property falls, for this reason.
     Equivalent(&'static str),
 }
@@ -69,15 +67,11 @@ impl Mutants {
             mutant_pages::prepare(directory)?;
         }
         let killed = mutants::catalogue().into_iter().map(|mutant| (mutant, Expected::Killed));
-        let halts = mutants::liveness().into_iter().map(|mutant| (mutant, Expected::Halts));
         let equivalent = mutants::equivalent().into_iter();
         let equivalent =
             equivalent.map(|Equivalent { mutant, reason }| (mutant, Expected::Equivalent(reason)));
-        let hunted: Vec<_> = killed
-            .chain(halts)
-            .chain(equivalent)
-            .map(|(mutant, expected)| hunt(mutant, expected))
-            .collect();
+        let hunted: Vec<_> =
+            killed.chain(equivalent).map(|(mutant, expected)| hunt(mutant, expected)).collect();
         if let Some(directory) = &self.docs {
             mutant_pages::write(directory, &hunted)?;
         }
@@ -132,7 +126,7 @@ fn hunt(mutant: MutantSpec, expected: Expected) -> Hunted {
             let killed = found.is_ok();
             (found, killed)
         }
-        Expected::Halts | Expected::Equivalent(_) => {
+        Expected::Equivalent(_) => {
             let survives = survives(&subject, threads);
             let as_expected = survives.is_ok();
             (Err(survives.unwrap_or_else(|failure| failure)), as_expected)
@@ -147,10 +141,10 @@ fn survives(subject: &Subject, threads: usize) -> Result<String, String> {
     let max_time = Some(Duration::from_secs(MAX_SECONDS));
     let limits = Limits { threads, max_states: None, max_time, max_memory: None };
     let mutant = subject.mutant.as_ref().expect("it is one");
-    // What a mutant of liveness would violate is no property of a model: all of them are asked.
+    // One that only delays is asked for every property, the others for the one that might fall.
     let asked = subject.cluster();
-    let asks = !asked.always.is_empty() || !asked.steps.is_empty();
-    let cluster = if asks { asked } else { subject.spec.seeded(mutant.fault) };
+    let delays = mutant.caught_by == RECOVERABILITY;
+    let cluster = if delays { subject.spec.seeded(mutant.fault) } else { asked };
     let never = AtomicBool::new(false);
     let report = run(cluster, Engine::Antichain, &limits, &never, &mut |_| {});
     match (report.verdict, report.tuples) {
@@ -177,7 +171,6 @@ fn write_matrix(out: &mut dyn Write, hunted: &[Hunted]) -> Result<(), Failure> {
         };
         let property = match expected {
             Expected::Killed => mutant.caught_by.to_owned(),
-            Expected::Halts => "none of safety".to_owned(),
             Expected::Equivalent(reason) => format!("none: {reason}"),
         };
         let (name, model) = (mutant.name.to_owned(), mutant.spec.name.to_owned());
@@ -187,8 +180,6 @@ fn write_matrix(out: &mut dyn Write, hunted: &[Hunted]) -> Result<(), Failure> {
     writeln!(out, "{table}")?;
     let (killed, mutants) = of(|expected| *expected == Expected::Killed);
     writeln!(out, "{killed} of {mutants} mutants are killed, each by the property that must.")?;
-    let (halts, all) = of(|expected| *expected == Expected::Halts);
-    writeln!(out, "{halts} of {all} that only come to a halt violate no property of safety.")?;
     let (survive, equivalent) = of(|expected| matches!(expected, Expected::Equivalent(_)));
     writeln!(
         out,

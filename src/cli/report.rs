@@ -88,6 +88,7 @@ fn result(checked: &Checked, property: &PropertyReport) -> &'static str {
         PropertyResult::Violated => "VIOLATED",
         PropertyResult::Witnessed => "witnessed",
         PropertyResult::Unwitnessed => "UNWITNESSED",
+        PropertyResult::NotAsked => "not asked",
         PropertyResult::Holds if checked.verdict() == Verdict::Exhaustive => "holds",
         PropertyResult::Holds => "no violation found",
     }

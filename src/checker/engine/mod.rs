@@ -98,6 +98,7 @@
 mod bits;
 mod intern;
 mod judge;
+mod recovery;
 mod relevance;
 mod search;
 mod sets;
@@ -106,4 +107,5 @@ mod tables;
 pub(super) mod trace;
 mod worker;
 
+pub(super) use recovery::is_dead_end;
 pub use search::{explore, explore_and_visit};

@@ -2,6 +2,7 @@
 //! end.
 
 use super::judge::view;
+use super::recovery::Judged;
 use super::relevance::Relevance;
 use super::sets::Sets;
 use super::store::Shard;
@@ -11,7 +12,7 @@ use crate::checker::run::{
     Limits, Progress, PropertyReport, PropertyResult, Report, TupleCounts, Verdict, resident_memory,
 };
 use crate::checker::view::{Checkable, Ghostly, View};
-use crate::checker::world::{Kind, World};
+use crate::checker::world::{Kind, RECOVERABILITY, World};
 use stateright::Model;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -188,6 +189,9 @@ pub(super) struct Search<'w, 'l, A: Checkable, G> {
     start: Instant,
     pub(super) key: Vec<u32>,
     pub(super) messages: Vec<(u8, u32)>,
+    /// Whether some group cannot go on from some tuple, and from how many places that was asked.
+    dead_end: bool,
+    starts: u64,
 }
 
 /// Explores every tuple of local states and ghost that is reachable within the bounds.
@@ -249,7 +253,16 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
             expanded: AtomicU64::new(0),
             cuts: world.bounds.iter().map(|_| AtomicU64::new(0)).collect(),
         };
-        Self { shared, limits, interrupted, start: Instant::now(), key, messages }
+        Self {
+            shared,
+            limits,
+            interrupted,
+            start: Instant::now(),
+            key,
+            messages,
+            dead_end: false,
+            starts: 0,
+        }
     }
 
     fn run(&mut self, surveys: &[u16], progress: &mut dyn FnMut(Progress)) -> Report {
@@ -387,6 +400,10 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
             Ended::Exhausted => self.count_maximal(relevance),
             _ => self.shared.count(Shard::states),
         };
+        let labels = std::mem::take(&mut self.tables().labels);
+        if matches!(ended, Ended::Exhausted) {
+            self.look_for_dead_ends();
+        }
         let shared = &self.shared;
         let unwitnessed = shared.unwitnessed.load(Ordering::Relaxed);
         let world = shared.world;
@@ -402,11 +419,22 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
                     PropertyResult::Unwitnessed
                 }
                 Kind::Sometimes => PropertyResult::Witnessed,
+                Kind::Recovery => unreachable!("it has no number"),
+            },
+        });
+        let recovery = world.recovery.as_ref().map(|_| PropertyReport {
+            name: RECOVERABILITY,
+            kind: Kind::Recovery,
+            result: match (ended, self.dead_end) {
+                (Ended::Exhausted, false) => PropertyResult::Holds,
+                (_, true) => PropertyResult::Violated,
+                (_, false) => PropertyResult::NotAsked,
             },
         });
         let tables = shared.tables.read().expect("no thread runs");
         let actors = tables.actors.iter();
         let (verdict, ended_by) = match ended {
+            Ended::Exhausted if self.dead_end => (Verdict::Violated, None),
             Ended::Exhausted => (Verdict::Exhaustive, None),
             Ended::Violated => (Verdict::Violated, None),
             Ended::By(reason) => (Verdict::Bounded, Some(*reason)),
@@ -421,6 +449,7 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
             steps: tables.steps.len() as u64,
             ghosts: tables.ghosts.len() as u64,
             rounds,
+            recoveries: self.starts,
             bytes: shared.count(Shard::bytes) + shared.sets.bytes(),
         };
         Report {
@@ -430,11 +459,29 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
             depth: 0,
             elapsed: self.start.elapsed(),
             verdict,
-            properties: properties.collect(),
+            properties: properties.chain(recovery).collect(),
             cuts: world.bounds.iter().map(|bound| bound.name).zip(cuts).collect(),
-            labels: tables.labels.iter().map(|(label, count)| (*label, *count)).collect(),
+            labels: labels.into_iter().collect(),
             ended_by,
         }
+    }
+
+    fn tables(&mut self) -> &mut Tables<'w, A, G> {
+        self.shared.tables.get_mut().expect("no thread runs")
+    }
+
+    /// Judges whether every group can go on from every tuple.
+    fn look_for_dead_ends(&mut self) {
+        let Some(recovery) = &self.shared.world.recovery else { return };
+        let mut judged = Judged::new(recovery);
+        let tables = self.shared.tables.get_mut().expect("no thread runs");
+        for shard in &self.shared.shards {
+            let shard = shard.lock().expect("no thread runs");
+            for (key, _) in shard.all() {
+                self.dead_end |= judged.is_dead_end(tables, key);
+            }
+        }
+        self.starts = judged.starts();
     }
 
     /// The number of maximal states by what matters at the end. It does not depend on the order in

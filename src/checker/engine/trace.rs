@@ -4,6 +4,7 @@
 //! The length of a path is the number of its steps that change an actor. Message-only steps are taken
 //! along only where a later step needs what they send.
 
+use super::recovery::Judged;
 use super::relevance::Relevance;
 use super::search::Search;
 use super::store::Inserted;
@@ -68,10 +69,19 @@ impl Levels {
     }
 }
 
-/// Searches for the shortest way to violate one of the properties in `wanted`, as bits.
+/// What is looked for.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted {
+    /// A violation of one of these properties, as bits.
+    pub(crate) violations: u64,
+    /// A dead end.
+    pub(crate) dead_end: bool,
+}
+
+/// Searches for the shortest way to what is wanted.
 pub(crate) fn trace<A: Checkable, G: Ghostly>(
     world: &World<A, G>,
-    wanted: u64,
+    wanted: Wanted,
     threads: usize,
     max_states: usize,
 ) -> Traced<A> {
@@ -93,13 +103,19 @@ pub(crate) fn trace<A: Checkable, G: Ghostly>(
 fn levels<A: Checkable, G: Ghostly>(
     search: &mut Search<'_, '_, A, G>,
     relevance: &Relevance,
-    wanted: u64,
+    Wanted { violations: wanted, dead_end }: Wanted,
     max_states: usize,
 ) -> Traced<A> {
     search.shared.clear();
     search.shared.take_violated();
     let (shared, start) = (&search.shared, &search.key);
     let mut worker = Worker::new(shared, relevance, None);
+    let recovery = shared.world.recovery.as_ref().filter(|_| dead_end);
+    let mut judged = recovery.map(Judged::new);
+    let mut is_dead_end = |key: &[u32]| {
+        let mut tables = shared.tables.write().expect("no thread panics with it");
+        judged.as_mut().is_some_and(|judged| judged.is_dead_end(&mut tables, key))
+    };
     let mut levels =
         Levels { actors: start.len() - 1, keys: vec![], sets: vec![], origins: vec![] };
     let finish = |path: Vec<StepOf>, visited| {
@@ -112,6 +128,9 @@ fn levels<A: Checkable, G: Ghostly>(
     levels.add(worker.state(), (0, 0, 0));
     if shared.take_violated() & wanted != 0 {
         return finish(broken_here(&mut worker, wanted).into_iter().collect(), 1);
+    }
+    if is_dead_end(levels.key(0)) {
+        return finish(Vec::new(), 1);
     }
     let mut state = 0;
     while state < levels.origins.len() {
@@ -129,6 +148,9 @@ fn levels<A: Checkable, G: Ghostly>(
                     let number = u8::try_from(who).expect("at most 255 actors");
                     let parent = u32::try_from(state).expect("fewer than 2^32 states");
                     levels.add(worker.state(), (parent, number, step));
+                    if is_dead_end(worker.state().0) {
+                        found = Some(((who, step), None));
+                    }
                 }
             }
             if shared.take_violated() & wanted != 0 {
