@@ -58,8 +58,8 @@
 //! no property, and sends only messages that are not in `Rel(t)`.
 //!
 //! **So the same tuples are reached.** Claim: if a full search reaches `(t, N)`, this one reaches some
-//! `(t, N')` with `N ∩ Rel(t) ⊆ N'`. By induction over the steps of the full search. If the next step needs no
-//! message, or one in `N'`, this search takes it as well: it reaches `t'` with what was sent and `N'`, of
+//! `(t, N')` with `N ∩ Rel(t) ⊆ N'`. By induction over the steps of the full search. If the next step needs
+//! no message, or one in `N'`, this search takes it as well: it reaches `t'` with what was sent and `N'`, of
 //! which only what is not in `Rel(t')` is left out, and by (a) that contains `N ∩ Rel(t')`. If it needs a
 //! message that is not in `N'`, that one is not in `Rel(t)`, and by (b) `t` stays and nothing relevant is
 //! added.
