@@ -80,7 +80,8 @@
 //! Properties of states (judged once for each tuple, or for the part of it that they look at), of changes
 //! (once for each change and ghost) and of outputs (once for each handler call): every step that is
 //! generated is judged, also one into a known state or out of bounds. Not: anything about messages in
-//! flight, and no temporal property.
+//! flight, and no temporal property. After an exhausted search also whether any group of actors has come
+//! to a dead end (`recovery.rs`).
 //!
 //! # Memory
 //!
