@@ -288,7 +288,7 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
                 }
             }
         };
-        self.report(&ended, rounds, &relevance)
+        self.report(ended, rounds, &relevance)
     }
 
     /// A hypothesis of what matters from surveys only, which no violation ends: good enough to look for
@@ -394,15 +394,17 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
         ended
     }
 
-    fn report(&mut self, ended: &Ended, rounds: u64, relevance: &Relevance) -> Report {
+    fn report(&mut self, mut ended: Ended, rounds: u64, relevance: &Relevance) -> Report {
         let violated = self.shared.violated.load(Ordering::Relaxed);
-        let maximal = match ended {
+        let maximal = match &ended {
             Ended::Exhausted => self.count_maximal(relevance),
             _ => self.shared.count(Shard::states),
         };
         let labels = std::mem::take(&mut self.tables().labels);
-        if matches!(ended, Ended::Exhausted) {
-            self.look_for_dead_ends();
+        if matches!(ended, Ended::Exhausted)
+            && let Some(reason) = self.look_for_dead_ends()
+        {
+            ended = Ended::By(reason);
         }
         let shared = &self.shared;
         let unwitnessed = shared.unwitnessed.load(Ordering::Relaxed);
@@ -425,7 +427,7 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
         let recovery = world.recovery.as_ref().map(|_| PropertyReport {
             name: RECOVERABILITY,
             kind: Kind::Recovery,
-            result: match (ended, self.dead_end) {
+            result: match (&ended, self.dead_end) {
                 (Ended::Exhausted, false) => PropertyResult::Holds,
                 (_, true) => PropertyResult::Violated,
                 (_, false) => PropertyResult::NotAsked,
@@ -434,10 +436,10 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
         let tables = shared.tables.read().expect("no thread runs");
         let actors = tables.actors.iter();
         let (verdict, ended_by) = match ended {
-            Ended::Exhausted if self.dead_end => (Verdict::Violated, None),
+            _ if self.dead_end => (Verdict::Violated, None),
             Ended::Exhausted => (Verdict::Exhaustive, None),
             Ended::Violated => (Verdict::Violated, None),
-            Ended::By(reason) => (Verdict::Bounded, Some(*reason)),
+            Ended::By(reason) => (Verdict::Bounded, Some(reason)),
             Ended::Refuted(_) => unreachable!("another round follows"),
         };
         let cuts = shared.cuts.iter().map(|count| count.load(Ordering::Relaxed));
@@ -470,9 +472,9 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
         self.shared.tables.get_mut().expect("no thread runs")
     }
 
-    /// Judges whether every group can go on from every tuple.
-    fn look_for_dead_ends(&mut self) {
-        let Some(recovery) = &self.shared.world.recovery else { return };
+    /// Judges whether every group can go on from every tuple; tells why it had to stop, if it had to.
+    fn look_for_dead_ends(&mut self) -> Option<&'static str> {
+        let recovery = self.shared.world.recovery.as_ref()?;
         let mut judged = Judged::new(recovery);
         let tables = self.shared.tables.get_mut().expect("no thread runs");
         for shard in &self.shared.shards {
@@ -480,8 +482,19 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
             for (key, _) in shard.all() {
                 self.dead_end |= judged.is_dead_end(tables, key);
             }
+            let now = Progress {
+                states: 0, // their number is final
+                depth: 0,
+                tuples: None,
+                elapsed: self.start.elapsed(),
+                memory: resident_memory(),
+            };
+            if let Some(reason) = self.limits.reached(&now, self.interrupted) {
+                return Some(reason);
+            }
         }
         self.starts = judged.starts();
+        None
     }
 
     /// The number of maximal states by what matters at the end. It does not depend on the order in
