@@ -6,11 +6,10 @@
 use super::scenes;
 use super::wrapper::ServerCommand;
 use super::{Fault, Handled, MutantSpec};
+use crate::checker::RECOVERABILITY;
 use crate::models::spec::Spec;
 use crate::raft::{Message, Outcome, Role};
 use stateright::actor::{Command, Id};
-
-const CAUGHT_BY: &str = "Recoverability";
 
 pub(super) fn list() -> Vec<MutantSpec> {
     vec![
@@ -33,7 +32,7 @@ fn vote_only_for_longer_logs() -> MutantSpec {
     MutantSpec {
         name: "vote-only-for-longer-logs",
         breaks: "RV-2",
-        caught_by: CAUGHT_BY,
+        caught_by: RECOVERABILITY,
         seen_in: "unshiftio/liferaft#10",
         about: "A candidate is voted for only if its log is more up-to-date than the voter's.",
         story: "All logs are equal, as they are at the start and whenever everything is \
@@ -54,7 +53,7 @@ fn vote_by_both() -> MutantSpec {
     MutantSpec {
         name: "vote-by-both",
         breaks: "RV-2",
-        caught_by: CAUGHT_BY,
+        caught_by: RECOVERABILITY,
         seen_in: "hashicorp/raft#94",
         about: "A candidate is voted for only if both its last term and its last index are at least the \
                 voter's.",
@@ -78,7 +77,7 @@ fn vote_kept_over_terms() -> MutantSpec {
     MutantSpec {
         name: "vote-kept-over-terms",
         breaks: "ALL-2",
-        caught_by: CAUGHT_BY,
+        caught_by: RECOVERABILITY,
         seen_in: "butaneprotocol/oracles#18",
         about: "The vote of a term is not freed by a later one.",
         story: "S0 and S1 stand in term 1 and have voted for themselves; S2 has voted for S0. No \
@@ -115,7 +114,7 @@ fn no_noop() -> MutantSpec {
     MutantSpec {
         name: "no-noop",
         breaks: "NOOP",
-        caught_by: CAUGHT_BY,
+        caught_by: RECOVERABILITY,
         seen_in: "etcd-io/etcd#7331",
         about: "A leader does not begin its term with an entry.",
         story: "S0 is elected and holds entries of earlier terms that a majority has. It may \
@@ -143,7 +142,7 @@ fn commit_stops_at_older_term() -> MutantSpec {
     MutantSpec {
         name: "commit-stops-at-older-term",
         breaks: "LDR-4",
-        caught_by: CAUGHT_BY,
+        caught_by: RECOVERABILITY,
         seen_in: "zhebrak/raftos#30",
         about: "The search for what to commit ends at the first entry of an older term.",
         story: "S0 leads term 3 and has an entry of term 1 before its own. A majority has both. S0 \
@@ -176,7 +175,7 @@ fn commit_needs_all() -> MutantSpec {
     MutantSpec {
         name: "commit-needs-all",
         breaks: "LDR-4",
-        caught_by: CAUGHT_BY,
+        caught_by: RECOVERABILITY,
         seen_in: "ben-ng/gaggle#15",
         about: "The leader commits only what every server has.",
         story: "One of three servers is down. The other two elect a leader and agree on its entry, \
@@ -200,7 +199,7 @@ fn retries_are_empty() -> MutantSpec {
     MutantSpec {
         name: "retries-are-empty",
         breaks: "LDR-3",
-        caught_by: CAUGHT_BY,
+        caught_by: RECOVERABILITY,
         seen_in: "WRaft#5",
         about: "What was lost is never sent again: only the first AppendEntries to a server carries entries.",
         story: "S0 sends S1 its entry, and the message is lost. Heartbeats find S1 without it, and \
@@ -232,7 +231,7 @@ fn probing_stands_still() -> MutantSpec {
     MutantSpec {
         name: "probing-stands-still",
         breaks: "LDR-3b",
-        caught_by: CAUGHT_BY,
+        caught_by: RECOVERABILITY,
         seen_in: "databendlabs/openraft@6d53aa12",
         about: "A refusal does not move the next index, so the leader asks about the same position again.",
         story: "S0 led term 1, restarts, and leads term 2. It asks S1 about its entry of term 1, \
