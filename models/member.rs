@@ -4,7 +4,7 @@
 
 use super::mutants::Mutant;
 use crate::kv::{Command as KvCommand, Kv};
-use crate::raft::{Invocation, Message, Persistent, Raft, Server, Session, Timer};
+use crate::raft::{ClientResponse, Invocation, Message, Persistent, Raft, Server, Session, Timer};
 use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
 use std::fmt;
@@ -26,6 +26,20 @@ pub struct Client {
     pub servers: Vec<Id>,
     /// The commands.
     pub commands: Vec<KvCommand>,
+    /// Whom it asks.
+    pub asks: Asks,
+}
+
+/// Whom a client asks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Asks {
+    /// One server at a time, and the next one when no answer comes: what the client library does.
+    #[default]
+    InTurn,
+    /// All servers at once, always. It does what a client that asks in turn does, and more: any order
+    /// of asking is some order in which messages arrive. It has fewer states, since it need not
+    /// remember whose turn it is, and to it all servers are alike.
+    All,
 }
 
 /// The state of a member.
@@ -125,10 +139,14 @@ where
 
 impl Client {
     /// Sends the request in flight, if there is one, and waits for an answer.
-    fn send(session: &Session, o: &mut Out<Member>) {
+    fn send(&self, session: &Session, o: &mut Out<Member>) {
         match session.request() {
             Some((server, request)) => {
-                o.send(server, Message::ClientRequest(request));
+                let asked = match self.asks {
+                    Asks::InTurn => std::slice::from_ref(&server),
+                    Asks::All => &self.servers[..],
+                };
+                o.broadcast(asked, &Message::ClientRequest(request));
                 o.set_timer(MemberTimer::Retry, Duration::ZERO..Duration::ZERO);
             }
             None => o.cancel_timer(MemberTimer::Retry),
@@ -139,13 +157,16 @@ impl Client {
         let mut session = Session::new(self.servers.clone());
         if let Some(command) = self.commands.first() {
             session.invoke(command.encode());
-            Self::send(&session, o);
+            self.send(&session, o);
         }
         ClientState { session, outcomes: Vec::new() }
     }
 
     fn on_msg(&self, client: &mut ClientState, msg: Message, o: &mut Out<Member>) {
         let Message::ClientResponse(response) = msg else { return };
+        if self.asks == Asks::All && matches!(response, ClientResponse::NotLeader { .. }) {
+            return; // whoever leads is asked too
+        }
         let before = client.session.request();
         if let Some(outcome) = client.session.on_response(response) {
             client.outcomes.push(outcome);
@@ -154,7 +175,7 @@ impl Client {
             }
         }
         if client.session.request() != before {
-            Self::send(&client.session, o);
+            self.send(&client.session, o);
         }
     }
 }
@@ -227,9 +248,11 @@ impl Actor for Member {
             (Member::Mutant(mutant), MemberTimer::Server(_) | MemberTimer::Flush) => {
                 on_server(state, o, |server, out| mutant.on_timeout(id, server, timer, out));
             }
-            (Member::Client(_), MemberTimer::Retry) => on_client(state, |next| {
-                next.session.on_timeout();
-                Client::send(&next.session, o);
+            (Member::Client(client), MemberTimer::Retry) => on_client(state, |next| {
+                if client.asks == Asks::InTurn {
+                    next.session.on_timeout();
+                }
+                client.send(&next.session, o);
             }),
             (Member::Server(_), MemberTimer::Retry | MemberTimer::Flush)
             | (Member::Mutant(_), MemberTimer::Retry)

@@ -12,6 +12,7 @@ pub mod mutants;
 pub mod properties;
 pub mod script;
 mod spec;
+mod symmetry;
 
 pub use spec::Spec;
 

@@ -3,14 +3,14 @@
 use super::coverage;
 use super::ghost::{ClientEvent, Ghost, Watch};
 use super::linearizability::linearizable;
-use super::member::{Client, Member};
+use super::member::{Asks, Client, Member};
 use super::mutants::{Fault, Mutant};
 use super::properties as p;
 use super::script::Runner;
 use super::{Cluster, ClusterBound};
 use crate::checker::{
-    RECOVERABILITY, Recovery, StatePredicate, StateProperty, StepPredicate, StepProperty, Tally,
-    World,
+    RECOVERABILITY, Recovery, StatePredicate, StateProperty, StepPredicate, StepProperty, Symmetry,
+    Tally, World,
 };
 use crate::kv::{Command, Kv};
 use crate::raft::{Config, Payload, Raft, Server};
@@ -29,6 +29,8 @@ pub struct Spec {
     pub servers: usize,
     /// The commands of each client; they are numbered after the servers.
     pub clients: Vec<Vec<Command>>,
+    /// Whom they ask.
+    pub asks: Asks,
     /// Highest term of any server.
     pub max_term: u64,
     /// Most entries of clients in any log; each retried copy counts. No-ops do not.
@@ -89,6 +91,7 @@ impl Spec {
             about,
             servers: 3,
             clients: Vec::new(),
+            asks: Asks::InTurn,
             max_term: 1,
             max_client_entries: 0,
             max_received: None,
@@ -133,6 +136,9 @@ impl Spec {
         let mut text: Vec<_> =
             bounds.iter().map(|(name, limit)| format!("{name}={limit}")).collect();
         text.push(if self.restarts { "restarts=unbounded" } else { "restarts=none" }.to_owned());
+        if !self.clients.is_empty() && self.asks == Asks::All {
+            text.push("clients ask=all at once".to_owned());
+        }
         text.push("loss, duplication, reordering=unbounded".to_owned());
         text.join(" ")
     }
@@ -170,7 +176,8 @@ impl Spec {
             Some(fault) => Member::Mutant(Mutant::new(raft.clone(), fault)),
         };
         let clients = self.clients.iter().map(|commands| {
-            Member::Client(Client { servers: servers.clone(), commands: commands.clone() })
+            let (servers, commands) = (servers.clone(), commands.clone());
+            Member::Client(Client { servers, commands, asks: self.asks })
         });
         let actors = ActorModel::new((), ()).actors(servers.iter().map(member)).actors(clients);
         let bounds = self.bound_list();
@@ -193,6 +200,7 @@ impl Spec {
             bounds,
             label: Arc::new(coverage::label),
             labels: coverage::LABELS,
+            symmetry: fault.is_none().then(|| self.symmetry()),
             initial: None,
         };
         if let Some(only) = only {
@@ -216,6 +224,22 @@ impl Spec {
             cluster.initial = Some(state);
         }
         cluster
+    }
+
+    /// Servers are alike, and clients with the same commands. But to a client that asks in turn the
+    /// servers have an order. A mutant may tell servers apart.
+    fn symmetry(&self) -> Symmetry<Member, Ghost> {
+        let servers = (0..self.servers).map(Id::from).collect();
+        let first = |commands| self.clients.iter().position(|other| other == commands);
+        let mut groups = BTreeMap::<_, Vec<Id>>::new();
+        for (n, commands) in self.clients.iter().enumerate() {
+            groups.entry(first(commands)).or_default().push(Id::from(self.servers + n));
+        }
+        let mut groups: Vec<_> = groups.into_values().collect();
+        if self.clients.is_empty() || self.asks == Asks::All {
+            groups.push(servers);
+        }
+        Symmetry::within(self.servers + self.clients.len(), &groups)
     }
 
     /// Clients that have a command invoke it when they start.

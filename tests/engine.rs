@@ -58,6 +58,7 @@ fn world(toys: usize, moves: &'static [fn(u8) -> u8]) -> ToyWorld {
             labels.push(if *step.after.state == 0 { "zero" } else { "other" });
         }),
         labels: &["zero", "other", "never"],
+        symmetry: None,
         initial: None,
         tally: Arc::new(Tally::default()),
     }
@@ -143,6 +144,7 @@ fn states_that_differ_only_in_whose_timer_is_armed_are_different_states() {
         bounds: Vec::new(),
         label: Arc::new(|_, _| {}),
         labels: &[],
+        symmetry: None,
         initial: None,
         tally: Arc::new(Tally::default()),
     };

@@ -3,76 +3,25 @@
 //!
 //! The full search here is a plain one over whole states, through stateright's `Model` interface.
 
+mod common;
+
 use checked_raft::checker::engine::explore_and_visit;
 use checked_raft::checker::{
-    Bound, Checkable, Engine, Ghostly, Limits, Local, PropertyResult, Report, State,
-    StatePredicate, StateProperty, StepPredicate, StepProperty, Tally, Verdict, View, World, run,
+    Bound, Checkable, Engine, Ghostly, Limits, Local, PropertyResult, Report, StatePredicate,
+    StateProperty, StepPredicate, StepProperty, Tally, Verdict, World, run,
 };
 use checked_raft::models::Spec;
 use checked_raft::models::catalogue::catalogue;
+use common::full_search::{full, tuple};
 use proptest::prelude::*;
-use siphasher::sip128::{Hasher128, SipHasher13};
-use stateright::Model;
 use stateright::actor::{Actor, ActorModel, Id, Out, model_timeout};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 fn limits(threads: usize) -> Limits {
     Limits { threads, max_states: None, max_time: None, max_memory: None }
-}
-
-fn fingerprint(value: &impl Hash) -> u128 {
-    let mut hasher = SipHasher13::new();
-    value.hash(&mut hasher);
-    hasher.finish128().as_u128()
-}
-
-fn tuple<A: Checkable, G: Ghostly>(view: &View<'_, A, G>) -> u128 {
-    let of = |local: Local<'_, A>| {
-        let timers = local.timers.iter().count();
-        fingerprint(&(local.state, local.timers, timers, local.randoms, local.storage))
-    };
-    fingerprint(&(view.locals().map(of).collect::<Vec<_>>(), view.ghost))
-}
-
-/// What a search over whole states finds.
-#[derive(Default)]
-struct Full {
-    tuples: BTreeSet<u128>,
-    states: usize,
-    broken: BTreeSet<&'static str>,
-}
-
-/// All states, one after the other; `None` if there are more than `most`. With `all` it goes on beyond
-/// a violation, as far as the violation is not one of a step.
-fn full<A: Checkable, G: Ghostly>(world: &World<A, G>, most: usize) -> Option<Full> {
-    let mut found = Full::default();
-    let first = world.init_states().remove(0);
-    if !world.within_boundary(&first) {
-        return Some(found);
-    }
-    let mut known = BTreeSet::from([fingerprint(&first)]);
-    let mut waiting: Vec<State<A, G>> = vec![first];
-    while let Some(state) = waiting.pop() {
-        found.broken.extend(world.broken(&state));
-        found.tuples.insert(tuple(&state.view()));
-        let mut actions = Vec::new();
-        world.actions(&state, &mut actions);
-        for action in actions {
-            let Some(next) = world.next_state(&state, action) else { continue };
-            if world.within_boundary(&next) && known.insert(fingerprint(&next)) {
-                waiting.push(next);
-            }
-        }
-        if known.len() > most {
-            return None;
-        }
-    }
-    found.states = known.len();
-    Some(found)
 }
 
 /// With surveys that see much, and with one that sees next to nothing.
@@ -98,7 +47,7 @@ fn counts(report: &Report) -> (u64, u64) {
 fn in_the_catalogue_both_searches_reach_the_same_tuples() {
     let (mut compared, mut refuted) = (0, 0);
     for spec in catalogue().into_iter().filter(|spec| spec.states.is_some_and(|n| n < 200_000)) {
-        let world = spec.cluster();
+        let world = World { symmetry: None, ..spec.cluster() };
         let full = full(&world, 200_000).expect("the number of states is pinned");
         assert_eq!(Some(full.states as u64), spec.states, "{}", spec.name);
         for (threads, surveys) in [(2, SURVEYS[0]), (1, SURVEYS[1])] {
@@ -298,6 +247,7 @@ fn system(actors: &[Tabled], restarts: bool, forbidden: [u8; 4]) -> TabledWorld 
         }],
         label: Arc::new(|_, _| {}),
         labels: &[],
+        symmetry: None,
         initial: None,
         tally: Arc::new(Tally::new(1, &[])),
     }

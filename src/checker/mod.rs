@@ -11,12 +11,14 @@ pub mod diagram;
 pub mod engine;
 mod run;
 pub mod search;
+mod symmetry;
 mod view;
 mod world;
 
 pub use run::{
     Engine, Limits, Progress, PropertyReport, PropertyResult, Report, TupleCounts, Verdict, run,
 };
+pub use symmetry::{Permutation, Renaming, Symmetry};
 pub use view::{Change, Checkable, CommandOf, Event, EventOf, Ghostly, Local, Output, View};
 pub use world::{
     Action, ActionOf, Bound, ChangePredicate, Kind, Labeller, Observer, OfActor, OfActorAndGhost,

@@ -123,8 +123,14 @@ pub struct Report {
 /// What the antichain engine counts, besides states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TupleCounts {
-    /// Distinct tuples of local states and ghost within the bounds.
+    /// Distinct tuples of local states and ghost within the bounds. Of a search that did not end by
+    /// itself, those that were visited.
     pub tuples: u64,
+    /// Permutations of interchangeable actors, the identity included: states that differ by one only
+    /// are visited once.
+    pub symmetries: u64,
+    /// So many tuples and maximal states were visited: they stand for all the others.
+    pub standing: (u64, u64),
     /// States that were expanded.
     pub expanded: u64,
     /// Distinct local states of all actors.

@@ -13,6 +13,7 @@
 //!   already known or out of bounds.
 //! - **Coverage** counts labels on steps, those that change nothing included.
 
+use super::symmetry::Symmetry;
 use super::view::{Change, Checkable, Event, Ghostly, Local, Output, View, local};
 use stateright::actor::{Actor, ActorModel, ActorModelAction, ActorModelState, Id, Network, Out};
 use stateright::{Model, Path, Property};
@@ -164,6 +165,9 @@ pub struct World<A: Checkable, G> {
     pub label: Labeller<A>,
     /// Every label that `label` may give.
     pub labels: &'static [&'static str],
+    /// Which actors are interchangeable, if an engine may use that. Bounds and properties must not tell
+    /// them apart. Only the antichain engine does use it.
+    pub symmetry: Option<Symmetry<A, G>>,
     /// The state to start from, if not that of freshly started actors.
     pub initial: Option<State<A, G>>,
     /// What a run counts.
@@ -224,6 +228,12 @@ impl<A: Checkable, G: Ghostly> World<A, G> {
         let steps = self.steps.iter().map(|property| (property.name, Kind::Step));
         let sometimes = self.sometimes.iter().map(|property| (property.name, Kind::Sometimes));
         always.chain(steps).chain(sometimes)
+    }
+
+    /// The names of what is asked of states: properties and bounds.
+    pub(super) fn predicate_names(&self) -> Vec<&'static str> {
+        let always = self.always.iter().map(|property| property.name);
+        always.chain(self.bounds.iter().map(|bound| bound.name)).collect()
     }
 
     /// The names of the properties a state breaks, those of the step into it first.

@@ -19,6 +19,7 @@ use std::time::Duration;
 /// 1 if a property is violated, 2 for anything else: a limit, an interruption, a number of states
 /// that is not the pinned one, a `sometimes` property without a witness.
 #[derive(Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
 pub(super) struct Check {
     /// The models. If none is named: all that take seconds; with a stateright engine, all that are small
     /// enough for it
@@ -52,6 +53,10 @@ pub(super) struct Check {
     /// of what is available]
     #[arg(long, alias = "max-memory", value_name = "SIZE", value_parser = options::bytes)]
     memory: Option<u64>,
+    /// Visit all states, also those that differ only in which of some interchangeable servers is which:
+    /// the same counts and verdicts, more slowly
+    #[arg(long)]
+    no_symmetry: bool,
     /// Seed of a simulation
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -162,11 +167,17 @@ impl Check {
             max_time: self.max_seconds.map(Duration::from_secs),
             max_memory: self.memory.or_else(options::most_memory),
         };
-        let pinned = subject.pinned(engine).filter(|_| self.engine != Engine::Simulation);
+        // A walk has no end, and how many states stand for others is not known.
+        let pinned = subject.pinned(engine).filter(|_| match self.engine {
+            Engine::Antichain => self.no_symmetry,
+            Engine::Bfs | Engine::Dfs => true,
+            Engine::Simulation => false,
+        });
         let bar = Bar::new(subject.name(), pinned);
         // A panic is reported where it happens; here it must not pass for any verdict.
         let ran = catch_unwind(AssertUnwindSafe(|| {
             let mut world = subject.cluster();
+            world.symmetry = world.symmetry.filter(|_| !self.no_symmetry);
             if self.coverage {
                 world.tally = Arc::new(Tally::new(world.bounds.len(), world.labels));
             }

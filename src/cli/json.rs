@@ -140,6 +140,9 @@ pub(super) struct Model<'a> {
 #[derive(Serialize)]
 struct Antichain {
     tuples: u64,
+    symmetries: u64,
+    visited_tuples: u64,
+    visited_states: u64,
     expanded: u64,
     locals: u64,
     messages: u64,
@@ -153,8 +156,21 @@ struct Antichain {
 impl From<TupleCounts> for Antichain {
     fn from(counts: TupleCounts) -> Self {
         let TupleCounts { tuples, expanded, locals, messages, steps, ghosts, .. } = counts;
-        let TupleCounts { rounds, recoveries, bytes, .. } = counts;
-        Self { tuples, expanded, locals, messages, steps, ghosts, rounds, recoveries, bytes }
+        let TupleCounts { rounds, recoveries, bytes, symmetries, standing, .. } = counts;
+        Self {
+            tuples,
+            symmetries,
+            visited_tuples: standing.0,
+            visited_states: standing.1,
+            expanded,
+            locals,
+            messages,
+            steps,
+            ghosts,
+            rounds,
+            recoveries,
+            bytes,
+        }
     }
 }
 

@@ -37,6 +37,21 @@ pub(super) fn write_model(out: &mut dyn Write, checked: &Checked) -> io::Result<
 }
 
 /// What the search did, in figures.
+fn write_memoised(out: &mut dyn Write, counts: &TupleCounts) -> io::Result<()> {
+    let TupleCounts { locals, messages, steps, ghosts, rounds, bytes, standing, .. } = *counts;
+    writeln!(
+        out,
+        "  memoised    {} local states, {} messages, {} handler calls, {} ghosts; {rounds} round{}, \
+         {:.0} bytes a maximal state",
+        grouped(locals),
+        grouped(messages),
+        grouped(steps),
+        grouped(ghosts),
+        if rounds == 1 { "" } else { "s" },
+        bytes as f64 / standing.1.max(1) as f64,
+    )
+}
+
 fn write_search(out: &mut dyn Write, checked: &Checked) -> io::Result<()> {
     let report = &checked.report;
     let cuts: Vec<_> = report.cuts.iter().filter(|(_, count)| *count > 0).collect();
@@ -50,7 +65,7 @@ fn write_search(out: &mut dyn Write, checked: &Checked) -> io::Result<()> {
     let (states, generated) = (grouped(report.states), grouped(report.generated));
     let threads = checked.threads;
     if let Some(counts) = report.tuples {
-        let TupleCounts { tuples, locals, messages, steps, ghosts, rounds, bytes, .. } = counts;
+        let TupleCounts { tuples, symmetries, standing, .. } = counts;
         writeln!(
             out,
             "  search      {}, {threads} threads: {} tuples, {states} maximal states, {generated} \
@@ -58,17 +73,16 @@ fn write_search(out: &mut dyn Write, checked: &Checked) -> io::Result<()> {
             checked.engine,
             grouped(tuples),
         )?;
-        return writeln!(
-            out,
-            "  memoised    {} local states, {} messages, {} handler calls, {} ghosts; {rounds} \
-             round{}, {:.0} bytes a maximal state",
-            grouped(locals),
-            grouped(messages),
-            grouped(steps),
-            grouped(ghosts),
-            if rounds == 1 { "" } else { "s" },
-            bytes as f64 / report.states.max(1) as f64,
-        );
+        if symmetries > 1 {
+            writeln!(
+                out,
+                "  symmetry    {symmetries} permutations of servers and clients: {} tuples, {} maximal \
+                 states stand for all",
+                grouped(standing.0),
+                grouped(standing.1),
+            )?;
+        }
+        return write_memoised(out, &counts);
     }
     writeln!(
         out,

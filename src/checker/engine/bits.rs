@@ -22,6 +22,14 @@ impl Bits {
         self.0.extend_from_slice(words);
     }
 
+    /// The greatest number in it.
+    pub(super) fn greatest(&self) -> Option<u32> {
+        let words = self.trimmed();
+        let last = words.last()?;
+        let at = u32::try_from(words.len() - 1).expect("numbers are u32");
+        Some(at * 64 + 63 - last.leading_zeros())
+    }
+
     pub(super) fn has(&self, n: u32) -> bool {
         self.0.get(n as usize / 64).is_some_and(|word| word >> (n % 64) & 1 != 0)
     }
@@ -103,6 +111,7 @@ mod tests {
             let (x, y) = (bits(&a), bits(&b));
             prop_assert_eq!(numbers(x.words()).collect::<BTreeSet<_>>(), a.clone());
             prop_assert_eq!(is_subset(x.trimmed(), y.words()), a.is_subset(&b));
+            prop_assert_eq!(x.greatest(), a.last().copied());
             prop_assert!((0..300).all(|n| x.has(n) == a.contains(&n)));
             let mut union = x.clone();
             prop_assert_eq!(union.merge(&y), !b.is_subset(&a));

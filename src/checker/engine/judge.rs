@@ -35,6 +35,14 @@ fn broken(verdicts: impl Iterator<Item = bool>) -> u64 {
     verdicts.enumerate().fold(0, |bits, (n, holds)| bits | u64::from(!holds) << n)
 }
 
+/// An actor and its value.
+fn value<'t, A: Checkable, G: Ghostly>(
+    tables: &'t Tables<'_, A, G>,
+    (who, local): (usize, u32),
+) -> (Id, Local<'t, A>) {
+    (Id::from(who), tables.actors[who].locals.get(local).view())
+}
+
 fn small(who: usize) -> u8 {
     u8::try_from(who).expect("at most 255 actors")
 }
@@ -56,6 +64,33 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Judge<'s, 'w, A, G> {
                 .iter()
                 .all(|bound| matches!(bound.within, StatePredicate::Actor(_))),
         }
+    }
+
+    /// Judges a part of a tuple, and the parts that it can be renamed to by permutations that generate
+    /// all. `judge` gets the tables, where each actor has gone, and what has become of its local state
+    /// and of the ghost.
+    fn judge_alike<T: PartialEq>(
+        &self,
+        actors: &[usize],
+        key: &[u32],
+        judge: impl Fn(&Tables<'w, A, G>, &[(usize, u32)], u32) -> T,
+    ) -> T {
+        self.tables(|tables| {
+            let ghost = key[self.actors];
+            let here: Vec<_> = actors.iter().map(|who| (*who, key[*who])).collect();
+            let verdict = judge(tables, &here, ghost);
+            for n in tables.group.generators() {
+                let renamed = here.iter().map(|(who, local)| tables.local_image(*n, *who, *local));
+                let renamed: Vec<_> = renamed.collect();
+                assert!(
+                    judge(tables, &renamed, tables.ghost_image(*n, ghost)) == verdict,
+                    "properties and bounds must not tell apart actors that the world's `symmetry` \
+                     calls interchangeable, and one of these does: {:?}",
+                    self.shared.world.predicate_names()
+                );
+            }
+            verdict
+        })
     }
 
     fn tables<T>(&self, ask: impl FnOnce(&Tables<'w, A, G>) -> T) -> T {
@@ -83,7 +118,7 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Judge<'s, 'w, A, G> {
                 StatePredicate::ActorAndGhost(_) => {
                     (0..self.actors).any(|who| self.judge_with_ghost(who, key).1 == Some(n))
                 }
-                within => !self.tables(|tables| within.holds(&view(tables, key))),
+                within => !self.judge_whole(key, |view| within.holds(view)),
             };
             if is_outside {
                 first = Some(n);
@@ -99,7 +134,7 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Judge<'s, 'w, A, G> {
         for who in 0..self.actors {
             let has_changed = changed.is_none_or(|changed| changed == who);
             if has_changed {
-                bits |= self.judge_actor(who, key[who]);
+                bits |= self.judge_actor(who, key);
             }
             if has_changed || ghost_changed {
                 bits |= self.judge_with_ghost(who, key).0;
@@ -111,7 +146,7 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Judge<'s, 'w, A, G> {
             }
         }
         if ghost_changed {
-            bits |= self.judge_ghost(key[self.actors]);
+            bits |= self.judge_ghost(key);
         }
         let unwitnessed = self.shared.unwitnessed.load(Ordering::Relaxed);
         if self.looks_at_views || unwitnessed != 0 {
@@ -122,30 +157,44 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Judge<'s, 'w, A, G> {
 
     fn judge_view(&self, key: &[u32], unwitnessed: u64) -> u64 {
         let world = self.shared.world;
-        self.tables(|tables| {
-            let view = view(tables, key);
-            for (n, property) in world.sometimes.iter().enumerate() {
-                if unwitnessed & 1 << n != 0 && property.holds.holds(&view) {
-                    self.shared.unwitnessed.fetch_and(!(1 << n), Ordering::Relaxed);
-                }
-            }
-            broken(world.always.iter().map(|property| match &property.holds {
-                StatePredicate::View(holds) => holds(&view),
+        let (broken, witnessed) = self.judge_whole(key, |view| {
+            let always = broken(world.always.iter().map(|property| match &property.holds {
+                StatePredicate::View(holds) => holds(view),
                 _ => true,
-            }))
+            }));
+            let sometimes = world.sometimes.iter().enumerate();
+            let unseen = broken(
+                sometimes
+                    .map(|(n, property)| unwitnessed & 1 << n == 0 || !property.holds.holds(view)),
+            );
+            (always, unseen)
+        });
+        self.shared.unwitnessed.fetch_and(!witnessed, Ordering::Relaxed);
+        broken
+    }
+
+    /// Judges a whole tuple, and what it can be renamed to.
+    fn judge_whole<T: PartialEq>(&self, key: &[u32], judge: impl Fn(&View<'_, A, G>) -> T) -> T {
+        let actors: Vec<_> = (0..self.actors).collect();
+        self.judge_alike(&actors, key, |tables, actors, ghost| {
+            let mut renamed = vec![ghost; self.actors + 1];
+            for (who, local) in actors {
+                renamed[*who] = *local;
+            }
+            judge(&view(tables, &renamed))
         })
     }
 
-    fn judge_actor(&mut self, who: usize, local: u32) -> u64 {
-        let memo = (small(who), local);
+    fn judge_actor(&mut self, who: usize, key: &[u32]) -> u64 {
+        let memo = (small(who), key[who]);
         if let Some(known) = self.of_actor.get(&memo) {
             return *known;
         }
         let always = &self.shared.world.always;
-        let verdict = self.tables(|tables| {
-            let value = tables.actors[who].locals.get(local).view();
+        let verdict = self.judge_alike(&[who], key, |tables, actors, _| {
+            let (who, value) = value(tables, actors[0]);
             broken(always.iter().map(|property| match &property.holds {
-                StatePredicate::Actor(holds) => holds(Id::from(who), value),
+                StatePredicate::Actor(holds) => holds(who, value),
                 _ => true,
             }))
         });
@@ -160,11 +209,11 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Judge<'s, 'w, A, G> {
             return *known;
         }
         let world = self.shared.world;
-        let verdict = self.tables(|tables| {
-            let value = tables.actors[who].locals.get(local).view();
+        let verdict = self.judge_alike(&[who], key, |tables, actors, ghost| {
+            let (who, value) = value(tables, actors[0]);
             let ghost = tables.ghosts.get(ghost);
             let holds = |predicate: &StatePredicate<A, G>| match predicate {
-                StatePredicate::ActorAndGhost(holds) => holds(Id::from(who), value, ghost),
+                StatePredicate::ActorAndGhost(holds) => holds(who, value, ghost),
                 _ => true,
             };
             let outside = world.bounds.iter().position(|bound| !holds(&bound.within));
@@ -181,11 +230,8 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Judge<'s, 'w, A, G> {
             return *known;
         }
         let always = &self.shared.world.always;
-        let verdict = self.tables(|tables| {
-            let of = |who: usize| -> (Id, Local<'_, A>) {
-                (Id::from(who), tables.actors[who].locals.get(key[who]).view())
-            };
-            let (a, b) = (of(a), of(b));
+        let verdict = self.judge_alike(&[a, b], key, |tables, actors, _| {
+            let (a, b) = (value(tables, actors[0]), value(tables, actors[1]));
             broken(always.iter().map(|property| match &property.holds {
                 StatePredicate::Pair(holds) => holds(a, b) && holds(b, a),
                 _ => true,
@@ -195,12 +241,13 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Judge<'s, 'w, A, G> {
         verdict
     }
 
-    fn judge_ghost(&mut self, ghost: u32) -> u64 {
+    fn judge_ghost(&mut self, key: &[u32]) -> u64 {
+        let ghost = key[self.actors];
         if let Some(known) = self.of_ghost.get(&ghost) {
             return *known;
         }
         let always = &self.shared.world.always;
-        let verdict = self.tables(|tables| {
+        let verdict = self.judge_alike(&[], key, |tables, _, ghost| {
             let value = tables.ghosts.get(ghost);
             broken(always.iter().map(|property| match &property.holds {
                 StatePredicate::Ghost(holds) => holds(value),

@@ -1,7 +1,7 @@
 //! The exhaustive engine: a search over tuples of local states, for any stateright actors.
 //!
 //! It takes the [`World`](super::World) that stateright's checkers and the Explorer take, never names
-//! Raft, and reaches exactly the (local states, ghost) that a search over whole states reaches. Three
+//! Raft, and reaches exactly the (local states, ghost) that a search over whole states reaches. Four
 //! ideas make it small.
 //!
 //! # 1. Run each handler once (`tables.rs`)
@@ -75,6 +75,40 @@
 //! under the final `Rel`, which depends only on the local states and messages that can be reached, so their
 //! number does not depend on threads, on order, or on which hypotheses were refuted on the way.
 //!
+//! # 4. Visit one state of each orbit (`symmetry.rs`, `canon.rs`)
+//!
+//! A world may say that some actors are interchangeable ([`Symmetry`](super::Symmetry)): a set of
+//! permutations of actors and what each does to values. Two states of which one is the other renamed are
+//! in one *orbit*, and of an orbit one state is visited.
+//!
+//! What that needs, and that nothing of it is taken on trust:
+//!
+//! - *The permutations are a group, and renaming is its action.* Renaming is done once, when a value is
+//!   interned, and with the value its whole orbit is interned. What a value is under each permutation is
+//!   noted for all of the orbit, and noting two different things panics.
+//! - *Handlers are equivariant*: a renamed actor does the same, renamed. With each handler call that is
+//!   remembered, and with each trial of idea 3, all that it can be renamed to is run as well, and
+//!   compared: what the actor becomes, what it puts out, which properties of outputs that breaks. So are
+//!   the change of the ghost and the properties of changes.
+//! - *Bounds and properties are invariant*: whatever part of a tuple is judged, its images under
+//!   permutations that generate the group are judged too, and compared; so is every tuple as a dead end.
+//!
+//! So each permutation maps steps to steps and violations to violations, and a search that visits one
+//! state of each orbit meets all orbits. In an orbit the state with the least tuple is visited, local
+//! states in the order of their orbits first. The permutations that lead to it are one times the
+//! *stabiliser*, those that leave that tuple as it is; for the message sets of the state any of these may be
+//! taken, so a state is left out also if it is below another one renamed by the stabiliser.
+//!
+//! Only permutations that leave the first state as it is are used. Then what is reachable is closed under
+//! them, and the counts of the full search are known: a tuple stands for as many as the group has
+//! permutations, divided by those of its stabiliser. The counts that are reported and pinned are these,
+//! with or without symmetry.
+//!
+//! The least tuple is told by numbers, which are given in the order of discovery, so which state of an orbit
+//! is visited may differ between two searches; within one it does not, since a whole orbit gets its
+//! numbers at once. Nothing that is reported depends on it. The search for a counterexample uses no
+//! symmetry: its path is a real one.
+//!
 //! # What may be asked
 //!
 //! Properties of states (judged once for each tuple, or for the part of it that they look at), of changes
@@ -89,14 +123,18 @@
 //! an index; a maximal state takes `4n` bytes for its sets and 4 for its link. Sets of messages are bit
 //! sets, shared: far fewer than states. Handler calls, local states and ghosts are few; each thread
 //! remembers those it has met. Three servers come to about 50 bytes for each maximal state, all told.
+//! With each local state and message stands a number for each permutation.
 //!
 //! # How it is tested
 //!
 //! `tests/reduction.rs`: on the small models of the catalogue and on random systems of small actors, the
 //! tuples are those of a plain search over whole states, and so are the verdicts; with poor surveys, so
-//! that hypotheses are refuted, too. `tests/catalogue.rs` pins both counts of every model.
+//! that hypotheses are refuted, too. `tests/symmetry.rs`: with and without symmetry models and random
+//! systems have the same counts and verdicts, and worlds that are not symmetric are found out.
+//! `tests/catalogue.rs` pins both counts of every model.
 
 mod bits;
+mod canon;
 mod intern;
 mod judge;
 mod recovery;
@@ -104,6 +142,7 @@ mod relevance;
 mod search;
 mod sets;
 mod store;
+mod symmetry;
 mod tables;
 pub(super) mod trace;
 mod worker;

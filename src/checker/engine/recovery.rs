@@ -7,6 +7,7 @@
 //! no state is a dead end, not that the group cannot go round in circles.
 
 use super::bits::{Bits, is_subset, numbers};
+use super::symmetry::Permutations;
 use super::tables::{Memo, StepEvent, Tables};
 use crate::checker::view::{Checkable, Event, Ghostly, Local};
 use crate::checker::world::{Recovery, State, World};
@@ -42,6 +43,30 @@ impl<'w, A: Checkable> Judged<'w, A> {
         self.dead.len() as u64
     }
 
+    /// Whether a group cannot recover from this tuple, which stands for others.
+    ///
+    /// # Panics
+    /// If that is not so of one of these.
+    pub(super) fn is_dead_end_renamed<G: Ghostly>(
+        &mut self,
+        tables: &mut Tables<'_, A, G>,
+        key: &[u32],
+    ) -> bool {
+        let dead = self.is_dead_end(tables, key);
+        for n in tables.group.generators().to_vec() {
+            let mut renamed = key.to_vec();
+            for (who, local) in key[..key.len() - 1].iter().enumerate() {
+                let (to, image) = tables.local_image(n, who, *local);
+                renamed[to] = image;
+            }
+            assert!(
+                self.is_dead_end(tables, &renamed) == dead,
+                "recovery must not tell apart actors that the world's `symmetry` calls interchangeable"
+            );
+        }
+        dead
+    }
+
     /// Whether a group cannot recover from this tuple.
     pub(super) fn is_dead_end<G: Ghostly>(
         &mut self,
@@ -74,7 +99,7 @@ pub(crate) fn is_dead_end<A: Checkable, G: Ghostly>(
     state: &State<A, G>,
 ) -> bool {
     let Some(recovery) = &world.recovery else { return false };
-    let mut tables = Tables::new(world, false);
+    let mut tables = Tables::new(world, false, Permutations::trivial(world.actors.actors.len()));
     let (key, _) = tables.import(state);
     Judged::new(recovery).is_dead_end(&mut tables, &key)
 }

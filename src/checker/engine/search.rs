@@ -1,13 +1,15 @@
 //! The search: threads that expand tuples until none is left, and a hypothesis that must hold at the
 //! end.
 
+use super::canon::Canon;
 use super::judge::view;
 use super::recovery::Judged;
 use super::relevance::Relevance;
 use super::sets::Sets;
 use super::store::Shard;
+use super::symmetry::Permutations;
 use super::tables::Tables;
-use super::worker::{Task, Worker};
+use super::worker::{Counted, Task, Worker};
 use crate::checker::run::{
     Limits, Progress, PropertyReport, PropertyResult, Report, TupleCounts, Verdict, resident_memory,
 };
@@ -89,6 +91,14 @@ impl<A: Checkable, G: Ghostly> Shared<'_, A, G> {
     /// Takes note of violated properties of steps.
     pub(super) fn violate_steps(&self, bits: u32) {
         self.violate(u64::from(bits) << self.world.always.len());
+    }
+
+    /// What a thread needs to find the state that stands for another.
+    pub(super) fn canon(&self) -> Canon {
+        let tables = self.tables.read().expect("no thread panics with it");
+        let mut canon = Canon::new(&tables.group, self.world.actors.actors.len());
+        canon.learn(&tables);
+        canon
     }
 
     /// Begins again with nothing known to be reachable.
@@ -201,7 +211,7 @@ pub fn explore<A: Checkable, G: Ghostly>(
     interrupted: &AtomicBool,
     progress: &mut dyn FnMut(Progress),
 ) -> Report {
-    let mut search = Search::new(world, limits, interrupted);
+    let mut search = Search::new(world, limits, interrupted, true);
     search.run(&SURVEYS, progress)
 }
 
@@ -214,7 +224,7 @@ pub fn explore_and_visit<A: Checkable, G: Ghostly>(
     visit: &mut dyn FnMut(&View<'_, A, G>),
 ) -> Report {
     let interrupted = AtomicBool::new(false);
-    let mut search = Search::new(world, limits, &interrupted);
+    let mut search = Search::new(world, limits, &interrupted, true);
     let report = search.run(surveys, &mut |_| {});
     if report.verdict == Verdict::Exhaustive {
         let tables = search.shared.tables.read().expect("no thread runs");
@@ -232,10 +242,16 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
         world: &'w World<A, G>,
         limits: &'l Limits,
         interrupted: &'l AtomicBool,
+        with_symmetry: bool,
     ) -> Self {
         assert!(world.always.len() + world.steps.len() <= 64, "at most 64 properties");
-        let mut tables = Tables::new(world, !world.tally.labels.is_empty());
         let first = world.init_states().remove(0);
+        let group = if with_symmetry {
+            Permutations::fixing(world, &first)
+        } else {
+            Permutations::trivial(world.actors.actors.len())
+        };
+        let mut tables = Tables::new(world, !world.tally.labels.is_empty(), group);
         let (key, messages) = tables.import(&first);
         let sometimes = world.sometimes.len();
         let shared = Shared {
@@ -396,9 +412,12 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
 
     fn report(&mut self, mut ended: Ended, rounds: u64, relevance: &Relevance) -> Report {
         let violated = self.shared.violated.load(Ordering::Relaxed);
-        let maximal = match &ended {
-            Ended::Exhausted => self.count_maximal(relevance),
-            _ => self.shared.count(Shard::states),
+        let standing = self.shared.count(Shard::tuples);
+        let counted = if matches!(ended, Ended::Exhausted) {
+            self.count_maximal(relevance)
+        } else {
+            let states = self.shared.count(Shard::states);
+            Counted { tuples: standing, states, standing: states }
         };
         let labels = std::mem::take(&mut self.tables().labels);
         if matches!(ended, Ended::Exhausted)
@@ -444,7 +463,9 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
         };
         let cuts = shared.cuts.iter().map(|count| count.load(Ordering::Relaxed));
         let tuples = TupleCounts {
-            tuples: shared.count(Shard::tuples),
+            tuples: counted.tuples,
+            symmetries: tables.group.len() as u64,
+            standing: (standing, counted.standing),
             expanded: shared.expanded.load(Ordering::Relaxed),
             locals: actors.clone().map(|table| table.locals.len() as u64).sum(),
             messages: actors.map(|table| table.inbox.len() as u64).sum(),
@@ -455,7 +476,7 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
             bytes: shared.count(Shard::bytes) + shared.sets.bytes(),
         };
         Report {
-            states: maximal,
+            states: counted.states,
             generated: shared.transitions.load(Ordering::Relaxed),
             tuples: Some(tuples),
             depth: 0,
@@ -480,7 +501,7 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
         for shard in &self.shared.shards {
             let shard = shard.lock().expect("no thread runs");
             for (key, _) in shard.all() {
-                self.dead_end |= judged.is_dead_end(tables, key);
+                self.dead_end |= judged.is_dead_end_renamed(tables, key);
             }
             let now = Progress {
                 states: 0, // their number is final
@@ -499,14 +520,19 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
 
     /// The number of maximal states by what matters at the end. It does not depend on the order in
     /// which they were found, nor on what was thought to matter on the way.
-    fn count_maximal(&self, relevance: &Relevance) -> u64 {
+    fn count_maximal(&self, relevance: &Relevance) -> Counted {
         let mut worker = Worker::new(&self.shared, relevance, None);
-        let mut maximal = 0;
+        let mut counted = Counted::default();
         for shard in &self.shared.shards {
             let shard = shard.lock().expect("no thread runs");
-            maximal += shard.all().map(|(key, states)| worker.maximal(key, &states)).sum::<u64>();
+            for (key, states) in shard.all() {
+                let Counted { tuples, states, standing } = worker.maximal(key, &states);
+                counted.tuples += tuples;
+                counted.states += states;
+                counted.standing += standing;
+            }
         }
-        maximal
+        counted
     }
 }
 

@@ -88,20 +88,23 @@ impl Shard {
     }
 
     /// Adds a state to its tuple unless one with as many messages is there, and removes those with
-    /// fewer. `contents` tells what is in a set.
+    /// fewer. `alike` are the states that it stands for, its own sets first, one after the other: what
+    /// is above one of them, or below, is as good as above or below it. `contents` tells what is in a
+    /// set.
     pub(super) fn insert<'a>(
         &mut self,
         tuple: u32,
-        sets: &[u32],
+        alike: &[u32],
         contents: impl Fn(usize, u32) -> &'a [u64],
     ) -> Inserted {
         let below = |a: &[u32], b: &[u32]| {
             let mut pairs = a.iter().zip(b).enumerate();
             pairs.all(|(who, (a, b))| a == b || is_subset(contents(who, *a), contents(who, *b)))
         };
+        let each = || alike.chunks_exact(self.actors);
         let mut at = self.heads[tuple as usize] & NONE;
         while at != NONE {
-            if below(sets, self.sets_of(at)) {
+            if each().any(|sets| below(sets, self.sets_of(at))) {
                 return Inserted::Subsumed;
             }
             at = self.links[at as usize] & NONE;
@@ -111,13 +114,16 @@ impl Shard {
         let mut at = self.heads[tuple as usize] & NONE;
         while at != NONE {
             let next = self.links[at as usize] & NONE;
-            if below(self.sets_of(at), sets) {
+            let is_below =
+                alike.chunks_exact(self.actors).any(|sets| below(self.sets_of(at), sets));
+            if is_below {
                 self.unlink(tuple, previous, at, next);
             } else {
                 previous = Some(at);
             }
             at = next;
         }
+        let sets = &alike[..self.actors];
         self.push(tuple, sets);
         self.greatest.iter_mut().zip(sets).for_each(|(most, set)| *most = (*most).max(*set));
         let head = &mut self.heads[tuple as usize];

@@ -6,6 +6,8 @@
 //! stateright's search in `tests/reduction.rs` shows.
 
 use super::intern::Interned;
+use super::symmetry::{Images, Permutations};
+use crate::checker::symmetry::{Renaming, Symmetry};
 use crate::checker::view::{Change, Checkable, CommandOf, Event, EventOf, Ghostly, Local, Output};
 use crate::checker::world::{State, StatePredicate, World};
 use hashbrown::HashMap;
@@ -112,6 +114,17 @@ pub(super) struct Tables<'w, A: Checkable, G> {
     may_restart: Vec<bool>,
     /// Steps by label, if asked for.
     pub(super) labels: BTreeMap<&'static str, u64>,
+    /// The permutations of interchangeable actors. Everything here is closed under them, and tested:
+    /// with a value its whole orbit is interned, with a step all that it can be renamed to is run.
+    pub(super) group: Permutations,
+    /// What each actor's local states and messages become under them, and the ghosts.
+    pub(super) local_images: Vec<Images>,
+    pub(super) message_images: Vec<Images>,
+    pub(super) ghost_images: [Images; 1],
+    /// For each actor's local states their orbit, by number.
+    pub(super) orbits: Vec<Vec<u32>>,
+    /// How many orbits of local states there are.
+    orbit_count: u32,
 }
 
 /// The ghost after a change, and the properties broken by it, as bits.
@@ -122,8 +135,8 @@ pub(super) struct GhostStep {
 }
 
 impl<'w, A: Checkable, G: Ghostly> Tables<'w, A, G> {
-    /// Nothing but the world. With `coverage` steps are labelled.
-    pub(super) fn new(world: &'w World<A, G>, coverage: bool) -> Self {
+    /// Nothing but the world. With `coverage` steps are labelled. The permutations must be the world's.
+    pub(super) fn new(world: &'w World<A, G>, coverage: bool, group: Permutations) -> Self {
         let actors = world.actors.actors.len();
         assert!(u8::try_from(actors).is_ok(), "at most 255 actors");
         let labels = if coverage { world.labels } else { &[] };
@@ -136,6 +149,12 @@ impl<'w, A: Checkable, G: Ghostly> Tables<'w, A, G> {
             ghost_steps: Memo::default(),
             may_restart: vec![false; actors],
             labels: labels.iter().map(|label| (*label, 0)).collect(),
+            group,
+            local_images: (0..actors).map(|_| Images::default()).collect(),
+            message_images: (0..actors).map(|_| Images::default()).collect(),
+            ghost_images: [Images::default()],
+            orbits: vec![Vec::new(); actors],
+            orbit_count: 0,
         };
         for id in &world.restartable {
             tables.may_restart[usize::from(*id)] = true;
@@ -146,27 +165,58 @@ impl<'w, A: Checkable, G: Ghostly> Tables<'w, A, G> {
     /// The numbers of a state of the world: locals and ghost, and the messages.
     pub(super) fn import(&mut self, state: &State<A, G>) -> (Vec<u32>, Vec<(u8, u32)>) {
         let view = state.view();
-        let locals = view.locals().enumerate().map(|(who, local)| {
-            self.intern_local(
-                who,
-                LocalValue {
-                    state: local.state.clone(),
-                    timers: local.timers.clone(),
-                    randoms: local.randoms.clone(),
-                    storage: local.storage.cloned(),
-                },
-            )
-        });
+        let locals = view.locals().enumerate();
+        let locals = locals.map(|(who, local)| self.intern_local(who, LocalValue::of(&local)));
         let mut key: Vec<u32> = locals.collect();
-        key.push(self.ghosts.intern(state.ghost.clone()).0);
+        key.push(self.intern_ghost(state.ghost.clone()));
         let messages = state.messages().map(|(src, dst, msg)| {
-            let message = self.actors[usize::from(dst)].inbox.intern((src, msg.clone())).0;
+            let message = self.intern_message(usize::from(dst), src, msg.clone());
             (u8::try_from(usize::from(dst)).expect("at most 255 actors"), message)
         });
         (key, messages.collect())
     }
 
+    // ---- values, each with all that it can be renamed to ----
+
+    fn symmetry(&self) -> &'w Symmetry<A, G> {
+        self.world.symmetry.as_ref().expect("without a symmetry there are no permutations")
+    }
+
+    fn renaming(&self, permutation: usize) -> Renaming {
+        self.group.permutation(permutation).renaming()
+    }
+
     fn intern_local(&mut self, who: usize, value: LocalValue<A>) -> u32 {
+        if let Some(known) = self.actors[who].locals.number(&value) {
+            return known;
+        }
+        let others: Vec<_> = self
+            .group
+            .others()
+            .map(|n| {
+                let renamed = value.renamed(self.symmetry(), &self.renaming(n));
+                (self.group.moves(n, who), renamed)
+            })
+            .collect();
+        let orbit: Vec<_> = std::iter::once((who, value))
+            .chain(others)
+            .map(|(who, value)| (who, self.add_local(who, value)))
+            .collect();
+        self.group.note_orbit(&orbit, &mut self.local_images);
+        for (who, local) in &orbit {
+            self.orbits[*who].resize(self.actors[*who].locals.len(), 0);
+            self.orbits[*who][*local as usize] = self.orbit_count;
+            let outside = |who: usize, local: u32| self.actors[who].rows[local as usize].outside;
+            assert!(
+                outside(*who, *local) == outside(orbit[0].0, orbit[0].1),
+                "bounds must not tell interchangeable actors apart"
+            );
+        }
+        self.orbit_count += 1;
+        orbit[0].1
+    }
+
+    fn add_local(&mut self, who: usize, value: LocalValue<A>) -> u32 {
         let table = &mut self.actors[who];
         let (number, is_new) = table.locals.intern(value);
         if is_new {
@@ -180,6 +230,62 @@ impl<'w, A: Checkable, G: Ghostly> Tables<'w, A, G> {
         }
         number
     }
+
+    fn intern_message(&mut self, who: usize, src: Id, msg: A::Msg) -> u32 {
+        let envelope = (src, msg);
+        if let Some(known) = self.actors[who].inbox.number(&envelope) {
+            return known;
+        }
+        let others: Vec<_> = self
+            .group
+            .others()
+            .map(|n| {
+                let names = self.renaming(n);
+                let msg = (self.symmetry().message)(&envelope.1, &names);
+                (self.group.moves(n, who), (names.rewrite(&src), msg))
+            })
+            .collect();
+        let orbit: Vec<_> = std::iter::once((who, envelope))
+            .chain(others)
+            .map(|(who, envelope)| (who, self.actors[who].inbox.intern(envelope).0))
+            .collect();
+        self.group.note_orbit(&orbit, &mut self.message_images);
+        orbit[0].1
+    }
+
+    fn intern_ghost(&mut self, ghost: G) -> u32 {
+        if let Some(known) = self.ghosts.number(&ghost) {
+            return known;
+        }
+        let others: Vec<_> = self
+            .group
+            .others()
+            .map(|n| (self.symmetry().ghost)(&ghost, &self.renaming(n)))
+            .collect();
+        let orbit: Vec<_> = std::iter::once(ghost)
+            .chain(others)
+            .map(|ghost| (0, self.ghosts.intern(ghost).0))
+            .collect();
+        self.group.note_orbit(&orbit, &mut self.ghost_images);
+        orbit[0].1
+    }
+
+    /// What a local state becomes, and for whom.
+    pub(super) fn local_image(&self, n: usize, who: usize, local: u32) -> (usize, u32) {
+        let image = self.local_images[who].get(self.group.len(), local, n);
+        (self.group.moves(n, who), image)
+    }
+
+    fn message_image(&self, n: usize, who: usize, message: u32) -> u32 {
+        self.message_images[who].get(self.group.len(), message, n)
+    }
+
+    /// What a ghost becomes.
+    pub(super) fn ghost_image(&self, n: usize, ghost: u32) -> u32 {
+        self.ghost_images[0].get(self.group.len(), ghost, n)
+    }
+
+    // ---- steps, each with all that it can be renamed to ----
 
     /// The spontaneous events of a local state, in a fixed order.
     pub(super) fn spontaneous_events(&self, who: usize, local: u32) -> Vec<EventOf<A>> {
@@ -213,6 +319,23 @@ impl<'w, A: Checkable, G: Ghostly> Tables<'w, A, G> {
         if let Some(steps) = &self.actors[who].rows[local as usize].spontaneous {
             return steps.clone();
         }
+        let steps = self.spontaneous_here(who, local);
+        for n in self.group.others() {
+            let (to, image) = self.local_image(n, who, local);
+            let images = self.spontaneous_here(to, image);
+            let mut expected: Vec<_> = steps.iter().map(|s| self.step_image(n, who, *s)).collect();
+            let mut found: Vec<_> = images.iter().map(|s| self.step_image(0, to, *s)).collect();
+            expected.sort_unstable();
+            found.sort_unstable();
+            assert!(expected == found, "{}", self.asymmetry(n, who, local, None));
+        }
+        steps
+    }
+
+    fn spontaneous_here(&mut self, who: usize, local: u32) -> Vec<u32> {
+        if let Some(steps) = &self.actors[who].rows[local as usize].spontaneous {
+            return steps.clone();
+        }
         let mut steps = Vec::new();
         for (n, event) in self.spontaneous_events(who, local).into_iter().enumerate() {
             let ran = self.run(who, local, &event);
@@ -224,15 +347,71 @@ impl<'w, A: Checkable, G: Ghostly> Tables<'w, A, G> {
         steps
     }
 
+    /// What a step does, renamed: the local state it leads to, what it puts out, what it breaks.
+    fn step_image(&self, n: usize, who: usize, step: u32) -> (u32, Vec<(u8, u32)>, u32) {
+        let step = &self.steps[step as usize];
+        let sent = step.sent.iter().map(|(to, message)| {
+            let moved = self.group.moves(n, usize::from(*to));
+            let moved = u8::try_from(moved).expect("at most 255 actors");
+            (moved, self.message_image(n, usize::from(*to), *message))
+        });
+        let mut sent: Vec<_> = sent.collect();
+        sent.sort_unstable();
+        (self.local_image(n, who, step.next).1, sent, step.broken)
+    }
+
+    /// Whether a step, renamed, is the other.
+    fn are_alike(&self, n: usize, of: (usize, u32), is: (usize, u32)) -> bool {
+        self.step_image(n, of.0, of.1) == self.step_image(0, is.0, is.1)
+    }
+
+    /// What is said where the handlers and the renaming do not fit each other.
+    fn asymmetry(&self, n: usize, who: usize, local: u32, message: Option<u32>) -> String {
+        let state = &self.actors[who].locals.get(local).state;
+        let event = match message {
+            Some(message) => format!("{:?}", self.event(who, local, StepEvent::Deliver(message))),
+            None => "what it does by itself".to_owned(),
+        };
+        let names = self.group.permutation(n);
+        format!(
+            "the actors are not interchangeable as the world's `symmetry` says: renaming by {names:?} \
+             before and after differ for actor {who} in {state:?}, {event}"
+        )
+    }
+
     /// What a message does to a local state that it meets in a state that was reached.
     pub(super) fn deliver(&mut self, who: usize, local: u32, message: u32) -> Option<u32> {
-        let row = &mut self.actors[who].rows[local as usize];
-        let at = message as usize;
-        if row.deliveries.len() <= at {
-            row.deliveries.resize(at + 1, Delivery::Unknown);
+        match self.known(who, local, message) {
+            Delivery::Silent if !self.labels_due(who, local, message) => return None,
+            Delivery::Step(step) if !self.labels_due(who, local, message) => return Some(step),
+            _ => {}
         }
-        let known = row.deliveries[at];
-        let labels_due = !self.labels.is_empty() && !row.labelled.get(at).is_some_and(|l| *l);
+        let step = self.deliver_here(who, local, message);
+        for n in self.group.others() {
+            let (to, image) = self.local_image(n, who, local);
+            let found = self.deliver_here(to, image, self.message_image(n, who, message));
+            let alike = match (step, found) {
+                (Some(step), Some(found)) => self.are_alike(n, (who, step), (to, found)),
+                (step, found) => step == found,
+            };
+            assert!(alike, "{}", self.asymmetry(n, who, local, Some(message)));
+        }
+        step
+    }
+
+    fn known(&self, who: usize, local: u32, message: u32) -> Delivery {
+        let row = &self.actors[who].rows[local as usize];
+        row.deliveries.get(message as usize).copied().unwrap_or(Delivery::Unknown)
+    }
+
+    fn labels_due(&self, who: usize, local: u32, message: u32) -> bool {
+        let row = &self.actors[who].rows[local as usize];
+        !self.labels.is_empty() && !row.labelled.get(message as usize).is_some_and(|done| *done)
+    }
+
+    fn deliver_here(&mut self, who: usize, local: u32, message: u32) -> Option<u32> {
+        let known = self.known(who, local, message);
+        let labels_due = self.labels_due(who, local, message);
         match known {
             Delivery::Silent if !labels_due => return None,
             Delivery::Step(step) if !labels_due => return Some(step),
@@ -243,27 +422,51 @@ impl<'w, A: Checkable, G: Ghostly> Tables<'w, A, G> {
         if labels_due {
             self.count_labels(who, local, &event, &ran);
             let row = &mut self.actors[who].rows[local as usize];
-            row.labelled.resize(row.labelled.len().max(at + 1), false);
-            row.labelled[at] = true;
+            row.labelled.resize(row.labelled.len().max(message as usize + 1), false);
+            row.labelled[message as usize] = true;
         }
         if let Delivery::Step(step) = known {
             return Some(step);
         }
         let step = self.record(who, local, StepEvent::Deliver(message), &event, ran);
-        self.actors[who].rows[local as usize].deliveries[at] =
-            step.map_or(Delivery::Silent, Delivery::Step);
+        self.note(who, local, message, step.map_or(Delivery::Silent, Delivery::Step));
         step
+    }
+
+    fn note(&mut self, who: usize, local: u32, message: u32, delivery: Delivery) {
+        let row = &mut self.actors[who].rows[local as usize];
+        row.deliveries.resize(row.deliveries.len().max(message as usize + 1), Delivery::Unknown);
+        row.deliveries[message as usize] = delivery;
     }
 
     /// What a message would do to a local state, whether or not the two ever meet.
     pub(super) fn try_delivery(&mut self, who: usize, local: u32, message: u32) -> Delivery {
-        let row = &mut self.actors[who].rows[local as usize];
-        let at = message as usize;
-        if row.deliveries.len() <= at {
-            row.deliveries.resize(at + 1, Delivery::Unknown);
+        let known = self.known(who, local, message);
+        if known != Delivery::Unknown {
+            return known;
         }
-        if row.deliveries[at] != Delivery::Unknown {
-            return row.deliveries[at];
+        let tried = self.try_here(who, local, message);
+        if self.known(who, local, message) == Delivery::Unknown {
+            return tried; // for now
+        }
+        for n in self.group.others() {
+            let (to, image) = self.local_image(n, who, local);
+            let found = self.try_here(to, image, self.message_image(n, who, message));
+            let alike = match (tried, found) {
+                (Delivery::Step(step), Delivery::Step(found)) => {
+                    self.are_alike(n, (who, step), (to, found))
+                }
+                (tried, found) => tried == found,
+            };
+            assert!(alike, "{}", self.asymmetry(n, who, local, Some(message)));
+        }
+        tried
+    }
+
+    fn try_here(&mut self, who: usize, local: u32, message: u32) -> Delivery {
+        let known = self.known(who, local, message);
+        if known != Delivery::Unknown {
+            return known;
         }
         let event = self.event(who, local, StepEvent::Deliver(message));
         let (next, out) = self.run(who, local, &event);
@@ -278,7 +481,7 @@ impl<'w, A: Checkable, G: Ghostly> Tables<'w, A, G> {
             let step = self.record(who, local, StepEvent::Deliver(message), &event, (next, out));
             step.map_or(Delivery::Silent, Delivery::Step)
         };
-        self.actors[who].rows[local as usize].deliveries[at] = tried;
+        self.note(who, local, message, tried);
         tried
     }
 
@@ -378,9 +581,9 @@ impl<'w, A: Checkable, G: Ghostly> Tables<'w, A, G> {
         let mut sent = Vec::new();
         for command in out {
             if let Command::Send(to, msg) = command
-                && let Some(table) = self.actors.get_mut(usize::from(*to))
+                && usize::from(*to) < self.actors.len()
             {
-                let message = table.inbox.intern((Id::from(who), msg.clone())).0;
+                let message = self.intern_message(usize::from(*to), Id::from(who), msg.clone());
                 sent.push((u8::try_from(usize::from(*to)).expect("at most 255 actors"), message));
             }
         }
@@ -413,6 +616,30 @@ impl<'w, A: Checkable, G: Ghostly> Tables<'w, A, G> {
         if let Some(known) = self.ghost_steps.get(&(ghost, change)) {
             return *known;
         }
+        let step = self.ghost_step_here(ghost, change);
+        let key = *self.changes.get(change);
+        for n in self.group.others() {
+            let (who, before) = self.local_image(n, usize::from(key.who), key.before);
+            let (_, after) = self.local_image(n, usize::from(key.who), key.after);
+            let who = u8::try_from(who).expect("at most 255 actors");
+            let image = ChangeKey { who, before, after, restart: key.restart };
+            let expected = self.ghost_image(n, step.ghost);
+            let ghost = self.ghost_image(n, ghost);
+            let change = self.changes.intern(image).0;
+            let found = self.ghost_step_here(ghost, change);
+            assert!(
+                (found.ghost, found.broken) == (expected, step.broken),
+                "{}",
+                self.asymmetry(n, usize::from(key.who), key.before, None)
+            );
+        }
+        step
+    }
+
+    fn ghost_step_here(&mut self, ghost: u32, change: u32) -> GhostStep {
+        if let Some(known) = self.ghost_steps.get(&(ghost, change)) {
+            return *known;
+        }
         let key = *self.changes.get(change);
         let locals = &self.actors[usize::from(key.who)].locals;
         let change_value = Change {
@@ -424,7 +651,7 @@ impl<'w, A: Checkable, G: Ghostly> Tables<'w, A, G> {
         let mut next = self.ghosts.get(ghost).clone();
         (self.world.observe)(&mut next, &change_value);
         let broken = self.world.broken_by_change(&change_value, &next);
-        let step = GhostStep { ghost: self.ghosts.intern(next).0, broken };
+        let step = GhostStep { ghost: self.intern_ghost(next), broken };
         self.ghost_steps.insert((ghost, change), step);
         step
     }
@@ -447,6 +674,26 @@ impl<A: Actor> ActorTable<A> {
 }
 
 impl<A: Actor> LocalValue<A> {
+    /// The value of what may be asked about it.
+    pub(super) fn of(local: &Local<'_, A>) -> Self {
+        Self {
+            state: local.state.clone(),
+            timers: local.timers.clone(),
+            randoms: local.randoms.clone(),
+            storage: local.storage.cloned(),
+        }
+    }
+
+    /// It with actors renamed.
+    pub(super) fn renamed<G>(&self, symmetry: &Symmetry<A, G>, names: &Renaming) -> Self {
+        Self {
+            state: (symmetry.state)(&self.state, names),
+            timers: (symmetry.timers)(&self.timers, names),
+            randoms: (symmetry.randoms)(&self.randoms, names),
+            storage: self.storage.as_ref().map(|storage| (symmetry.storage)(storage, names)),
+        }
+    }
+
     /// What may be asked about it.
     pub(super) fn view(&self) -> Local<'_, A> {
         let Self { state, timers, randoms, storage } = self;

@@ -88,7 +88,7 @@ pub(crate) fn trace<A: Checkable, G: Ghostly>(
     // Beyond a violation there may be no end.
     let limits = Limits { threads, max_states: Some(SURVEYED), max_time: None, max_memory: None };
     let interrupted = AtomicBool::new(false);
-    let mut search = Search::new(world, &limits, &interrupted);
+    let mut search = Search::new(world, &limits, &interrupted, false);
     let hypothesis = search.survey();
     match levels(&mut search, &hypothesis, wanted, max_states) {
         // What surveys say may be too little.

@@ -1,6 +1,7 @@
 //! One thread of the search: expands tuples, normalises what comes of them, judges what is new.
 
 use super::bits::{Bits, is_subset, numbers};
+use super::canon::Canon;
 use super::judge::Judge;
 use super::relevance::Relevance;
 use super::search::Shared;
@@ -76,6 +77,7 @@ pub(super) struct Worker<'s, 'w, A: Checkable, G> {
     sets: SetCache<'s>,
     ghost_steps: Memo<(u32, u32), GhostStep>,
     judge: Judge<'s, 'w, A, G>,
+    canon: Canon,
     /// In a survey, how often each step may be fired, and how often it has been.
     survey: Option<(u16, Vec<u16>)>,
     /// Tuples that must be queued.
@@ -98,9 +100,12 @@ struct Scratch {
     messages: Vec<Bits>,
     /// Messages that have yet to be added.
     pending: Vec<Sent>,
-    /// Their sets' numbers.
+    /// Their sets' numbers, and those of the other states it stands for, one after the other.
     numbers: Vec<u32>,
     mask: Bits,
+    /// The tuple as it was reached, and messages renamed.
+    reached: Vec<u32>,
+    renamed: Vec<Bits>,
 }
 
 impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
@@ -122,6 +127,7 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
             sets: SetCache::new(&shared.sets),
             ghost_steps: Memo::default(),
             judge: Judge::new(shared),
+            canon: shared.canon(),
             survey: survey.map(|times| (times, Vec::new())),
             tasks: Vec::new(),
             transitions: 0,
@@ -129,7 +135,7 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
             cuts: vec![0; shared.world.bounds.len()],
             scratch: Scratch {
                 messages: vec![Bits::default(); actors],
-                numbers: vec![0; actors],
+                renamed: vec![Bits::default(); actors],
                 ..Scratch::default()
             },
         }
@@ -312,12 +318,34 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
         mask
     }
 
-    /// Adds the state in the scratch; judges its tuple if that is new.
-    pub(super) fn insert(&mut self, changed: Option<usize>, ghost_changed: bool) -> Inserted {
-        for who in 0..self.actors {
-            self.scratch.numbers[who] = self.sets.number(who, &self.scratch.messages[who]);
+    /// Puts the state that stands for the one in the scratch there, and numbers its sets.
+    fn canonicalise(&mut self) {
+        let Scratch { key, messages, numbers, reached, renamed, .. } = &mut self.scratch;
+        reached.clone_from(key);
+        numbers.clear();
+        if self.canon.is_trivial() {
+            numbers.extend((0..self.actors).map(|who| self.sets.number(who, &messages[who])));
+            return;
         }
-        let key = &self.scratch.key;
+        if !self.canon.knows(key, messages) {
+            self.canon.learn(&self.shared.tables.read().expect("no thread panics with it"));
+        }
+        let (least, chosen) = self.canon.least(reached);
+        key.clear();
+        key.extend_from_slice(least);
+        let chosen = chosen.to_vec();
+        for n in &chosen {
+            self.canon.rename_messages(*n, messages, renamed);
+            for (who, set) in renamed.iter().enumerate() {
+                numbers.push(self.sets.number(who, set));
+            }
+        }
+    }
+
+    /// Adds the state that stands for the one in the scratch; judges its tuple if that is new.
+    pub(super) fn insert(&mut self, changed: Option<usize>, ghost_changed: bool) -> Inserted {
+        self.canonicalise();
+        let Scratch { key, reached, .. } = &self.scratch;
         let hash = hash(key);
         let shards = self.shared.shards.len() as u64;
         let shard = u32::try_from(hash >> 40 & (shards - 1)).expect("few shards");
@@ -330,7 +358,7 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
                 None if judged => guard.add(key, hash),
                 None => {
                     drop(guard);
-                    self.judge.judge(key, changed, ghost_changed);
+                    self.judge.judge(reached, changed, ghost_changed);
                     judged = true;
                     continue;
                 }
@@ -358,7 +386,7 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
 
     /// The state in the scratch: its tuple and the numbers of its sets.
     pub(super) fn state(&self) -> (&[u32], &[u32]) {
-        (&self.scratch.key, &self.scratch.numbers)
+        (&self.scratch.key, &self.scratch.numbers[..self.actors])
     }
 
     /// The messages of the state in the scratch, for each actor.
@@ -458,28 +486,71 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
         step
     }
 
-    /// How many maximal states a tuple has, by what this worker's relevance says matters.
-    pub(super) fn maximal(&mut self, key: &[u32], states: &[&[u32]]) -> u64 {
+    /// How many tuples and maximal states a tuple and its states stand for, by what this worker's
+    /// relevance says matters, and how many maximal states stand for them.
+    pub(super) fn maximal(&mut self, key: &[u32], states: &[&[u32]]) -> Counted {
         let mut antichain: Vec<Vec<Bits>> = Vec::new();
+        let below =
+            |a: &[Bits], b: &[Bits]| a.iter().zip(b).all(|(a, b)| is_subset(a.words(), b.words()));
         self.scratch.key.clear();
         self.scratch.key.extend_from_slice(key);
+        let stabiliser = self.stabiliser(key);
         for state in states {
             for who in 0..self.actors {
                 let set = self.sets.get(who, state[who]);
                 self.scratch.messages[who].copy(&set);
             }
             self.filter();
-            let filtered = &self.scratch.messages;
-            let below = |a: &[Bits], b: &[Bits]| {
-                a.iter().zip(b).all(|(a, b)| is_subset(a.words(), b.words()))
-            };
-            if !antichain.iter().any(|other| below(filtered, other)) {
-                antichain.retain(|other| !below(other, filtered));
-                antichain.push(filtered.clone());
+            for n in &stabiliser {
+                let alike = self.renamed(*n, &self.scratch.messages);
+                if !antichain.iter().any(|other| below(&alike, other)) {
+                    antichain.retain(|other| !below(other, &alike));
+                    antichain.push(alike);
+                }
             }
         }
-        antichain.len() as u64
+        let tuples = (self.canon.size() / stabiliser.len()) as u64;
+        let states = tuples * antichain.len() as u64;
+        let mut standing = 0;
+        while let Some(one) = antichain.pop() {
+            standing += 1;
+            for n in &stabiliser[1..] {
+                let alike = self.renamed(*n, &one);
+                antichain.retain(|other| !(below(other, &alike) && below(&alike, other)));
+            }
+        }
+        Counted { tuples, states, standing }
     }
+
+    /// The permutations that leave a tuple as it is, the identity first. The tuple must be one that
+    /// stands for others.
+    fn stabiliser(&mut self, key: &[u32]) -> Vec<usize> {
+        if self.canon.is_trivial() {
+            return vec![0];
+        }
+        self.canon.learn(&self.shared.tables.read().expect("no thread panics with it"));
+        let (least, chosen) = self.canon.least(key);
+        assert!(least == key && chosen[0] == 0, "only what stands for others is kept");
+        chosen.to_vec()
+    }
+
+    fn renamed(&self, n: usize, messages: &[Bits]) -> Vec<Bits> {
+        if n == 0 {
+            return messages.to_vec();
+        }
+        let mut renamed = vec![Bits::default(); self.actors];
+        self.canon.rename_messages(n, messages, &mut renamed);
+        renamed
+    }
+}
+
+/// What some states stand for.
+#[derive(Default)]
+pub(super) struct Counted {
+    pub(super) tuples: u64,
+    pub(super) states: u64,
+    /// How many states stand for them.
+    pub(super) standing: u64,
 }
 
 impl Clone for Row {

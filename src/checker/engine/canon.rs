@@ -1,0 +1,149 @@
+//! Finds for each state the one that stands for its whole orbit: for one thread, without waiting.
+//!
+//! It is the state whose tuple is least, local states compared by their orbits first and by their own
+//! numbers then. Numbers are given once, and a whole orbit at a time, so within a search there is one
+//! least tuple in each orbit of tuples. Which one it is may differ from one search to the next; how many
+//! there are does not, nor how many tuples each stands for.
+
+use super::bits::{Bits, numbers};
+use super::symmetry::Permutations;
+use super::tables::{Memo, Tables};
+use crate::checker::view::{Checkable, Ghostly};
+use std::rc::Rc;
+
+/// Above so many actors no pattern is remembered.
+const MOST: usize = 16;
+
+/// What a thread knows of permutations and what they do.
+pub(super) struct Canon {
+    /// How many permutations there are.
+    size: usize,
+    /// Where each moves each actor.
+    moves: Vec<Vec<usize>>,
+    /// What each does to local states, messages and ghosts.
+    locals: Vec<Vec<u32>>,
+    messages: Vec<Vec<u32>>,
+    ghosts: Vec<u32>,
+    /// The orbit of each local state.
+    orbits: Vec<Vec<u32>>,
+    /// The permutations that put the orbits of local states in order, by how they are ordered.
+    sorting: Memo<u64, Rc<[usize]>>,
+    /// The least tuple, and the permutations that lead to it.
+    key: Vec<u32>,
+    chosen: Vec<usize>,
+    attempt: Vec<u32>,
+}
+
+impl Canon {
+    pub(super) fn new(group: &Permutations, actors: usize) -> Self {
+        let moves = |n| (0..actors).map(|who| group.moves(n, who)).collect();
+        Self {
+            size: group.len(),
+            moves: (0..group.len()).map(moves).collect(),
+            locals: vec![Vec::new(); actors],
+            messages: vec![Vec::new(); actors],
+            ghosts: Vec::new(),
+            orbits: vec![Vec::new(); actors],
+            sorting: Memo::default(),
+            key: Vec::new(),
+            chosen: Vec::new(),
+            attempt: Vec::new(),
+        }
+    }
+
+    /// Whether every state stands for itself alone.
+    pub(super) fn is_trivial(&self) -> bool {
+        self.size == 1
+    }
+
+    /// How many permutations there are.
+    pub(super) fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Whether all that is in a state is known here.
+    pub(super) fn knows(&self, key: &[u32], messages: &[Bits]) -> bool {
+        let actors = self.orbits.len();
+        let known = |who: usize| {
+            let least = messages[who].greatest().map_or(0, |most| (most as usize + 1) * self.size);
+            (key[who] as usize) < self.orbits[who].len() && least <= self.messages[who].len()
+        };
+        (0..actors).all(known) && (key[actors] as usize + 1) * self.size <= self.ghosts.len()
+    }
+
+    /// Learns of all that was interned since.
+    pub(super) fn learn<A: Checkable, G: Ghostly>(&mut self, tables: &Tables<'_, A, G>) {
+        let extend =
+            |known: &mut Vec<u32>, all: &[u32]| known.extend_from_slice(&all[known.len()..]);
+        for who in 0..self.orbits.len() {
+            extend(&mut self.orbits[who], &tables.orbits[who]);
+            extend(&mut self.locals[who], tables.local_images[who].all());
+            extend(&mut self.messages[who], tables.message_images[who].all());
+        }
+        extend(&mut self.ghosts, tables.ghost_images[0].all());
+    }
+
+    /// The least tuple of an orbit, and the permutations that lead to it from this one.
+    pub(super) fn least(&mut self, key: &[u32]) -> (&[u32], &[usize]) {
+        let sorting = self.sorting(key);
+        self.chosen.clear();
+        for n in sorting.iter() {
+            self.rename(key, *n);
+            let order = self.attempt.cmp(&self.key);
+            if self.chosen.is_empty() || order.is_lt() {
+                std::mem::swap(&mut self.key, &mut self.attempt);
+                self.chosen.clear();
+                self.chosen.push(*n);
+            } else if order.is_eq() {
+                self.chosen.push(*n);
+            }
+        }
+        (&self.key, &self.chosen)
+    }
+
+    /// Puts a tuple, renamed, into `attempt`.
+    fn rename(&mut self, key: &[u32], n: usize) {
+        let actors = self.orbits.len();
+        self.attempt.resize(actors + 1, 0);
+        for (who, local) in key[..actors].iter().enumerate() {
+            self.attempt[self.moves[n][who]] = self.locals[who][*local as usize * self.size + n];
+        }
+        self.attempt[actors] = self.ghosts[key[actors] as usize * self.size + n];
+    }
+
+    /// The permutations that put the orbits of the local states in the least order.
+    fn sorting(&mut self, key: &[u32]) -> Rc<[usize]> {
+        let actors = self.orbits.len();
+        let orbit = |who: usize| self.orbits[who][key[who] as usize];
+        let rank = |who: usize| (0..actors).filter(|other| orbit(*other) < orbit(who)).count();
+        let pattern = (0..actors).fold(0, |pattern, who| pattern << 4 | rank(who) as u64);
+        if actors <= MOST
+            && let Some(known) = self.sorting.get(&pattern)
+        {
+            return Rc::clone(known);
+        }
+        let sequence = |n: &usize| {
+            let mut orbits = vec![0; actors];
+            (0..actors).for_each(|who| orbits[self.moves[*n][who]] = orbit(who));
+            orbits
+        };
+        let least = (0..self.size).map(|n| sequence(&n)).min();
+        let sorting = (0..self.size).filter(|n| Some(sequence(n)) == least);
+        let sorting: Rc<[usize]> = sorting.collect();
+        if actors <= MOST {
+            self.sorting.insert(pattern, Rc::clone(&sorting));
+        }
+        sorting
+    }
+
+    /// The messages of each actor under a permutation.
+    pub(super) fn rename_messages(&self, n: usize, messages: &[Bits], renamed: &mut [Bits]) {
+        for (who, set) in messages.iter().enumerate() {
+            let to = &mut renamed[self.moves[n][who]];
+            to.copy(&[]);
+            for message in numbers(set.words()) {
+                to.insert(self.messages[who][message as usize * self.size + n]);
+            }
+        }
+    }
+}

@@ -1,0 +1,451 @@
+//! Interchangeable actors: a search that uses them counts and judges as one that does not.
+
+mod common;
+
+use checked_raft::checker::engine::explore_and_visit;
+use checked_raft::checker::{
+    Bound, Checkable, Ghostly, Limits, Local, PropertyReport, Report, StatePredicate,
+    StateProperty, StepPredicate, StepProperty, Symmetry, Tally, Verdict, World,
+};
+use checked_raft::models::catalogue::{catalogue, find};
+use checked_raft::models::member::{Asks, MemberState};
+use checked_raft::models::{Cluster, Spec};
+use common::full_search::{full, tuple};
+use proptest::prelude::*;
+use stateright::actor::{Actor, ActorModel, Id, Out, model_timeout};
+use stateright::{Rewrite, RewritePlan};
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+/// With one thread or two, and with surveys that see much or next to nothing.
+const WAYS: [(usize, &[u16]); 2] = [(2, &[4, 32, 256]), (1, &[1])];
+
+fn explored<A: Checkable, G: Ghostly>(
+    world: &World<A, G>,
+    (threads, surveys): (usize, &[u16]),
+) -> (Report, BTreeSet<u128>) {
+    let limits = Limits { threads, max_states: None, max_time: None, max_memory: None };
+    let mut tuples = BTreeSet::new();
+    let report = explore_and_visit(world, &limits, surveys, &mut |view| {
+        tuples.insert(tuple(view));
+    });
+    (report, tuples)
+}
+
+/// How many permutations were used, and what was counted.
+fn counts(report: &Report) -> (u64, (u64, u64)) {
+    let counts = report.tuples.expect("the antichain engine counts tuples");
+    (counts.symmetries, (counts.tuples, report.states))
+}
+
+fn results(report: &Report) -> Vec<String> {
+    let result = |property: &PropertyReport| format!("{} {:?}", property.name, property.result);
+    report.properties.iter().map(result).collect()
+}
+
+/// The labels seen. How often depends on when it is known which messages matter.
+fn labels(report: &Report) -> Vec<&'static str> {
+    let seen = report.labels.iter().filter(|(_, count)| *count > 0);
+    seen.map(|(label, _)| *label).collect()
+}
+
+// ---- the models ----
+
+#[test]
+fn with_and_without_symmetry_the_models_have_the_same_counts_verdicts_and_coverage() {
+    let asking_all = |name, restarts| Spec {
+        asks: Asks::All,
+        restarts,
+        ..find(name).expect("it is in the catalogue")
+    };
+    let few = |spec: &Spec| spec.states.is_some_and(|states| states < 250_000);
+    let models = catalogue().into_iter().filter(few);
+    let two = find("two-terms").expect("it is in the catalogue");
+    let mut reduced = Vec::new();
+    for spec in models.chain([asking_all("client", false), asking_all("sessions", true), two]) {
+        let labelled = |with_symmetry: bool| {
+            let mut world = spec.cluster();
+            world.tally = Arc::new(Tally::new(world.bounds.len(), world.labels));
+            world.symmetry = world.symmetry.filter(|_| with_symmetry);
+            world
+        };
+        let (without, all) = explored(&labelled(false), WAYS[0]);
+        let (with, some) = explored(&labelled(true), WAYS[0]);
+        let (symmetries, counted) = counts(&with);
+        assert_eq!((1, counted), counts(&without), "{}", spec.name);
+        assert_eq!(results(&with), results(&without), "{}", spec.name);
+        assert_eq!(labels(&with), labels(&without), "{}", spec.name);
+        assert_eq!(with.verdict, Verdict::Exhaustive, "{}", spec.name);
+        assert!(some.is_subset(&all), "{}: what stands for others is one of them", spec.name);
+        let standing = with.tuples.expect("they are counted").standing;
+        assert_eq!(standing.0, some.len() as u64, "{}", spec.name);
+        assert!(standing.0 * symmetries >= counted.0, "{}", spec.name);
+        if some.len() < all.len() {
+            reduced.push(spec.name);
+        }
+    }
+    assert!(reduced.len() >= 6, "of these are servers interchangeable: {reduced:?}");
+}
+
+#[test]
+fn only_permutations_that_leave_the_first_state_as_it_is_are_used() {
+    let symmetries = |spec: &Spec| counts(&explored(&spec.cluster(), WAYS[1]).0).0;
+    let base = Spec::base("base", "three servers, one term");
+    assert_eq!(symmetries(&base), 6);
+    assert_eq!(symmetries(&Spec { servers: 4, ..base.clone() }), 24);
+    let one_leads = "timeout S0\nsettle\nlose-network";
+    assert_eq!(symmetries(&Spec { prefix: one_leads, ..base.clone() }), 2, "S1 and S2 are alike");
+    let client = find("client").expect("it is in the catalogue");
+    assert_eq!(symmetries(&client), 1, "to a client that asks in turn servers have an order");
+}
+
+/// What the servers can do when clients ask in turn, they can do when clients ask all at once.
+#[test]
+fn asking_all_servers_allows_whatever_asking_in_turn_does() {
+    let servers = |world: &Cluster| {
+        let limits = Limits { threads: 2, max_states: None, max_time: None, max_memory: None };
+        let mut seen = BTreeSet::new();
+        let report = explore_and_visit(world, &limits, WAYS[0].1, &mut |view| {
+            let of = |local: Local<'_, _>| match local.state {
+                MemberState::Server(server) => format!("{server:?} {:?}", local.timers),
+                MemberState::Client(client) => format!("{:?}", client.outcomes),
+            };
+            let locals: Vec<_> = view.locals().map(of).collect();
+            seen.insert(format!("{locals:?} {:?}", view.ghost));
+        });
+        assert_eq!(report.verdict, Verdict::Exhaustive);
+        seen
+    };
+    for name in ["client", "sessions", "failover"] {
+        let in_turn = Spec { restarts: false, ..find(name).expect("it is in the catalogue") };
+        let all = Spec { asks: Asks::All, ..in_turn.clone() };
+        let without_symmetry = |spec: &Spec| World { symmetry: None, ..spec.cluster() };
+        let (in_turn, all) =
+            (servers(&without_symmetry(&in_turn)), servers(&without_symmetry(&all)));
+        assert!(in_turn.len() > 100 && in_turn.is_subset(&all), "{name}");
+    }
+}
+
+// ---- random systems of actors that are alike ----
+
+/// An actor that does what a table says, and knows others only by having heard from them.
+#[derive(Clone, Debug)]
+struct Alike {
+    /// By state and event: the next state and what is done.
+    table: Vec<(u8, Vec<Act>)>,
+    peers: usize,
+    /// This one treats actor 0 differently: a bug in `symmetry`, to be found.
+    favourite: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Act {
+    Reply(u8),
+    TellAll(u8),
+    TellFriend(u8),
+    Befriend,
+    Arm,
+    Save,
+    Choose,
+}
+
+/// Whom it has befriended, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Friendly {
+    state: u8,
+    friend: Option<Id>,
+}
+
+impl Rewrite<Id> for Friendly {
+    fn rewrite<P>(&self, plan: &RewritePlan<Id, P>) -> Self {
+        Self { state: self.state, friend: self.friend.map(|id| plan.rewrite(&id)) }
+    }
+}
+
+const STATES: u8 = 3;
+const MESSAGES: u8 = 3;
+/// Messages, the timer, a choice between two, and the start, fresh or not.
+const EVENTS: u8 = MESSAGES + 1 + 2 + 2;
+
+impl Alike {
+    fn react(
+        &self,
+        id: Id,
+        src: Option<Id>,
+        now: Friendly,
+        event: u8,
+        o: &mut Out<Self>,
+    ) -> Friendly {
+        let (state, acts) = &self.table[usize::from(now.state * EVENTS + event)];
+        let mut next = Friendly { state: *state, ..now };
+        for act in acts {
+            match *act {
+                Act::Reply(msg) => src.into_iter().for_each(|src| o.send(src, msg)),
+                Act::TellAll(msg) => {
+                    let peers = (0..self.peers).map(Id::from).filter(|peer| *peer != id);
+                    peers.for_each(|peer| o.send(peer, msg));
+                }
+                Act::TellFriend(msg) => next.friend.into_iter().for_each(|f| o.send(f, msg)),
+                Act::Befriend => next.friend = src.or(next.friend),
+                Act::Arm => o.set_timer((), model_timeout()),
+                Act::Save => o.save(next),
+                Act::Choose => o.choose_random("lot", vec![0, 1]),
+            }
+        }
+        if self.favourite && src == Some(Id::from(0)) {
+            next.state = 0;
+        }
+        next
+    }
+
+    fn change(
+        &self,
+        (id, src): (Id, Option<Id>),
+        state: &mut Cow<'_, Friendly>,
+        event: u8,
+        o: &mut Out<Self>,
+    ) {
+        let next = self.react(id, src, **state, event, o);
+        if next != **state {
+            *state = Cow::Owned(next);
+        }
+    }
+}
+
+impl Actor for Alike {
+    type Msg = u8;
+    type Timer = ();
+    type State = Friendly;
+    type Storage = Friendly;
+    type Random = u8;
+
+    fn on_start(&self, id: Id, storage: &Option<Friendly>, o: &mut Out<Self>) -> Friendly {
+        let event = MESSAGES + 3 + u8::from(storage.is_some());
+        let start = storage.unwrap_or(Friendly { state: 0, friend: None });
+        self.react(id, None, start, event, o)
+    }
+
+    fn on_msg(&self, id: Id, state: &mut Cow<'_, Friendly>, src: Id, msg: u8, o: &mut Out<Self>) {
+        self.change((id, Some(src)), state, msg, o);
+    }
+
+    fn on_timeout(&self, id: Id, state: &mut Cow<'_, Friendly>, (): &(), o: &mut Out<Self>) {
+        self.change((id, None), state, MESSAGES, o);
+    }
+
+    fn on_random(&self, id: Id, state: &mut Cow<'_, Friendly>, random: &u8, o: &mut Out<Self>) {
+        self.change((id, None), state, MESSAGES + 1 + random, o);
+    }
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        3 => (0..MESSAGES).prop_map(Act::Reply),
+        2 => (0..MESSAGES).prop_map(Act::TellAll),
+        2 => (0..MESSAGES).prop_map(Act::TellFriend),
+        3 => Just(Act::Befriend),
+        2 => Just(Act::Arm),
+        1 => Just(Act::Save),
+        1 => Just(Act::Choose),
+    ]
+}
+
+fn table() -> impl Strategy<Value = Vec<(u8, Vec<Act>)>> {
+    let reaction = (0..8_u8, 0..STATES, prop::collection::vec(act(), 0..3));
+    prop::collection::vec(reaction, usize::from(STATES * EVENTS)).prop_map(|rows| {
+        let rows = rows.into_iter().enumerate().map(|(n, (luck, next, acts))| {
+            let state = u8::try_from(n).expect("few rows") / EVENTS;
+            match luck {
+                0..2 => (state, Vec::new()),
+                2..4 => (state, acts),
+                _ => (next, acts),
+            }
+        });
+        rows.collect()
+    })
+}
+
+/// Who first came to the last state, in order.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Arrivals(Vec<Id>);
+
+impl Rewrite<Id> for Arrivals {
+    fn rewrite<P>(&self, plan: &RewritePlan<Id, P>) -> Self {
+        Self(self.0.iter().map(|id| plan.rewrite(id)).collect())
+    }
+}
+
+type AlikeWorld = World<Alike, Arrivals>;
+
+/// A system of such actors, of which those from `first` on do not restart.
+fn system(table: &[(u8, Vec<Act>)], peers: usize, first: usize, forbidden: [u8; 3]) -> AlikeWorld {
+    let [pair, sent, arrivals] = forbidden;
+    let alike = Alike { table: table.to_vec(), peers, favourite: false };
+    let groups = [(0..first).map(Id::from).collect(), (first..peers).map(Id::from).collect()];
+    World {
+        actors: ActorModel::new((), ()).actors(std::iter::repeat_n(alike, peers)),
+        names: (0..peers).map(|n| format!("A{n}")).collect(),
+        restartable: (0..first).map(Id::from).collect(),
+        ghost: Arrivals(Vec::new()),
+        observe: Arc::new(|Arrivals(arrived): &mut Arrivals, change| {
+            let is_there = change.after.state.state == STATES - 1;
+            if is_there && arrived.len() < 2 && !arrived.contains(&change.who) {
+                arrived.push(change.who);
+            }
+        }),
+        always: vec![
+            StateProperty {
+                name: "pair",
+                holds: StatePredicate::Pair(Arc::new(
+                    move |(a, local): (Id, Local<'_, Alike>), (_, other)| {
+                        local.state.state + other.state.state != pair
+                            || other.state.friend != Some(a)
+                    },
+                )),
+            },
+            StateProperty {
+                name: "arrivals",
+                holds: StatePredicate::Ghost(Arc::new(move |ghost: &Arrivals| {
+                    ghost.0.len() != usize::from(arrivals)
+                })),
+            },
+        ],
+        steps: vec![StepProperty {
+            name: "sent",
+            holds: StepPredicate::Output(Arc::new(move |step| step.out.len() < usize::from(sent))),
+        }],
+        sometimes: vec![StateProperty {
+            name: "all are friends",
+            holds: StatePredicate::View(Arc::new(|view| {
+                view.locals().all(|local| local.state.friend.is_some())
+            })),
+        }],
+        recovery: None,
+        bounds: vec![Bound {
+            name: "friends with state 2",
+            limit: 1,
+            within: StatePredicate::View(Arc::new(|view| {
+                let friendly = |local: &Local<'_, Alike>| {
+                    local.state.state == 2 && local.state.friend.is_some()
+                };
+                view.locals().filter(friendly).count() <= 1
+            })),
+        }],
+        label: Arc::new(|_, _| {}),
+        labels: &[],
+        symmetry: Some(Symmetry::within(peers, &groups)),
+        initial: None,
+        tally: Arc::new(Tally::new(1, &[])),
+    }
+}
+
+/// Numbers that forbid nothing.
+const NOTHING: [u8; 3] = [u8::MAX, u8::MAX, u8::MAX];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn random_systems_have_the_same_tuples_with_symmetry(
+        table in table(),
+        peers in 2..5_usize,
+        restarting in 0..5_usize,
+    ) {
+        let first = restarting.min(peers);
+        let world = || system(&table, peers, first, NOTHING);
+        let Some(full) = full(&world(), 20_000) else { return Ok(()) };
+        let (plain, _) = explored(&World { symmetry: None, ..world() }, WAYS[0]);
+        for way in WAYS {
+            let (report, tuples) = explored(&world(), way);
+            prop_assert_eq!(report.verdict, Verdict::Exhaustive);
+            prop_assert!(tuples.is_subset(&full.tuples));
+            prop_assert_eq!(counts(&report).1, counts(&plain).1);
+            prop_assert_eq!(counts(&report).1.0, full.tuples.len() as u64);
+            prop_assert_eq!(results(&report), results(&plain));
+        }
+    }
+
+    #[test]
+    fn random_systems_are_judged_alike_with_symmetry(
+        table in table(),
+        peers in 2..5_usize,
+        pair in 0..2 * STATES,
+        sent in 1..4_u8,
+        arrivals in 1..3_u8,
+    ) {
+        let [_, all, _] = NOTHING;
+        for forbidden in [[pair, all, all], [all, sent, all], [all, all, arrivals]] {
+            let world = || system(&table, peers, peers, forbidden);
+            let Some(full) = full(&world(), 5_000) else { return Ok(()) };
+            let verdict = if full.broken.is_empty() { Verdict::Exhaustive } else { Verdict::Violated };
+            for way in WAYS {
+                let (report, _) = explored(&world(), way);
+                prop_assert_eq!(report.verdict, verdict, "{:?}", full.broken);
+                prop_assert!(report.violated().iter().all(|name| full.broken.contains(name)));
+            }
+        }
+    }
+}
+
+// ---- what is not symmetric is found out ----
+
+/// What a search of a world with a wrong symmetry says.
+fn complaint(change: impl FnOnce(&mut AlikeWorld)) -> Option<String> {
+    let event = |n: u8, next, acts: &[Act]| (n, (next, acts.to_vec()));
+    let started = event(MESSAGES + 3, 0, &[Act::Arm]);
+    let elected = event(MESSAGES, 1, &[Act::TellAll(0)]);
+    let heard = event(0, 2, &[Act::Befriend]);
+    let mut table: Vec<_> = (0..STATES * EVENTS).map(|n| (n / EVENTS, Vec::new())).collect();
+    for (n, row) in [started, elected, heard] {
+        table[usize::from(n)] = row;
+    }
+    let mut world = system(&table, 3, 3, NOTHING);
+    world.bounds.clear();
+    change(&mut world);
+    let ran = catch_unwind(AssertUnwindSafe(|| explored(&world, WAYS[1])));
+    ran.err().map(|panic| match panic.downcast::<String>() {
+        Ok(said) => *said,
+        Err(panic) => (*panic.downcast::<&str>().expect("it says what is wrong")).to_owned(),
+    })
+}
+
+#[test]
+fn handlers_that_tell_interchangeable_actors_apart_are_found_out() {
+    assert_eq!(complaint(|_| {}), None);
+    let said = complaint(|world| {
+        world.actors.actors.iter_mut().for_each(|actor| actor.favourite = true);
+    });
+    let said = said.expect("it is found out");
+    assert!(said.starts_with("the actors are not interchangeable"), "{said}");
+    assert!(said.contains("Friendly") && said.contains("Deliver"), "{said}");
+}
+
+#[test]
+fn ghosts_that_tell_interchangeable_actors_apart_are_found_out() {
+    let said = complaint(|world| {
+        world.observe = Arc::new(|Arrivals(arrived): &mut Arrivals, change| {
+            if change.who == Id::from(2) && arrived.is_empty() {
+                arrived.push(change.who);
+            }
+        });
+    });
+    assert!(said.expect("it is found out").starts_with("the actors are not interchangeable"));
+}
+
+#[test]
+fn properties_and_bounds_that_tell_interchangeable_actors_apart_are_found_out() {
+    let is_fine = |id: Id, local: Local<'_, Alike>| id != Id::from(1) || local.state.state != 2;
+    let said = complaint(|world| {
+        let holds = StatePredicate::Actor(Arc::new(is_fine));
+        world.always.push(StateProperty { name: "unfair", holds });
+    });
+    let said = said.expect("it is found out");
+    assert!(said.contains("tell apart") && said.contains("unfair"), "{said}");
+    let said = complaint(|world| {
+        let within = StatePredicate::Actor(Arc::new(is_fine));
+        world.bounds = vec![Bound { name: "unfair", limit: 2, within }];
+    });
+    assert!(said.expect("it is found out").contains("bounds must not tell"));
+}
