@@ -1,7 +1,7 @@
 //! `raft models`, `raft check` and `raft mutants` as programs: exit codes, JSON, and what is claimed.
 
 use checked_raft::checker::search;
-use checked_raft::models::catalogue::catalogue;
+use checked_raft::models::catalogue::{catalogue, find};
 use checked_raft::models::{Spec, coverage, mutants};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -150,6 +150,44 @@ fn a_search_cut_by_a_limit_is_bounded_and_exits_2() {
 }
 
 #[test]
+fn a_search_is_put_down_and_taken_up_again() {
+    let directory = tempfile::tempdir().expect("there is room");
+    let file = directory.path().join("search");
+    let spec = find("three-terms").expect("it is in the catalogue");
+    let check = ["check", spec.name, "--json", "--checkpoint", file.to_str().expect("it is text")];
+    let begun = raft(&[&check[..], &["--max-states", "5000"]].concat());
+    assert_eq!(begun.status.code(), Some(2));
+    assert_eq!(json(&begun)["models"][0]["verdict"], "BOUNDED");
+    let refused = raft(&[&check[..], &["--resume", "--no-symmetry"]].concat());
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(text(&refused.stderr).contains("another model"), "{}", text(&refused.stderr));
+    let ended = raft(&[&check[..], &["--resume"]].concat());
+    assert_eq!(ended.status.code(), Some(0), "{}", text(&ended.stderr));
+    let model = &json(&ended)["models"][0];
+    assert_eq!(
+        (model["verdict"].as_str(), model["states"].as_u64()),
+        (Some("EXHAUSTIVE"), Some(spec.tuples.1))
+    );
+    assert!(!file.exists());
+}
+
+#[test]
+fn symmetry_can_be_switched_off_and_counts_the_same() {
+    let spec = find("election").expect("it is in the catalogue");
+    let run = |args: &[&str]| {
+        let output = raft(&[&["check", spec.name, "--json"], args].concat());
+        assert_eq!(output.status.code(), Some(0));
+        json(&output)["models"][0].clone()
+    };
+    let (with, without) = (run(&[]), run(&["--no-symmetry"]));
+    assert_eq!((with["states"].as_u64(), without["states"].as_u64()), (Some(1_269), Some(1_269)));
+    assert_eq!(with["antichain"]["symmetries"], 6);
+    assert_eq!(without["antichain"]["symmetries"], 1);
+    assert!(with["antichain"]["visited_states"].as_u64() < Some(1_269));
+    assert!(text(&raft(&["check", spec.name]).stdout).contains("6 permutations"));
+}
+
+#[test]
 fn a_simulation_is_bounded_however_small_the_model() {
     let args = ["check", smallest().name, "--engine", "simulation", "--max-seconds", "1", "--json"];
     let output = raft(&[&args[..], &["--seed", "7"]].concat());
@@ -201,6 +239,11 @@ fn options_that_make_no_sense_exit_2() {
         &["check", model, "--max-states", "0"],
         &["check", model, "--max-memory", "4GB"],
         &["check", model, "--engine", "magic"],
+        &["check", "--checkpoint", "file"],
+        &["check", model, "--checkpoint", "file", "--engine", "bfs"],
+        &["check", model, "--checkpoint", "file", "--coverage"],
+        &["check", model, "--resume"],
+        &["check", model, "--resume", "--checkpoint", "/no such file"],
         &["check", model, "--mutant", mutant],
         &["chekc"],
         &[],

@@ -4,12 +4,15 @@ use super::counterexample::{self, Explained};
 use super::progress::Bar;
 use super::subject::Subject;
 use super::{Failure, Status, json, options, report};
+use checked_raft::checker::engine::{Checkpoints, explore_with_checkpoints};
 use checked_raft::checker::{self, Kind, Limits, PropertyResult, Report, Tally, Verdict};
 use checked_raft::models::Spec;
 use clap::{Args, ValueEnum};
+use siphasher::sip128::SipHasher13;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -57,6 +60,16 @@ pub(super) struct Check {
     /// the same counts and verdicts, more slowly
     #[arg(long)]
     no_symmetry: bool,
+    /// Save the search of one model to this file from time to time, and when a limit or Ctrl-C ends it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["mutant", "coverage"])]
+    checkpoint: Option<PathBuf>,
+    /// How often to save it
+    #[arg(long, value_name = "S", default_value_t = 600, requires = "checkpoint")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    checkpoint_seconds: u64,
+    /// Go on from the checkpoint; it must be of the same model and the same build of this program
+    #[arg(long, requires = "checkpoint")]
+    resume: bool,
     /// Seed of a simulation
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -98,6 +111,12 @@ impl Check {
         if self.seed.is_some() && self.engine != Engine::Simulation {
             return Err(Failure::Refused(
                 "--seed is for random walks: use it with --engine simulation".to_owned(),
+            ));
+        }
+        if self.checkpoint.is_some() && (self.engine != Engine::Antichain || self.models.len() != 1)
+        {
+            return Err(Failure::Refused(
+                "--checkpoint is for one model, named, and the antichain engine".to_owned(),
             ));
         }
         let subjects = match &self.mutant {
@@ -175,28 +194,59 @@ impl Check {
         });
         let bar = Bar::new(subject.name(), pinned);
         // A panic is reported where it happens; here it must not pass for any verdict.
+        let mut trouble = None;
         let ran = catch_unwind(AssertUnwindSafe(|| {
             let mut world = subject.cluster();
             world.symmetry = world.symmetry.filter(|_| !self.no_symmetry);
             if self.coverage {
                 world.tally = Arc::new(Tally::new(world.bounds.len(), world.labels));
             }
-            let report =
-                checker::run(world, engine, &limits, interrupted, &mut |now| bar.show(now));
+            let mut show = |now| bar.show(now);
+            let report = match self.checkpoints(&subject)? {
+                None => checker::run(world, engine, &limits, interrupted, &mut show),
+                Some(saved) => {
+                    let ran =
+                        explore_with_checkpoints(&world, &limits, &saved, interrupted, &mut show);
+                    let (report, failed) = ran.map_err(|e| Failure::Refused(e.to_string()))?;
+                    trouble = failed;
+                    report
+                }
+            };
             let counterexample = (report.verdict == Verdict::Violated).then(|| {
                 bar.say("violated; searching for the shortest counterexample");
                 self.explain(&subject, &report, threads)
             });
-            (report, counterexample)
+            Ok::<_, Failure>((report, counterexample))
         }));
         bar.clear();
-        let (report, counterexample) = ran.map_err(|_| {
+        let ran = ran.map_err(|_| {
             Failure::Refused(format!(
                 "a handler or a property of {} panicked, as said above: nothing can be claimed",
                 subject.name()
             ))
         })?;
-        Ok(Checked::new(subject, engine_name, threads, report, counterexample))
+        let (report, counterexample) = ran?;
+        let mut checked = Checked::new(subject, engine_name, threads, report, counterexample);
+        checked.failures.extend(trouble.map(|trouble| trouble.to_string()));
+        Ok(checked)
+    }
+
+    /// Where the search is saved. A checkpoint is of one model and one build: another may judge
+    /// differently.
+    fn checkpoints(&self, subject: &Subject) -> Result<Option<Checkpoints>, Failure> {
+        let Some(path) = self.checkpoint.clone() else { return Ok(None) };
+        let program = std::env::current_exe().and_then(std::fs::read).map_err(|error| {
+            Failure::Refused(format!("cannot read this program, to tell its build: {error}"))
+        })?;
+        let digest = SipHasher13::new().hash(&program).as_u128();
+        let (name, bounds) = (subject.name(), subject.spec.bounds_text());
+        let symmetry = if self.no_symmetry { "without" } else { "with" };
+        Ok(Some(Checkpoints {
+            path,
+            every: Duration::from_secs(self.checkpoint_seconds),
+            resume: self.resume,
+            identity: format!("{name} {bounds} {symmetry} symmetry, build {digest:032x}"),
+        }))
     }
 
     /// For the one property that fell; if several did, for whichever falls first.

@@ -1,7 +1,9 @@
 //! Sets of small numbers.
 
+use serde::{Deserialize, Serialize};
+
 /// A set of message numbers, one bit each. Words beyond the last are zero.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct Bits(Vec<u64>);
 
 impl Bits {

@@ -11,6 +11,12 @@ pub(super) struct Interned<T> {
     index: HashTable<(u64, u32)>,
 }
 
+impl<T: Hash + PartialEq> Default for Interned<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<T: Hash + PartialEq> Interned<T> {
     /// No values.
     pub(super) fn new() -> Self {
@@ -45,6 +51,11 @@ impl<T: Hash + PartialEq> Interned<T> {
     /// The value with that number.
     pub(super) fn get(&self, number: u32) -> &T {
         &self.values[number as usize]
+    }
+
+    /// All values, in the order of their numbers.
+    pub(super) fn values(&self) -> impl Iterator<Item = &T> {
+        self.values.iter()
     }
 
     /// How many there are.

@@ -135,6 +135,7 @@
 
 mod bits;
 mod canon;
+mod checkpoint;
 mod intern;
 mod judge;
 mod recovery;
@@ -147,5 +148,6 @@ mod tables;
 pub(super) mod trace;
 mod worker;
 
+pub use checkpoint::{CheckpointError, Checkpoints};
 pub(super) use recovery::is_dead_end;
-pub use search::{explore, explore_and_visit};
+pub use search::{explore, explore_and_visit, explore_with_checkpoints};

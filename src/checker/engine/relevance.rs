@@ -6,21 +6,24 @@ use super::bits::Bits;
 use super::intern::Interned;
 use super::tables::{Delivery, Memo, Sent, Tables};
 use crate::checker::view::{Checkable, Ghostly};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// Which messages may still matter to whom: a hypothesis, taken from the steps seen so far.
+#[derive(Default, Serialize, Deserialize)]
 pub(super) struct Relevance {
     /// For each actor and each of its local states, if that had been reached.
     locals: Vec<Vec<Option<LocalRelevance>>>,
     /// How many messages of each actor were known.
     messages: Vec<u32>,
     /// What message-only steps put out.
+    #[serde(serialize_with = "write_sent", deserialize_with = "read_sent")]
     sent: Interned<Sent>,
 }
 
 /// What may still matter to an actor in one local state.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 struct LocalRelevance {
     /// Messages that change the actor now or in a later local state.
     hard: Bits,
@@ -231,4 +234,16 @@ impl Relevance {
             })
         })
     }
+}
+
+fn write_sent<S: Serializer>(sent: &Interned<Sent>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(sent.values().map(|sent| &sent[..]))
+}
+
+fn read_sent<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Interned<Sent>, D::Error> {
+    let mut sent = Interned::new();
+    for values in Vec::<Vec<(u8, u32)>>::deserialize(deserializer)? {
+        sent.intern(Sent::from(values));
+    }
+    Ok(sent)
 }

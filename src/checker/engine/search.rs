@@ -2,6 +2,7 @@
 //! end.
 
 use super::canon::Canon;
+use super::checkpoint::{self, CheckpointError, Checkpoints, Resumed};
 use super::judge::view;
 use super::recovery::Judged;
 use super::relevance::Relevance;
@@ -42,9 +43,9 @@ pub(super) struct Shared<'w, A: Checkable, G> {
     /// The `sometimes` properties without a witness, as bits.
     pub(super) unwitnessed: AtomicU64,
     stop: AtomicBool,
-    transitions: AtomicU64,
-    expanded: AtomicU64,
-    cuts: Vec<AtomicU64>,
+    pub(super) transitions: AtomicU64,
+    pub(super) expanded: AtomicU64,
+    pub(super) cuts: Vec<AtomicU64>,
 }
 
 /// Tuples to expand, lowest rank first.
@@ -64,6 +65,8 @@ enum Ended {
     Violated,
     /// A limit.
     By(&'static str),
+    /// It is time for a checkpoint.
+    Paused,
 }
 
 impl<A: Checkable, G: Ghostly> Shared<'_, A, G> {
@@ -114,7 +117,7 @@ impl<A: Checkable, G: Ghostly> Shared<'_, A, G> {
         }
     }
 
-    fn put(&self, tasks: &mut Vec<Task>) {
+    pub(super) fn put(&self, tasks: &mut Vec<Task>) {
         if tasks.is_empty() {
             return;
         }
@@ -197,6 +200,11 @@ pub(super) struct Search<'w, 'l, A: Checkable, G> {
     limits: &'l Limits,
     interrupted: &'l AtomicBool,
     start: Instant,
+    /// How long it had taken when it was taken up again.
+    pub(super) elapsed_before: Duration,
+    checkpoints: Option<&'l Checkpoints>,
+    /// What kept the last checkpoint from being written.
+    trouble: Option<CheckpointError>,
     pub(super) key: Vec<u32>,
     pub(super) messages: Vec<(u8, u32)>,
     /// Whether some group cannot go on from some tuple, and from how many places that was asked.
@@ -213,6 +221,33 @@ pub fn explore<A: Checkable, G: Ghostly>(
 ) -> Report {
     let mut search = Search::new(world, limits, interrupted, true);
     search.run(&SURVEYS, progress)
+}
+
+/// The same, of a search that is saved from time to time and can be taken up again. Also gives what kept
+/// the last checkpoint from being written.
+///
+/// # Errors
+/// If it cannot be taken up.
+pub fn explore_with_checkpoints<A: Checkable, G: Ghostly>(
+    world: &World<A, G>,
+    limits: &Limits,
+    checkpoints: &Checkpoints,
+    interrupted: &AtomicBool,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(Report, Option<CheckpointError>), CheckpointError> {
+    let mut search = Search::new(world, limits, interrupted, true);
+    search.checkpoints = Some(checkpoints);
+    let report = if checkpoints.resume {
+        let Resumed { relevance, rounds, surveys } = search.restore(checkpoints)?;
+        let surveys = &SURVEYS[SURVEYS.len() - surveys.min(SURVEYS.len())..];
+        // A survey is not long: it is begun again.
+        search.go_on(relevance, rounds, surveys, surveys.is_empty(), progress)
+    } else {
+        search.run(&SURVEYS, progress)
+    };
+    let ended = report.verdict != Verdict::Bounded;
+    let trouble = if ended { checkpoint::remove(checkpoints) } else { search.trouble };
+    Ok((report, trouble))
 }
 
 /// The same, with surveys of one's own: how often each fires a step. After an exhaustive search every
@@ -274,6 +309,9 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
             limits,
             interrupted,
             start: Instant::now(),
+            elapsed_before: Duration::ZERO,
+            checkpoints: None,
+            trouble: None,
             key,
             messages,
             dead_end: false,
@@ -282,29 +320,63 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
     }
 
     fn run(&mut self, surveys: &[u16], progress: &mut dyn FnMut(Progress)) -> Report {
-        let mut relevance = Relevance::everything(self.key.len() - 1);
-        let mut rounds = 0;
-        let mut surveys = surveys.iter();
+        let everything = Relevance::everything(self.key.len() - 1);
+        self.go_on(everything, 0, surveys, false, progress)
+    }
+
+    /// Round after round, until one ends by itself under a hypothesis that holds. With `resumed` the
+    /// first is one that was begun.
+    fn go_on(
+        &mut self,
+        mut relevance: Relevance,
+        mut rounds: u64,
+        mut surveys: &[u16],
+        mut resumed: bool,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Report {
         let ended = loop {
-            let survey = surveys.next().copied();
-            let ended = self.round(&relevance, survey, progress);
-            rounds += u64::from(survey.is_none());
+            let survey = surveys.first().copied();
+            if !std::mem::take(&mut resumed) {
+                rounds += u64::from(survey.is_none());
+                self.begin(&relevance, survey);
+            }
+            let mut ended = self.round(&relevance, survey, progress);
+            while let Ended::Paused = ended {
+                self.checkpoint(&mut relevance, rounds, surveys.len());
+                ended = self.round(&relevance, survey, progress);
+            }
+            if let Ended::By(_) = ended {
+                self.checkpoint(&mut relevance, rounds, surveys.len());
+            }
+            surveys = surveys.get(1..).unwrap_or_default();
             match ended {
+                Ended::Paused => unreachable!("it has gone on"),
                 Ended::Violated | Ended::By(_) => break ended,
                 Ended::Refuted(better) => relevance = better,
                 Ended::Exhausted => {
                     let tables = self.shared.tables.get_mut().expect("no thread runs");
                     let newer = Relevance::of(tables);
                     let holds = survey.is_none() && relevance.covers(&newer);
+                    relevance = newer;
                     if holds {
-                        relevance = newer;
                         break ended;
                     }
-                    relevance = newer;
                 }
             }
         };
         self.report(ended, rounds, &relevance)
+    }
+
+    /// Saves the search, if it is one that is saved.
+    fn checkpoint(&mut self, relevance: &mut Relevance, rounds: u64, surveys: usize) {
+        if let Some(checkpoints) = self.checkpoints {
+            self.trouble = self.save(checkpoints, relevance, rounds, surveys).err();
+        }
+    }
+
+    /// How long the search has taken, from its first beginning.
+    pub(super) fn elapsed(&self) -> Duration {
+        self.elapsed_before + self.start.elapsed()
     }
 
     /// A hypothesis of what matters from surveys only, which no violation ends: good enough to look for
@@ -313,25 +385,33 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
         self.shared.ends_at_a_violation = false;
         let mut relevance = Relevance::everything(self.key.len() - 1);
         for times in SURVEYS {
+            self.begin(&relevance, Some(times));
             self.round(&relevance, Some(times), &mut |_| {});
             relevance = Relevance::of(self.shared.tables.get_mut().expect("no thread runs"));
         }
         relevance
     }
 
-    /// Explores from the start under one hypothesis.
+    /// Goes back to the start, with another hypothesis.
+    fn begin(&mut self, relevance: &Relevance, survey: Option<u16>) {
+        self.shared.clear();
+        let mut first = Worker::new(&self.shared, relevance, survey);
+        first.start(&self.key, &self.messages);
+        self.shared.put(&mut first.tasks);
+        self.shared.add_counts(&mut first);
+    }
+
+    /// Explores under one hypothesis, from where the search is.
     fn round(
         &mut self,
         relevance: &Relevance,
         survey: Option<u16>,
         progress: &mut dyn FnMut(Progress),
     ) -> Ended {
-        self.shared.clear();
         let threads = self.limits.threads.max(1);
-        let mut first = Worker::new(&self.shared, relevance, survey);
-        first.start(&self.key, &self.messages);
-        self.shared.put(&mut first.tasks);
-        self.shared.add_counts(&mut first);
+        if self.shared.violated.load(Ordering::Relaxed) == 0 || !self.shared.ends_at_a_violation {
+            self.shared.stop.store(false, Ordering::Relaxed);
+        }
         self.shared.queue.lock().expect("no thread runs").busy = threads;
         let shared = &self.shared;
         std::thread::scope(|scope| {
@@ -372,6 +452,8 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
         progress: &mut dyn FnMut(Progress),
     ) -> Option<Ended> {
         let mut judged_at = 4096;
+        let due = self.checkpoints.filter(|_| survey.is_none()).map(|saved| saved.every);
+        let began = self.start.elapsed();
         let mut known = Vec::new();
         let mut ended = None;
         let mut wait = Duration::from_micros(200);
@@ -391,6 +473,10 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
                 && let Some(reason) = self.limits.reached(&now, self.interrupted)
             {
                 ended = Some(Ended::By(reason));
+                self.shared.stop_all();
+            }
+            if ended.is_none() && due.is_some_and(|every| self.start.elapsed() >= began + every) {
+                ended = Some(Ended::Paused);
                 self.shared.stop_all();
             }
             if ended.is_none() && tuples >= judged_at && survey.is_none() {
@@ -459,7 +545,7 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
             Ended::Exhausted => (Verdict::Exhaustive, None),
             Ended::Violated => (Verdict::Violated, None),
             Ended::By(reason) => (Verdict::Bounded, Some(reason)),
-            Ended::Refuted(_) => unreachable!("another round follows"),
+            Ended::Refuted(_) | Ended::Paused => unreachable!("another round follows"),
         };
         let cuts = shared.cuts.iter().map(|count| count.load(Ordering::Relaxed));
         let tuples = TupleCounts {
@@ -480,7 +566,7 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
             generated: shared.transitions.load(Ordering::Relaxed),
             tuples: Some(tuples),
             depth: 0,
-            elapsed: self.start.elapsed(),
+            elapsed: self.elapsed(),
             verdict,
             properties: properties.chain(recovery).collect(),
             cuts: world.bounds.iter().map(|bound| bound.name).zip(cuts).collect(),

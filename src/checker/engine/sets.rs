@@ -3,6 +3,7 @@
 use super::bits::Bits;
 use hashbrown::HashTable;
 use rustc_hash::FxHasher;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::hash::Hasher;
 use std::sync::{Arc, Mutex};
 
@@ -10,12 +11,16 @@ use std::sync::{Arc, Mutex};
 type Words = Arc<[u64]>;
 
 /// The sets of one actor's messages.
+#[derive(Serialize, Deserialize)]
 struct Numbered {
+    #[serde(serialize_with = "write_words", deserialize_with = "read_words")]
     values: Vec<Words>,
+    #[serde(skip)]
     index: HashTable<(u64, u32)>,
 }
 
 /// The sets of every actor's messages.
+#[derive(Default, Serialize, Deserialize)]
 pub(super) struct Sets(Vec<Mutex<Numbered>>);
 
 /// What one thread knows of them: asked first, and without waiting.
@@ -48,6 +53,16 @@ impl Sets {
     /// None yet, of so many actors.
     pub(super) fn new(actors: usize) -> Self {
         Self((0..actors).map(|_| Mutex::new(Numbered::new())).collect())
+    }
+
+    /// Finds sets again after they were read.
+    pub(super) fn index(&mut self) {
+        for sets in &mut self.0 {
+            let sets = sets.get_mut().expect("no thread runs");
+            for words in std::mem::take(&mut sets.values) {
+                sets.add(hash(&words), words);
+            }
+        }
     }
 
     /// Bytes of all sets and their index.
@@ -122,4 +137,13 @@ fn hash(words: &[u64]) -> u64 {
         hasher.write_u64(*word);
     }
     hasher.finish()
+}
+
+fn write_words<S: Serializer>(values: &[Words], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(values.iter().map(|words| &words[..]))
+}
+
+fn read_words<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Words>, D::Error> {
+    let values = Vec::<Vec<u64>>::deserialize(deserializer)?;
+    Ok(values.into_iter().map(Words::from).collect())
 }

@@ -5,8 +5,10 @@
 //! themselves are interned and shared.
 
 use super::bits::is_subset;
+use super::worker::Task;
 use hashbrown::HashTable;
 use rustc_hash::FxHasher;
+use serde::{Deserialize, Serialize};
 use std::hash::Hasher;
 
 /// No state: the end of a list.
@@ -15,8 +17,10 @@ const NONE: u32 = u32::MAX >> 1;
 const EXPANDED: u32 = 1 << 31;
 
 /// The tuples whose hash falls here.
+#[derive(Serialize, Deserialize)]
 pub(super) struct Shard {
     actors: usize,
+    #[serde(skip)]
     index: HashTable<u32>,
     /// `actors` locals and the ghost of each tuple.
     keys: Vec<u32>,
@@ -35,6 +39,11 @@ pub(super) struct Shard {
 
 /// In a head: the tuple waits.
 const QUEUED: u32 = 1 << 31;
+
+/// What steps mostly raise: tuples are expanded in this order.
+pub(super) fn rank(locals: &[u32]) -> u64 {
+    locals.iter().map(|local| u64::from(*local)).sum()
+}
 
 /// The hash by which a tuple is found.
 pub(super) fn hash(key: &[u32]) -> u64 {
@@ -80,6 +89,27 @@ impl Shard {
         let rehash = |n: &u32| hash(&keys[*n as usize * width..(*n as usize + 1) * width]);
         self.index.insert_unique(hash_of_key, number, rehash);
         number
+    }
+
+    /// Finds tuples again after they were read.
+    pub(super) fn index(&mut self) {
+        let (keys, width) = (&self.keys, self.actors + 1);
+        let hash_of = |n: &u32| hash(&keys[*n as usize * width..(*n as usize + 1) * width]);
+        self.index = HashTable::with_capacity(self.heads.len());
+        for number in (0_u32..).take(self.heads.len()) {
+            self.index.insert_unique(hash_of(&number), number, hash_of);
+        }
+    }
+
+    /// The tuples that wait to be expanded, in the shard of this number.
+    pub(super) fn waiting(&self, shard: u32) -> impl Iterator<Item = Task> {
+        let keys = self.keys.chunks_exact(self.actors + 1);
+        let tuples = (0_u32..).zip(keys).zip(&self.heads);
+        tuples.filter(|(_, head)| **head & QUEUED != 0).map(move |((tuple, key), _)| Task {
+            rank: rank(&key[..key.len() - 1]),
+            shard,
+            tuple,
+        })
     }
 
     /// For each actor the greatest number of a set in any state.

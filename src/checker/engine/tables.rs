@@ -12,6 +12,7 @@ use crate::checker::view::{Change, Checkable, CommandOf, Event, EventOf, Ghostly
 use crate::checker::world::{State, StatePredicate, World};
 use hashbrown::HashMap;
 use rustc_hash::FxBuildHasher;
+use serde::{Deserialize, Serialize};
 use stateright::actor::{Actor, Command, Id, Out, RandomChoices, Timers};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -78,6 +79,19 @@ pub(super) struct ChangeKey {
     pub(super) restart: bool,
 }
 
+/// A call that gave something its number. Made again in the same order, calls give the same numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Call {
+    /// [`Tables::spontaneous`].
+    Spontaneous { who: u8, local: u32 },
+    /// [`Tables::deliver`].
+    Deliver { who: u8, local: u32, message: u32 },
+    /// [`Tables::try_delivery`].
+    Try { who: u8, local: u32, message: u32 },
+    /// [`Tables::ghost_step`].
+    Ghost { ghost: u32, change: u32 },
+}
+
 /// What is known of one actor.
 pub(super) struct ActorTable<A: Actor> {
     /// Its local states.
@@ -125,6 +139,8 @@ pub(super) struct Tables<'w, A: Checkable, G> {
     pub(super) orbits: Vec<Vec<u32>>,
     /// How many orbits of local states there are.
     orbit_count: u32,
+    /// The calls that gave all this its numbers.
+    pub(super) calls: Vec<Call>,
 }
 
 /// The ghost after a change, and the properties broken by it, as bits.
@@ -155,6 +171,7 @@ impl<'w, A: Checkable, G: Ghostly> Tables<'w, A, G> {
             ghost_images: [Images::default()],
             orbits: vec![Vec::new(); actors],
             orbit_count: 0,
+            calls: Vec::new(),
         };
         for id in &world.restartable {
             tables.may_restart[usize::from(*id)] = true;
@@ -171,9 +188,45 @@ impl<'w, A: Checkable, G: Ghostly> Tables<'w, A, G> {
         key.push(self.intern_ghost(state.ghost.clone()));
         let messages = state.messages().map(|(src, dst, msg)| {
             let message = self.intern_message(usize::from(dst), src, msg.clone());
-            (u8::try_from(usize::from(dst)).expect("at most 255 actors"), message)
+            (small(usize::from(dst)), message)
         });
         (key, messages.collect())
+    }
+
+    /// Makes a call again; whether it can be made at all.
+    pub(super) fn call_again(&mut self, call: Call) -> bool {
+        let is_local = |who: u8, local: u32| {
+            let table = self.actors.get(usize::from(who));
+            table.is_some_and(|table| (local as usize) < table.locals.len())
+        };
+        let is_known = |who: u8, local: u32, message: u32| {
+            is_local(who, local) && (message as usize) < self.actors[usize::from(who)].inbox.len()
+        };
+        match call {
+            Call::Spontaneous { who, local } => {
+                is_local(who, local) && {
+                    self.spontaneous(usize::from(who), local);
+                    true
+                }
+            }
+            Call::Deliver { who, local, message } => {
+                is_known(who, local, message)
+                    && self.deliver(usize::from(who), local, message).is_some()
+            }
+            Call::Try { who, local, message } => {
+                is_known(who, local, message) && {
+                    let tried = self.try_delivery(usize::from(who), local, message);
+                    matches!(tried, Delivery::Step(_))
+                }
+            }
+            Call::Ghost { ghost, change } => {
+                let known = (ghost as usize) < self.ghosts.len();
+                known && (change as usize) < self.changes.len() && {
+                    self.ghost_step(ghost, change);
+                    true
+                }
+            }
+        }
     }
 
     // ---- values, each with all that it can be renamed to ----
@@ -319,6 +372,7 @@ impl<'w, A: Checkable, G: Ghostly> Tables<'w, A, G> {
         if let Some(steps) = &self.actors[who].rows[local as usize].spontaneous {
             return steps.clone();
         }
+        self.calls.push(Call::Spontaneous { who: small(who), local });
         let steps = self.spontaneous_here(who, local);
         for n in self.group.others() {
             let (to, image) = self.local_image(n, who, local);
@@ -352,7 +406,7 @@ impl<'w, A: Checkable, G: Ghostly> Tables<'w, A, G> {
         let step = &self.steps[step as usize];
         let sent = step.sent.iter().map(|(to, message)| {
             let moved = self.group.moves(n, usize::from(*to));
-            let moved = u8::try_from(moved).expect("at most 255 actors");
+            let moved = small(moved);
             (moved, self.message_image(n, usize::from(*to), *message))
         });
         let mut sent: Vec<_> = sent.collect();
@@ -387,6 +441,9 @@ impl<'w, A: Checkable, G: Ghostly> Tables<'w, A, G> {
             _ => {}
         }
         let step = self.deliver_here(who, local, message);
+        if step.is_some() {
+            self.calls.push(Call::Deliver { who: small(who), local, message });
+        }
         for n in self.group.others() {
             let (to, image) = self.local_image(n, who, local);
             let found = self.deliver_here(to, image, self.message_image(n, who, message));
@@ -448,6 +505,9 @@ impl<'w, A: Checkable, G: Ghostly> Tables<'w, A, G> {
         let tried = self.try_here(who, local, message);
         if self.known(who, local, message) == Delivery::Unknown {
             return tried; // for now
+        }
+        if let Delivery::Step(_) = tried {
+            self.calls.push(Call::Try { who: small(who), local, message });
         }
         for n in self.group.others() {
             let (to, image) = self.local_image(n, who, local);
@@ -568,7 +628,7 @@ impl<'w, A: Checkable, G: Ghostly> Tables<'w, A, G> {
             if let Err(at) = successors.binary_search(&next) {
                 successors.insert(at, next);
             }
-            let who = u8::try_from(who).expect("at most 255 actors");
+            let who = small(who);
             self.changes.intern(ChangeKey { who, before: local, after: next, restart }).0
         });
         let number = u32::try_from(self.steps.len()).expect("fewer than 2^32 steps");
@@ -584,7 +644,7 @@ impl<'w, A: Checkable, G: Ghostly> Tables<'w, A, G> {
                 && usize::from(*to) < self.actors.len()
             {
                 let message = self.intern_message(usize::from(*to), Id::from(who), msg.clone());
-                sent.push((u8::try_from(usize::from(*to)).expect("at most 255 actors"), message));
+                sent.push((small(usize::from(*to)), message));
             }
         }
         sent.sort_unstable();
@@ -616,12 +676,13 @@ impl<'w, A: Checkable, G: Ghostly> Tables<'w, A, G> {
         if let Some(known) = self.ghost_steps.get(&(ghost, change)) {
             return *known;
         }
+        self.calls.push(Call::Ghost { ghost, change });
         let step = self.ghost_step_here(ghost, change);
         let key = *self.changes.get(change);
         for n in self.group.others() {
             let (who, before) = self.local_image(n, usize::from(key.who), key.before);
             let (_, after) = self.local_image(n, usize::from(key.who), key.after);
-            let who = u8::try_from(who).expect("at most 255 actors");
+            let who = small(who);
             let image = ChangeKey { who, before, after, restart: key.restart };
             let expected = self.ghost_image(n, step.ghost);
             let ghost = self.ghost_image(n, ghost);
@@ -655,6 +716,10 @@ impl<'w, A: Checkable, G: Ghostly> Tables<'w, A, G> {
         self.ghost_steps.insert((ghost, change), step);
         step
     }
+}
+
+fn small(who: usize) -> u8 {
+    u8::try_from(who).expect("at most 255 actors")
 }
 
 impl Row {

@@ -6,7 +6,7 @@ use super::judge::Judge;
 use super::relevance::Relevance;
 use super::search::Shared;
 use super::sets::SetCache;
-use super::store::{Inserted, hash};
+use super::store::{Inserted, hash, rank};
 use super::tables::{GhostStep, Memo};
 use crate::checker::view::{Checkable, Ghostly};
 use std::rc::Rc;
@@ -373,7 +373,7 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
             self.sets.refresh();
         };
         if inserted == Inserted::MustQueue {
-            let rank = key[..self.actors].iter().map(|local| u64::from(*local)).sum();
+            let rank = rank(&key[..self.actors]);
             self.tasks.push(Task { rank, shard, tuple });
         }
         inserted

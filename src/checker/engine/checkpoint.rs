@@ -1,0 +1,286 @@
+//! A long search can be put down and taken up again.
+//!
+//! What is saved are numbers only: the tuples, states and sets as they stand, the hypothesis, and the
+//! handler calls in the order in which they were made. Taking up makes all these calls again, so that
+//! every value gets its number back from the very handlers that run now, and a digest of all values must
+//! be the one that was saved. Verdicts are not run again: a checkpoint is therefore of one `identity`,
+//! which must change with whatever may judge differently. The program uses a digest of itself.
+
+use super::relevance::Relevance;
+use super::search::{Search, Shared};
+use super::sets::Sets;
+use super::store::Shard;
+use super::tables::{Call, Tables};
+use crate::checker::view::{Checkable, Ghostly};
+use crc32fast::Hasher as Crc;
+use serde::{Deserialize, Serialize};
+use siphasher::sip128::{Hasher128, SipHasher13};
+use std::fs::File;
+use std::hash::Hash;
+use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use thiserror::Error;
+
+/// The first bytes of the file, with the version of what follows.
+const MAGIC: &[u8; 16] = b"raft checkpoint1";
+
+/// Whether and where a search is saved.
+#[derive(Clone, Debug)]
+pub struct Checkpoints {
+    /// The file. It is replaced as a whole, and removed when the search has ended by itself or found a
+    /// violation.
+    pub path: PathBuf,
+    /// How often it is written; also when a limit or an interruption ends the search.
+    pub every: Duration,
+    /// Whether to go on from the file.
+    pub resume: bool,
+    /// Of what the checkpoint is: the world, with whatever runs and judges it.
+    pub identity: String,
+}
+
+/// Why a checkpoint cannot be written or used.
+#[derive(Debug, Error)]
+pub enum CheckpointError {
+    /// The file cannot be written.
+    #[error("cannot write the checkpoint {path}: {source}; the search went on without it")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file cannot be read.
+    #[error("cannot read the checkpoint {path}: {source}; without --resume the search starts anew")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is no checkpoint, or it is damaged.
+    #[error("{path} is no checkpoint of this version, or it is damaged: start the search anew")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It is of something else.
+    #[error(
+        "the checkpoint {path} is of another model or of another build of the program, which may judge \
+         differently: take the build it was written by, or start the search anew"
+    )]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// Where a search goes on.
+pub(super) struct Resumed {
+    /// The hypothesis of the round.
+    pub(super) relevance: Relevance,
+    /// How many rounds were begun.
+    pub(super) rounds: u64,
+    /// How many surveys have not ended.
+    pub(super) surveys: usize,
+}
+
+/// The numbers of a search between two rounds of its threads.
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    calls: Vec<Call>,
+    /// Of all values that these calls lead to.
+    digest: u128,
+    relevance: Relevance,
+    rounds: u64,
+    surveys: u64,
+    elapsed: Duration,
+    unwitnessed: u64,
+    transitions: u64,
+    expanded: u64,
+    cuts: Vec<u64>,
+    sets: Sets,
+    shards: Vec<Mutex<Shard>>,
+}
+
+impl<A: Checkable, G: Ghostly> Search<'_, '_, A, G> {
+    /// Writes the file anew.
+    pub(super) fn save(
+        &mut self,
+        checkpoints: &Checkpoints,
+        relevance: &mut Relevance,
+        rounds: u64,
+        surveys: usize,
+    ) -> Result<(), CheckpointError> {
+        let elapsed = self.elapsed();
+        let shared = &mut self.shared;
+        let tables = shared.tables.get_mut().expect("no thread runs");
+        // Taken out and put back, since none of this is small.
+        let saved = Saved {
+            calls: std::mem::take(&mut tables.calls),
+            digest: digest(tables),
+            relevance: std::mem::take(relevance),
+            rounds,
+            surveys: surveys as u64,
+            elapsed,
+            unwitnessed: shared.unwitnessed.load(Ordering::Relaxed),
+            transitions: shared.transitions.load(Ordering::Relaxed),
+            expanded: shared.expanded.load(Ordering::Relaxed),
+            cuts: shared.cuts.iter().map(|count| count.load(Ordering::Relaxed)).collect(),
+            sets: std::mem::take(&mut shared.sets),
+            shards: std::mem::take(&mut shared.shards),
+        };
+        let written = write(&checkpoints.path, &checkpoints.identity, &saved);
+        tables.calls = saved.calls;
+        *relevance = saved.relevance;
+        shared.sets = saved.sets;
+        shared.shards = saved.shards;
+        written.map_err(|source| CheckpointError::Write { path: checkpoints.path.clone(), source })
+    }
+
+    /// Goes back to what was saved.
+    pub(super) fn restore(
+        &mut self,
+        checkpoints: &Checkpoints,
+    ) -> Result<Resumed, CheckpointError> {
+        let path = || checkpoints.path.clone();
+        let saved = read(&checkpoints.path, &checkpoints.identity)?;
+        let shared = &mut self.shared;
+        let tables = shared.tables.get_mut().expect("no thread runs");
+        if !saved.calls.iter().all(|call| tables.call_again(*call))
+            || digest(tables) != saved.digest
+        {
+            return Err(CheckpointError::Foreign { path: path() });
+        }
+        if saved.cuts.len() != shared.cuts.len() {
+            return Err(CheckpointError::Foreign { path: path() });
+        }
+        shared.unwitnessed.store(saved.unwitnessed, Ordering::Relaxed);
+        shared.transitions.store(saved.transitions, Ordering::Relaxed);
+        shared.expanded.store(saved.expanded, Ordering::Relaxed);
+        for (count, cut) in shared.cuts.iter().zip(&saved.cuts) {
+            count.store(*cut, Ordering::Relaxed);
+        }
+        shared.sets = saved.sets;
+        shared.sets.index();
+        shared.shards = saved.shards;
+        queue_again(shared);
+        self.elapsed_before = saved.elapsed;
+        let Saved { relevance, rounds, surveys, .. } = saved;
+        Ok(Resumed { relevance, rounds, surveys: usize::try_from(surveys).unwrap_or(usize::MAX) })
+    }
+}
+
+/// Finds the tuples by their numbers again, and puts those that wait into the queue.
+fn queue_again<A: Checkable, G: Ghostly>(shared: &mut Shared<'_, A, G>) {
+    let mut tasks = Vec::new();
+    for (number, lock) in (0..).zip(&mut shared.shards) {
+        let tuples = lock.get_mut().expect("no thread runs");
+        tuples.index();
+        tasks.extend(tuples.waiting(number));
+    }
+    shared.put(&mut tasks);
+}
+
+/// A digest of everything interned and of every step.
+fn digest<A: Checkable, G: Ghostly>(tables: &Tables<'_, A, G>) -> u128 {
+    let mut hasher = SipHasher13::new();
+    for actor in &tables.actors {
+        actor.locals.values().for_each(|local| local.hash(&mut hasher));
+        actor.inbox.values().for_each(|message| message.hash(&mut hasher));
+    }
+    tables.ghosts.values().for_each(|ghost| ghost.hash(&mut hasher));
+    for step in &tables.steps {
+        (step.next, &step.sent, step.change, step.broken).hash(&mut hasher);
+    }
+    hasher.finish128().as_u128()
+}
+
+/// Passes bytes on and takes their checksum.
+struct Summed<T> {
+    inner: T,
+    crc: Crc,
+}
+
+impl<W: Write> Write for Summed<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(bytes)?;
+        self.crc.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+impl<R: Read> Read for Summed<R> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(bytes)?;
+        self.crc.update(&bytes[..read]);
+        Ok(read)
+    }
+}
+
+fn write(path: &Path, identity: &str, saved: &Saved) -> io::Result<()> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".part");
+    let file = BufWriter::with_capacity(1 << 20, File::create(&beside)?);
+    let mut out = Summed { inner: file, crc: Crc::new() };
+    out.write_all(MAGIC)?;
+    let failed = |error: postcard::Error| io::Error::other(error);
+    postcard::to_io(identity, &mut out).map_err(failed)?;
+    postcard::to_io(saved, &mut out).map_err(failed)?;
+    let crc = out.crc.finalize();
+    let mut file = out.inner;
+    file.write_all(&crc.to_le_bytes())?;
+    file.into_inner()?.sync_all()?;
+    std::fs::rename(beside, path)
+}
+
+/// Removes the file of a search that has come to its end.
+pub(super) fn remove(checkpoints: &Checkpoints) -> Option<CheckpointError> {
+    let path = checkpoints.path.clone();
+    match std::fs::remove_file(&path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Some(CheckpointError::Write { path, source })
+        }
+        _ => None,
+    }
+}
+
+fn read(path: &Path, identity: &str) -> Result<Saved, CheckpointError> {
+    let failed = |source| CheckpointError::Read { path: path.to_owned(), source };
+    let damaged = || CheckpointError::Damaged { path: path.to_owned() };
+    check(path, File::open(path).map_err(failed)?)?;
+    let mut file = BufReader::with_capacity(1 << 20, File::open(path).map_err(failed)?);
+    file.read_exact(&mut [0; MAGIC.len()]).map_err(failed)?;
+    let mut scratch = vec![0; identity.len().max(1 << 10)];
+    let (known, (file, _)) =
+        postcard::from_io::<String, _>((file, &mut scratch)).map_err(|_| damaged())?;
+    if known != identity {
+        return Err(CheckpointError::Foreign { path: path.to_owned() });
+    }
+    let (saved, _) = postcard::from_io((file, &mut scratch)).map_err(|_| damaged())?;
+    Ok(saved)
+}
+
+/// Whether the file begins and ends as it should, before anything in it is believed.
+fn check(path: &Path, file: File) -> Result<(), CheckpointError> {
+    let failed = |source| CheckpointError::Read { path: path.to_owned(), source };
+    let damaged = || CheckpointError::Damaged { path: path.to_owned() };
+    let length = file.metadata().map_err(failed)?.len();
+    let covered = length.checked_sub(4).ok_or_else(damaged)?;
+    let mut summed = Summed { inner: BufReader::new(file).take(covered), crc: Crc::new() };
+    let mut magic = [0; MAGIC.len()];
+    summed.read_exact(&mut magic).map_err(|_| damaged())?;
+    io::copy(&mut summed, &mut io::sink()).map_err(failed)?;
+    let mut crc = [0; 4];
+    summed.inner.into_inner().read_exact(&mut crc).map_err(failed)?;
+    if &magic != MAGIC || summed.crc.finalize().to_le_bytes() != crc {
+        return Err(damaged());
+    }
+    Ok(())
+}
