@@ -7,8 +7,9 @@
 //! which must change with whatever may judge differently. The program uses a digest of itself.
 
 use super::relevance::Relevance;
-use super::search::{Search, Shared};
+use super::search::Search;
 use super::sets::Sets;
+use super::shared::Shared;
 use super::store::Shard;
 use super::tables::{Call, Tables};
 use crate::checker::view::{Checkable, Ghostly};

@@ -1,6 +1,6 @@
 //! Bounds and properties of tuples, remembered by the part of a tuple they look at.
 
-use super::search::Shared;
+use super::shared::Shared;
 use super::tables::{Memo, Tables};
 use crate::checker::view::{Checkable, Ghostly, Local, View};
 use crate::checker::world::StatePredicate;

@@ -4,7 +4,7 @@
 //! Raft, and reaches exactly the (local states, ghost) that a search over whole states reaches. Four
 //! ideas make it small.
 //!
-//! # 1. Run each handler once (`tables.rs`)
+//! # 1. Run each handler once (`tables.rs`, `handlers.rs`)
 //!
 //! An actor is a deterministic function of its local state and one event. Local states, messages and
 //! ghosts are interned by value and compared exactly, never by hash alone; each pair of local state and
@@ -75,7 +75,7 @@
 //! under the final `Rel`, which depends only on the local states and messages that can be reached, so their
 //! number does not depend on threads, on order, or on which hypotheses were refuted on the way.
 //!
-//! # 4. Visit one state of each orbit (`symmetry.rs`, `canon.rs`)
+//! # 4. Visit one state of each orbit (`orbits.rs`, `canon.rs`)
 //!
 //! A world may say that some actors are interchangeable ([`Symmetry`](super::Symmetry)): a set of
 //! permutations of actors and what each does to values. Two states of which one is the other renamed are
@@ -136,12 +136,17 @@
 mod bits;
 mod canon;
 mod checkpoint;
+mod handlers;
 mod intern;
 mod judge;
+mod local;
+mod orbits;
 mod recovery;
 mod relevance;
+mod report;
 mod search;
 mod sets;
+mod shared;
 mod store;
 mod symmetry;
 mod tables;

@@ -1,62 +1,28 @@
 //! The search: threads that expand tuples until none is left, and a hypothesis that must hold at the
 //! end.
 
-use super::canon::Canon;
 use super::checkpoint::{self, CheckpointError, Checkpoints, Resumed};
 use super::judge::view;
-use super::recovery::Judged;
 use super::relevance::Relevance;
 use super::sets::Sets;
+use super::shared::{Queue, Shared, StopOnPanic};
 use super::store::Shard;
 use super::symmetry::Permutations;
 use super::tables::Tables;
-use super::worker::{Counted, Task, Worker};
-use crate::checker::run::{
-    Limits, Progress, PropertyReport, PropertyResult, Report, TupleCounts, Verdict, resident_memory,
-};
+use super::worker::Worker;
+use crate::checker::run::{Limits, Progress, Report, Verdict, resident_memory};
 use crate::checker::view::{Checkable, Ghostly, View};
-use crate::checker::world::{Kind, RECOVERABILITY, World};
+use crate::checker::world::World;
 use stateright::Model;
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, RwLock};
 use std::time::{Duration, Instant};
 
-/// Shards of the store; a power of two.
-const SHARDS: usize = 256;
-/// Tuples a thread takes at a time.
-const BATCH: usize = 32;
 /// How often each survey fires a step.
 const SURVEYS: [u16; 3] = [4, 32, 256];
 
-/// What all threads share.
-pub(super) struct Shared<'w, A: Checkable, G> {
-    pub(super) world: &'w World<A, G>,
-    pub(super) tables: RwLock<Tables<'w, A, G>>,
-    pub(super) sets: Sets,
-    pub(super) shards: Vec<Mutex<Shard>>,
-    queue: Mutex<Queue>,
-    wake: Condvar,
-    /// The properties of states and then of steps that are violated, as bits.
-    violated: AtomicU64,
-    ends_at_a_violation: bool,
-    /// The `sometimes` properties without a witness, as bits.
-    pub(super) unwitnessed: AtomicU64,
-    stop: AtomicBool,
-    pub(super) transitions: AtomicU64,
-    pub(super) expanded: AtomicU64,
-    pub(super) cuts: Vec<AtomicU64>,
-}
-
-/// Tuples to expand, lowest rank first.
-struct Queue {
-    waiting: BTreeMap<u64, Vec<(u32, u32)>>,
-    /// Threads that may yet add some.
-    busy: usize,
-}
-
 /// Why a round ended.
-enum Ended {
+pub(super) enum Ended {
     /// Nothing is left to expand.
     Exhausted,
     /// What matters is more than was thought.
@@ -67,121 +33,6 @@ enum Ended {
     By(&'static str),
     /// It is time for a checkpoint.
     Paused,
-}
-
-impl<A: Checkable, G: Ghostly> Shared<'_, A, G> {
-    /// Takes note of violated properties of states.
-    pub(super) fn violate(&self, bits: u64) {
-        if bits == 0 {
-            return;
-        }
-        self.violated.fetch_or(bits, Ordering::Relaxed);
-        if self.ends_at_a_violation {
-            self.stop.store(true, Ordering::Relaxed);
-        }
-    }
-
-    /// Whether one of these properties has been violated.
-    pub(super) fn has_violated(&self, bits: u64) -> bool {
-        self.violated.load(Ordering::Relaxed) & bits != 0
-    }
-
-    /// The properties that have been violated since this was asked last.
-    pub(super) fn take_violated(&self) -> u64 {
-        self.violated.swap(0, Ordering::Relaxed)
-    }
-
-    /// Takes note of violated properties of steps.
-    pub(super) fn violate_steps(&self, bits: u32) {
-        self.violate(u64::from(bits) << self.world.always.len());
-    }
-
-    /// What a thread needs to find the state that stands for another.
-    pub(super) fn canon(&self) -> Canon {
-        let tables = self.tables.read().expect("no thread panics with it");
-        let mut canon = Canon::new(&tables.group, self.world.actors.actors.len());
-        canon.learn(&tables);
-        canon
-    }
-
-    /// Begins again with nothing known to be reachable.
-    pub(super) fn clear(&mut self) {
-        let actors = self.world.actors.actors.len();
-        self.sets = Sets::new(actors);
-        self.shards = (0..SHARDS).map(|_| Mutex::new(Shard::new(actors))).collect();
-        *self.queue.get_mut().expect("no thread runs") =
-            Queue { waiting: BTreeMap::new(), busy: 0 };
-        self.stop.store(false, Ordering::Relaxed);
-        for count in [&self.transitions, &self.expanded].into_iter().chain(&self.cuts) {
-            count.store(0, Ordering::Relaxed);
-        }
-    }
-
-    pub(super) fn put(&self, tasks: &mut Vec<Task>) {
-        if tasks.is_empty() {
-            return;
-        }
-        let mut queue = self.queue.lock().expect("no thread panics with it");
-        for Task { rank, shard, tuple } in tasks.drain(..) {
-            queue.waiting.entry(rank).or_default().push((shard, tuple));
-        }
-        drop(queue);
-        self.wake.notify_all();
-    }
-
-    /// Waits for tuples; `None` when there will be no more.
-    fn get(&self) -> Option<Vec<Task>> {
-        let mut queue = self.queue.lock().expect("no thread panics with it");
-        queue.busy -= 1;
-        loop {
-            if self.stop.load(Ordering::Relaxed) || (queue.waiting.is_empty() && queue.busy == 0) {
-                self.wake.notify_all();
-                return None;
-            }
-            let mut tasks = Vec::new();
-            while tasks.len() < BATCH
-                && let Some(mut lowest) = queue.waiting.first_entry()
-            {
-                let rank = *lowest.key();
-                while tasks.len() < BATCH
-                    && let Some((shard, tuple)) = lowest.get_mut().pop()
-                {
-                    tasks.push(Task { rank, shard, tuple });
-                }
-                if lowest.get().is_empty() {
-                    lowest.remove();
-                }
-            }
-            if !tasks.is_empty() {
-                queue.busy += 1;
-                return Some(tasks);
-            }
-            queue = self.wake.wait(queue).expect("no thread panics with it");
-        }
-    }
-
-    fn work(&self, mut worker: Worker<'_, '_, A, G>) {
-        let (mut key, mut sets) = (Vec::new(), Vec::new());
-        while let Some(tasks) = self.get() {
-            for task in tasks {
-                worker.expand(task, &mut key, &mut sets);
-            }
-            self.put(&mut worker.tasks);
-            self.add_counts(&mut worker);
-        }
-    }
-
-    fn add_counts(&self, worker: &mut Worker<'_, '_, A, G>) {
-        self.transitions.fetch_add(std::mem::take(&mut worker.transitions), Ordering::Relaxed);
-        self.expanded.fetch_add(std::mem::take(&mut worker.expanded), Ordering::Relaxed);
-        for (count, more) in self.cuts.iter().zip(&mut worker.cuts) {
-            count.fetch_add(std::mem::take(more), Ordering::Relaxed);
-        }
-    }
-
-    fn count(&self, of: impl Fn(&Shard) -> u64) -> u64 {
-        self.shards.iter().map(|shard| of(&shard.lock().expect("no thread panics with it"))).sum()
-    }
 }
 
 /// How much is known of the actors: grows whenever a hypothesis may fail.
@@ -197,9 +48,9 @@ fn knowledge<A: Checkable, G: Ghostly>(tables: &Tables<'_, A, G>) -> Vec<usize> 
 /// A search under way.
 pub(super) struct Search<'w, 'l, A: Checkable, G> {
     pub(super) shared: Shared<'w, A, G>,
-    limits: &'l Limits,
-    interrupted: &'l AtomicBool,
-    start: Instant,
+    pub(super) limits: &'l Limits,
+    pub(super) interrupted: &'l AtomicBool,
+    pub(super) start: Instant,
     /// How long it had taken when it was taken up again.
     pub(super) elapsed_before: Duration,
     checkpoints: Option<&'l Checkpoints>,
@@ -208,8 +59,8 @@ pub(super) struct Search<'w, 'l, A: Checkable, G> {
     pub(super) key: Vec<u32>,
     pub(super) messages: Vec<(u8, u32)>,
     /// Whether some group cannot go on from some tuple, and from how many places that was asked.
-    dead_end: bool,
-    starts: u64,
+    pub(super) dead_end: bool,
+    pub(super) starts: u64,
 }
 
 /// Explores every tuple of local states and ghost that is reachable within the bounds.
@@ -294,7 +145,7 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
             tables: RwLock::new(tables),
             sets: Sets::new(world.actors.actors.len()),
             shards: Vec::new(),
-            queue: Mutex::new(Queue { waiting: BTreeMap::new(), busy: 0 }),
+            queue: Mutex::new(Queue::default()),
             wake: Condvar::new(),
             violated: AtomicU64::new(0),
             ends_at_a_violation: true,
@@ -494,149 +345,5 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
             }
         }
         ended
-    }
-
-    fn report(&mut self, mut ended: Ended, rounds: u64, relevance: &Relevance) -> Report {
-        let violated = self.shared.violated.load(Ordering::Relaxed);
-        let standing = self.shared.count(Shard::tuples);
-        let counted = if matches!(ended, Ended::Exhausted) {
-            self.count_maximal(relevance)
-        } else {
-            let states = self.shared.count(Shard::states);
-            Counted { tuples: standing, states, standing: states }
-        };
-        let labels = std::mem::take(&mut self.tables().labels);
-        if matches!(ended, Ended::Exhausted)
-            && let Some(reason) = self.look_for_dead_ends()
-        {
-            ended = Ended::By(reason);
-        }
-        let shared = &self.shared;
-        let unwitnessed = shared.unwitnessed.load(Ordering::Relaxed);
-        let world = shared.world;
-        let judged = world.always.len() + world.steps.len();
-        let names = world.property_names().enumerate();
-        let properties = names.map(|(n, (name, kind))| PropertyReport {
-            name,
-            kind,
-            result: match kind {
-                Kind::Always | Kind::Step if violated & 1 << n != 0 => PropertyResult::Violated,
-                Kind::Always | Kind::Step => PropertyResult::Holds,
-                Kind::Sometimes if unwitnessed & 1 << (n - judged) != 0 => {
-                    PropertyResult::Unwitnessed
-                }
-                Kind::Sometimes => PropertyResult::Witnessed,
-                Kind::Recovery => unreachable!("it has no number"),
-            },
-        });
-        let recovery = world.recovery.as_ref().map(|_| PropertyReport {
-            name: RECOVERABILITY,
-            kind: Kind::Recovery,
-            result: match (&ended, self.dead_end) {
-                (Ended::Exhausted, false) => PropertyResult::Holds,
-                (_, true) => PropertyResult::Violated,
-                (_, false) => PropertyResult::NotAsked,
-            },
-        });
-        let tables = shared.tables.read().expect("no thread runs");
-        let actors = tables.actors.iter();
-        let (verdict, ended_by) = match ended {
-            _ if self.dead_end => (Verdict::Violated, None),
-            Ended::Exhausted => (Verdict::Exhaustive, None),
-            Ended::Violated => (Verdict::Violated, None),
-            Ended::By(reason) => (Verdict::Bounded, Some(reason)),
-            Ended::Refuted(_) | Ended::Paused => unreachable!("another round follows"),
-        };
-        let cuts = shared.cuts.iter().map(|count| count.load(Ordering::Relaxed));
-        let tuples = TupleCounts {
-            tuples: counted.tuples,
-            symmetries: tables.group.len() as u64,
-            standing: (standing, counted.standing),
-            expanded: shared.expanded.load(Ordering::Relaxed),
-            locals: actors.clone().map(|table| table.locals.len() as u64).sum(),
-            messages: actors.map(|table| table.inbox.len() as u64).sum(),
-            steps: tables.steps.len() as u64,
-            ghosts: tables.ghosts.len() as u64,
-            rounds,
-            recoveries: self.starts,
-            bytes: shared.count(Shard::bytes) + shared.sets.bytes(),
-        };
-        Report {
-            states: counted.states,
-            generated: shared.transitions.load(Ordering::Relaxed),
-            tuples: Some(tuples),
-            depth: 0,
-            elapsed: self.elapsed(),
-            verdict,
-            properties: properties.chain(recovery).collect(),
-            cuts: world.bounds.iter().map(|bound| bound.name).zip(cuts).collect(),
-            labels: labels.into_iter().collect(),
-            ended_by,
-        }
-    }
-
-    fn tables(&mut self) -> &mut Tables<'w, A, G> {
-        self.shared.tables.get_mut().expect("no thread runs")
-    }
-
-    /// Judges whether every group can go on from every tuple; tells why it had to stop, if it had to.
-    fn look_for_dead_ends(&mut self) -> Option<&'static str> {
-        let recovery = self.shared.world.recovery.as_ref()?;
-        let mut judged = Judged::new(recovery);
-        let tables = self.shared.tables.get_mut().expect("no thread runs");
-        for shard in &self.shared.shards {
-            let shard = shard.lock().expect("no thread runs");
-            for (key, _) in shard.all() {
-                self.dead_end |= judged.is_dead_end_renamed(tables, key);
-            }
-            let now = Progress {
-                states: 0, // their number is final
-                depth: 0,
-                tuples: None,
-                elapsed: self.start.elapsed(),
-                memory: resident_memory(),
-            };
-            if let Some(reason) = self.limits.reached(&now, self.interrupted) {
-                return Some(reason);
-            }
-        }
-        self.starts = judged.starts();
-        None
-    }
-
-    /// The number of maximal states by what matters at the end. It does not depend on the order in
-    /// which they were found, nor on what was thought to matter on the way.
-    fn count_maximal(&self, relevance: &Relevance) -> Counted {
-        let mut worker = Worker::new(&self.shared, relevance, None);
-        let mut counted = Counted::default();
-        for shard in &self.shared.shards {
-            let shard = shard.lock().expect("no thread runs");
-            for (key, states) in shard.all() {
-                let Counted { tuples, states, standing } = worker.maximal(key, &states);
-                counted.tuples += tuples;
-                counted.states += states;
-                counted.standing += standing;
-            }
-        }
-        counted
-    }
-}
-
-impl<A: Checkable, G: Ghostly> Shared<'_, A, G> {
-    fn stop_all(&self) {
-        self.stop.store(true, Ordering::Relaxed);
-        self.wake.notify_all();
-    }
-}
-
-/// Ends the search when the thread that holds it panics.
-struct StopOnPanic<'a>(&'a AtomicBool, &'a Condvar);
-
-impl Drop for StopOnPanic<'_> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.store(true, Ordering::Relaxed);
-            self.1.notify_all();
-        }
     }
 }

@@ -3,7 +3,7 @@
 //! See the module's documentation. Renamings are done once, when a value is interned: with it its whole
 //! *orbit* is, all that it can be renamed to, and from then on renaming is looking up a number.
 
-use super::tables::LocalValue;
+use super::local::LocalValue;
 use crate::checker::symmetry::Permutation;
 use crate::checker::view::{Checkable, Ghostly};
 use crate::checker::world::{State, World};

@@ -1,0 +1,147 @@
+//! What a search says at its end.
+
+use super::recovery::Judged;
+use super::relevance::Relevance;
+use super::search::{Ended, Search};
+use super::store::Shard;
+use super::tables::Tables;
+use super::worker::{Counted, Worker};
+use crate::checker::run::{
+    Progress, PropertyReport, PropertyResult, Report, TupleCounts, Verdict, resident_memory,
+};
+use crate::checker::view::{Checkable, Ghostly};
+use crate::checker::world::{Kind, RECOVERABILITY};
+use std::sync::atomic::Ordering;
+
+impl<'w, A: Checkable, G: Ghostly> Search<'w, '_, A, G> {
+    /// The report, after what can be asked only now.
+    pub(super) fn report(
+        &mut self,
+        mut ended: Ended,
+        rounds: u64,
+        relevance: &Relevance,
+    ) -> Report {
+        let violated = self.shared.violated.load(Ordering::Relaxed);
+        let standing = self.shared.count(Shard::tuples);
+        let counted = if matches!(ended, Ended::Exhausted) {
+            self.count_maximal(relevance)
+        } else {
+            let states = self.shared.count(Shard::states);
+            Counted { tuples: standing, states, standing: states }
+        };
+        let labels = std::mem::take(&mut self.tables().labels);
+        if matches!(ended, Ended::Exhausted)
+            && let Some(reason) = self.look_for_dead_ends()
+        {
+            ended = Ended::By(reason);
+        }
+        let shared = &self.shared;
+        let unwitnessed = shared.unwitnessed.load(Ordering::Relaxed);
+        let world = shared.world;
+        let judged = world.always.len() + world.steps.len();
+        let names = world.property_names().enumerate();
+        let properties = names.map(|(n, (name, kind))| PropertyReport {
+            name,
+            kind,
+            result: match kind {
+                Kind::Always | Kind::Step if violated & 1 << n != 0 => PropertyResult::Violated,
+                Kind::Always | Kind::Step => PropertyResult::Holds,
+                Kind::Sometimes if unwitnessed & 1 << (n - judged) != 0 => {
+                    PropertyResult::Unwitnessed
+                }
+                Kind::Sometimes => PropertyResult::Witnessed,
+                Kind::Recovery => unreachable!("it has no number"),
+            },
+        });
+        let recovery = world.recovery.as_ref().map(|_| PropertyReport {
+            name: RECOVERABILITY,
+            kind: Kind::Recovery,
+            result: match (&ended, self.dead_end) {
+                (Ended::Exhausted, false) => PropertyResult::Holds,
+                (_, true) => PropertyResult::Violated,
+                (_, false) => PropertyResult::NotAsked,
+            },
+        });
+        let tables = shared.tables.read().expect("no thread runs");
+        let actors = tables.actors.iter();
+        let (verdict, ended_by) = match ended {
+            _ if self.dead_end => (Verdict::Violated, None),
+            Ended::Exhausted => (Verdict::Exhaustive, None),
+            Ended::Violated => (Verdict::Violated, None),
+            Ended::By(reason) => (Verdict::Bounded, Some(reason)),
+            Ended::Refuted(_) | Ended::Paused => unreachable!("another round follows"),
+        };
+        let cuts = shared.cuts.iter().map(|count| count.load(Ordering::Relaxed));
+        let tuples = TupleCounts {
+            tuples: counted.tuples,
+            symmetries: tables.group.len() as u64,
+            standing: (standing, counted.standing),
+            expanded: shared.expanded.load(Ordering::Relaxed),
+            locals: actors.clone().map(|table| table.locals.len() as u64).sum(),
+            messages: actors.map(|table| table.inbox.len() as u64).sum(),
+            steps: tables.steps.len() as u64,
+            ghosts: tables.ghosts.len() as u64,
+            rounds,
+            recoveries: self.starts,
+            bytes: shared.count(Shard::bytes) + shared.sets.bytes(),
+        };
+        Report {
+            states: counted.states,
+            generated: shared.transitions.load(Ordering::Relaxed),
+            tuples: Some(tuples),
+            depth: 0,
+            elapsed: self.elapsed(),
+            verdict,
+            properties: properties.chain(recovery).collect(),
+            cuts: world.bounds.iter().map(|bound| bound.name).zip(cuts).collect(),
+            labels: labels.into_iter().collect(),
+            ended_by,
+        }
+    }
+
+    fn tables(&mut self) -> &mut Tables<'w, A, G> {
+        self.shared.tables.get_mut().expect("no thread runs")
+    }
+
+    /// Judges whether every group can go on from every tuple; tells why it had to stop, if it had to.
+    fn look_for_dead_ends(&mut self) -> Option<&'static str> {
+        let recovery = self.shared.world.recovery.as_ref()?;
+        let mut judged = Judged::new(recovery);
+        let tables = self.shared.tables.get_mut().expect("no thread runs");
+        for shard in &self.shared.shards {
+            let shard = shard.lock().expect("no thread runs");
+            for (key, _) in shard.all() {
+                self.dead_end |= judged.is_dead_end_renamed(tables, key);
+            }
+            let now = Progress {
+                states: 0, // their number is final
+                depth: 0,
+                tuples: None,
+                elapsed: self.start.elapsed(),
+                memory: resident_memory(),
+            };
+            if let Some(reason) = self.limits.reached(&now, self.interrupted) {
+                return Some(reason);
+            }
+        }
+        self.starts = judged.starts();
+        None
+    }
+
+    /// The number of maximal states by what matters at the end. It does not depend on the order in
+    /// which they were found, nor on what was thought to matter on the way.
+    fn count_maximal(&self, relevance: &Relevance) -> Counted {
+        let mut worker = Worker::new(&self.shared, relevance, None);
+        let mut counted = Counted::default();
+        for shard in &self.shared.shards {
+            let shard = shard.lock().expect("no thread runs");
+            for (key, states) in shard.all() {
+                let Counted { tuples, states, standing } = worker.maximal(key, &states);
+                counted.tuples += tuples;
+                counted.states += states;
+                counted.standing += standing;
+            }
+        }
+        counted
+    }
+}

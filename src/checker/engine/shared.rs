@@ -1,0 +1,175 @@
+//! What the threads of a search share: what is known, what was reached, and what waits.
+
+use super::canon::Canon;
+use super::sets::Sets;
+use super::store::Shard;
+use super::tables::Tables;
+use super::worker::{Task, Worker};
+use crate::checker::view::{Checkable, Ghostly};
+use crate::checker::world::World;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, RwLock};
+
+/// Shards of the store; a power of two.
+const SHARDS: usize = 256;
+/// Tuples a thread takes at a time.
+const BATCH: usize = 32;
+/// What all threads share.
+pub(super) struct Shared<'w, A: Checkable, G> {
+    pub(super) world: &'w World<A, G>,
+    pub(super) tables: RwLock<Tables<'w, A, G>>,
+    pub(super) sets: Sets,
+    pub(super) shards: Vec<Mutex<Shard>>,
+    pub(super) queue: Mutex<Queue>,
+    pub(super) wake: Condvar,
+    /// The properties of states and then of steps that are violated, as bits.
+    pub(super) violated: AtomicU64,
+    pub(super) ends_at_a_violation: bool,
+    /// The `sometimes` properties without a witness, as bits.
+    pub(super) unwitnessed: AtomicU64,
+    pub(super) stop: AtomicBool,
+    pub(super) transitions: AtomicU64,
+    pub(super) expanded: AtomicU64,
+    pub(super) cuts: Vec<AtomicU64>,
+}
+
+/// Tuples to expand, lowest rank first.
+#[derive(Default)]
+pub(super) struct Queue {
+    waiting: BTreeMap<u64, Vec<(u32, u32)>>,
+    /// Threads that may yet add some.
+    pub(super) busy: usize,
+}
+
+impl<A: Checkable, G: Ghostly> Shared<'_, A, G> {
+    /// Takes note of violated properties of states.
+    pub(super) fn violate(&self, bits: u64) {
+        if bits == 0 {
+            return;
+        }
+        self.violated.fetch_or(bits, Ordering::Relaxed);
+        if self.ends_at_a_violation {
+            self.stop.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether one of these properties has been violated.
+    pub(super) fn has_violated(&self, bits: u64) -> bool {
+        self.violated.load(Ordering::Relaxed) & bits != 0
+    }
+
+    /// The properties that have been violated since this was asked last.
+    pub(super) fn take_violated(&self) -> u64 {
+        self.violated.swap(0, Ordering::Relaxed)
+    }
+
+    /// Takes note of violated properties of steps.
+    pub(super) fn violate_steps(&self, bits: u32) {
+        self.violate(u64::from(bits) << self.world.always.len());
+    }
+
+    /// What a thread needs to find the state that stands for another.
+    pub(super) fn canon(&self) -> Canon {
+        let tables = self.tables.read().expect("no thread panics with it");
+        let mut canon = Canon::new(&tables.group, self.world.actors.actors.len());
+        canon.learn(&tables);
+        canon
+    }
+
+    /// Begins again with nothing known to be reachable.
+    pub(super) fn clear(&mut self) {
+        let actors = self.world.actors.actors.len();
+        self.sets = Sets::new(actors);
+        self.shards = (0..SHARDS).map(|_| Mutex::new(Shard::new(actors))).collect();
+        *self.queue.get_mut().expect("no thread runs") = Queue::default();
+        self.stop.store(false, Ordering::Relaxed);
+        for count in [&self.transitions, &self.expanded].into_iter().chain(&self.cuts) {
+            count.store(0, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn put(&self, tasks: &mut Vec<Task>) {
+        if tasks.is_empty() {
+            return;
+        }
+        let mut queue = self.queue.lock().expect("no thread panics with it");
+        for Task { rank, shard, tuple } in tasks.drain(..) {
+            queue.waiting.entry(rank).or_default().push((shard, tuple));
+        }
+        drop(queue);
+        self.wake.notify_all();
+    }
+
+    /// Waits for tuples; `None` when there will be no more.
+    fn get(&self) -> Option<Vec<Task>> {
+        let mut queue = self.queue.lock().expect("no thread panics with it");
+        queue.busy -= 1;
+        loop {
+            if self.stop.load(Ordering::Relaxed) || (queue.waiting.is_empty() && queue.busy == 0) {
+                self.wake.notify_all();
+                return None;
+            }
+            let mut tasks = Vec::new();
+            while tasks.len() < BATCH
+                && let Some(mut lowest) = queue.waiting.first_entry()
+            {
+                let rank = *lowest.key();
+                while tasks.len() < BATCH
+                    && let Some((shard, tuple)) = lowest.get_mut().pop()
+                {
+                    tasks.push(Task { rank, shard, tuple });
+                }
+                if lowest.get().is_empty() {
+                    lowest.remove();
+                }
+            }
+            if !tasks.is_empty() {
+                queue.busy += 1;
+                return Some(tasks);
+            }
+            queue = self.wake.wait(queue).expect("no thread panics with it");
+        }
+    }
+
+    pub(super) fn work(&self, mut worker: Worker<'_, '_, A, G>) {
+        let (mut key, mut sets) = (Vec::new(), Vec::new());
+        while let Some(tasks) = self.get() {
+            for task in tasks {
+                worker.expand(task, &mut key, &mut sets);
+            }
+            self.put(&mut worker.tasks);
+            self.add_counts(&mut worker);
+        }
+    }
+
+    pub(super) fn add_counts(&self, worker: &mut Worker<'_, '_, A, G>) {
+        self.transitions.fetch_add(std::mem::take(&mut worker.transitions), Ordering::Relaxed);
+        self.expanded.fetch_add(std::mem::take(&mut worker.expanded), Ordering::Relaxed);
+        for (count, more) in self.cuts.iter().zip(&mut worker.cuts) {
+            count.fetch_add(std::mem::take(more), Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn count(&self, of: impl Fn(&Shard) -> u64) -> u64 {
+        self.shards.iter().map(|shard| of(&shard.lock().expect("no thread panics with it"))).sum()
+    }
+
+    /// Ends the round.
+    pub(super) fn stop_all(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.wake.notify_all();
+    }
+}
+
+/// Ends the search when the thread that holds it panics.
+pub(super) struct StopOnPanic<'a>(pub(super) &'a AtomicBool, pub(super) &'a Condvar);
+
+impl Drop for StopOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.store(true, Ordering::Relaxed);
+            self.1.notify_all();
+        }
+    }
+}
