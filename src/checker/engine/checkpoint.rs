@@ -11,7 +11,7 @@ use super::search::Search;
 use super::sets::Sets;
 use super::shared::Shared;
 use super::store::Shard;
-use super::tables::{Call, Tables};
+use super::tables::{Call, Met, Tables};
 use crate::checker::view::{Checkable, Ghostly};
 use crc32fast::Hasher as Crc;
 use serde::{Deserialize, Serialize};
@@ -95,6 +95,7 @@ struct Saved {
     /// Of all values that these calls lead to.
     digest: u128,
     relevance: Relevance,
+    met: Met,
     rounds: u64,
     surveys: u64,
     elapsed: Duration,
@@ -123,6 +124,7 @@ impl<A: Checkable, G: Ghostly> Search<'_, '_, A, G> {
             calls: std::mem::take(&mut tables.calls),
             digest: digest(tables),
             relevance: std::mem::take(relevance),
+            met: std::mem::take(&mut tables.met),
             rounds,
             surveys: surveys as u64,
             elapsed,
@@ -135,6 +137,7 @@ impl<A: Checkable, G: Ghostly> Search<'_, '_, A, G> {
         };
         let written = write(&checkpoints.path, &checkpoints.identity, &saved);
         tables.calls = saved.calls;
+        tables.met = saved.met;
         *relevance = saved.relevance;
         shared.sets = saved.sets;
         shared.shards = saved.shards;
@@ -155,9 +158,10 @@ impl<A: Checkable, G: Ghostly> Search<'_, '_, A, G> {
         {
             return Err(CheckpointError::Foreign { path: path() });
         }
-        if saved.cuts.len() != shared.cuts.len() {
+        if saved.cuts.len() != shared.cuts.len() || saved.met.locals.len() != tables.actors.len() {
             return Err(CheckpointError::Foreign { path: path() });
         }
+        tables.met = saved.met;
         shared.unwitnessed.store(saved.unwitnessed, Ordering::Relaxed);
         shared.transitions.store(saved.transitions, Ordering::Relaxed);
         shared.expanded.store(saved.expanded, Ordering::Relaxed);

@@ -5,8 +5,11 @@
 use super::local::LocalValue;
 use super::tables::{ChangeKey, Delivery, GhostStep, Sent, StepEvent, StepRecord, Tables, small};
 use crate::checker::view::{Change, Checkable, CommandOf, Event, EventOf, Ghostly, Output};
+use siphasher::sip128::{Hasher128, SipHasher13};
 use stateright::actor::{Command, Id, Out, RandomChoices, Timers};
 use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::hash::Hash;
 
 impl<A: Checkable, G: Ghostly> Tables<'_, A, G> {
     /// The spontaneous events of a local state, in a fixed order.
@@ -75,7 +78,13 @@ impl<A: Checkable, G: Ghostly> Tables<'_, A, G> {
         step
     }
 
-    pub(super) fn try_here(&mut self, who: usize, local: u32, message: u32) -> Delivery {
+    pub(super) fn try_here(
+        &mut self,
+        who: usize,
+        local: u32,
+        message: u32,
+        interns: bool,
+    ) -> Delivery {
         let known = self.known(who, local, message);
         if known != Delivery::Unknown {
             return known;
@@ -83,12 +92,14 @@ impl<A: Checkable, G: Ghostly> Tables<'_, A, G> {
         let event = self.event(who, local, StepEvent::Deliver(message));
         let (next, out) = self.run(who, local, &event);
         let changes = *self.actors[who].locals.get(local) != next;
+        let breaks = self.breaks(who, local, &event, &next, &out);
         let tried = if !changes && out.is_empty() {
             Delivery::Silent
-        } else if changes || self.breaks(who, local, &event, &next, &out) {
-            Delivery::NotMet
-        } else if !self.only_known(who, &out) {
-            return Delivery::NotMet; // until what it puts out is known
+        } else if changes || breaks != 0 {
+            Delivery::NotMet(self.effect(&next, &out, breaks))
+        } else if !interns && !self.only_known(who, &out) {
+            // Until what it puts out is known.
+            return Delivery::NotMet(self.effect(&next, &out, breaks));
         } else {
             let step = self.record(who, local, StepEvent::Deliver(message), &event, (next, out));
             step.map_or(Delivery::Silent, Delivery::Step)
@@ -131,10 +142,22 @@ impl<A: Checkable, G: Ghostly> Tables<'_, A, G> {
         event: &EventOf<A>,
         next: &LocalValue<A>,
         out: &[CommandOf<A>],
-    ) -> bool {
+    ) -> u32 {
         let before = self.actors[who].locals.get(local).view();
         let who = Id::from(who);
-        self.world.broken_by_output(&Output { who, event, before, after: next.view(), out }) != 0
+        self.world.broken_by_output(&Output { who, event, before, after: next.view(), out })
+    }
+
+    /// The number of what a delivery does.
+    fn effect(&mut self, next: &LocalValue<A>, out: &[CommandOf<A>], broken: u32) -> u32 {
+        let sent = out.iter().filter_map(|command| match command {
+            Command::Send(to, msg) if usize::from(*to) < self.actors.len() => Some((*to, msg)),
+            _ => None,
+        });
+        let sent: BTreeSet<_> = sent.collect();
+        let mut hasher = SipHasher13::new();
+        (next, sent, broken).hash(&mut hasher);
+        self.effects.intern(hasher.finish128().as_u128()).0
     }
 
     /// Runs the handler.
@@ -188,19 +211,25 @@ impl<A: Checkable, G: Ghostly> Tables<'_, A, G> {
             return None;
         }
         let broken = self.world.broken_by_output(&step);
+        let effect = self.effect(&next, &out, broken);
         let restart = matches!(event, Event::Restart);
         let next = self.intern_local(who, next);
         let sent = self.intern_sent(who, &out);
         let change = (next != local).then(|| {
-            let successors = &mut self.actors[who].rows[local as usize].successors;
-            if let Err(at) = successors.binary_search(&next) {
-                successors.insert(at, next);
-            }
             let who = small(who);
             self.changes.intern(ChangeKey { who, before: local, after: next, restart }).0
         });
         let number = u32::try_from(self.steps.len()).expect("fewer than 2^32 steps");
-        self.steps.push(StepRecord { next, sent, change, broken, event: event_number });
+        self.steps.push(StepRecord {
+            who: small(who),
+            from: local,
+            next,
+            sent,
+            change,
+            broken,
+            event: event_number,
+            effect,
+        });
         Some(number)
     }
 

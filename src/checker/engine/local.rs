@@ -84,6 +84,9 @@ impl<A: Actor> Hash for LocalValue<A> {
     fn hash<H: Hasher>(&self, hasher: &mut H) {
         self.state.hash(hasher);
         self.storage.hash(hasher);
+        // stateright's sets write their elements and not how many there are.
+        hasher.write_usize(self.timers.iter().count());
+        hasher.write_usize(self.randoms.map.len());
         self.timers.hash(hasher);
         self.randoms.hash(hasher);
     }

@@ -1,7 +1,7 @@
 //! The exhaustive engine: a search over tuples of local states, for any stateright actors.
 //!
 //! It takes the [`World`](super::World) that stateright's checkers and the Explorer take, never names
-//! Raft, and reaches exactly the (local states, ghost) that a search over whole states reaches. Four
+//! Raft, and reaches exactly the (local states, ghost) that a search over whole states reaches. Five
 //! ideas make it small.
 //!
 //! # 1. Run each handler once (`tables.rs`, `handlers.rs`)
@@ -49,8 +49,7 @@
 //!
 //! In a tuple `t`, `m` is relevant if it is hard at its receiver's local state, or soft there with some
 //! message that is hard or soft at *its* receiver's. To know, every message is tried on every local state
-//! that was reached, whether or not the two ever meet; what such a trial leads to is not explored, and
-//! "changes the actor" is all that is taken from it.
+//! that was reached, whether or not the two ever meet; what such a trial leads to is not explored.
 //!
 //! **What is left out does nothing.** Write `Rel(t)` for the relevant messages. (a) A step of `t` to `t'`
 //! moves one actor from `l` to `l'`, `R(l') ⊆ R(l)`, so what is hard or soft there was hard or soft before,
@@ -109,6 +108,33 @@
 //! numbers at once. Nothing that is reported depends on it. The search for a counterexample uses no
 //! symmetry: its path is a real one.
 //!
+//! # 5. Take messages that do the same for one (`merging.rs`)
+//!
+//! A leader's message about an entry, and the same with a later retry's number, do the same to a
+//! follower that has it. Write `m ~ m'` at `l` if in every `l' ∈ R(l)` both do the same: the actor comes to
+//! the same local state, the same is sent, the same properties of outputs are violated, or nothing
+//! happens. Where a step leads from `l` to `l'`, `R(l') ⊆ R(l)`, so what is one at `l` is one at `l'`.
+//!
+//! A state with `m` and one with `m'` in its place, or with both, therefore do the same: whatever
+//! happens to the one happens to the other, change for change, which is all that a ghost sees. So of
+//! messages that are one only the least is kept, although it may never have been sent.
+//!
+//! This, too, rests on `R`, so it is part of the hypothesis, which is refuted if two messages were taken for
+//! one that the steps of the ended round tell apart. Unlike a message left out, one that is taken for
+//! another can lead where no state leads. Therefore:
+//!
+//! - *A violation counts only if the hypothesis still holds* for all that is known then. If so it is real:
+//!   each step to it delivered a message in a local state where that is known to do what the message
+//!   does for which it stood. Else the search begins again.
+//! - *The hypothesis is judged, and states are counted, by what the last round met*, not by what earlier
+//!   rounds met that may have gone astray. The messages for that are those that were sent, and all that
+//!   they make actors send in local states that were reached.
+//! - Surveys merge nothing, nor does a search for coverage, whose labels tell messages apart, nor the
+//!   search for a counterexample.
+//!
+//! Effects of deliveries are compared by digests of 128 bits. That is the one place where values are not
+//! compared themselves: there are as many effects as pairs of a local state and a message.
+//!
 //! # What may be asked
 //!
 //! Properties of states (judged once for each tuple, or for the part of it that they look at), of changes
@@ -140,6 +166,7 @@ mod handlers;
 mod intern;
 mod judge;
 mod local;
+mod merging;
 mod orbits;
 mod recovery;
 mod relevance;

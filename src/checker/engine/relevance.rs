@@ -2,8 +2,9 @@
 //!
 //! See the module's documentation for what is relevant and why it is enough to keep that.
 
-use super::bits::Bits;
+use super::bits::{Bits, numbers};
 use super::intern::Interned;
+use super::merging::Partition;
 use super::tables::{Delivery, Memo, Sent, Tables};
 use crate::checker::view::{Checkable, Ghostly};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -20,6 +21,9 @@ pub(super) struct Relevance {
     /// What message-only steps put out.
     #[serde(serialize_with = "write_sent", deserialize_with = "read_sent")]
     sent: Interned<Sent>,
+    /// Which messages are one, number 0 being that each is itself.
+    #[serde(serialize_with = "write_partitions", deserialize_with = "read_partitions")]
+    partitions: Interned<Partition>,
 }
 
 /// What may still matter to an actor in one local state.
@@ -31,6 +35,53 @@ struct LocalRelevance {
     soft: BTreeMap<u32, u32>,
     /// The keys of `soft`.
     conditional: Bits,
+    /// Which messages are one, by its number in [`Relevance::partitions`].
+    partition: u32,
+}
+
+/// Which steps are taken into account.
+#[derive(Clone, Copy)]
+pub(super) enum Scope<'a> {
+    /// All that are known: for a hypothesis.
+    Known,
+    /// Those that were taken in this round, which has ended: for a judgement of its hypothesis.
+    Met(&'a Relevance),
+}
+
+/// Messages of each actor.
+struct Messages {
+    /// Those that were sent, and all that they make actors send, whether or not they meet.
+    sent: Vec<Bits>,
+    /// These, and those that stood for one.
+    stood: Vec<Bits>,
+}
+
+impl LocalRelevance {
+    /// Adds what a message does at once; gives the number of that effect.
+    fn add<A: Checkable, G: Ghostly>(
+        &mut self,
+        tables: &Tables<'_, A, G>,
+        message: u32,
+        tried: Delivery,
+        lists: &mut Interned<Sent>,
+    ) -> u32 {
+        match tried {
+            Delivery::Silent | Delivery::Unknown => 0,
+            Delivery::NotMet(effect) => {
+                self.hard.insert(message);
+                effect
+            }
+            Delivery::Step(step) => {
+                let step = &tables.steps[step as usize];
+                if step.change.is_none() && step.broken == 0 {
+                    self.soft.insert(message, lists.intern(Arc::clone(&step.sent)).0);
+                } else {
+                    self.hard.insert(message);
+                }
+                step.effect
+            }
+        }
+    }
 }
 
 /// What is known of one message in one local state.
@@ -46,17 +97,38 @@ pub(super) enum Matter<'a> {
 impl Relevance {
     /// The hypothesis that everything always matters.
     pub(super) fn everything(actors: usize) -> Self {
-        Self { locals: vec![Vec::new(); actors], messages: vec![0; actors], sent: Interned::new() }
+        let mut partitions = Interned::new();
+        partitions.intern(Partition::default());
+        Self {
+            locals: vec![Vec::new(); actors],
+            messages: vec![0; actors],
+            sent: Interned::new(),
+            partitions,
+        }
     }
 
-    /// What the steps seen so far say. Tries every message on every local state that was reached.
-    pub(super) fn of<A: Checkable, G: Ghostly>(tables: &mut Tables<'_, A, G>) -> Self {
+    /// What the steps of a scope say. Tries every message on every local state that was reached. With
+    /// `merging` it says which messages are one, too.
+    pub(super) fn of<A: Checkable, G: Ghostly>(
+        tables: &mut Tables<'_, A, G>,
+        scope: Scope<'_>,
+        merging: bool,
+    ) -> Self {
         let actors = tables.actors.len();
         let mut relevance = Self::everything(actors);
         relevance.sent.intern(Arc::from([]));
+        let messages = Messages::of(tables, scope);
         for who in 0..actors {
-            let locals = relevance.own(tables, who);
-            let locals = relevance.closed(tables, who, locals);
+            let (locals, mut effects) = relevance.own(tables, who, scope, &messages);
+            let predecessors = predecessors(tables, who, scope);
+            let mut locals = relevance.closed(&predecessors, locals);
+            if merging {
+                super::merging::refine(&mut effects, &predecessors);
+                for (entry, effects) in locals.iter_mut().zip(effects) {
+                    let Some(entry) = entry else { continue };
+                    entry.partition = relevance.partitions.intern(Partition::new(effects)).0;
+                }
+            }
             relevance.locals[who] = locals;
             let known = tables.actors[who].inbox.len();
             relevance.messages[who] = u32::try_from(known).expect("numbers are u32");
@@ -64,57 +136,51 @@ impl Relevance {
         relevance
     }
 
-    /// What messages do to each local state at once.
+    /// What messages do to each local state at once; and the numbers of these effects, by message.
     fn own<A: Checkable, G: Ghostly>(
         &mut self,
         tables: &mut Tables<'_, A, G>,
         who: usize,
-    ) -> Vec<Option<LocalRelevance>> {
+        scope: Scope<'_>,
+        Messages { sent, stood }: &Messages,
+    ) -> (Vec<Option<LocalRelevance>>, Vec<Vec<u32>>) {
         let count = tables.actors[who].rows.len();
         let mut locals = vec![None; count];
+        let mut effects = vec![Vec::new(); count];
         for (number, entry) in (0..).zip(&mut locals) {
-            if tables.actors[who].rows[number as usize].spontaneous.is_none() {
+            let reached = match scope {
+                Scope::Known => tables.actors[who].rows[number as usize].spontaneous.is_some(),
+                Scope::Met(_) => tables.met.locals[who].has(number),
+            };
+            if !reached {
                 continue;
             }
             let mut own = LocalRelevance::default();
-            for message in (0..).take(tables.actors[who].inbox.len()) {
-                match tables.try_delivery(who, number, message) {
-                    Delivery::Silent | Delivery::Unknown => {}
-                    Delivery::NotMet => {
-                        own.hard.insert(message);
-                    }
-                    Delivery::Step(step) => {
-                        let step = &tables.steps[step as usize];
-                        if step.change.is_some() || step.broken != 0 {
-                            own.hard.insert(message);
-                            continue;
-                        }
-                        own.soft.insert(message, self.sent.intern(Arc::clone(&step.sent)).0);
-                    }
-                }
+            let effects = &mut effects[number as usize];
+            effects.resize(tables.actors[who].inbox.len(), 0);
+            for message in numbers(stood[who].words()) {
+                let tried = tables.try_delivery(who, number, message);
+                let effect = own.add(tables, message, tried, &mut self.sent);
+                effects[message as usize] = effect;
             }
+            // What only stood for others need not matter by itself.
+            let sent = &sent[who];
+            own.hard.map(|n, word| word & sent.word(n));
+            own.soft.retain(|message, _| sent.has(*message));
             *entry = Some(own);
         }
-        locals
+        (locals, effects)
     }
 
     /// What they do now or later: closed under the steps of the actor.
-    fn closed<A: Checkable, G: Ghostly>(
+    fn closed(
         &mut self,
-        tables: &Tables<'_, A, G>,
-        who: usize,
+        predecessors: &[Vec<u32>],
         mut locals: Vec<Option<LocalRelevance>>,
     ) -> Vec<Option<LocalRelevance>> {
-        let rows = &tables.actors[who].rows;
-        let mut predecessors: Vec<Vec<u32>> = vec![Vec::new(); rows.len()];
-        for (from, row) in (0..).zip(rows) {
-            for to in &row.successors {
-                predecessors[*to as usize].push(from);
-            }
-        }
         let mut unions = Memo::default();
-        let mut queued = vec![true; rows.len()];
-        let mut queue: VecDeque<u32> = (0..).take(rows.len()).collect();
+        let mut queued = vec![true; locals.len()];
+        let mut queue: VecDeque<u32> = (0..).take(locals.len()).collect();
         // What was reached last is what others lead to.
         queue.make_contiguous().reverse();
         while let Some(local) = queue.pop_front() {
@@ -129,7 +195,7 @@ impl Relevance {
             }
         }
         for entry in locals.iter_mut().flatten() {
-            let LocalRelevance { hard, soft, conditional } = entry;
+            let LocalRelevance { hard, soft, conditional, .. } = entry;
             soft.retain(|message, _| !hard.has(*message));
             for message in soft.keys() {
                 conditional.insert(*message);
@@ -190,6 +256,17 @@ impl Relevance {
         Some((&known.hard, &known.conditional))
     }
 
+    /// Which messages are one to an actor in a local state; `None` if each is itself.
+    pub(super) fn partition(&self, who: usize, local: u32) -> Option<&Partition> {
+        let known = self.locals[who].get(local as usize)?.as_ref()?;
+        (known.partition != 0).then(|| self.partitions.get(known.partition))
+    }
+
+    /// Whether any messages are one.
+    pub(super) fn merges(&self) -> bool {
+        self.partitions.len() > 1
+    }
+
     /// How many messages of an actor the hypothesis is about.
     pub(super) fn known_messages(&self, who: usize) -> u32 {
         self.messages[who]
@@ -216,24 +293,133 @@ impl Relevance {
         !matches!(self.matter(who, local, message), Matter::Never)
     }
 
-    /// Whether all that matters by `newer` matters by this one.
+    /// Whether all that matters by `newer` matters by this one, and all that is one by this one is one
+    /// by `newer`, in all local states that `newer` knows.
     pub(super) fn covers(&self, newer: &Self) -> bool {
-        (0..self.locals.len()).all(|who| {
-            (0..).zip(&self.locals[who]).all(|(local, known)| {
-                known.is_none()
-                    || (0..self.messages[who]).all(|message| {
-                        match (self.matter(who, local, message), newer.matter(who, local, message))
-                        {
-                            (Matter::Always, _) | (_, Matter::Never) => true,
-                            (Matter::Never, _) | (_, Matter::Always) => false,
-                            (Matter::If(old), Matter::If(new)) => {
-                                new.iter().all(|sent| old.binary_search(sent).is_ok())
-                            }
-                        }
-                    })
-            })
+        self.merges_rightly(newer)
+            && self.locals_of(newer).all(|(who, local)| self.covers_matter(newer, who, local))
+    }
+
+    /// Whether all that is one by this one is one by `newer`. If so, all that was reached can be.
+    pub(super) fn merges_rightly(&self, newer: &Self) -> bool {
+        self.locals_of(newer).all(|(who, local)| self.covers_merging(newer, who, local))
+    }
+
+    /// The local states that both know.
+    fn locals_of<'a>(&'a self, newer: &'a Self) -> impl Iterator<Item = (usize, u32)> + 'a {
+        let actors = self.locals.iter().zip(&newer.locals).enumerate();
+        actors.flat_map(|(who, (old, new))| {
+            let both =
+                old.iter().zip(new).zip(0..).filter(|((a, b), _)| a.is_some() && b.is_some());
+            both.map(move |(_, local)| (who, local))
         })
     }
+
+    fn covers_matter(&self, newer: &Self, who: usize, local: u32) -> bool {
+        (0..self.messages[who]).all(|message| {
+            match (self.matter(who, local, message), newer.matter(who, local, message)) {
+                (Matter::Always, _) | (_, Matter::Never) => true,
+                (Matter::Never, _) | (_, Matter::Always) => false,
+                (Matter::If(old), Matter::If(new)) => {
+                    new.iter().all(|sent| old.binary_search(sent).is_ok())
+                }
+            }
+        })
+    }
+
+    fn covers_merging(&self, newer: &Self, who: usize, local: u32) -> bool {
+        let Some(old) = self.partition(who, local) else { return true };
+        let new = |message| newer.partition(who, local).map_or(message, |new| new.of(message));
+        numbers(old.merged().words()).all(|message| {
+            let matters = !matches!(newer.matter(who, local, message), Matter::Never);
+            !matters || new(message) == new(old.of(message))
+        })
+    }
+}
+
+impl Messages {
+    fn of<A: Checkable, G: Ghostly>(tables: &mut Tables<'_, A, G>, scope: Scope<'_>) -> Self {
+        let Scope::Met(Relevance { locals, partitions, .. }) = scope else {
+            let all = |inbox: usize| {
+                let mut all = Bits::default();
+                for message in (0..).take(inbox) {
+                    all.insert(message);
+                }
+                all
+            };
+            let sent: Vec<_> = tables.actors.iter().map(|table| all(table.inbox.len())).collect();
+            return Self { stood: sent.clone(), sent };
+        };
+        let sent = Self::sent(tables);
+        let mut stood = sent.clone();
+        for (who, locals) in locals.iter().enumerate() {
+            for known in locals.iter().flatten() {
+                let partition = partitions.get(known.partition);
+                for message in numbers(partition.merged().words()) {
+                    if sent[who].has(message) {
+                        stood[who].insert(partition.of(message));
+                    }
+                }
+            }
+        }
+        Self { sent, stood }
+    }
+
+    /// What was sent in this round, with what was there at the start, and all that this makes actors send
+    /// in local states that were reached. What was left out of states is in it, too, so it does not
+    /// depend on the hypothesis.
+    fn sent<A: Checkable, G: Ghostly>(tables: &mut Tables<'_, A, G>) -> Vec<Bits> {
+        let mut waiting = tables.first_messages.clone();
+        for step in numbers(tables.met.steps.words()) {
+            waiting.extend(tables.steps[step as usize].sent.iter());
+        }
+        let mut sent = vec![Bits::default(); tables.actors.len()];
+        while let Some((to, message)) = waiting.pop() {
+            let who = usize::from(to);
+            if !sent[who].insert(message) {
+                continue;
+            }
+            let reached = tables.met.locals[who].clone();
+            for local in numbers(reached.words()) {
+                if let Delivery::Step(step) = tables.try_every_delivery(who, local, message) {
+                    let step = &tables.steps[step as usize];
+                    if step.change.is_none() && step.broken == 0 {
+                        waiting.extend(step.sent.iter());
+                    }
+                }
+            }
+        }
+        sent
+    }
+}
+
+impl Scope<'_> {
+    fn includes<A: Checkable, G: Ghostly>(self, tables: &Tables<'_, A, G>, step: u32) -> bool {
+        match self {
+            Scope::Known => true,
+            Scope::Met(_) => tables.met.steps.has(step),
+        }
+    }
+}
+
+/// From where one step of the scope leads to each local state of an actor.
+fn predecessors<A: Checkable, G: Ghostly>(
+    tables: &Tables<'_, A, G>,
+    who: usize,
+    scope: Scope<'_>,
+) -> Vec<Vec<u32>> {
+    let mut predecessors = vec![Vec::new(); tables.actors[who].rows.len()];
+    for (number, step) in (0..).zip(&tables.steps) {
+        let is_change = usize::from(step.who) == who && step.change.is_some();
+        if is_change && scope.includes(tables, number) {
+            predecessors[step.next as usize].push(step.from);
+        }
+    }
+    for from in &mut predecessors {
+        from.sort_unstable();
+        from.dedup();
+    }
+    predecessors
 }
 
 fn write_sent<S: Serializer>(sent: &Interned<Sent>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -246,4 +432,21 @@ fn read_sent<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Interned<Sent
         sent.intern(Sent::from(values));
     }
     Ok(sent)
+}
+
+fn write_partitions<S: Serializer>(
+    partitions: &Interned<Partition>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(partitions.values())
+}
+
+fn read_partitions<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Interned<Partition>, D::Error> {
+    let mut partitions = Interned::new();
+    for partition in Vec::<Partition>::deserialize(deserializer)? {
+        partitions.intern(partition);
+    }
+    Ok(partitions)
 }

@@ -3,7 +3,7 @@
 
 use super::checkpoint::{self, CheckpointError, Checkpoints, Resumed};
 use super::judge::view;
-use super::relevance::Relevance;
+use super::relevance::{Relevance, Scope};
 use super::sets::Sets;
 use super::shared::{Queue, Shared, StopOnPanic};
 use super::store::Shard;
@@ -202,20 +202,39 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
             surveys = surveys.get(1..).unwrap_or_default();
             match ended {
                 Ended::Paused => unreachable!("it has gone on"),
-                Ended::Violated | Ended::By(_) => break ended,
-                Ended::Refuted(better) => relevance = better,
-                Ended::Exhausted => {
-                    let tables = self.shared.tables.get_mut().expect("no thread runs");
-                    let newer = Relevance::of(tables);
-                    let holds = survey.is_none() && relevance.covers(&newer);
-                    relevance = newer;
-                    if holds {
+                Ended::By(_) => break ended,
+                Ended::Violated => {
+                    // A hypothesis that merges too much leads astray.
+                    let newer = self.hypothesis(true);
+                    if relevance.merges_rightly(&newer) {
                         break ended;
                     }
+                    self.shared.take_violated();
+                    relevance = newer;
+                }
+                Ended::Refuted(better) => relevance = better,
+                Ended::Exhausted => {
+                    if survey.is_none() {
+                        let tables = self.shared.tables.get_mut().expect("no thread runs");
+                        let newer = Relevance::of(tables, Scope::Met(&relevance), true);
+                        if relevance.covers(&newer) {
+                            relevance = newer;
+                            break ended;
+                        }
+                    }
+                    relevance = self.hypothesis(surveys.is_empty());
                 }
             }
         };
         self.report(ended, rounds, &relevance)
+    }
+
+    /// What matters by all that is known. A survey merges no messages, since it knows too little, nor does
+    /// a search that counts labels, which tell messages apart.
+    fn hypothesis(&mut self, merging: bool) -> Relevance {
+        let tables = self.shared.tables.get_mut().expect("no thread runs");
+        let merging = merging && tables.labels.is_empty();
+        Relevance::of(tables, Scope::Known, merging)
     }
 
     /// Saves the search, if it is one that is saved.
@@ -238,7 +257,7 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
         for times in SURVEYS {
             self.begin(&relevance, Some(times));
             self.round(&relevance, Some(times), &mut |_| {});
-            relevance = Relevance::of(self.shared.tables.get_mut().expect("no thread runs"));
+            relevance = self.hypothesis(false);
         }
         relevance
     }
@@ -335,7 +354,8 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
                 let mut tables = self.shared.tables.write().expect("no thread panics with it");
                 let now_known = knowledge(&tables);
                 if now_known != known {
-                    let newer = Relevance::of(&mut tables);
+                    let merging = relevance.merges();
+                    let newer = Relevance::of(&mut tables, Scope::Known, merging);
                     known = knowledge(&tables);
                     if !relevance.covers(&newer) {
                         ended = Some(Ended::Refuted(newer));

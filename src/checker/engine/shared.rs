@@ -84,6 +84,9 @@ impl<A: Checkable, G: Ghostly> Shared<'_, A, G> {
         self.shards = (0..SHARDS).map(|_| Mutex::new(Shard::new(actors))).collect();
         *self.queue.get_mut().expect("no thread runs") = Queue::default();
         self.stop.store(false, Ordering::Relaxed);
+        self.tables.get_mut().expect("no thread runs").begin_round();
+        let sometimes = self.world.sometimes.len();
+        self.unwitnessed.store((1 << sometimes) - 1, Ordering::Relaxed);
         for count in [&self.transitions, &self.expanded].into_iter().chain(&self.cuts) {
             count.store(0, Ordering::Relaxed);
         }

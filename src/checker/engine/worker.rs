@@ -324,7 +324,10 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
         reached.clone_from(key);
         numbers.clear();
         if self.canon.is_trivial() {
-            numbers.extend((0..self.actors).map(|who| self.sets.number(who, &messages[who])));
+            for (who, set) in messages.iter_mut().enumerate() {
+                merge(self.relevance, who, key[who], set);
+                numbers.push(self.sets.number(who, set));
+            }
             return;
         }
         if !self.canon.knows(key, messages) {
@@ -336,7 +339,8 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
         let chosen = chosen.to_vec();
         for n in &chosen {
             self.canon.rename_messages(*n, messages, renamed);
-            for (who, set) in renamed.iter().enumerate() {
+            for (who, set) in renamed.iter_mut().enumerate() {
+                merge(self.relevance, who, key[who], set);
                 numbers.push(self.sets.number(who, set));
             }
         }
@@ -502,7 +506,10 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
             }
             self.filter();
             for n in &stabiliser {
-                let alike = self.renamed(*n, &self.scratch.messages);
+                let mut alike = self.renamed(*n, &self.scratch.messages);
+                for (who, set) in alike.iter_mut().enumerate() {
+                    merge(self.relevance, who, key[who], set);
+                }
                 if !antichain.iter().any(|other| below(&alike, other)) {
                     antichain.retain(|other| !below(other, &alike));
                     antichain.push(alike);
@@ -515,7 +522,10 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
         while let Some(one) = antichain.pop() {
             standing += 1;
             for n in &stabiliser[1..] {
-                let alike = self.renamed(*n, &one);
+                let mut alike = self.renamed(*n, &one);
+                for (who, set) in alike.iter_mut().enumerate() {
+                    merge(self.relevance, who, key[who], set);
+                }
                 antichain.retain(|other| !(below(other, &alike) && below(&alike, other)));
             }
         }
@@ -541,6 +551,13 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
         let mut renamed = vec![Bits::default(); self.actors];
         self.canon.rename_messages(n, messages, &mut renamed);
         renamed
+    }
+}
+
+/// Puts messages that stand for others in their place.
+fn merge(relevance: &Relevance, who: usize, local: u32, set: &mut Bits) {
+    if let Some(partition) = relevance.partition(who, local) {
+        partition.apply(set);
     }
 }
 
