@@ -896,6 +896,16 @@ fn ses_5_the_session_used_longest_ago_is_evicted_by_the_entrys_limit() {
     assert_eq!(sessions(&applied(late)), "sessions={5@5} {k=a}");
 }
 
+#[test]
+fn ses_5_as_many_sessions_are_open_as_were_opened_up_to_the_entrys_limit() {
+    for (opened, open) in [(0, 0), (1, 1), (2, 2), (3, 3), (4, 3), (5, 3)] {
+        let entries = (1..=opened).map(|sequence| register_entry(1, sequence, 3));
+        let server = applied(entries).server().clone();
+        assert_eq!(server.sessions.len(), open, "{opened} were opened");
+        assert_eq!(server.sessions.is_empty(), open == 0, "{opened} were opened");
+    }
+}
+
 // ---- what the checker relies on ----
 
 #[test]

@@ -111,3 +111,56 @@ impl Config {
         self.servers.iter().copied().filter(move |server| *server != id)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The defaults for one server, changed.
+    fn changed(change: impl FnOnce(&mut Config)) -> Result<(), ConfigError> {
+        let mut config = Config::new([Id::from(0)]);
+        change(&mut config);
+        config.validate()
+    }
+
+    const fn ms(number: u64) -> Duration {
+        Duration::from_millis(number)
+    }
+
+    #[test]
+    fn a_cluster_has_a_server() {
+        assert_eq!(changed(|_| {}), Ok(()));
+        assert_eq!(changed(|config| config.servers.clear()), Err(ConfigError::NoServers));
+    }
+
+    #[test]
+    fn an_election_timeout_is_drawn_from_a_range_of_more_than_zero() {
+        let range = |range: Range<_>| changed(|config| config.election_timeout = range);
+        assert_eq!(range(ms(51)..ms(52)), Ok(()));
+        for (start, end) in [(0, 0), (0, 300), (150, 150), (300, 150)] {
+            let wrong = ms(start)..ms(end);
+            assert_eq!(range(wrong.clone()), Err(ConfigError::ElectionTimeout(wrong)));
+        }
+    }
+
+    #[test]
+    fn heartbeats_come_before_the_shortest_election_timeout() {
+        let interval = |interval| changed(|config| config.heartbeat_interval = interval);
+        assert_eq!(interval(ms(1)), Ok(()));
+        assert_eq!(interval(ms(149)), Ok(()));
+        for wrong in [0, 150, 151].map(ms) {
+            assert_eq!(interval(wrong), Err(ConfigError::HeartbeatInterval(wrong, ms(150))));
+        }
+    }
+
+    #[test]
+    fn no_limit_is_zero() {
+        assert_eq!(changed(|it| it.max_entries = 0), Err(ConfigError::Zero("max-entries")));
+        assert_eq!(changed(|it| it.max_uncommitted = 0), Err(ConfigError::Zero("max-uncommitted")));
+        assert_eq!(changed(|it| it.max_sessions = 0), Err(ConfigError::Zero("max-sessions")));
+        let ones = |it: &mut Config| {
+            (it.max_entries, it.max_uncommitted, it.max_sessions) = (1, 1, 1);
+        };
+        assert_eq!(changed(ones), Ok(()));
+    }
+}

@@ -322,6 +322,28 @@ mod tests {
     }
 
     #[test]
+    fn the_size_of_an_entry_leaves_room_for_a_tag_and_five_numbers_of_any_length() {
+        let longest = postcard::to_stdvec(&u64::MAX).unwrap().len();
+        let session = Payload::Register { client: Id::from(9), sequence: 1, max_sessions: 8 };
+        let command = |length| Payload::Command {
+            client: Id::from(9),
+            session: Index(1),
+            sequence: 2,
+            command: vec![0; length].into(),
+        };
+        for (payload, bytes) in [
+            (Payload::Noop, 0),
+            (session, 0),
+            (command(0), 0),
+            (command(1), 1),
+            (command(300), 300),
+        ] {
+            let entry = Entry { term: Term(1), payload };
+            assert_eq!(entry.size(), 1 + 5 * longest + bytes, "{entry:?}");
+        }
+    }
+
+    #[test]
     fn a_log_with_a_hole_or_before_its_beginning_is_refused() {
         let entry = entries(&[1])[0].clone();
         for indexes in [&[0][..], &[2], &[0, 1], &[1, 3], &[0, 1, 3], &[u64::MAX]] {

@@ -271,3 +271,15 @@ impl<S: StateMachine> Actor for Raft<S> {
         "Server".to_owned()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kv::Kv;
+
+    #[test]
+    fn where_stateright_names_an_actor_it_is_a_server() {
+        let raft = Raft::<Kv>::new(Config::new([Id::from(0)])).expect("a valid configuration");
+        assert_eq!(raft.name(), "Server");
+    }
+}

@@ -181,3 +181,20 @@ impl fmt::Debug for Role {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::raft::RequestVote;
+
+    /// As counterexamples and traces show them.
+    #[test]
+    fn a_term_and_an_index_are_shown_as_numbers() {
+        let args = RequestVote { term: Term(3), last_log_index: Index(2), last_log_term: Term(1) };
+        assert_eq!(
+            format!("{args:?}"),
+            "RequestVote { term: 3, last_log_index: 2, last_log_term: 1 }"
+        );
+        assert_eq!(format!("{} {}", args.term, args.last_log_index), "3 2");
+    }
+}
