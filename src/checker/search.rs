@@ -4,7 +4,8 @@
 //! through stateright's [`Model::next_state`], action by action, and judged again before anybody sees it.
 
 use super::engine::is_dead_end;
-use super::engine::trace::{Traced, Wanted, trace};
+pub use super::engine::trace::{Ended, Reach};
+use super::engine::trace::{Traced, TracedEach, Wanted, trace, trace_each};
 use super::view::{Checkable, Ghostly};
 use super::world::{ActionOf, RECOVERABILITY, State, World};
 use stateright::Model;
@@ -60,6 +61,55 @@ pub fn shortest<A: Checkable, G: Ghostly>(
         Traced::Exhausted(visited) => Outcome::Exhausted(visited),
         Traced::LimitReached(visited) => Outcome::LimitReached(visited),
     }
+}
+
+/// What came of a search for a violation of each property.
+pub struct Each {
+    /// The properties that are violated, each with the number of steps of a shortest counterexample.
+    pub violated: Vec<(&'static str, usize)>,
+    /// Why the search ended: unless a limit ended it, the other properties hold.
+    pub ended: Ended,
+    /// States visited.
+    pub visited: usize,
+}
+
+/// Searches level by level for the first violation of each property, as if it alone were asked: also
+/// beyond violations of the others. Every counterexample is executed again. The outcome is always the
+/// same: there is one thread, no clock, and no message that is thought not to matter.
+pub fn shortest_of_each<A: Checkable, G: Ghostly>(world: &World<A, G>, reach: Reach) -> Each {
+    let judged = world.always.len() + world.steps.len();
+    let violations = (0..judged).fold(0, |bits, n| bits | 1 << n);
+    let wanted = Wanted { violations, dead_end: world.recovery.is_some() };
+    let TracedEach { found, ended, visited } = trace_each(world, wanted, reach);
+    let names: Vec<_> = world.property_names().map(|(name, _)| name).collect();
+    let violated = found.iter().map(|(what, actions)| {
+        let name = match what.violations {
+            0 => RECOVERABILITY,
+            bit => names[bit.trailing_zeros() as usize],
+        };
+        confirm(world, name, actions);
+        (name, actions.len())
+    });
+    Each { violated: violated.collect(), ended, visited }
+}
+
+/// Executes the actions one after the other, whatever else they violate, and judges the end.
+fn confirm<A: Checkable, G: Ghostly>(
+    world: &World<A, G>,
+    property: &'static str,
+    actions: &[ActionOf<A>],
+) {
+    let mut state = world.init_states().remove(0);
+    for action in actions {
+        assert!(world.enabled(&state).contains(action), "what the search has done can be done");
+        let next = world.next_state(&state, action.clone());
+        state = next.expect("a step of a counterexample does something");
+    }
+    let is_violated = match property {
+        RECOVERABILITY => is_dead_end(world, &state),
+        _ => world.broken(&state).contains(&property),
+    };
+    assert!(is_violated, "{property} is still violated when executed again");
 }
 
 /// Executes the actions, each chosen among those that are enabled.

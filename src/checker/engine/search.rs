@@ -149,6 +149,7 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
             wake: Condvar::new(),
             violated: AtomicU64::new(0),
             ends_at_a_violation: true,
+            goes_on: false,
             unwitnessed: AtomicU64::new((1 << sometimes) - 1),
             stop: AtomicBool::new(false),
             transitions: AtomicU64::new(0),

@@ -26,6 +26,8 @@ pub(super) struct Shared<'w, A: Checkable, G> {
     /// The properties of states and then of steps that are violated, as bits.
     pub(super) violated: AtomicU64,
     pub(super) ends_at_a_violation: bool,
+    /// Whether what lies beyond a step that violates a property is explored.
+    pub(super) goes_on: bool,
     /// The `sometimes` properties without a witness, as bits.
     pub(super) unwitnessed: AtomicU64,
     pub(super) stop: AtomicBool,
@@ -52,11 +54,6 @@ impl<A: Checkable, G: Ghostly> Shared<'_, A, G> {
         if self.ends_at_a_violation {
             self.stop.store(true, Ordering::Relaxed);
         }
-    }
-
-    /// Whether one of these properties has been violated.
-    pub(super) fn has_violated(&self, bits: u64) -> bool {
-        self.violated.load(Ordering::Relaxed) & bits != 0
     }
 
     /// The properties that have been violated since this was asked last.

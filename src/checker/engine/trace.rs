@@ -33,6 +33,38 @@ pub(crate) enum Traced<A: Checkable> {
     LimitReached(usize),
 }
 
+/// What came of a search for each of several things.
+pub(crate) struct TracedEach<A: Checkable> {
+    /// What was found, each with a shortest way there.
+    pub(crate) found: Vec<(Wanted, Vec<ActionOf<A>>)>,
+    /// Why the search ended.
+    pub(crate) ended: Ended,
+    /// States visited.
+    pub(crate) visited: usize,
+}
+
+/// How far a search goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Reach {
+    /// States it may visit: it ends once there are so many.
+    pub states: usize,
+    /// Steps on a path that change an actor.
+    pub steps: usize,
+}
+
+/// Why the levels ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Nothing was wanted any more.
+    Found,
+    /// Nothing is left to visit.
+    Exhausted,
+    /// The limit on states.
+    AtStates,
+    /// The limit on steps.
+    AtSteps,
+}
+
 /// Every state, with where it came from.
 struct Levels {
     actors: usize,
@@ -78,6 +110,31 @@ pub(crate) struct Wanted {
     pub(crate) dead_end: bool,
 }
 
+impl Wanted {
+    const NOTHING: Self = Self { violations: 0, dead_end: false };
+
+    fn is_nothing(self) -> bool {
+        self.violations == 0 && !self.dead_end
+    }
+
+    fn and(self, other: Self) -> Self {
+        let dead_end = self.dead_end && other.dead_end;
+        Self { violations: self.violations & other.violations, dead_end }
+    }
+
+    fn without(self, other: Self) -> Self {
+        let dead_end = self.dead_end && !other.dead_end;
+        Self { violations: self.violations & !other.violations, dead_end }
+    }
+
+    /// One by one: each property, then the dead end.
+    fn each(self) -> impl Iterator<Item = Self> {
+        let bits = (0..u64::BITS).map(|n| 1 << n).filter(move |bit| self.violations & bit != 0);
+        let dead_end = self.dead_end.then_some(Self { violations: 0, dead_end: true });
+        bits.map(|violations| Self { violations, dead_end: false }).chain(dead_end)
+    }
+}
+
 /// Searches for the shortest way to what is wanted.
 pub(crate) fn trace<A: Checkable, G: Ghostly>(
     world: &World<A, G>,
@@ -89,86 +146,131 @@ pub(crate) fn trace<A: Checkable, G: Ghostly>(
     let limits = Limits { threads, max_states: Some(SURVEYED), max_time: None, max_memory: None };
     let interrupted = AtomicBool::new(false);
     let mut search = Search::new(world, &limits, &interrupted, false);
+    let reach = Reach { states: max_states, steps: usize::MAX };
+    let mut found = None;
+    let mut first = |wanted: &mut Wanted, _, actions| {
+        *wanted = Wanted::NOTHING;
+        found = Some(actions);
+    };
     let hypothesis = search.survey();
-    match levels(&mut search, &hypothesis, wanted, max_states) {
+    let (mut ended, mut visited) = levels(&mut search, &hypothesis, wanted, reach, &mut first);
+    if ended == Ended::Exhausted {
         // What surveys say may be too little.
-        Traced::Exhausted(_) => {
-            let everything = Relevance::everything(world.actors.actors.len());
-            levels(&mut search, &everything, wanted, max_states)
-        }
-        traced => traced,
+        let everything = Relevance::everything(world.actors.actors.len());
+        (ended, visited) = levels(&mut search, &everything, wanted, reach, &mut first);
+    }
+    match (ended, found) {
+        (Ended::AtStates | Ended::AtSteps, _) => Traced::LimitReached(visited),
+        (_, Some(actions)) => Traced::Found(actions, visited),
+        (_, None) => Traced::Exhausted(visited),
     }
 }
 
+/// Searches for a shortest way to each thing that is wanted, also beyond violations of the others: each
+/// is judged as if it alone were asked. All messages are taken to matter, and there is one thread, so
+/// that what is found within its reach is always the same.
+pub(crate) fn trace_each<A: Checkable, G: Ghostly>(
+    world: &World<A, G>,
+    wanted: Wanted,
+    reach: Reach,
+) -> TracedEach<A> {
+    let limits = Limits { threads: 1, max_states: None, max_time: None, max_memory: None };
+    let interrupted = AtomicBool::new(false);
+    let mut search = Search::new(world, &limits, &interrupted, false);
+    search.shared.goes_on = true;
+    let everything = Relevance::everything(world.actors.actors.len());
+    let mut found = Vec::new();
+    let mut each = |wanted: &mut Wanted, what, actions| {
+        *wanted = wanted.without(what);
+        found.push((what, actions));
+    };
+    let (ended, visited) = levels(&mut search, &everything, wanted, reach, &mut each);
+    TracedEach { found, ended, visited }
+}
+
+/// Takes what was found, with a way there, and says what is wanted then.
+type Found<'f, A> = &'f mut dyn FnMut(&mut Wanted, Wanted, Vec<ActionOf<A>>);
+
+/// Visits states level by level, and shows each thing that is wanted when it is found, with a shortest
+/// way there. Ends when nothing is wanted any more.
 fn levels<A: Checkable, G: Ghostly>(
     search: &mut Search<'_, '_, A, G>,
     relevance: &Relevance,
-    Wanted { violations: wanted, dead_end }: Wanted,
-    max_states: usize,
-) -> Traced<A> {
+    mut wanted: Wanted,
+    reach: Reach,
+    found: Found<'_, A>,
+) -> (Ended, usize) {
     search.shared.clear();
     search.shared.take_violated();
     let (shared, start) = (&search.shared, &search.key);
     let mut worker = Worker::new(shared, relevance, None);
-    let recovery = shared.world.recovery.as_ref().filter(|_| dead_end);
-    let mut judged = recovery.map(Judged::new);
+    let mut judged = shared.world.recovery.as_ref().map(Judged::new);
     let mut is_dead_end = |key: &[u32]| {
         let mut tables = shared.tables.write().expect("no thread panics with it");
         judged.as_mut().is_some_and(|judged| judged.is_dead_end(&mut tables, key))
     };
+    let mut show = |wanted: &mut Wanted, seen: Wanted, path: &[StepOf], worker: &mut _| {
+        for what in seen.each() {
+            if wanted.and(what).is_nothing() {
+                continue;
+            }
+            // What a handler puts out there may be what violates.
+            let here = broken_here(worker, what.violations);
+            let path: Vec<_> = path.iter().copied().chain(here).collect();
+            let tables = shared.tables.read().expect("no thread panics with it");
+            let goes_on = shared.goes_on;
+            found(wanted, what, actions(&tables, start, &search.messages, &path, goes_on));
+        }
+    };
     let mut levels =
         Levels { actors: start.len() - 1, keys: vec![], sets: vec![], origins: vec![] };
-    let finish = |path: Vec<StepOf>, visited| {
-        let tables = shared.tables.read().expect("no thread panics with it");
-        Traced::Found(actions(&tables, start, &search.messages, &path), visited)
-    };
     if !worker.start(start, &search.messages) {
-        return Traced::Exhausted(0);
+        return (Ended::Exhausted, 0);
     }
     levels.add(worker.state(), (0, 0, 0));
-    if shared.take_violated() & wanted != 0 {
-        return finish(broken_here(&mut worker, wanted).into_iter().collect(), 1);
-    }
-    if is_dead_end(levels.key(0)) {
-        return finish(Vec::new(), 1);
-    }
-    let mut state = 0;
-    while state < levels.origins.len() {
+    let dead_end = wanted.dead_end && is_dead_end(levels.key(0));
+    show(&mut wanted, Wanted { violations: shared.take_violated(), dead_end }, &[], &mut worker);
+    // States up to `level_end` are at most `depth` steps from the first.
+    let (mut state, mut depth, mut level_end) = (0, 0, 1);
+    let ended = loop {
+        if wanted.is_nothing() {
+            break Ended::Found;
+        }
+        if state == levels.origins.len() {
+            break Ended::Exhausted;
+        }
+        if levels.origins.len() >= reach.states {
+            break Ended::AtStates;
+        }
+        if state == level_end {
+            (depth, level_end) = (depth + 1, levels.origins.len());
+        }
+        if depth == reach.steps {
+            break Ended::AtSteps;
+        }
         let (key, sets) = (levels.key(state).to_vec(), levels.sets(state).to_vec());
-        let mut found = None;
         worker.successors(&key, &sets, &mut |worker, who, step, fired| {
-            let mut here = None;
-            if let Fired::Inside { ghost_changed } = fired {
-                // What a handler puts out here may be what violates.
-                if shared.has_violated(wanted) {
-                    here = broken_here(worker, wanted);
-                }
-                let inserted = worker.insert(Some(who), ghost_changed);
-                if inserted != Inserted::Subsumed {
-                    let number = u8::try_from(who).expect("at most 255 actors");
-                    let parent = u32::try_from(state).expect("fewer than 2^32 states");
-                    levels.add(worker.state(), (parent, number, step));
-                    if is_dead_end(worker.state().0) {
-                        found = Some(((who, step), None));
-                    }
-                }
+            let mut dead_end = false;
+            if let Fired::Inside { ghost_changed } = fired
+                && worker.insert(Some(who), ghost_changed) != Inserted::Subsumed
+            {
+                let number = u8::try_from(who).expect("at most 255 actors");
+                let parent = u32::try_from(state).expect("fewer than 2^32 states");
+                levels.add(worker.state(), (parent, number, step));
+                dead_end = wanted.dead_end && is_dead_end(worker.state().0);
             }
-            if shared.take_violated() & wanted != 0 {
-                found = Some(((who, step), here));
+            let seen = Wanted { violations: shared.take_violated(), dead_end };
+            if !wanted.and(seen).is_nothing() {
+                let mut path = levels.path(state);
+                path.push((who, step));
+                show(&mut wanted, seen, &path, worker);
             }
-            found.is_none()
+            !wanted.is_nothing()
         });
         worker.tasks.clear();
-        if let Some((step, here)) = found {
-            let path = levels.path(state).into_iter().chain([step]).chain(here);
-            return finish(path.collect(), levels.origins.len());
-        }
-        if levels.origins.len() >= max_states {
-            return Traced::LimitReached(levels.origins.len());
-        }
         state += 1;
-    }
-    Traced::Exhausted(levels.origins.len())
+    };
+    (ended, levels.origins.len())
 }
 
 /// A step that can be taken in the state in the scratch and whose outputs violate a property.
@@ -210,6 +312,7 @@ fn actions<A: Checkable, G: Ghostly>(
     start: &[u32],
     messages: &[(u8, u32)],
     path: &[StepOf],
+    goes_on: bool,
 ) -> Vec<ActionOf<A>> {
     let mut locals = start[..tables.actors.len()].to_vec();
     let mut origins: BTreeMap<(u8, u32), Origin> =
@@ -219,7 +322,7 @@ fn actions<A: Checkable, G: Ghostly>(
     for (position, (who, step)) in path.iter().enumerate() {
         befores.push(Vec::new());
         at.push(locals.clone());
-        saturate(tables, &locals, position, &mut origins);
+        saturate(tables, &locals, position, goes_on, &mut origins);
         let record = &tables.steps[*step as usize];
         need(tables, &origins, *who, *step, &mut befores);
         for sent in record.sent.iter() {
@@ -243,6 +346,7 @@ fn saturate<A: Checkable, G: Ghostly>(
     tables: &Tables<'_, A, G>,
     locals: &[u32],
     position: usize,
+    goes_on: bool,
     origins: &mut BTreeMap<(u8, u32), Origin>,
 ) {
     loop {
@@ -255,7 +359,7 @@ fn saturate<A: Checkable, G: Ghostly>(
             let spontaneous = row.spontaneous.iter().flatten().copied();
             for step in spontaneous.chain(replies).collect::<Vec<_>>() {
                 let record = &tables.steps[step as usize];
-                if record.change.is_none() && record.broken == 0 {
+                if record.change.is_none() && (goes_on || record.broken == 0) {
                     for sent in record.sent.iter() {
                         origins.entry(*sent).or_insert(Origin::Quiet(position, (who, step)));
                     }

@@ -209,7 +209,9 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
         let GhostStep { ghost: next_ghost, broken } = self.ghost_step(ghost, firing.change);
         if broken != 0 {
             self.shared.violate_steps(broken);
-            return Fired::Violates;
+            if !self.shared.goes_on {
+                return Fired::Violates;
+            }
         }
         self.scratch.key.clear();
         self.scratch.key.extend_from_slice(key);
