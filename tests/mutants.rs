@@ -1,87 +1,18 @@
-//! The mutants: each falls, by the property that must catch it, in so many steps; and without its bug
-//! the model of a mutant holds.
+//! The mutants: each falls, by the property that must catch it, in so many steps; what the other properties
+//! say of it is recorded in `mutants.txt`; and without its bug the model of a mutant holds.
 
 use checked_raft::checker::search::{Outcome, shortest};
 use checked_raft::checker::{Engine, Limits, RECOVERABILITY, Verdict, run};
 use checked_raft::models::catalogue::catalogue;
+use checked_raft::models::mutants::matrix::{self, Column, Judgement, Row};
 use checked_raft::models::mutants::{self, Fault, MutantSpec};
 use checked_raft::models::{Cluster, Spec};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::fmt::Write;
 use std::sync::atomic::AtomicBool;
 
-/// Every mutant, and the length of its shortest counterexample.
-const STEPS: [(&str, usize); 70] = [
-    ("count-stale-vote", 7),
-    ("count-duplicate-votes", 8),
-    ("half-elects", 6),
-    ("vote-for-stale-log", 4),
-    ("vote-by-length", 9),
-    ("refused-vote-is-kept", 5),
-    ("vote-for-everybody", 3),
-    ("vote-in-an-earlier-term", 4),
-    ("self-vote-not-recorded", 6),
-    ("vote-freed-by-a-leader", 7),
-    ("vote-freed-by-stepping-down", 5),
-    ("term-goes-backwards", 4),
-    ("once-a-leader", 7),
-    ("impersonated-leader", 4),
-    ("reply-of-an-old-term", 2),
-    ("election-timer-not-rearmed", 1),
-    ("commit-older-term", 7),
-    ("commit-without-majority", 3),
-    ("commit-unsorted", 3),
-    ("truncate-always", 9),
-    ("conflicting-tail-kept", 2),
-    ("append-twice", 5),
-    ("append-without-check", 2),
-    ("append-from-an-earlier-term", 2),
-    ("gap-in-append", 6),
-    ("commit-unclamped", 10),
-    ("commit-on-refusal", 7),
-    ("commit-goes-backwards", 8),
-    ("applied-before-committed", 3),
-    ("match-from-refusal", 3),
-    ("match-goes-backwards", 9),
-    ("match-not-reset", 3),
-    ("count-stale-ack", 3),
-    ("next-below-match", 6),
-    ("roll-back-on-new-term", 3),
-    ("deposed-leader-appends", 7),
-    ("leader-erases-entry", 5),
-    ("vote-not-persisted", 7),
-    ("term-not-persisted", 7),
-    ("vote-sent-before-saved", 7),
-    ("vote-saved-after-term", 7),
-    ("fresh-after-damage", 7),
-    ("ack-before-saved", 5),
-    ("retransmission-acked-before-saved", 6),
-    ("leader-counts-unsaved", 5),
-    ("applied-before-saved", 9),
-    ("entry-saved-before-term", 6),
-    ("log-tail-lost", 4),
-    ("truncation-not-saved", 3),
-    ("answer-before-commit", 4),
-    ("answer-by-index", 8),
-    ("no-deduplication", 6),
-    ("answer-not-remembered", 6),
-    ("deduplicate-by-number", 7),
-    ("followers-forget", 2),
-    ("old-number-applied", 7),
-    ("implicit-session", 5),
-    ("no-eviction", 5),
-    ("early-eviction", 5),
-    ("conflict-cuts-to-commit", 2),
-    ("applies-only-the-last", 6),
-    ("heartbeat-stops", 4),
-    ("vote-only-for-longer-logs", 0),
-    ("vote-by-both", 2),
-    ("vote-kept-over-terms", 2),
-    ("no-noop", 0),
-    ("commit-stops-at-older-term", 0),
-    ("commit-needs-all", 0),
-    ("retries-are-empty", 3),
-    ("probing-stands-still", 4),
-];
+/// What the mutants violate.
+const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/mutants.txt");
 
 /// The length of the shortest violation of the property that must catch it.
 fn steps(mutant: &MutantSpec) -> Result<usize, String> {
@@ -108,19 +39,83 @@ fn exhausted(cluster: Cluster) -> Result<(u64, u64), Vec<&'static str>> {
     }
 }
 
-/// The property that must catch each mutant does, in the fewest steps there are.
+/// The property that must catch each mutant does, in the fewest steps there are, and the others say of it
+/// what is recorded. `UPDATE_GOLDEN=1 cargo test --test mutants` records anew.
 #[test]
-fn every_mutant_falls_by_its_property() {
+fn every_mutant_falls_by_its_property_and_by_others_as_recorded() {
     let mutants = mutants::catalogue();
-    let found: BTreeMap<_, _> = mutants.iter().map(|mutant| (mutant.name, steps(mutant))).collect();
-    let pinned: BTreeMap<_, _> = STEPS.into_iter().map(|(name, steps)| (name, Ok(steps))).collect();
-    let wrong: Vec<_> = mutants
-        .iter()
-        .filter(|mutant| found.get(mutant.name) != pinned.get(mutant.name))
-        .map(|mutant| format!("{}: {:?}", mutant.name, found[mutant.name]))
-        .collect();
-    assert!(wrong.is_empty(), "not as pinned:\n{}", wrong.join("\n"));
-    assert_eq!(found.len(), pinned.len(), "each mutant has its line here, and its own name");
+    let rows: Vec<_> = mutants.iter().map(matrix::row).collect();
+    for (mutant, row) in mutants.iter().zip(&rows) {
+        let own = row.violated(mutant.caught_by).first().copied();
+        let shortest = steps(mutant).map(|steps| (mutant.caught_by, steps));
+        assert_eq!(shortest.ok(), own, "{}: two searches", mutant.name);
+    }
+    let recorded = std::fs::read_to_string(GOLDEN).unwrap_or_default();
+    let equivalent: Vec<_> = mutants::equivalent().into_iter().map(|it| it.mutant).collect();
+    let rows_of_equivalent: Vec<_> = equivalent.iter().map(matrix::row).collect();
+    let now = text_of(&mutants, &rows, &equivalent, &rows_of_equivalent);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(GOLDEN, now).expect("it can be written");
+        return;
+    }
+    let mut changed = Vec::new();
+    for (sign, text, other) in [('-', &recorded, &now), ('+', &now, &recorded)] {
+        let lines = text.lines().filter(|line| !other.lines().any(|it| it == *line));
+        changed.extend(lines.map(|line| format!("{sign}{line}")));
+    }
+    assert!(
+        recorded == now,
+        "{GOLDEN}: what is seen (+) is not what is recorded (-):\n{}\n\
+         if it should be, record it: UPDATE_GOLDEN=1 cargo test --test mutants",
+        changed.join("\n")
+    );
+}
+
+/// A line for each mutant, for each change that breaks nothing, and for each property.
+fn text_of(
+    mutants: &[MutantSpec],
+    rows: &[Row],
+    equivalent: &[MutantSpec],
+    rows_of_equivalent: &[Row],
+) -> String {
+    let mut text = "\
+# What every property says of every mutant, in the model of the mutant. A line is the mutant, then what
+# it violates, with the steps of a shortest counterexample, the property that must catch it first, then
+# how many other properties hold, or were not seen to be violated before a limit ended the search.
+
+"
+    .to_owned();
+    let add = |text: &mut String, mutants: &[MutantSpec], rows: &[Row]| {
+        for (mutant, row) in mutants.iter().zip(rows) {
+            let _ = writeln!(text, "{}: {}", mutant.name, line(row, mutant.caught_by));
+        }
+    };
+    add(&mut text, mutants, rows);
+    text.push_str(
+        "\n# Changes that break nothing: the property that seems to fall is not violated.\n\n",
+    );
+    add(&mut text, equivalent, rows_of_equivalent);
+    text.push_str(
+        "\n# A line is the property, then of how many mutants it is asked, how many of these it kills, and \
+         how\n# many of these no other property was seen to kill.\n\n",
+    );
+    for Column { property, asked, kills, kills_alone, .. } in matrix::columns(rows) {
+        let _ = writeln!(text, "{property}: {asked}, {kills}, {kills_alone}");
+    }
+    text
+}
+
+fn line(row: &Row, first: &str) -> String {
+    let violated = row.violated(first).into_iter();
+    let violated: Vec<_> = violated.map(|(name, steps)| format!("{name} {steps}")).collect();
+    let others = match row.ended_by() {
+        None => format!("{} hold", row.those(Judgement::Holds).len()),
+        Some(limit) => format!("{} not seen: {limit}", row.those(Judgement::NotSeen).len()),
+    };
+    match &violated[..] {
+        [] => others,
+        violated => format!("{}; {others}", violated.join(", ")),
+    }
 }
 
 /// The same models without the seeded bug hold: it is the bug that is caught, not the model.
