@@ -320,6 +320,19 @@ fn hunting_the_mutants_kills_each_and_writes_a_page_for_it() {
         let page = std::fs::read_to_string(pages.join(format!("{name}.md"))).expect("its page");
         let has_steps = page.contains("  1. ") == (mutant["counterexample"]["length"] != 0);
         assert!(page.contains("sequenceDiagram") && has_steps, "{page}");
+        for (property, steps) in violated(mutant) {
+            let names_it = format!("{property} {steps} steps");
+            let is_own = property == mutant["caught_by"];
+            assert!(is_own || page.contains(&names_it), "{name}: {names_it}: {page}");
+            assert!(!is_own || *steps == mutant["counterexample"]["length"], "{name}: {steps}");
+        }
+    }
+    for property in result["properties"].as_array().expect("a list") {
+        let kills = |mutant: &&&Value| violated(mutant).iter().any(|it| it.0 == property["name"]);
+        assert_eq!(property["kills"], killed.iter().filter(kills).count(), "{property}");
+        let alone = |mutant: &&&Value| violated(mutant).len() == 1;
+        let alone = killed.iter().filter(kills).filter(alone).count();
+        assert_eq!(property["kills_alone"], alone, "{property}");
     }
     for mutant in hunted.iter().filter(|hunted| hunted["expected"] != "killed") {
         let outcome = mutant["outcome"].as_str().expect("what was found");
@@ -327,6 +340,19 @@ fn hunting_the_mutants_kills_each_and_writes_a_page_for_it() {
     }
     let index = std::fs::read_to_string(pages.join("README.md")).expect("the index");
     assert!(killed.iter().all(|mutant| index.contains(mutant["name"].as_str().unwrap())));
+}
+
+/// The properties that a mutant was seen to violate, with the steps it takes; all others hold, unless a
+/// limit ended the search.
+fn violated(mutant: &Value) -> Vec<(&str, &Value)> {
+    let matrix = &mutant["matrix"];
+    let otherwise = if matrix.get("ended_by").is_some() { "not seen" } else { "holds" };
+    let properties = matrix["properties"].as_array().expect("a list");
+    assert!(properties.len() >= 20, "{properties:?}");
+    let (violated, others): (Vec<_>, Vec<_>) =
+        properties.iter().partition(|property| property["result"] == "violated");
+    assert!(others.iter().all(|property| property["result"] == otherwise), "{others:?}");
+    violated.iter().map(|it| (it["name"].as_str().expect("a name"), &it["steps"])).collect()
 }
 
 #[test]

@@ -7,6 +7,7 @@ use super::subject::Subject;
 use checked_raft::checker::{Kind, PropertyResult, TupleCounts};
 use checked_raft::models::Spec;
 use checked_raft::models::mutants::MutantSpec;
+use checked_raft::models::mutants::matrix::{self, Column, Judgement, REACH, Row};
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 
@@ -54,12 +55,87 @@ pub(super) struct ListedMutant<'a> {
 /// `raft mutants --run --json`.
 #[derive(Serialize)]
 pub(super) struct Hunt<'a> {
-    pub(super) mutants: Vec<HuntedMutant<'a>>,
+    mutants: Vec<HuntedMutant<'a>>,
+    /// What each property says of all mutants; changes that break nothing do not count.
+    properties: Vec<KillingProperty>,
+    /// How far the search of a mutant goes that judges it by every property.
+    matrix_limits: MatrixLimits,
+}
+
+#[derive(Serialize)]
+struct MatrixLimits {
+    states: usize,
+    steps: usize,
+}
+
+/// How many mutants a property kills.
+#[derive(Serialize)]
+struct KillingProperty {
+    name: &'static str,
+    kind: &'static str,
+    /// Mutants in whose models it is asked.
+    asked: usize,
+    kills: usize,
+    /// Mutants that no other property was seen to kill.
+    kills_alone: usize,
+}
+
+/// What every property of its model says of a mutant.
+#[derive(Serialize)]
+struct MatrixRow {
+    /// States visited.
+    states: usize,
+    /// What ended the search before it had visited all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended_by: Option<&'static str>,
+    properties: Vec<MatrixCell>,
+}
+
+#[derive(Serialize)]
+struct MatrixCell {
+    name: &'static str,
+    kind: &'static str,
+    /// `violated`, `holds` in the whole model, or `not seen` before a limit ended the search.
+    result: &'static str,
+    /// Steps of a shortest counterexample.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    steps: Option<usize>,
+}
+
+impl<'a> Hunt<'a> {
+    pub(super) fn new(hunted: &'a [Hunted]) -> Self {
+        let killed = hunted.iter().filter(|hunted| hunted.expected == Expected::Killed);
+        let columns = matrix::columns(killed.map(|hunted| &hunted.row)).into_iter();
+        let properties = columns.map(|column| {
+            let Column { property: name, asked, kills, kills_alone, .. } = column;
+            KillingProperty { name, kind: kind(column.kind), asked, kills, kills_alone }
+        });
+        Self {
+            mutants: hunted.iter().map(HuntedMutant::new).collect(),
+            properties: properties.collect(),
+            matrix_limits: MatrixLimits { states: REACH.states, steps: REACH.steps },
+        }
+    }
+}
+
+impl MatrixRow {
+    fn new(row: &Row) -> Self {
+        let cells = row.judgements.iter().map(|(name, of, judgement)| {
+            let (result, steps) = match judgement {
+                Judgement::Violated(steps) => ("violated", Some(*steps)),
+                Judgement::Holds => ("holds", None),
+                Judgement::NotSeen => ("not seen", None),
+            };
+            MatrixCell { name, kind: kind(*of), result, steps }
+        });
+        let ended_by = row.ended_by();
+        Self { states: row.states, ended_by, properties: cells.collect() }
+    }
 }
 
 /// What became of a seeded bug.
 #[derive(Serialize)]
-pub(super) struct HuntedMutant<'a> {
+struct HuntedMutant<'a> {
     #[serde(flatten)]
     mutant: ListedMutant<'a>,
     /// `killed` or `equivalent`.
@@ -74,10 +150,11 @@ pub(super) struct HuntedMutant<'a> {
     /// What was found if there is no counterexample.
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<&'a str>,
+    matrix: MatrixRow,
 }
 
 impl<'a> HuntedMutant<'a> {
-    pub(super) fn new(hunted: &'a Hunted) -> Self {
+    fn new(hunted: &'a Hunted) -> Self {
         let (expected, reason) = match hunted.expected {
             Expected::Killed => ("killed", None),
             Expected::Equivalent(reason) => ("equivalent", Some(reason)),
@@ -90,6 +167,7 @@ impl<'a> HuntedMutant<'a> {
             seconds: hunted.elapsed.as_secs_f64(),
             counterexample: hunted.found.as_ref().ok(),
             outcome: hunted.found.as_ref().err().map(String::as_str),
+            matrix: MatrixRow::new(&hunted.row),
         }
     }
 }

@@ -6,6 +6,7 @@ mod cluster;
 mod counterexample;
 mod explore;
 mod json;
+mod kill_matrix;
 mod kv;
 mod logging;
 mod models;

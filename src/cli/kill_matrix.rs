@@ -1,0 +1,147 @@
+//! What `raft mutants --run` prints: which property catches which mutant.
+
+use super::models::table;
+use super::mutants::{Expected, Hunted};
+use super::options::grouped;
+use super::{Failure, json};
+use checked_raft::checker::search::Ended;
+use checked_raft::models::mutants::matrix::{self, Column, Judgement, REACH, Row};
+use std::fmt::Write as _;
+use std::io::Write;
+use std::time::Duration;
+
+/// The mutants, the changes that break nothing, the properties, and whether all is as it should be.
+pub(super) fn write(out: &mut dyn Write, hunted: &[Hunted]) -> Result<(), Failure> {
+    let (killed, equivalent): (Vec<_>, Vec<_>) =
+        hunted.iter().partition(|hunted| hunted.expected == Expected::Killed);
+    let columns = matrix::columns(killed.iter().map(|hunted| &hunted.row));
+    write_killed(out, &killed, &columns)?;
+    write_equivalent(out, &equivalent)?;
+    write_properties(out, &columns)?;
+    let as_expected =
+        |of: &[&Hunted]| (of.iter().filter(|hunted| hunted.as_expected).count(), of.len());
+    let (killed, mutants) = as_expected(&killed);
+    writeln!(out, "{killed} of {mutants} mutants are killed, each by the property that must.")?;
+    let (survive, equivalent) = as_expected(&equivalent);
+    writeln!(
+        out,
+        "{survive} of {equivalent} changes that break nothing survive their whole model."
+    )?;
+    Ok(())
+}
+
+/// A row for each mutant: its property, then the others that catch it.
+fn write_killed(
+    out: &mut dyn Write,
+    hunted: &[&Hunted],
+    columns: &[Column],
+) -> Result<(), Failure> {
+    let mut table = table(["mutant", "caught by, in steps", "holds", "s"]);
+    for Hunted { mutant, found, row, elapsed, .. } in hunted {
+        let mut caught = caught_by(row, mutant.caught_by).join(", ");
+        if let Err(reason) = found {
+            let _ = write!(caught, "; not by {}: {reason}", mutant.caught_by);
+        }
+        let holds = match not_seen(row) {
+            None => numbers(columns, &row.those(Judgement::Holds)),
+            Some(within) => {
+                format!("{within}: {}", numbers(columns, &row.those(Judgement::NotSeen)))
+            }
+        };
+        table.add_row([mutant.name.to_owned(), caught, holds, seconds(*elapsed)]);
+    }
+    writeln!(out, "{table}")?;
+    writeln!(
+        out,
+        "Each property is judged as if it alone were asked, the one that must catch a mutant first. The \
+         numbers are\nthose of the table of properties. What holds, holds in the whole model; a search may \
+         visit {} states, {}\nsteps deep; where that ended it, nothing is said to hold.\n",
+        grouped(REACH.states as u64),
+        REACH.steps,
+    )?;
+    Ok(())
+}
+
+/// In how much of a model some properties were not seen to be violated, if that is not all of it.
+pub(super) fn not_seen(row: &Row) -> Option<String> {
+    match row.ended {
+        Ended::Found | Ended::Exhausted => None,
+        Ended::AtStates => Some(format!("not seen in {} states", grouped(row.states as u64))),
+        Ended::AtSteps => Some(format!("not seen in {} steps", REACH.steps)),
+    }
+}
+
+/// The properties that are violated, each with the steps it takes, the one that must be first.
+pub(super) fn caught_by(row: &Row, first: &str) -> Vec<String> {
+    let violated = row.violated(first).into_iter();
+    violated.map(|(property, steps)| format!("{property} {steps}")).collect()
+}
+
+fn seconds(elapsed: Duration) -> String {
+    format!("{:.2}", elapsed.as_secs_f64())
+}
+
+/// The numbers of these properties, from 1, with a dash for those between.
+fn numbers(columns: &[Column], properties: &[&str]) -> String {
+    let is_one = |column: &Column| properties.contains(&column.property);
+    let mut runs: Vec<(usize, usize)> = Vec::new();
+    for (n, _) in (1..).zip(columns).filter(|(_, column)| is_one(column)) {
+        match runs.last_mut() {
+            Some((_, last)) if *last + 1 == n => *last = n,
+            _ => runs.push((n, n)),
+        }
+    }
+    let runs = runs.into_iter().map(|(first, last)| match last - first {
+        0 => format!("{first}"),
+        _ => format!("{first}-{last}"),
+    });
+    runs.collect::<Vec<_>>().join(" ")
+}
+
+fn write_equivalent(out: &mut dyn Write, hunted: &[&Hunted]) -> Result<(), Failure> {
+    let mut table = table(["change that breaks nothing", "in its model", "because", "s"]);
+    for Hunted { mutant, expected, found, row, elapsed, .. } in hunted {
+        let mut outcome = match found {
+            Ok(found) => format!("falls by {}", found.property),
+            Err(outcome) => outcome.clone(),
+        };
+        let caught = caught_by(row, mutant.caught_by);
+        if !caught.is_empty() {
+            let _ = write!(outcome, "; it violates {}", caught.join(", "));
+        }
+        let reason = match expected {
+            Expected::Equivalent(reason) => (*reason).to_owned(),
+            Expected::Killed => String::new(),
+        };
+        let name = mutant.name.to_owned();
+        table.add_row([name, outcome, reason, seconds(*elapsed)]);
+    }
+    writeln!(out, "{table}\n")?;
+    Ok(())
+}
+
+/// A row for each property: how many mutants it kills.
+fn write_properties(out: &mut dyn Write, columns: &[Column]) -> Result<(), Failure> {
+    let mut table = table(["", "property", "kind", "asked of mutants", "kills", "alone"]);
+    for (number, column) in (1..).zip(columns) {
+        let kills = match column.kills {
+            0 => "none".to_owned(),
+            kills => kills.to_string(),
+        };
+        table.add_row([
+            format!("{number}"),
+            column.property.to_owned(),
+            json::kind(column.kind).to_owned(),
+            column.asked.to_string(),
+            kills,
+            column.kills_alone.to_string(),
+        ]);
+    }
+    writeln!(out, "{table}")?;
+    let idle: Vec<_> =
+        columns.iter().filter(|column| column.kills == 0).map(|column| column.property).collect();
+    if !idle.is_empty() {
+        writeln!(out, "No mutant violates: {}.", idle.join(", "))?;
+    }
+    Ok(())
+}
