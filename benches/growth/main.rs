@@ -103,6 +103,7 @@ fn engines(model: &str) {
         "threads",
         "s",
         "tuples",
+        "visited",
         "states stored",
         "steps",
         "tuples a second",
@@ -124,6 +125,7 @@ fn engines(model: &str) {
                 threads.to_string(),
                 seconds(&it),
                 it.tuples.map_or(String::new(), grouped),
+                it.visited.map_or(String::new(), grouped),
                 grouped(it.states),
                 grouped(it.steps),
                 it.tuples.map_or(String::new(), |tuples| rate(tuples, &it)),
@@ -143,7 +145,8 @@ fn growth<const N: usize>(what: &str, models: [Spec; N]) {
     header(&[
         "servers, terms, commands",
         "tuples",
-        "maximal states",
+        "visited",
+        "states stored",
         "steps",
         "s",
         "tuples a second",
@@ -166,6 +169,7 @@ fn growth<const N: usize>(what: &str, models: [Spec; N]) {
         row(&[
             format!("{}, {}, {commands}", spec.servers, spec.max_term),
             grouped(tuples(&it)),
+            it.visited.map_or(String::new(), grouped),
             grouped(it.states),
             grouped(it.steps),
             seconds(&it),

@@ -20,7 +20,10 @@ pub(crate) struct Measured {
     pub(crate) elapsed: Duration,
     /// Tuples, for the antichain engine.
     pub(crate) tuples: Option<u64>,
-    /// Unique states; maximal ones for the antichain engine.
+    /// Those that were visited: they stand for the others, which differ by a permutation of actors.
+    pub(crate) visited: Option<u64>,
+    /// States that are stored: unique ones; for the antichain engine the maximal ones of the tuples
+    /// that were visited.
     pub(crate) states: u64,
     /// Steps generated; for the antichain engine those of the last round.
     pub(crate) steps: u64,
@@ -65,7 +68,8 @@ fn antichain(world: Cluster, threads: usize) -> Measured {
     Measured {
         elapsed: report.elapsed,
         tuples: Some(counts.tuples),
-        states: report.states,
+        visited: Some(counts.standing.0),
+        states: counts.standing.1,
         steps: report.generated,
         kept: counts.bytes,
         peak,
@@ -86,7 +90,7 @@ fn stateright<C: Checker<Cluster>>(
     let (states, steps) = (checker.unique_state_count() as u64, checker.state_count() as u64);
     assert_eq!(Some(states), spec.states, "{} is exhausted", spec.name);
     let kept = freed_by(|| drop(checker));
-    Measured { elapsed, tuples: None, states, steps, kept, peak }
+    Measured { elapsed, tuples: None, visited: None, states, steps, kept, peak }
 }
 
 /// The bytes that are freed. Only peaks can be asked for: so something larger is allocated, and not
