@@ -21,10 +21,10 @@ fn main() {
     println!("The load of the machine was {} before.", load());
     engines("replication");
     engines("elections");
-    growth("terms", [terms(1), terms(2), terms(3)]);
+    growth("terms", [terms(1), terms(2), terms(3), terms(4)]);
     growth("commands", [commands(0), commands(1)]);
-    growth("servers", [servers(2), servers(3), servers(4), servers(5)]);
-    speed_up(&["two-terms", "three-terms", "four-servers", "five-servers", "command"]);
+    growth("servers", [servers(2), servers(3), servers(4), servers(5), servers(6)]);
+    speed_up(&["three-terms", "three-terms-restarts", "four-terms", "command"]);
     println!("\nThe load of the machine was {} after.", load());
 }
 
