@@ -6,6 +6,7 @@
 //! are deep: `raft check --deep`.
 
 use super::ghost::Watch;
+use super::member::Asks;
 use super::spec::Spec;
 use crate::kv::Command;
 
@@ -297,6 +298,28 @@ pub fn catalogue() -> Vec<Spec> {
         },
         Spec {
             watch: clients,
+            clients: vec![vec![create()]],
+            asks: Asks::All,
+            max_term: 2,
+            max_client_entries: 2,
+            sometimes: &["two leaders at once", "logs diverge", "a client is done"],
+            tuples: (230_598, 254_127),
+            ..Spec::base(
+                "command-asking-all",
+                "A client that asks all of three servers, over a change of leader.",
+            )
+        },
+        Spec {
+            watch: commits,
+            servers: 4,
+            max_term: 2,
+            restarts: true,
+            sometimes: &["two leaders at once", "logs diverge"],
+            tuples: (1_407_465, 1_609_205),
+            ..Spec::base("four-servers-restarts", "Two terms of four servers, with restarts.")
+        },
+        Spec {
+            watch: clients,
             max_term: 2,
             clients: vec![vec![create()]],
             max_client_entries: 2,
@@ -317,6 +340,62 @@ pub fn catalogue() -> Vec<Spec> {
             sometimes: &["all servers commit", "a client is done"],
             tuples: (1_322_760, 1_727_304),
             ..Spec::base("command-four-servers", "A client of four servers, one term.")
+        },
+        Spec {
+            watch: commits,
+            clients: vec![vec![put("1")]],
+            asks: Asks::All,
+            max_term: 2,
+            max_client_entries: 2,
+            restarts: true,
+            deep: true,
+            sometimes: &["two leaders at once", "logs diverge", "a client is done"],
+            tuples: (3_510_197, 5_461_982),
+            ..Spec::base(
+                "command-restarts",
+                "A client that asks all of three servers, over restarts and a change of leader.",
+            )
+        },
+        Spec {
+            watch: commits,
+            clients: vec![vec![put("1")]],
+            asks: Asks::All,
+            max_term: 3,
+            max_client_entries: 2,
+            deep: true,
+            sometimes: &["two leaders at once", "logs diverge", "a client is done"],
+            tuples: (4_467_013, 5_337_292),
+            ..Spec::base(
+                "command-three-terms",
+                "A client that asks all of three servers, over three terms.",
+            )
+        },
+        Spec {
+            watch: commits,
+            servers: 5,
+            clients: vec![vec![put("1")]],
+            asks: Asks::All,
+            max_client_entries: 2,
+            deep: true,
+            sometimes: &["all servers commit", "a client is done"],
+            tuples: (29_543_712, 40_680_852),
+            ..Spec::base(
+                "command-five-servers",
+                "A client that asks all of five servers, one term.",
+            )
+        },
+        Spec {
+            watch: clients,
+            clients: vec![vec![put("1")], vec![get()]],
+            asks: Asks::All,
+            max_client_entries: 4,
+            deep: true,
+            sometimes: &["all servers commit", "a client is done"],
+            tuples: (1_305_263, 1_305_263),
+            ..Spec::base(
+                "two-clients",
+                "One client writes, another one reads; both ask all of three servers.",
+            )
         },
     ]
 }

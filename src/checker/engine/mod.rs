@@ -148,8 +148,9 @@
 //! For `n` actors a tuple takes `4(n + 1)` bytes for its numbers, 4 for the head of its list and about 6 in
 //! an index; a maximal state takes `4n` bytes for its sets and 4 for its link. Sets of messages are bit
 //! sets, shared: far fewer than states. Handler calls, local states and ghosts are few; each thread
-//! remembers those it has met. Three servers come to about 50 bytes for each maximal state, all told.
-//! With each local state and message stands a number for each permutation.
+//! remembers those it has met. Tuples, states, sets and the index come to 50 to 100 bytes for each state
+//! visited. What is known of handlers, with a number for each permutation of each local state and message,
+//! comes on top, and is most of it where symmetry leaves few states (`benches/README.md`).
 //!
 //! # How it is tested
 //!

@@ -203,7 +203,13 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
             surveys = surveys.get(1..).unwrap_or_default();
             match ended {
                 Ended::Paused => unreachable!("it has gone on"),
-                Ended::By(_) => break ended,
+                Ended::By(_) => {
+                    // What was witnessed may be astray, too.
+                    if relevance.merges() && !relevance.merges_rightly(&self.hypothesis(true)) {
+                        self.shared.forget_witnesses();
+                    }
+                    break ended;
+                }
                 Ended::Violated => {
                     // A hypothesis that merges too much leads astray.
                     let newer = self.hypothesis(true);
