@@ -256,6 +256,55 @@ fn system(actors: &[Tabled], restarts: bool, forbidden: [u8; 4]) -> TabledWorld 
 /// Numbers that forbid nothing.
 const NOTHING: u8 = u8::MAX;
 
+/// An actor that does nothing but this: in a state, at an event, come to a state and put this out.
+fn scripted(script: &[(u8, u8, u8, &[Put])]) -> Tabled {
+    let entries = STATES * EVENTS;
+    let quiet = |n| Reaction { next: n / EVENTS, out: Vec::new() };
+    let mut table: Vec<_> = (0..entries).map(quiet).collect();
+    for (state, event, next, out) in script {
+        let reaction = Reaction { next: *next, out: out.to_vec() };
+        table[usize::from(state * EVENTS + event)] = reaction;
+    }
+    Tabled { table }
+}
+
+/// The second message is sent, and the first only to an actor that has gone where neither matters. A
+/// survey that fires each step once never sees the state in which they differ, so the first stands for
+/// the second, and does there what is forbidden.
+#[test]
+fn a_violation_to_which_a_message_that_stood_for_another_has_led_is_none() {
+    use Put::{Arm, Disarm, Send};
+    const TIMER: u8 = MESSAGES;
+    const OTHER_TIMER: u8 = MESSAGES + 1;
+    const START: u8 = MESSAGES + TIMERS + CHOICES;
+    const ASKED: u8 = 0;
+    // From actor 1, messages 0 and 1.
+    const FIRST: u8 = 1;
+    const SECOND: u8 = 2;
+    let receiver = scripted(&[
+        (0, START, 0, &[Arm(0), Arm(1)]),
+        (0, TIMER, 1, &[Disarm(1)]),
+        (0, OTHER_TIMER, 3, &[Disarm(0), Send(1, ASKED)]),
+        (1, FIRST, 2, &[]),
+        (1, SECOND, 2, &[]),
+        (2, FIRST, 2, &[Send(3, 0), Send(3, 1)]),
+    ]);
+    let sender = scripted(&[
+        (0, START, 0, &[Arm(0)]),
+        (0, ASKED, 0, &[Send(0, 0)]),
+        (0, TIMER, 1, &[Arm(0)]),
+        (1, TIMER, 2, &[Send(0, 1)]),
+    ]);
+    let world = system(&[receiver, sender], false, [NOTHING, 2, NOTHING, NOTHING]);
+    let full = full(&world, 1_000).expect("it is small");
+    assert!(full.broken.is_empty() && full.tuples.len() > 5, "nothing forbidden can happen");
+    let (report, tuples) = reduced(&world, 1, SURVEYS[1]);
+    let rounds = report.tuples.expect("they are counted").rounds;
+    assert_eq!(report.verdict, Verdict::Exhaustive, "{:?}", report.violated());
+    assert!(tuples == full.tuples);
+    assert!(rounds > 1, "no hypothesis was refuted: this does not test much");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
