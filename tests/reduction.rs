@@ -305,6 +305,44 @@ fn a_violation_to_which_a_message_that_stood_for_another_has_led_is_none() {
     assert!(rounds > 1, "no hypothesis was refuted: this does not test much");
 }
 
+/// Here that leads to a state, with nothing forbidden, in which a third message matters. Nobody ever
+/// comes to it, so what is counted must not tell who has the third message.
+#[test]
+fn what_was_met_only_on_the_way_astray_does_not_count() {
+    use Put::{Arm, Disarm, Send};
+    const TIMER: u8 = MESSAGES;
+    const OTHER_TIMER: u8 = MESSAGES + 1;
+    const START: u8 = MESSAGES + TIMERS + CHOICES;
+    const ASKED: u8 = 0;
+    // From actor 1, messages 0, 1 and 2.
+    const FIRST: u8 = 1;
+    const SECOND: u8 = 2;
+    const THIRD: u8 = 0;
+    let receiver = scripted(&[
+        (0, START, 0, &[Arm(0), Arm(1)]),
+        (0, TIMER, 1, &[Disarm(1)]),
+        (0, OTHER_TIMER, 0, &[Disarm(0), Send(1, ASKED)]),
+        (1, FIRST, 2, &[]),
+        (1, SECOND, 2, &[]),
+        (2, FIRST, 3, &[]),
+        (3, THIRD, 0, &[]),
+    ]);
+    let sender = scripted(&[
+        (0, START, 0, &[Arm(0)]),
+        (0, ASKED, 0, &[Send(0, 0)]),
+        (0, TIMER, 1, &[Arm(0), Arm(1)]),
+        (1, TIMER, 2, &[Disarm(1), Send(0, 1)]),
+        (1, OTHER_TIMER, 2, &[Disarm(0), Send(0, 2)]),
+    ]);
+    let world = system(&[receiver, sender], false, [NOTHING; 4]);
+    let full = full(&world, 1_000).expect("it is small");
+    let [(straight, tuples), (astray, same)] = SURVEYS.map(|surveys| reduced(&world, 1, surveys));
+    assert!(tuples == full.tuples && same == full.tuples);
+    assert_eq!(counts(&astray), counts(&straight));
+    let rounds = [straight, astray].map(|report| report.tuples.expect("they are counted").rounds);
+    assert!(rounds[0] == 1 && rounds[1] > 1, "one went straight, and one did not: {rounds:?}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
