@@ -266,3 +266,32 @@ pub(super) enum Inserted {
     /// It was added; its tuple must be queued.
     MustQueue,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// By number: nothing, message 0, message 1, both.
+    const CONTENTS: [[u64; 1]; 4] = [[0b00], [0b01], [0b10], [0b11]];
+
+    /// Two actors, and with each state the one with their sets exchanged.
+    fn insert(shard: &mut Shard, [a, b]: [u32; 2]) -> Inserted {
+        shard.insert(0, &[a, b, b, a], |_, set| &CONTENTS[set as usize])
+    }
+
+    #[test]
+    fn what_is_below_another_state_renamed_is_not_kept() {
+        let key = [0, 0, 0];
+        let mut shard = Shard::new(2);
+        assert_eq!(shard.add(&key, hash(&key)), 0);
+        assert!(insert(&mut shard, [1, 0]) == Inserted::MustQueue);
+        assert!(insert(&mut shard, [0, 1]) == Inserted::Subsumed, "it is the same, renamed");
+        assert!(
+            insert(&mut shard, [0, 2]) == Inserted::AlreadyQueued,
+            "neither is below the other"
+        );
+        assert_eq!(shard.states(), 2);
+        assert!(insert(&mut shard, [0, 3]) == Inserted::AlreadyQueued);
+        assert_eq!(shard.states(), 1, "one was below it, and one was when renamed");
+    }
+}
