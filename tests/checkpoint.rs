@@ -120,6 +120,17 @@ fn a_checkpoint_of_something_else_is_refused() {
 }
 
 #[test]
+fn a_checkpoint_is_not_overwritten_by_another_search() {
+    let directory = tempfile::tempdir().expect("there is room");
+    let path = directory.path().join("search");
+    let spec = begun(&path);
+    let before = std::fs::read(&path).unwrap();
+    let refused = explore(&spec.cluster(), &checkpoints(&path, false), None, 1).unwrap_err();
+    assert!(refused.to_string().contains("--resume"), "{refused}");
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+}
+
+#[test]
 fn a_checkpoint_that_cannot_be_written_does_not_end_the_search() {
     let directory = tempfile::tempdir().expect("there is room");
     let spec = two_terms();

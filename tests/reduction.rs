@@ -268,19 +268,23 @@ fn scripted(script: &[(u8, u8, u8, &[Put])]) -> Tabled {
     Tabled { table }
 }
 
+// The events of scripted actors.
+const TIMER: u8 = MESSAGES;
+const OTHER_TIMER: u8 = MESSAGES + 1;
+const START: u8 = MESSAGES + TIMERS + CHOICES;
+/// Message 0 from actor 0.
+const ASKED: u8 = 0;
+/// Messages 0, 1 and 2 from actor 1.
+const FIRST: u8 = 1;
+const SECOND: u8 = 2;
+const THIRD: u8 = 0;
+
 /// The second message is sent, and the first only to an actor that has gone where neither matters. A
 /// survey that fires each step once never sees the state in which they differ, so the first stands for
 /// the second, and does there what is forbidden.
 #[test]
 fn a_violation_to_which_a_message_that_stood_for_another_has_led_is_none() {
     use Put::{Arm, Disarm, Send};
-    const TIMER: u8 = MESSAGES;
-    const OTHER_TIMER: u8 = MESSAGES + 1;
-    const START: u8 = MESSAGES + TIMERS + CHOICES;
-    const ASKED: u8 = 0;
-    // From actor 1, messages 0 and 1.
-    const FIRST: u8 = 1;
-    const SECOND: u8 = 2;
     let receiver = scripted(&[
         (0, START, 0, &[Arm(0), Arm(1)]),
         (0, TIMER, 1, &[Disarm(1)]),
@@ -310,14 +314,6 @@ fn a_violation_to_which_a_message_that_stood_for_another_has_led_is_none() {
 #[test]
 fn what_was_met_only_on_the_way_astray_does_not_count() {
     use Put::{Arm, Disarm, Send};
-    const TIMER: u8 = MESSAGES;
-    const OTHER_TIMER: u8 = MESSAGES + 1;
-    const START: u8 = MESSAGES + TIMERS + CHOICES;
-    const ASKED: u8 = 0;
-    // From actor 1, messages 0, 1 and 2.
-    const FIRST: u8 = 1;
-    const SECOND: u8 = 2;
-    const THIRD: u8 = 0;
     let receiver = scripted(&[
         (0, START, 0, &[Arm(0), Arm(1)]),
         (0, TIMER, 1, &[Disarm(1)]),

@@ -157,7 +157,8 @@ impl Report {
     }
 
     /// An upper bound of the expected number of pairs of states that share a 64-bit fingerprint and
-    /// were taken for one: n²/2⁶⁵, as TLC reports it. The antichain engine compares exactly.
+    /// were taken for one: n²/2⁶⁵, as TLC reports it. The antichain
+    /// engine compares states themselves, see its documentation.
     pub fn expected_collisions(&self) -> f64 {
         if self.tuples.is_some() {
             return 0.0;

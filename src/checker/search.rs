@@ -105,11 +105,17 @@ fn confirm<A: Checkable, G: Ghostly>(
         let next = world.next_state(&state, action.clone());
         state = next.expect("a step of a counterexample does something");
     }
-    let is_violated = match property {
-        RECOVERABILITY => is_dead_end(world, &state),
-        _ => world.broken(&state).contains(&property),
-    };
+    let is_violated = broken(world, &state).contains(&property);
     assert!(is_violated, "{property} is still violated when executed again");
+}
+
+/// The properties that a state breaks, the step into it included.
+fn broken<A: Checkable, G: Ghostly>(world: &World<A, G>, state: &State<A, G>) -> Vec<&'static str> {
+    let mut broken = world.broken(state);
+    if is_dead_end(world, state) {
+        broken.push(RECOVERABILITY);
+    }
+    broken
 }
 
 /// Executes the actions, each chosen among those that are enabled.
@@ -130,11 +136,7 @@ fn reexecute<A: Checkable, G: Ghostly>(
         state = next.expect("a step of a counterexample does something");
     }
     let steps = replay(world, &indices).expect("a path that was found can be executed again");
-    let mut broken = world.broken(&state);
-    if is_dead_end(world, &state) {
-        broken.push(RECOVERABILITY);
-    }
-    let property = broken
+    let property = broken(world, &state)
         .into_iter()
         .find(|name| property.is_none_or(|property| property == *name))
         .expect("the violation is still one when executed again");

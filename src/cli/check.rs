@@ -4,9 +4,9 @@ use super::counterexample::{self, Explained};
 use super::progress::Bar;
 use super::subject::Subject;
 use super::{Failure, Status, json, options, report};
-use checked_raft::checker::engine::{Checkpoints, explore_with_checkpoints};
+use checked_raft::checker::engine::{CheckpointError, Checkpoints, explore_with_checkpoints};
 use checked_raft::checker::{self, Kind, Limits, PropertyResult, Report, Tally, Verdict};
-use checked_raft::models::Spec;
+use checked_raft::models::{Cluster, Spec};
 use clap::{Args, ValueEnum};
 use siphasher::sip128::SipHasher13;
 use std::collections::BTreeMap;
@@ -201,17 +201,9 @@ impl Check {
             if self.coverage {
                 world.tally = Arc::new(Tally::new(world.bounds.len(), world.labels));
             }
-            let mut show = |now| bar.show(now);
-            let report = match self.checkpoints(&subject)? {
-                None => checker::run(world, engine, &limits, interrupted, &mut show),
-                Some(saved) => {
-                    let ran =
-                        explore_with_checkpoints(&world, &limits, &saved, interrupted, &mut show);
-                    let (report, failed) = ran.map_err(|e| Failure::Refused(e.to_string()))?;
-                    trouble = failed;
-                    report
-                }
-            };
+            let (report, failed) =
+                self.search(&subject, world, engine, &limits, interrupted, &bar)?;
+            trouble = failed;
             let counterexample = (report.verdict == Verdict::Violated).then(|| {
                 bar.say("violated; searching for the shortest counterexample");
                 self.explain(&subject, &report, threads)
@@ -229,6 +221,24 @@ impl Check {
         let mut checked = Checked::new(subject, engine_name, threads, report, counterexample);
         checked.failures.extend(trouble.map(|trouble| trouble.to_string()));
         Ok(checked)
+    }
+
+    /// Runs the engine; tells also what kept the last checkpoint from being written.
+    fn search(
+        &self,
+        subject: &Subject,
+        world: Cluster,
+        engine: checker::Engine,
+        limits: &Limits,
+        interrupted: &AtomicBool,
+        bar: &Bar,
+    ) -> Result<(Report, Option<CheckpointError>), Failure> {
+        let mut show = |now| bar.show(now);
+        match self.checkpoints(subject)? {
+            None => Ok((checker::run(world, engine, limits, interrupted, &mut show), None)),
+            Some(saved) => explore_with_checkpoints(&world, limits, &saved, interrupted, &mut show)
+                .map_err(|error| Failure::Refused(error.to_string())),
+        }
     }
 
     /// Where the search is saved. A checkpoint is of one model and one build: another may judge

@@ -53,6 +53,14 @@ pub enum CheckpointError {
         /// Why.
         source: io::Error,
     },
+    /// There is one, and it was not asked to go on from it.
+    #[error(
+        "there is a checkpoint {path} already: go on from it with --resume, or remove it to start anew"
+    )]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file cannot be read.
     #[error("cannot read the checkpoint {path}: {source}; without --resume the search starts anew")]
     Read {
@@ -288,4 +296,81 @@ fn check(path: &Path, file: File) -> Result<(), CheckpointError> {
         return Err(damaged());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checker::{Limits, Tally, World};
+    use stateright::actor::{Actor, ActorModel, Id, Out, model_timeout};
+    use std::borrow::Cow;
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
+
+    /// Counts round and round.
+    struct Clock;
+
+    impl Actor for Clock {
+        type Msg = ();
+        type Timer = ();
+        type State = u8;
+        type Storage = ();
+        type Random = ();
+
+        fn on_start(&self, _: Id, _: &Option<()>, o: &mut Out<Self>) -> u8 {
+            o.set_timer((), model_timeout());
+            0
+        }
+
+        fn on_timeout(&self, _: Id, hour: &mut Cow<'_, u8>, (): &(), o: &mut Out<Self>) {
+            *hour.to_mut() = (**hour + 1) % 12;
+            o.set_timer((), model_timeout());
+        }
+    }
+
+    fn clock() -> World<Clock, ()> {
+        World {
+            actors: ActorModel::new((), ()).actor(Clock),
+            names: vec!["clock".to_owned()],
+            restartable: Vec::new(),
+            ghost: (),
+            observe: Arc::new(|(), _| {}),
+            always: Vec::new(),
+            steps: Vec::new(),
+            sometimes: Vec::new(),
+            recovery: None,
+            bounds: Vec::new(),
+            label: Arc::new(|_, _| {}),
+            labels: &[],
+            symmetry: None,
+            initial: None,
+            tally: Arc::new(Tally::default()),
+        }
+    }
+
+    /// The calls are made again, whatever rounds they are from; what the round has met is not all that.
+    #[test]
+    fn a_search_that_is_taken_up_knows_what_its_round_has_met() {
+        let directory = tempfile::tempdir().expect("there is room");
+        let checkpoints = Checkpoints {
+            path: directory.path().join("search"),
+            every: Duration::MAX,
+            resume: true,
+            identity: String::new(),
+        };
+        let (world, never) = (clock(), AtomicBool::new(false));
+        let limits = Limits { threads: 1, max_states: None, max_time: None, max_memory: None };
+        let mut search = Search::new(&world, &limits, &never, false);
+        let mut relevance = search.survey();
+        assert_eq!(search.shared.tables.get_mut().unwrap().steps.len(), 12);
+        // Another round begins, and has met nothing yet.
+        search.shared.clear();
+        search.save(&checkpoints, &mut relevance, 1, 0).unwrap();
+        let mut again = Search::new(&world, &limits, &never, false);
+        again.restore(&checkpoints).unwrap();
+        let tables = again.shared.tables.get_mut().unwrap();
+        assert_eq!(tables.steps.len(), 12);
+        assert_eq!(tables.met.steps.greatest(), None);
+        assert!(tables.met.locals.iter().all(|met| met.greatest().is_none()));
+    }
 }

@@ -110,10 +110,11 @@
 //!
 //! # 5. Take messages that do the same for one (`merging.rs`)
 //!
-//! A leader's message about an entry, and the same with a later retry's number, do the same to a
-//! follower that has it. Write `m ~ m'` at `l` if in every `l' ∈ R(l)` both do the same: the actor comes to
-//! the same local state, the same is sent, the same properties of outputs are violated, or nothing
-//! happens. Where a step leads from `l` to `l'`, `R(l') ⊆ R(l)`, so what is one at `l` is one at `l'`.
+//! To a follower that has the first entry it makes no difference whether AppendEntries brings it once more
+//! or says only that the leader's log goes on behind it: the answer is the same. Write `m ~ m'` at `l` if
+//! in every `l' ∈ R(l)` both do the same: the actor comes to the same local state, the same is sent, the
+//! same properties of outputs are violated, or nothing happens. Where a step leads from `l` to `l'`, `R(l')
+//! ⊆ R(l)`, so what is one at `l` is one at `l'`.
 //!
 //! A state with `m` and one with `m'` in its place, or with both, therefore do the same: whatever
 //! happens to the one happens to the other, change for change, which is all that a ghost sees. So of
@@ -132,8 +133,9 @@
 //! - Surveys merge nothing, nor does a search for coverage, whose labels tell messages apart, nor the
 //!   search for a counterexample.
 //!
-//! Effects of deliveries are compared by digests of 128 bits. That is the one place where values are not
-//! compared themselves: there are as many effects as pairs of a local state and a message.
+//! Effects of deliveries are compared by digests of 128 bits of what is hashed, so values that differ must
+//! hash differently. That is the one place where values are not compared themselves: there are as many
+//! effects as pairs of a local state and a message.
 //!
 //! # What may be asked
 //!

@@ -7,27 +7,26 @@ use crate::checker::view::{Checkable, Ghostly};
 use crate::checker::world::StatePredicate;
 use stateright::actor::Id;
 
-impl<'w, A: Checkable, G: Ghostly> Tables<'w, A, G> {
-    fn symmetry(&self) -> &'w Symmetry<A, G> {
-        self.world.symmetry.as_ref().expect("without a symmetry there are no permutations")
-    }
-
-    fn renaming(&self, permutation: usize) -> Renaming {
-        self.group.permutation(permutation).renaming()
+impl<A: Checkable, G: Ghostly> Tables<'_, A, G> {
+    /// What something of an actor becomes under each permutation but the identity, and for whom.
+    fn renamed<T>(
+        &self,
+        who: usize,
+        rename: impl Fn(&Symmetry<A, G>, &Renaming) -> T,
+    ) -> Vec<(usize, T)> {
+        let Some(symmetry) = &self.world.symmetry else { return Vec::new() };
+        let renamed = |n| {
+            let names = self.group.permutation(n).renaming();
+            (self.group.moves(n, who), rename(symmetry, &names))
+        };
+        self.group.others().map(renamed).collect()
     }
 
     pub(super) fn intern_local(&mut self, who: usize, value: LocalValue<A>) -> u32 {
         if let Some(known) = self.actors[who].locals.number(&value) {
             return known;
         }
-        let others: Vec<_> = self
-            .group
-            .others()
-            .map(|n| {
-                let renamed = value.renamed(self.symmetry(), &self.renaming(n));
-                (self.group.moves(n, who), renamed)
-            })
-            .collect();
+        let others = self.renamed(who, |symmetry, names| value.renamed(symmetry, names));
         let orbit: Vec<_> = std::iter::once((who, value))
             .chain(others)
             .map(|(who, value)| (who, self.add_local(who, value)))
@@ -66,15 +65,9 @@ impl<'w, A: Checkable, G: Ghostly> Tables<'w, A, G> {
         if let Some(known) = self.actors[who].inbox.number(&envelope) {
             return known;
         }
-        let others: Vec<_> = self
-            .group
-            .others()
-            .map(|n| {
-                let names = self.renaming(n);
-                let msg = (self.symmetry().message)(&envelope.1, &names);
-                (self.group.moves(n, who), (names.rewrite(&src), msg))
-            })
-            .collect();
+        let others = self.renamed(who, |symmetry, names| {
+            (names.rewrite(&src), (symmetry.message)(&envelope.1, names))
+        });
         let orbit: Vec<_> = std::iter::once((who, envelope))
             .chain(others)
             .map(|(who, envelope)| (who, self.actors[who].inbox.intern(envelope).0))
@@ -87,14 +80,10 @@ impl<'w, A: Checkable, G: Ghostly> Tables<'w, A, G> {
         if let Some(known) = self.ghosts.number(&ghost) {
             return known;
         }
-        let others: Vec<_> = self
-            .group
-            .others()
-            .map(|n| (self.symmetry().ghost)(&ghost, &self.renaming(n)))
-            .collect();
-        let orbit: Vec<_> = std::iter::once(ghost)
+        let others = self.renamed(0, |symmetry, names| (symmetry.ghost)(&ghost, names));
+        let orbit: Vec<_> = std::iter::once((0, ghost))
             .chain(others)
-            .map(|ghost| (0, self.ghosts.intern(ghost).0))
+            .map(|(_, ghost)| (0, self.ghosts.intern(ghost).0))
             .collect();
         self.group.note_orbit(&orbit, &mut self.ghost_images);
         orbit[0].1

@@ -78,7 +78,7 @@ pub fn explore<A: Checkable, G: Ghostly>(
 /// the last checkpoint from being written.
 ///
 /// # Errors
-/// If it cannot be taken up.
+/// If it cannot be taken up, or a checkpoint would be overwritten that it does not go on from.
 pub fn explore_with_checkpoints<A: Checkable, G: Ghostly>(
     world: &World<A, G>,
     limits: &Limits,
@@ -88,6 +88,9 @@ pub fn explore_with_checkpoints<A: Checkable, G: Ghostly>(
 ) -> Result<(Report, Option<CheckpointError>), CheckpointError> {
     let mut search = Search::new(world, limits, interrupted, true);
     search.checkpoints = Some(checkpoints);
+    if !checkpoints.resume && checkpoints.path.exists() {
+        return Err(CheckpointError::Exists { path: checkpoints.path.clone() });
+    }
     let report = if checkpoints.resume {
         let Resumed { relevance, rounds, surveys } = search.restore(checkpoints)?;
         let surveys = &SURVEYS[SURVEYS.len() - surveys.min(SURVEYS.len())..];
@@ -352,7 +355,9 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
                 ended = Some(Ended::By(reason));
                 self.shared.stop_all();
             }
-            if ended.is_none() && due.is_some_and(|every| self.start.elapsed() >= began + every) {
+            if ended.is_none()
+                && due.is_some_and(|every| self.start.elapsed().saturating_sub(began) >= every)
+            {
                 ended = Some(Ended::Paused);
                 self.shared.stop_all();
             }
