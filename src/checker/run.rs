@@ -141,7 +141,7 @@ pub struct TupleCounts {
     pub steps: u64,
     /// Distinct ghosts.
     pub ghosts: u64,
-    /// Rounds from the start, each with a better hypothesis of what matters.
+    /// Hypotheses of what matters: the first, and one for each that was refuted.
     pub rounds: u64,
     /// Combinations of local states of a group from which recovery was asked.
     pub recoveries: u64,

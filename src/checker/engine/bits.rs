@@ -32,6 +32,10 @@ impl Bits {
         Some(at * 64 + 63 - last.leading_zeros())
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.iter().all(|word| *word == 0)
+    }
+
     pub(super) fn has(&self, n: u32) -> bool {
         self.0.get(n as usize / 64).is_some_and(|word| word >> (n % 64) & 1 != 0)
     }
@@ -45,6 +49,13 @@ impl Bits {
         let is_new = self.0[word] >> (n % 64) & 1 == 0;
         self.0[word] |= 1 << (n % 64);
         is_new
+    }
+
+    /// Takes a number out.
+    pub(super) fn remove(&mut self, n: u32) {
+        if let Some(word) = self.0.get_mut(n as usize / 64) {
+            *word &= !(1 << (n % 64));
+        }
     }
 
     /// Adds all of another set; whether that changed anything.
@@ -75,8 +86,17 @@ impl Bits {
 
 /// The numbers in a set of words.
 pub(super) fn numbers(words: &[u64]) -> impl Iterator<Item = u32> + '_ {
-    words.iter().zip(0_u32..).flat_map(|(word, at)| {
-        let mut rest = *word;
+    numbers_of(words.iter().copied())
+}
+
+/// The numbers in both of two sets.
+pub(super) fn common<'a>(words: &'a [u64], other: &'a Bits) -> impl Iterator<Item = u32> + 'a {
+    numbers_of(words.iter().zip(&other.0).map(|(word, other)| word & other))
+}
+
+fn numbers_of(words: impl Iterator<Item = u64>) -> impl Iterator<Item = u32> {
+    words.zip(0_u32..).flat_map(|(word, at)| {
+        let mut rest = word;
         std::iter::from_fn(move || {
             let bit = rest.trailing_zeros();
             rest &= rest.wrapping_sub(1);
@@ -115,6 +135,10 @@ mod tests {
             prop_assert_eq!(is_subset(x.trimmed(), y.words()), a.is_subset(&b));
             prop_assert_eq!(x.greatest(), a.last().copied());
             prop_assert!((0..300).all(|n| x.has(n) == a.contains(&n)));
+            prop_assert_eq!(common(x.words(), &y).collect::<BTreeSet<_>>(), &a & &b);
+            let mut rest = x.clone();
+            numbers(y.words()).for_each(|n| rest.remove(n));
+            prop_assert_eq!(numbers(rest.words()).collect::<BTreeSet<_>>(), &a - &b);
             let mut union = x.clone();
             prop_assert_eq!(union.merge(&y), !b.is_subset(&a));
             prop_assert_eq!(numbers(union.words()).collect::<BTreeSet<_>>(), &a | &b);

@@ -61,14 +61,17 @@ impl Canon {
         self.size
     }
 
-    /// Whether all that is in a state is known here.
-    pub(super) fn knows(&self, key: &[u32], messages: &[Bits]) -> bool {
+    /// Whether all that is in a tuple is known here.
+    pub(super) fn knows(&self, key: &[u32]) -> bool {
         let actors = self.orbits.len();
-        let known = |who: usize| {
-            let least = messages[who].greatest().map_or(0, |most| (most as usize + 1) * self.size);
-            (key[who] as usize) < self.orbits[who].len() && least <= self.messages[who].len()
-        };
-        (0..actors).all(known) && (key[actors] as usize + 1) * self.size <= self.ghosts.len()
+        (0..actors).all(|who| (key[who] as usize) < self.orbits[who].len())
+            && (key[actors] as usize + 1) * self.size <= self.ghosts.len()
+    }
+
+    /// Whether these messages of an actor are.
+    pub(super) fn knows_messages(&self, who: usize, messages: &Bits) -> bool {
+        let needed = messages.greatest().map_or(0, |most| (most as usize + 1) * self.size);
+        needed <= self.messages[who].len()
     }
 
     /// Learns of all that was interned since.
@@ -136,14 +139,17 @@ impl Canon {
         sorting
     }
 
-    /// The messages of each actor under a permutation.
-    pub(super) fn rename_messages(&self, n: usize, messages: &[Bits], renamed: &mut [Bits]) {
-        for (who, set) in messages.iter().enumerate() {
-            let to = &mut renamed[self.moves[n][who]];
-            to.copy(&[]);
-            for message in numbers(set.words()) {
-                to.insert(self.messages[who][message as usize * self.size + n]);
-            }
+    /// Where a permutation moves an actor.
+    pub(super) fn moves(&self, n: usize, who: usize) -> usize {
+        self.moves[n][who]
+    }
+
+    /// The messages of an actor under a permutation.
+    pub(super) fn rename_messages(&self, n: usize, who: usize, messages: &Bits) -> Bits {
+        let mut renamed = Bits::default();
+        for message in numbers(messages.words()) {
+            renamed.insert(self.messages[who][message as usize * self.size + n]);
         }
+        renamed
     }
 }

@@ -11,7 +11,7 @@ use super::search::Search;
 use super::sets::Sets;
 use super::shared::Shared;
 use super::store::Shard;
-use super::tables::{Call, Met, Tables};
+use super::tables::{Call, Tables};
 use crate::checker::view::{Checkable, Ghostly};
 use crc32fast::Hasher as Crc;
 use serde::{Deserialize, Serialize};
@@ -26,7 +26,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 /// The first bytes of the file, with the version of what follows.
-const MAGIC: &[u8; 16] = b"raft checkpoint1";
+const MAGIC: &[u8; 16] = b"raft checkpoint2";
 
 /// Whether and where a search is saved.
 #[derive(Clone, Debug)]
@@ -103,7 +103,6 @@ struct Saved {
     /// Of all values that these calls lead to.
     digest: u128,
     relevance: Relevance,
-    met: Met,
     rounds: u64,
     surveys: u64,
     elapsed: Duration,
@@ -132,7 +131,6 @@ impl<A: Checkable, G: Ghostly> Search<'_, '_, A, G> {
             calls: std::mem::take(&mut tables.calls),
             digest: digest(tables),
             relevance: std::mem::take(relevance),
-            met: std::mem::take(&mut tables.met),
             rounds,
             surveys: surveys as u64,
             elapsed,
@@ -145,7 +143,6 @@ impl<A: Checkable, G: Ghostly> Search<'_, '_, A, G> {
         };
         let written = write(&checkpoints.path, &checkpoints.identity, &saved);
         tables.calls = saved.calls;
-        tables.met = saved.met;
         *relevance = saved.relevance;
         shared.sets = saved.sets;
         shared.shards = saved.shards;
@@ -166,10 +163,9 @@ impl<A: Checkable, G: Ghostly> Search<'_, '_, A, G> {
         {
             return Err(CheckpointError::Foreign { path: path() });
         }
-        if saved.cuts.len() != shared.cuts.len() || saved.met.locals.len() != tables.actors.len() {
+        if saved.cuts.len() != shared.cuts.len() {
             return Err(CheckpointError::Foreign { path: path() });
         }
-        tables.met = saved.met;
         shared.unwitnessed.store(saved.unwitnessed, Ordering::Relaxed);
         shared.transitions.store(saved.transitions, Ordering::Relaxed);
         shared.expanded.store(saved.expanded, Ordering::Relaxed);
@@ -296,81 +292,4 @@ fn check(path: &Path, file: File) -> Result<(), CheckpointError> {
         return Err(damaged());
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::checker::{Limits, Tally, World};
-    use stateright::actor::{Actor, ActorModel, Id, Out, model_timeout};
-    use std::borrow::Cow;
-    use std::sync::Arc;
-    use std::sync::atomic::AtomicBool;
-
-    /// Counts round and round.
-    struct Clock;
-
-    impl Actor for Clock {
-        type Msg = ();
-        type Timer = ();
-        type State = u8;
-        type Storage = ();
-        type Random = ();
-
-        fn on_start(&self, _: Id, _: &Option<()>, o: &mut Out<Self>) -> u8 {
-            o.set_timer((), model_timeout());
-            0
-        }
-
-        fn on_timeout(&self, _: Id, hour: &mut Cow<'_, u8>, (): &(), o: &mut Out<Self>) {
-            *hour.to_mut() = (**hour + 1) % 12;
-            o.set_timer((), model_timeout());
-        }
-    }
-
-    fn clock() -> World<Clock, ()> {
-        World {
-            actors: ActorModel::new((), ()).actor(Clock),
-            names: vec!["clock".to_owned()],
-            restartable: Vec::new(),
-            ghost: (),
-            observe: Arc::new(|(), _| {}),
-            always: Vec::new(),
-            steps: Vec::new(),
-            sometimes: Vec::new(),
-            recovery: None,
-            bounds: Vec::new(),
-            label: Arc::new(|_, _| {}),
-            labels: &[],
-            symmetry: None,
-            initial: None,
-            tally: Arc::new(Tally::default()),
-        }
-    }
-
-    /// The calls are made again, whatever rounds they are from; what the round has met is not all that.
-    #[test]
-    fn a_search_that_is_taken_up_knows_what_its_round_has_met() {
-        let directory = tempfile::tempdir().expect("there is room");
-        let checkpoints = Checkpoints {
-            path: directory.path().join("search"),
-            every: Duration::MAX,
-            resume: true,
-            identity: String::new(),
-        };
-        let (world, never) = (clock(), AtomicBool::new(false));
-        let limits = Limits { threads: 1, max_states: None, max_time: None, max_memory: None };
-        let mut search = Search::new(&world, &limits, &never, false);
-        let mut relevance = search.survey();
-        assert_eq!(search.shared.tables.get_mut().unwrap().steps.len(), 12);
-        // Another round begins, and has met nothing yet.
-        search.shared.clear();
-        search.save(&checkpoints, &mut relevance, 1, 0).unwrap();
-        let mut again = Search::new(&world, &limits, &never, false);
-        again.restore(&checkpoints).unwrap();
-        let tables = again.shared.tables.get_mut().unwrap();
-        assert_eq!(tables.steps.len(), 12);
-        assert_eq!(tables.met.steps.greatest(), None);
-        assert!(tables.met.locals.iter().all(|met| met.greatest().is_none()));
-    }
 }

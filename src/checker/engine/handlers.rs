@@ -78,13 +78,7 @@ impl<A: Checkable, G: Ghostly> Tables<'_, A, G> {
         step
     }
 
-    pub(super) fn try_here(
-        &mut self,
-        who: usize,
-        local: u32,
-        message: u32,
-        interns: bool,
-    ) -> Delivery {
+    pub(super) fn try_here(&mut self, who: usize, local: u32, message: u32) -> Delivery {
         let known = self.known(who, local, message);
         if known != Delivery::Unknown {
             return known;
@@ -97,7 +91,7 @@ impl<A: Checkable, G: Ghostly> Tables<'_, A, G> {
             Delivery::Silent
         } else if changes || breaks != 0 {
             Delivery::NotMet(self.effect(&next, &out, breaks))
-        } else if !interns && !self.only_known(who, &out) {
+        } else if !self.only_known(who, &out) {
             // Until what it puts out is known.
             return Delivery::NotMet(self.effect(&next, &out, breaks));
         } else {

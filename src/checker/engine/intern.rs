@@ -11,6 +11,12 @@ pub(super) struct Interned<T> {
     index: HashTable<(u64, u32)>,
 }
 
+impl<T: PartialEq> PartialEq for Interned<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.values == other.values
+    }
+}
+
 impl<T: Hash + PartialEq> Default for Interned<T> {
     fn default() -> Self {
         Self::new()

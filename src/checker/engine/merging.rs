@@ -7,50 +7,55 @@ use super::tables::Memo;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
-/// Which messages are one to an actor in a local state: each stands for itself, or the least one that
-/// does the same stands for it.
+/// Which messages are one to an actor in a local state: each has a name, the least message that does the
+/// same.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct Partition {
-    /// By message, the one that stands for it.
-    standing: Vec<u32>,
-    /// Those for which another one stands.
-    merged: Bits,
+    /// By message, its name.
+    names: Vec<u32>,
+    /// Those that have the name of another.
+    renamed: Bits,
 }
 
 impl Partition {
-    /// From the one that stands for each.
-    pub(super) fn new(standing: Vec<u32>) -> Self {
-        let mut merged = Bits::default();
-        for (message, other) in (0..).zip(&standing) {
-            if message != *other {
-                merged.insert(message);
+    /// From the name of each.
+    pub(super) fn new(names: Vec<u32>) -> Self {
+        let mut renamed = Bits::default();
+        for (message, name) in (0..).zip(&names) {
+            if message != *name {
+                renamed.insert(message);
             }
         }
-        // Messages that stand for themselves need no number.
-        if merged.greatest().is_none() { Self::default() } else { Self { standing, merged } }
+        // If all have their own, nothing need be known.
+        if renamed.greatest().is_none() { Self::default() } else { Self { names, renamed } }
     }
 
-    /// The message that stands for this one.
+    /// The name of a message.
     pub(super) fn of(&self, message: u32) -> u32 {
-        self.standing.get(message as usize).copied().unwrap_or(message)
+        self.names.get(message as usize).copied().unwrap_or(message)
     }
 
-    /// The messages for which another one stands.
-    pub(super) fn merged(&self) -> &Bits {
-        &self.merged
+    /// The messages that have the name of another.
+    pub(super) fn renamed(&self) -> &Bits {
+        &self.renamed
     }
 
-    /// Puts those that stand for others in their place.
-    pub(super) fn apply(&self, set: &mut Bits) {
+    /// Keeps of messages that are one only the least that is there, and gives the names of what is left,
+    /// if they are not what is left.
+    pub(super) fn reduce(&self, set: &mut Bits) -> Option<Bits> {
         let words = set.words().iter().enumerate();
-        let hit: Vec<u64> = words.map(|(n, word)| word & self.merged.word(n)).collect();
-        if hit.iter().all(|word| *word == 0) {
-            return;
+        if words.into_iter().all(|(n, word)| word & self.renamed.word(n) == 0) {
+            return None;
         }
-        set.map(|n, word| word & !self.merged.word(n));
-        for message in numbers(&hit) {
-            set.insert(self.of(message));
+        let mut names = set.clone();
+        names.map(|n, word| word & !self.renamed.word(n));
+        let whole = set.clone();
+        for message in numbers(whole.words()).filter(|message| self.renamed.has(*message)) {
+            if !names.insert(self.of(message)) {
+                set.remove(message);
+            }
         }
+        Some(names)
     }
 }
 
@@ -112,14 +117,26 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_for_others_takes_their_place() {
-        let partition = Partition::new(vec![0, 0, 2, 2]);
-        let mut set = Bits::default();
-        for n in [1, 2, 3, 200] {
-            assert!(set.insert(n));
+    fn of_messages_that_are_one_the_least_that_is_there_is_kept() {
+        let partition = Partition::new(vec![0, 0, 0, 3, 3]);
+        let set = |messages: &[u32]| {
+            let mut set = Bits::default();
+            assert!(messages.iter().all(|n| set.insert(*n)));
+            set
+        };
+        for (messages, kept, names) in [
+            ([1, 2, 200], vec![1, 200], vec![0, 200]),
+            ([0, 2, 4], vec![0, 4], vec![0, 3]),
+            ([2, 3, 4], vec![2, 3], vec![0, 3]),
+        ] {
+            let mut reduced = set(&messages);
+            let found = partition.reduce(&mut reduced).expect("some have the name of another");
+            assert_eq!(numbers(reduced.words()).collect::<Vec<_>>(), kept);
+            assert_eq!(numbers(found.words()).collect::<Vec<_>>(), names);
         }
-        partition.apply(&mut set);
-        assert_eq!(numbers(set.words()).collect::<Vec<_>>(), [0, 2, 200]);
+        let mut names = set(&[0, 3, 200]);
+        assert_eq!(partition.reduce(&mut names), None);
+        assert_eq!(numbers(names.words()).collect::<Vec<_>>(), [0, 3, 200]);
         assert_eq!(Partition::new(vec![0, 1, 2]), Partition::default());
     }
 }

@@ -63,12 +63,21 @@
 //! message that is not in `N'`, that one is not in `Rel(t)`, and by (b) `t` stays and nothing relevant is
 //! added.
 //!
-//! `R` is known only when the search has ended. So `Rel` is a *hypothesis*: it comes from surveys that
-//! fire each step a few times, everything it does not know is relevant, and when a search under it has
-//! ended, `Rel` is taken again from all steps seen. If anything is relevant that was not thought to be,
-//! the hypothesis is refuted and the search begins again with the better one. Nothing is called
-//! EXHAUSTIVE under a hypothesis that did not hold. A violation needs no hypothesis: its path is
-//! executed again.
+//! `R` is known only when the search has ended. So `Rel` is a *hypothesis*: the first comes from surveys
+//! that fire each step a few times, and everything it does not know is relevant. From time to time, and
+//! when a search under it has ended, `Rel` is taken again from all steps seen. Where something is relevant
+//! that was not thought to be, the hypothesis is *refuted*. Nothing is called EXHAUSTIVE under a hypothesis
+//! that does not hold by all steps seen when the search has ended. A state that was reached can be reached
+//! whatever the hypothesis was, with these messages at least, so a violation needs none.
+//!
+//! **What a refuted hypothesis missed is made up for** (`search.rs`, `repair`). A hypothesis speaks of each
+//! local state by itself, and what is left out of a tuple depends on its local states only. So let `D` be
+//! the local states in which it is refuted. A step into a tuple without any of `D` leaves out at least as
+//! much by the better hypothesis: what it led to is good enough. A step into a tuple with one of `D` leads
+//! from a tuple that has one too, or that has one from which a step leads to one in `D`. These tuples are
+//! expanded again, with all their states, and so is the first state. Then for every state and each of its
+//! steps there is again a state that simulates what the step leads to, under the better hypothesis, or the
+//! state waits to be expanded: where the queue is empty, the induction above holds.
 //!
 //! **The counts are canonical.** The tuples are those of a full search. The maximal states are counted
 //! under the final `Rel`, which depends only on the local states and messages that can be reached, so their
@@ -118,20 +127,18 @@
 //!
 //! A state with `m` and one with `m'` in its place, or with both, therefore do the same: whatever
 //! happens to the one happens to the other, change for change, which is all that a ghost sees. So of
-//! messages that are one only the least is kept, although it may never have been sent.
+//! messages that are one only one that was sent is kept, the least of those that are there. States are
+//! compared by the *names* of their messages: the least of all messages, sent or not, that are one with it.
+//! What is kept was sent, so nothing is reached that cannot be.
 //!
-//! This, too, rests on `R`, so it is part of the hypothesis, which is refuted if two messages were taken for
-//! one that the steps of the ended round tell apart. Unlike a message left out, one that is taken for
-//! another can lead where no state leads. Therefore:
+//! This, too, rests on `R` and is said of each local state by itself. So it is part of the hypothesis, which
+//! is refuted in a local state in which two messages were taken for one that the steps seen tell apart;
+//! and what it missed is made up for in the same way, the names in those tuples being given anew. In all
+//! other tuples a state that simulated another still does: if `m` and `m'` had one name and the better
+//! hypothesis does not refute it, each of them is still one with that name, so with the other.
 //!
-//! - *A violation counts only if the hypothesis still holds* for all that is known then. If so it is real:
-//!   each step to it delivered a message in a local state where that is known to do what the message
-//!   does for which it stood. Else the search begins again.
-//! - *The hypothesis is judged, and states are counted, by what the last round met*, not by what earlier
-//!   rounds met that may have gone astray. The messages for that are those that were sent, and all that
-//!   they make actors send in local states that were reached.
-//! - Surveys merge nothing, nor does a search for coverage, whose labels tell messages apart, nor the
-//!   search for a counterexample.
+//! Surveys merge nothing, nor does a search for coverage, whose labels tell messages apart, nor the search
+//! for a counterexample.
 //!
 //! Effects of deliveries are compared by digests of 128 bits of what is hashed, so values that differ must
 //! hash differently. That is the one place where values are not compared themselves: there are as many
@@ -148,16 +155,17 @@
 //! # Memory
 //!
 //! For `n` actors a tuple takes `4(n + 1)` bytes for its numbers, 4 for the head of its list and about 6 in
-//! an index; a maximal state takes `4n` bytes for its sets and 4 for its link. Sets of messages are bit
-//! sets, shared: far fewer than states. Handler calls, local states and ghosts are few; each thread
-//! remembers those it has met. Tuples, states, sets and the index come to 50 to 100 bytes for each state
-//! visited. What is known of handlers, with a number for each permutation of each local state and message,
-//! comes on top, and is most of it where symmetry leaves few states (`benches/README.md`).
+//! an index; a maximal state takes `8n` bytes for its sets, as they are and by names, and 4 for its link.
+//! Sets of messages are bit sets, shared: far fewer than states. Handler calls, local states and ghosts are
+//! few; each thread remembers those it has met. Tuples, states, sets and the index come to 70 to 120 bytes
+//! for each state visited. What is known of handlers, with a number for each permutation of each local
+//! state and message, comes on top, and is most of it where symmetry leaves few states
+//! (`benches/README.md`).
 //!
 //! # How it is tested
 //!
 //! `tests/reduction.rs`: on the small models of the catalogue and on random systems of small actors, the
-//! tuples are those of a plain search over whole states, and so are the verdicts; with poor surveys, so
+//! tuples are those of a plain search over whole states, and so are the verdicts; with a poor survey, so
 //! that hypotheses are refuted, too. `tests/symmetry.rs`: with and without symmetry models and random
 //! systems have the same counts and verdicts, and worlds that are not symmetric are found out.
 //! `tests/catalogue.rs` pins both counts of every model.
@@ -170,6 +178,7 @@ mod intern;
 mod judge;
 mod local;
 mod merging;
+mod normal;
 mod orbits;
 mod recovery;
 mod relevance;

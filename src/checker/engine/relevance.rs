@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// Which messages may still matter to whom: a hypothesis, taken from the steps seen so far.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Relevance {
     /// For each actor and each of its local states, if that had been reached.
     locals: Vec<Vec<Option<LocalRelevance>>>,
@@ -27,7 +27,7 @@ pub(super) struct Relevance {
 }
 
 /// What may still matter to an actor in one local state.
-#[derive(Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 struct LocalRelevance {
     /// Messages that change the actor now or in a later local state.
     hard: Bits,
@@ -37,23 +37,6 @@ struct LocalRelevance {
     conditional: Bits,
     /// Which messages are one, by its number in [`Relevance::partitions`].
     partition: u32,
-}
-
-/// Which steps are taken into account.
-#[derive(Clone, Copy)]
-pub(super) enum Scope<'a> {
-    /// All that are known: for a hypothesis.
-    Known,
-    /// Those that were taken in this round, which has ended: for a judgement of its hypothesis.
-    Met(&'a Relevance),
-}
-
-/// Messages of each actor.
-struct Messages {
-    /// Those that were sent, and all that they make actors send, whether or not they meet.
-    sent: Vec<Bits>,
-    /// These, and those that stood for one.
-    stood: Vec<Bits>,
 }
 
 impl LocalRelevance {
@@ -107,20 +90,18 @@ impl Relevance {
         }
     }
 
-    /// What the steps of a scope say. Tries every message on every local state that was reached. With
+    /// What all steps seen say. Tries every message on every local state that was reached. With
     /// `merging` it says which messages are one, too.
     pub(super) fn of<A: Checkable, G: Ghostly>(
         tables: &mut Tables<'_, A, G>,
-        scope: Scope<'_>,
         merging: bool,
     ) -> Self {
         let actors = tables.actors.len();
         let mut relevance = Self::everything(actors);
         relevance.sent.intern(Arc::from([]));
-        let messages = Messages::of(tables, scope);
         for who in 0..actors {
-            let (locals, mut effects) = relevance.own(tables, who, scope, &messages);
-            let predecessors = predecessors(tables, who, scope);
+            let (locals, mut effects) = relevance.own(tables, who);
+            let predecessors = predecessors(tables, who);
             let mut locals = relevance.closed(&predecessors, locals);
             if merging {
                 super::merging::refine(&mut effects, &predecessors);
@@ -141,32 +122,23 @@ impl Relevance {
         &mut self,
         tables: &mut Tables<'_, A, G>,
         who: usize,
-        scope: Scope<'_>,
-        Messages { sent, stood }: &Messages,
     ) -> (Vec<Option<LocalRelevance>>, Vec<Vec<u32>>) {
         let count = tables.actors[who].rows.len();
         let mut locals = vec![None; count];
         let mut effects = vec![Vec::new(); count];
         for (number, entry) in (0..).zip(&mut locals) {
-            let reached = match scope {
-                Scope::Known => tables.actors[who].rows[number as usize].spontaneous.is_some(),
-                Scope::Met(_) => tables.met.locals[who].has(number),
-            };
-            if !reached {
+            let is_reached = tables.actors[who].rows[number as usize].spontaneous.is_some();
+            if !is_reached {
                 continue;
             }
             let mut own = LocalRelevance::default();
-            let effects = &mut effects[number as usize];
-            effects.resize(tables.actors[who].inbox.len(), 0);
-            for message in numbers(stood[who].words()) {
-                let tried = tables.try_delivery(who, number, message);
-                let effect = own.add(tables, message, tried, &mut self.sent);
-                effects[message as usize] = effect;
-            }
-            // What only stood for others need not matter by itself.
-            let sent = &sent[who];
-            own.hard.map(|n, word| word & sent.word(n));
-            own.soft.retain(|message, _| sent.has(*message));
+            effects[number as usize] = (0..)
+                .take(tables.actors[who].inbox.len())
+                .map(|message| {
+                    let tried = tables.try_delivery(who, number, message);
+                    own.add(tables, message, tried, &mut self.sent)
+                })
+                .collect();
             *entry = Some(own);
         }
         (locals, effects)
@@ -256,15 +228,11 @@ impl Relevance {
         Some((&known.hard, &known.conditional))
     }
 
-    /// Which messages are one to an actor in a local state; `None` if each is itself.
-    pub(super) fn partition(&self, who: usize, local: u32) -> Option<&Partition> {
+    /// Which messages are one to an actor in a local state, with a number for that; `None` if each is
+    /// itself.
+    pub(super) fn partition(&self, who: usize, local: u32) -> Option<(u32, &Partition)> {
         let known = self.locals[who].get(local as usize)?.as_ref()?;
-        (known.partition != 0).then(|| self.partitions.get(known.partition))
-    }
-
-    /// Whether any messages are one.
-    pub(super) fn merges(&self) -> bool {
-        self.partitions.len() > 1
+        (known.partition != 0).then(|| (known.partition, self.partitions.get(known.partition)))
     }
 
     /// How many messages of an actor the hypothesis is about.
@@ -293,16 +261,16 @@ impl Relevance {
         !matches!(self.matter(who, local, message), Matter::Never)
     }
 
-    /// Whether all that matters by `newer` matters by this one, and all that is one by this one is one
-    /// by `newer`, in all local states that `newer` knows.
-    pub(super) fn covers(&self, newer: &Self) -> bool {
-        self.merges_rightly(newer)
-            && self.locals_of(newer).all(|(who, local)| self.covers_matter(newer, who, local))
-    }
-
-    /// Whether all that is one by this one is one by `newer`. If so, all that was reached can be.
-    pub(super) fn merges_rightly(&self, newer: &Self) -> bool {
-        self.locals_of(newer).all(|(who, local)| self.covers_merging(newer, who, local))
+    /// For each actor the local states in which more matters by `newer` than by this one, or in which
+    /// messages are one by this one that are not by `newer`.
+    pub(super) fn refuted_by(&self, newer: &Self) -> Vec<Bits> {
+        let mut refuted = vec![Bits::default(); self.locals.len()];
+        for (who, local) in self.locals_of(newer) {
+            if !self.covers_matter(newer, who, local) || !self.covers_merging(newer, who, local) {
+                refuted[who].insert(local);
+            }
+        }
+        refuted
     }
 
     /// The local states that both know.
@@ -328,90 +296,20 @@ impl Relevance {
     }
 
     fn covers_merging(&self, newer: &Self, who: usize, local: u32) -> bool {
-        let Some(old) = self.partition(who, local) else { return true };
-        let new = |message| newer.partition(who, local).map_or(message, |new| new.of(message));
-        numbers(old.merged().words()).all(|message| {
-            let matters = !matches!(newer.matter(who, local, message), Matter::Never);
-            !matters || new(message) == new(old.of(message))
-        })
+        let Some((_, old)) = self.partition(who, local) else { return true };
+        let new = |message| newer.partition(who, local).map_or(message, |(_, new)| new.of(message));
+        numbers(old.renamed().words()).all(|message| new(message) == new(old.of(message)))
     }
 }
 
-impl Messages {
-    fn of<A: Checkable, G: Ghostly>(tables: &mut Tables<'_, A, G>, scope: Scope<'_>) -> Self {
-        let Scope::Met(Relevance { locals, partitions, .. }) = scope else {
-            let all = |inbox: usize| {
-                let mut all = Bits::default();
-                for message in (0..).take(inbox) {
-                    all.insert(message);
-                }
-                all
-            };
-            let sent: Vec<_> = tables.actors.iter().map(|table| all(table.inbox.len())).collect();
-            return Self { stood: sent.clone(), sent };
-        };
-        let sent = Self::sent(tables);
-        let mut stood = sent.clone();
-        for (who, locals) in locals.iter().enumerate() {
-            for known in locals.iter().flatten() {
-                let partition = partitions.get(known.partition);
-                for message in numbers(partition.merged().words()) {
-                    if sent[who].has(message) {
-                        stood[who].insert(partition.of(message));
-                    }
-                }
-            }
-        }
-        Self { sent, stood }
-    }
-
-    /// What was sent in this round, with what was there at the start, and all that this makes actors send
-    /// in local states that were reached. What was left out of states is in it, too, so it does not
-    /// depend on the hypothesis.
-    fn sent<A: Checkable, G: Ghostly>(tables: &mut Tables<'_, A, G>) -> Vec<Bits> {
-        let mut waiting = tables.first_messages.clone();
-        for step in numbers(tables.met.steps.words()) {
-            waiting.extend(tables.steps[step as usize].sent.iter());
-        }
-        let mut sent = vec![Bits::default(); tables.actors.len()];
-        while let Some((to, message)) = waiting.pop() {
-            let who = usize::from(to);
-            if !sent[who].insert(message) {
-                continue;
-            }
-            let reached = tables.met.locals[who].clone();
-            for local in numbers(reached.words()) {
-                if let Delivery::Step(step) = tables.try_every_delivery(who, local, message) {
-                    let step = &tables.steps[step as usize];
-                    if step.change.is_none() && step.broken == 0 {
-                        waiting.extend(step.sent.iter());
-                    }
-                }
-            }
-        }
-        sent
-    }
-}
-
-impl Scope<'_> {
-    fn includes<A: Checkable, G: Ghostly>(self, tables: &Tables<'_, A, G>, step: u32) -> bool {
-        match self {
-            Scope::Known => true,
-            Scope::Met(_) => tables.met.steps.has(step),
-        }
-    }
-}
-
-/// From where one step of the scope leads to each local state of an actor.
-fn predecessors<A: Checkable, G: Ghostly>(
+/// From where one step leads to each local state of an actor.
+pub(super) fn predecessors<A: Checkable, G: Ghostly>(
     tables: &Tables<'_, A, G>,
     who: usize,
-    scope: Scope<'_>,
 ) -> Vec<Vec<u32>> {
     let mut predecessors = vec![Vec::new(); tables.actors[who].rows.len()];
-    for (number, step) in (0..).zip(&tables.steps) {
-        let is_change = usize::from(step.who) == who && step.change.is_some();
-        if is_change && scope.includes(tables, number) {
+    for step in &tables.steps {
+        if usize::from(step.who) == who && step.change.is_some() {
             predecessors[step.next as usize].push(step.from);
         }
     }

@@ -69,7 +69,7 @@ impl<'w, A: Checkable, G: Ghostly> Search<'w, '_, A, G> {
             Ended::Exhausted => (Verdict::Exhaustive, None),
             Ended::Violated => (Verdict::Violated, None),
             Ended::By(reason) => (Verdict::Bounded, Some(reason)),
-            Ended::Refuted(_) | Ended::Paused => unreachable!("another round follows"),
+            Ended::Judged(_) | Ended::Paused => unreachable!("another round follows"),
         };
         let cuts = shared.cuts.iter().map(|count| count.load(Ordering::Relaxed));
         let tuples = TupleCounts {

@@ -1,9 +1,10 @@
 //! The search: threads that expand tuples until none is left, and a hypothesis that must hold at the
 //! end.
 
+use super::bits::{Bits, numbers};
 use super::checkpoint::{self, CheckpointError, Checkpoints, Resumed};
 use super::judge::view;
-use super::relevance::{Relevance, Scope};
+use super::relevance::{Relevance, predecessors};
 use super::sets::Sets;
 use super::shared::{Queue, Shared, StopOnPanic};
 use super::store::Shard;
@@ -18,15 +19,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, RwLock};
 use std::time::{Duration, Instant};
 
-/// How often each survey fires a step.
-const SURVEYS: [u16; 3] = [4, 32, 256];
+/// How often each survey fires a step. They are short: what they miss is made up for.
+const SURVEYS: [u16; 2] = [4, 16];
 
 /// Why a round ended.
 pub(super) enum Ended {
     /// Nothing is left to expand.
     Exhausted,
-    /// What matters is more than was thought.
-    Refuted(Relevance),
+    /// It is time to go on with a hypothesis from what is known by now.
+    Judged(Relevance),
     /// A property is violated.
     Violated,
     /// A limit.
@@ -35,7 +36,23 @@ pub(super) enum Ended {
     Paused,
 }
 
-/// How much is known of the actors: grows whenever a hypothesis may fail.
+/// When a hypothesis is judged while the threads work. It takes a twentieth of the time at most, and
+/// happens ever less often, for threads that go on with another one must remember everything anew.
+struct Judging {
+    last: Duration,
+    pause: Duration,
+    /// What was known the last time.
+    known: Vec<usize>,
+}
+
+impl Judging {
+    fn after(now: Duration, cost: Duration, known: Vec<usize>) -> Self {
+        let pause = (cost * 20).max(now / 8).max(Duration::from_millis(100));
+        Self { last: now, pause, known }
+    }
+}
+
+/// How much is known of the actors: grows whenever a hypothesis may change.
 fn knowledge<A: Checkable, G: Ghostly>(tables: &Tables<'_, A, G>) -> Vec<usize> {
     let actors = tables.actors.iter();
     let of_actors = actors.flat_map(|table| {
@@ -54,7 +71,8 @@ pub(super) struct Search<'w, 'l, A: Checkable, G> {
     /// How long it had taken when it was taken up again.
     pub(super) elapsed_before: Duration,
     checkpoints: Option<&'l Checkpoints>,
-    /// What kept the last checkpoint from being written.
+    /// When the last one was written, and what kept it from being.
+    saved_at: Duration,
     trouble: Option<CheckpointError>,
     pub(super) key: Vec<u32>,
     pub(super) messages: Vec<(u8, u32)>,
@@ -166,6 +184,7 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
             start: Instant::now(),
             elapsed_before: Duration::ZERO,
             checkpoints: None,
+            saved_at: Duration::ZERO,
             trouble: None,
             key,
             messages,
@@ -179,19 +198,19 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
         self.go_on(everything, 0, surveys, false, progress)
     }
 
-    /// Round after round, until one ends by itself under a hypothesis that holds. With `resumed` the
-    /// first is one that was begun.
+    /// Round after round, until one ends by itself under a hypothesis that holds. With `begun` the first
+    /// goes on from where the search is.
     fn go_on(
         &mut self,
         mut relevance: Relevance,
         mut rounds: u64,
         mut surveys: &[u16],
-        mut resumed: bool,
+        mut begun: bool,
         progress: &mut dyn FnMut(Progress),
     ) -> Report {
         let ended = loop {
             let survey = surveys.first().copied();
-            if !std::mem::take(&mut resumed) {
+            if !std::mem::take(&mut begun) {
                 rounds += u64::from(survey.is_none());
                 self.begin(&relevance, survey);
             }
@@ -206,33 +225,26 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
             surveys = surveys.get(1..).unwrap_or_default();
             match ended {
                 Ended::Paused => unreachable!("it has gone on"),
-                Ended::By(_) => {
-                    // What was witnessed may be astray, too.
-                    if relevance.merges() && !relevance.merges_rightly(&self.hypothesis(true)) {
-                        self.shared.forget_witnesses();
-                    }
-                    break ended;
-                }
-                Ended::Violated => {
-                    // A hypothesis that merges too much leads astray.
-                    let newer = self.hypothesis(true);
-                    if relevance.merges_rightly(&newer) {
-                        break ended;
-                    }
-                    self.shared.take_violated();
-                    relevance = newer;
-                }
-                Ended::Refuted(better) => relevance = better,
-                Ended::Exhausted => {
-                    if survey.is_none() {
-                        let tables = self.shared.tables.get_mut().expect("no thread runs");
-                        let newer = Relevance::of(tables, Scope::Met(&relevance), true);
-                        if relevance.covers(&newer) {
-                            relevance = newer;
-                            break ended;
-                        }
-                    }
+                Ended::By(_) | Ended::Violated => break ended,
+                Ended::Exhausted if survey.is_some() => {
                     relevance = self.hypothesis(surveys.is_empty());
+                }
+                Ended::Judged(_) | Ended::Exhausted => {
+                    let exhausted = matches!(ended, Ended::Exhausted);
+                    let newer = match ended {
+                        Ended::Judged(newer) => newer,
+                        _ => self.hypothesis(true),
+                    };
+                    let refuted = relevance.refuted_by(&newer);
+                    relevance = newer;
+                    let is_refuted = !refuted.iter().all(Bits::is_empty);
+                    if is_refuted {
+                        rounds += 1;
+                        self.repair(&relevance, &refuted);
+                    } else if exhausted {
+                        break Ended::Exhausted;
+                    }
+                    begun = true;
                 }
             }
         };
@@ -244,13 +256,14 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
     fn hypothesis(&mut self, merging: bool) -> Relevance {
         let tables = self.shared.tables.get_mut().expect("no thread runs");
         let merging = merging && tables.labels.is_empty();
-        Relevance::of(tables, Scope::Known, merging)
+        Relevance::of(tables, merging)
     }
 
     /// Saves the search, if it is one that is saved.
     fn checkpoint(&mut self, relevance: &mut Relevance, rounds: u64, surveys: usize) {
         if let Some(checkpoints) = self.checkpoints {
             self.trouble = self.save(checkpoints, relevance, rounds, surveys).err();
+            self.saved_at = self.start.elapsed();
         }
     }
 
@@ -279,6 +292,33 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
         first.start(&self.key, &self.messages);
         self.shared.put(&mut first.tasks);
         self.shared.add_counts(&mut first);
+    }
+
+    /// Goes on from a hypothesis that is refuted in these local states to a better one: expands again
+    /// what is in one of them, and what a step may lead there. Elsewhere the better one leaves out and
+    /// takes for one at least as much.
+    fn repair(&mut self, better: &Relevance, refuted: &[Bits]) {
+        let tables = self.shared.tables.get_mut().expect("no thread runs");
+        let mut due = refuted.to_vec();
+        for (who, refuted) in refuted.iter().enumerate() {
+            let predecessors = predecessors(tables, who);
+            for local in numbers(refuted.words()) {
+                for from in &predecessors[local as usize] {
+                    due[who].insert(*from);
+                }
+            }
+        }
+        let is_due = |locals: &[u32]| locals.iter().zip(&due).any(|(local, due)| due.has(*local));
+        let mut worker = Worker::new(&self.shared, better, None);
+        for (number, shard) in (0..).zip(&self.shared.shards) {
+            let mut shard = shard.lock().expect("no thread runs");
+            let names = |who, local, set| worker.names(who, local, set);
+            let tasks = shard.expand_again(number, is_due, names);
+            worker.tasks.extend(tasks);
+        }
+        worker.start(&self.key, &self.messages);
+        self.shared.put(&mut worker.tasks);
+        self.shared.add_counts(&mut worker);
     }
 
     /// Explores under one hypothesis, from where the search is.
@@ -331,10 +371,8 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
         workers: &[std::thread::ScopedJoinHandle<'_, ()>],
         progress: &mut dyn FnMut(Progress),
     ) -> Option<Ended> {
-        let mut judged_at = 4096;
+        let mut judging = Judging::after(self.start.elapsed(), Duration::ZERO, Vec::new());
         let due = self.checkpoints.filter(|_| survey.is_none()).map(|saved| saved.every);
-        let began = self.start.elapsed();
-        let mut known = Vec::new();
         let mut ended = None;
         let mut wait = Duration::from_micros(200);
         while !workers.iter().all(std::thread::ScopedJoinHandle::is_finished) {
@@ -356,26 +394,38 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
                 self.shared.stop_all();
             }
             if ended.is_none()
-                && due.is_some_and(|every| self.start.elapsed().saturating_sub(began) >= every)
+                && due.is_some_and(|every| {
+                    self.start.elapsed().saturating_sub(self.saved_at) >= every
+                })
             {
                 ended = Some(Ended::Paused);
                 self.shared.stop_all();
             }
-            if ended.is_none() && tuples >= judged_at && survey.is_none() {
-                judged_at = tuples * 2;
-                let mut tables = self.shared.tables.write().expect("no thread panics with it");
-                let now_known = knowledge(&tables);
-                if now_known != known {
-                    let merging = relevance.merges();
-                    let newer = Relevance::of(&mut tables, Scope::Known, merging);
-                    known = knowledge(&tables);
-                    if !relevance.covers(&newer) {
-                        ended = Some(Ended::Refuted(newer));
-                        self.shared.stop_all();
-                    }
-                }
+            if ended.is_none()
+                && survey.is_none()
+                && let Some(newer) = self.judge(relevance, &mut judging)
+            {
+                ended = Some(Ended::Judged(newer));
+                self.shared.stop_all();
             }
         }
         ended
+    }
+
+    /// The hypothesis from what is known by now, if it is time for one and it is another.
+    fn judge(&self, relevance: &Relevance, judging: &mut Judging) -> Option<Relevance> {
+        let began = self.start.elapsed();
+        if began.saturating_sub(judging.last) <= judging.pause {
+            return None;
+        }
+        let mut tables = self.shared.tables.write().expect("no thread panics with it");
+        let changed = knowledge(&tables) != judging.known;
+        let newer = changed.then(|| {
+            let merging = tables.labels.is_empty();
+            Relevance::of(&mut tables, merging)
+        });
+        let now = self.start.elapsed();
+        *judging = Judging::after(now, now.saturating_sub(began), knowledge(&tables));
+        newer.filter(|newer| newer != relevance)
     }
 }

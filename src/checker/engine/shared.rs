@@ -74,12 +74,6 @@ impl<A: Checkable, G: Ghostly> Shared<'_, A, G> {
         canon
     }
 
-    /// Nothing is witnessed.
-    pub(super) fn forget_witnesses(&self) {
-        let sometimes = self.world.sometimes.len();
-        self.unwitnessed.store((1 << sometimes) - 1, Ordering::Relaxed);
-    }
-
     /// Begins again with nothing known to be reachable.
     pub(super) fn clear(&mut self) {
         let actors = self.world.actors.actors.len();
@@ -87,8 +81,6 @@ impl<A: Checkable, G: Ghostly> Shared<'_, A, G> {
         self.shards = (0..SHARDS).map(|_| Mutex::new(Shard::new(actors))).collect();
         *self.queue.get_mut().expect("no thread runs") = Queue::default();
         self.stop.store(false, Ordering::Relaxed);
-        self.tables.get_mut().expect("no thread runs").begin_round();
-        self.forget_witnesses();
         for count in [&self.transitions, &self.expanded].into_iter().chain(&self.cuts) {
             count.store(0, Ordering::Relaxed);
         }

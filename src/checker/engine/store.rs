@@ -1,8 +1,8 @@
 //! Every tuple of local states and ghost that was reached, each with its maximal sets of messages.
 //!
 //! All is flat: for `n` actors a tuple takes `4(n + 1)` bytes for its numbers, 4 for the head of its
-//! list and about 10 in the index; a state takes `4n` bytes for its sets and 4 for its link. The sets
-//! themselves are interned and shared.
+//! list and about 10 in the index; a state takes `8n` bytes for its sets, as they are and by the names
+//! of their messages, and 4 for its link. The sets themselves are interned and shared.
 
 use super::bits::is_subset;
 use super::worker::Task;
@@ -22,19 +22,19 @@ pub(super) struct Shard {
     actors: usize,
     #[serde(skip)]
     index: HashTable<u32>,
-    /// `actors` locals and the ghost of each tuple.
-    keys: Vec<u32>,
-    /// The first state of each tuple, and whether the tuple waits to be expanded.
-    heads: Vec<u32>,
-    /// `actors` sets of each state.
-    sets: Vec<u32>,
-    /// The next state of the same tuple, and whether the state has been expanded.
-    links: Vec<u32>,
-    /// For each actor the greatest number of a set.
+    /// Of each tuple `actors` local states, the ghost, and its *head*: its first state, and whether the
+    /// tuple waits to be expanded.
+    tuples: Vec<u32>,
+    /// Of each state `actors` sets by the names of their messages, by which states are compared, as many
+    /// as they are, and its *link*: the next state of the same tuple, and whether the state has been
+    /// expanded.
+    states: Vec<u32>,
+    /// For each actor the greatest number of a set of names.
     greatest: Vec<u32>,
     /// The first unused state.
     free: u32,
-    states: u64,
+    /// How many are used.
+    used: u64,
 }
 
 /// In a head: the tuple waits.
@@ -60,92 +60,122 @@ impl Shard {
         Self {
             actors,
             index: HashTable::new(),
-            keys: Vec::new(),
-            heads: Vec::new(),
-            sets: Vec::new(),
-            links: Vec::new(),
+            tuples: Vec::new(),
+            states: Vec::new(),
             greatest: vec![0; actors],
             free: NONE,
-            states: 0,
+            used: 0,
         }
+    }
+
+    /// Numbers of a tuple, and of a state.
+    fn widths(&self) -> (usize, usize) {
+        (self.actors + 2, 2 * self.actors + 1)
+    }
+
+    fn key(&self, tuple: u32) -> &[u32] {
+        let at = tuple as usize * self.widths().0;
+        &self.tuples[at..=at + self.actors]
+    }
+
+    fn head(&self, tuple: u32) -> u32 {
+        self.tuples[tuple as usize * self.widths().0 + self.actors + 1]
+    }
+
+    fn head_mut(&mut self, tuple: u32) -> &mut u32 {
+        let at = tuple as usize * self.widths().0 + self.actors + 1;
+        &mut self.tuples[at]
+    }
+
+    fn link(&self, state: u32) -> u32 {
+        self.states[state as usize * self.widths().1 + 2 * self.actors]
+    }
+
+    fn link_mut(&mut self, state: u32) -> &mut u32 {
+        let at = state as usize * self.widths().1 + 2 * self.actors;
+        &mut self.states[at]
+    }
+
+    fn names_of(&self, state: u32) -> &[u32] {
+        let at = state as usize * self.widths().1;
+        &self.states[at..at + self.actors]
+    }
+
+    fn sets_of(&self, state: u32) -> &[u32] {
+        let at = state as usize * self.widths().1 + self.actors;
+        &self.states[at..at + self.actors]
     }
 
     /// The number of a tuple, if it is known.
     pub(super) fn find(&self, key: &[u32], hash: u64) -> Option<u32> {
-        let width = self.actors + 1;
-        let same = |n: &u32| {
-            let at = *n as usize * width;
-            self.keys[at..at + width].iter().eq(key)
-        };
-        self.index.find(hash, same).copied()
+        self.index.find(hash, |tuple| self.key(*tuple) == key).copied()
     }
 
     /// Adds a tuple that is not known.
     pub(super) fn add(&mut self, key: &[u32], hash_of_key: u64) -> u32 {
-        let number = u32::try_from(self.heads.len()).expect("fewer than 2^31 tuples in a shard");
-        self.keys.extend_from_slice(key);
-        self.heads.push(NONE);
-        let (keys, width) = (&self.keys, self.actors + 1);
-        let rehash = |n: &u32| hash(&keys[*n as usize * width..(*n as usize + 1) * width]);
-        self.index.insert_unique(hash_of_key, number, rehash);
+        let number = u32::try_from(self.tuples()).expect("fewer than 2^32 tuples in a shard");
+        self.tuples.extend_from_slice(key);
+        self.tuples.push(NONE);
+        let mut index = std::mem::take(&mut self.index);
+        index.insert_unique(hash_of_key, number, |tuple| hash(self.key(*tuple)));
+        self.index = index;
         number
     }
 
     /// Finds tuples again after they were read.
     pub(super) fn index(&mut self) {
-        let (keys, width) = (&self.keys, self.actors + 1);
-        let hash_of = |n: &u32| hash(&keys[*n as usize * width..(*n as usize + 1) * width]);
-        self.index = HashTable::with_capacity(self.heads.len());
-        for number in (0_u32..).take(self.heads.len()) {
-            self.index.insert_unique(hash_of(&number), number, hash_of);
+        let count = usize::try_from(self.tuples()).expect("it is in memory");
+        let hash_of = |tuple: &u32| hash(self.key(*tuple));
+        let mut index = HashTable::with_capacity(count);
+        for number in (0_u32..).take(count) {
+            index.insert_unique(hash_of(&number), number, hash_of);
         }
+        self.index = index;
     }
 
     /// The tuples that wait to be expanded, in the shard of this number.
     pub(super) fn waiting(&self, shard: u32) -> impl Iterator<Item = Task> {
-        let keys = self.keys.chunks_exact(self.actors + 1);
-        let tuples = (0_u32..).zip(keys).zip(&self.heads);
-        tuples.filter(|(_, head)| **head & QUEUED != 0).map(move |((tuple, key), _)| Task {
-            rank: rank(&key[..key.len() - 1]),
-            shard,
-            tuple,
-        })
+        let records = (0_u32..).zip(self.tuples.chunks_exact(self.widths().0));
+        records
+            .filter(|(_, record)| record[self.actors + 1] & QUEUED != 0)
+            .map(move |(tuple, record)| Task { rank: rank(&record[..self.actors]), shard, tuple })
     }
 
-    /// For each actor the greatest number of a set in any state.
+    /// For each actor the greatest number of a set of names in any state.
     pub(super) fn greatest_sets(&self) -> impl Iterator<Item = u32> {
         self.greatest.iter().copied()
     }
 
-    /// Adds a state to its tuple unless one with as many messages is there, and removes those with
-    /// fewer. `alike` are the states that it stands for, its own sets first, one after the other: what
-    /// is above one of them, or below, is as good as above or below it. `contents` tells what is in a
-    /// set.
+    /// Adds a state of these sets to its tuple unless one with as many messages is there, and removes
+    /// those with fewer. `alike` are the names in the states that it stands for, its own first, one
+    /// after the other: what is above one of them, or below, is as good as above or below it. `contents`
+    /// tells what is in a set.
     pub(super) fn insert<'a>(
         &mut self,
         tuple: u32,
         alike: &[u32],
+        sets: &[u32],
         contents: impl Fn(usize, u32) -> &'a [u64],
     ) -> Inserted {
         let below = |a: &[u32], b: &[u32]| {
             let mut pairs = a.iter().zip(b).enumerate();
             pairs.all(|(who, (a, b))| a == b || is_subset(contents(who, *a), contents(who, *b)))
         };
-        let each = || alike.chunks_exact(self.actors);
-        let mut at = self.heads[tuple as usize] & NONE;
+        let actors = self.actors;
+        let each = || alike.chunks_exact(actors);
+        let mut at = self.head(tuple) & NONE;
         while at != NONE {
-            if each().any(|sets| below(sets, self.sets_of(at))) {
+            if each().any(|names| below(names, self.names_of(at))) {
                 return Inserted::Subsumed;
             }
-            at = self.links[at as usize] & NONE;
+            at = self.link(at) & NONE;
         }
         // Nothing there is above it: what is below it goes.
         let mut previous = None;
-        let mut at = self.heads[tuple as usize] & NONE;
+        let mut at = self.head(tuple) & NONE;
         while at != NONE {
-            let next = self.links[at as usize] & NONE;
-            let is_below =
-                alike.chunks_exact(self.actors).any(|sets| below(self.sets_of(at), sets));
+            let next = self.link(at) & NONE;
+            let is_below = each().any(|names| below(self.names_of(at), names));
             if is_below {
                 self.unlink(tuple, previous, at, next);
             } else {
@@ -153,10 +183,10 @@ impl Shard {
             }
             at = next;
         }
-        let sets = &alike[..self.actors];
-        self.push(tuple, sets);
-        self.greatest.iter_mut().zip(sets).for_each(|(most, set)| *most = (*most).max(*set));
-        let head = &mut self.heads[tuple as usize];
+        let names = &alike[..self.actors];
+        self.push(tuple, names, sets);
+        self.greatest.iter_mut().zip(names).for_each(|(most, set)| *most = (*most).max(*set));
+        let head = self.head_mut(tuple);
         let queued = *head & QUEUED != 0;
         *head |= QUEUED;
         if queued { Inserted::AlreadyQueued } else { Inserted::MustQueue }
@@ -165,59 +195,88 @@ impl Shard {
     fn unlink(&mut self, tuple: u32, previous: Option<u32>, at: u32, next: u32) {
         match previous {
             None => {
-                let head = &mut self.heads[tuple as usize];
+                let head = self.head_mut(tuple);
                 *head = *head & QUEUED | next;
             }
             Some(previous) => {
-                let link = &mut self.links[previous as usize];
+                let link = self.link_mut(previous);
                 *link = *link & EXPANDED | next;
             }
         }
-        self.links[at as usize] = self.free;
+        *self.link_mut(at) = self.free;
         self.free = at;
-        self.states -= 1;
+        self.used -= 1;
     }
 
-    fn push(&mut self, tuple: u32, sets: &[u32]) {
-        let next = self.heads[tuple as usize] & NONE;
+    fn push(&mut self, tuple: u32, names: &[u32], sets: &[u32]) {
+        let next = self.head(tuple) & NONE;
+        let width = self.widths().1;
         let state = if self.free == NONE {
-            let state = u32::try_from(self.links.len()).expect("fewer than 2^31 states in a shard");
-            assert!(state < NONE, "fewer than 2^31 states in a shard");
-            self.sets.extend_from_slice(sets);
-            self.links.push(next);
-            state
+            let state = u32::try_from(self.states.len() / width);
+            let state = state.ok().filter(|state| *state < NONE);
+            self.states.resize(self.states.len() + width, 0);
+            state.expect("fewer than 2^31 states in a shard")
         } else {
             let state = self.free;
-            self.free = self.links[state as usize] & NONE;
-            let at = state as usize * self.actors;
-            self.sets[at..at + self.actors].copy_from_slice(sets);
-            self.links[state as usize] = next;
+            self.free = self.link(state) & NONE;
             state
         };
-        let head = &mut self.heads[tuple as usize];
+        let record = &mut self.states[state as usize * width..][..width];
+        record[..self.actors].copy_from_slice(names);
+        record[self.actors..2 * self.actors].copy_from_slice(sets);
+        record[2 * self.actors] = next;
+        let head = self.head_mut(tuple);
         *head = *head & QUEUED | state;
-        self.states += 1;
+        self.used += 1;
     }
 
-    fn sets_of(&self, state: u32) -> &[u32] {
-        let at = state as usize * self.actors;
-        &self.sets[at..at + self.actors]
+    /// Puts tuples into the queue again, with all their states, if these are their local states; `names`
+    /// gives the number of the set of names of an actor, its local state and its set.
+    pub(super) fn expand_again(
+        &mut self,
+        shard: u32,
+        is_due: impl Fn(&[u32]) -> bool,
+        mut names: impl FnMut(usize, u32, u32) -> u32,
+    ) -> Vec<Task> {
+        let mut tasks = Vec::new();
+        let (actors, (width, width_of_state)) = (self.actors, self.widths());
+        for (tuple, record) in (0_u32..).zip(self.tuples.chunks_exact_mut(width)) {
+            let (locals, head) = (&record[..actors], record[actors + 1]);
+            if !is_due(locals) {
+                continue;
+            }
+            let mut at = head & NONE;
+            while at != NONE {
+                let state = &mut self.states[at as usize * width_of_state..][..width_of_state];
+                for (who, local) in locals.iter().enumerate() {
+                    state[who] = names(who, *local, state[actors + who]);
+                    self.greatest[who] = self.greatest[who].max(state[who]);
+                }
+                state[2 * actors] &= !EXPANDED;
+                at = state[2 * actors] & NONE;
+            }
+            if head & QUEUED == 0 {
+                tasks.push(Task { rank: rank(locals), shard, tuple });
+                record[actors + 1] |= QUEUED;
+            }
+        }
+        tasks
     }
 
     /// Takes a tuple out of the queue: its key, and the sets of the states to expand, one after the
     /// other.
     pub(super) fn take(&mut self, tuple: u32, key: &mut Vec<u32>, sets: &mut Vec<u32>) {
-        let width = self.actors + 1;
         key.clear();
-        key.extend_from_slice(&self.keys[tuple as usize * width..(tuple as usize + 1) * width]);
+        key.extend_from_slice(self.key(tuple));
         sets.clear();
-        self.heads[tuple as usize] &= !QUEUED;
-        let mut at = self.heads[tuple as usize];
+        let head = self.head_mut(tuple);
+        *head &= !QUEUED;
+        let mut at = *head;
         while at != NONE {
-            let link = self.links[at as usize];
+            let link = self.link(at);
             if link & EXPANDED == 0 {
                 sets.extend_from_slice(self.sets_of(at));
-                self.links[at as usize] |= EXPANDED;
+                *self.link_mut(at) |= EXPANDED;
             }
             at = link & NONE;
         }
@@ -225,33 +284,30 @@ impl Shard {
 
     /// Number of tuples.
     pub(super) fn tuples(&self) -> u64 {
-        self.heads.len() as u64
+        (self.tuples.len() / self.widths().0) as u64
     }
 
     /// Number of maximal states.
     pub(super) fn states(&self) -> u64 {
-        self.states
+        self.used
     }
 
     /// Bytes for tuples and states.
     pub(super) fn bytes(&self) -> u64 {
-        let words = self.keys.capacity()
-            + self.heads.capacity()
-            + self.sets.capacity()
-            + self.links.capacity();
+        let words = self.tuples.capacity() + self.states.capacity();
         (4 * words + 5 * self.index.capacity() * 8 / 7) as u64
     }
 
     /// Every tuple with the sets of all its states.
     pub(super) fn all(&self) -> impl Iterator<Item = (&[u32], Vec<&[u32]>)> {
-        self.keys.chunks_exact(self.actors + 1).zip(&self.heads).map(|(key, head)| {
+        self.tuples.chunks_exact(self.widths().0).map(|record| {
             let mut states = Vec::new();
-            let mut at = head & NONE;
+            let mut at = record[self.actors + 1] & NONE;
             while at != NONE {
                 states.push(self.sets_of(at));
-                at = self.links[at as usize] & NONE;
+                at = self.link(at) & NONE;
             }
-            (key, states)
+            (&record[..=self.actors], states)
         })
     }
 }
@@ -276,7 +332,7 @@ mod tests {
 
     /// Two actors, and with each state the one with their sets exchanged.
     fn insert(shard: &mut Shard, [a, b]: [u32; 2]) -> Inserted {
-        shard.insert(0, &[a, b, b, a], |_, set| &CONTENTS[set as usize])
+        shard.insert(0, &[a, b, b, a], &[a, b], |_, set| &CONTENTS[set as usize])
     }
 
     #[test]

@@ -4,7 +4,6 @@
 //! Everything here is interned by value and compared exactly (`orbits.rs`), and handlers run in
 //! `handlers.rs`. Here each call is made with all that it can be renamed to, and the outcomes compared.
 
-use super::bits::Bits;
 use super::intern::Interned;
 use super::local::LocalValue;
 use super::symmetry::{Images, Permutations};
@@ -17,9 +16,6 @@ use stateright::actor::{Actor, Id};
 use std::collections::BTreeMap;
 use std::hash::Hash;
 use std::sync::Arc;
-
-/// Above so many messages of an actor, trials intern no more: answers to answers might never end.
-const MOST_TRIED: usize = 1_000_000;
 
 /// Messages, each by its receiver and its number there, in order.
 pub(super) type Sent = Arc<[(u8, u32)]>;
@@ -114,15 +110,6 @@ pub(super) struct Row {
     pub(super) labelled: Vec<bool>,
 }
 
-/// What a round has met; the rest was met in earlier rounds, which may have gone astray.
-#[derive(Default, Serialize, Deserialize)]
-pub(super) struct Met {
-    /// For each actor the local states it has reached within the bounds.
-    pub(super) locals: Vec<Bits>,
-    /// The steps that were taken.
-    pub(super) steps: Bits,
-}
-
 /// All that is known of a world apart from which combinations are reachable.
 pub(super) struct Tables<'w, A: Checkable, G> {
     pub(super) world: &'w World<A, G>,
@@ -150,10 +137,6 @@ pub(super) struct Tables<'w, A: Checkable, G> {
     /// Digests of what deliveries do, 128 bits each: the local state that an actor comes to, what it
     /// puts out and which properties that breaks. Zero is nothing.
     pub(super) effects: Interned<u128>,
-    /// What was met in the present round.
-    pub(super) met: Met,
-    /// The messages of the first state.
-    pub(super) first_messages: Vec<(u8, u32)>,
 }
 
 /// The ghost after a change, and the properties broken by it, as bits.
@@ -186,8 +169,6 @@ impl<'w, A: Checkable, G: Ghostly> Tables<'w, A, G> {
             orbit_count: 0,
             calls: Vec::new(),
             effects: Interned::new(),
-            met: Met { locals: vec![Bits::default(); actors], steps: Bits::default() },
-            first_messages: Vec::new(),
         };
         tables.effects.intern(0);
         for id in &world.restartable {
@@ -207,14 +188,7 @@ impl<'w, A: Checkable, G: Ghostly> Tables<'w, A, G> {
             let message = self.intern_message(usize::from(dst), src, msg.clone());
             (small(usize::from(dst)), message)
         });
-        self.first_messages = messages.collect();
-        (key, self.first_messages.clone())
-    }
-
-    /// Begins a round, in which nothing was met.
-    pub(super) fn begin_round(&mut self) {
-        let actors = self.actors.len();
-        self.met = Met { locals: vec![Bits::default(); actors], steps: Bits::default() };
+        (key, messages.collect())
     }
 
     /// Makes a call again; whether it can be made at all.
@@ -239,7 +213,7 @@ impl<'w, A: Checkable, G: Ghostly> Tables<'w, A, G> {
             }
             Call::Try { who, local, message } => {
                 is_known(who, local, message) && {
-                    let tried = self.try_alike(usize::from(who), local, message, true);
+                    let tried = self.try_delivery(usize::from(who), local, message);
                     matches!(tried, Delivery::Step(_))
                 }
             }
@@ -257,29 +231,20 @@ impl<'w, A: Checkable, G: Ghostly> Tables<'w, A, G> {
 
     /// The spontaneous steps of a local state that has been reached, the silent ones left out.
     pub(super) fn spontaneous(&mut self, who: usize, local: u32) -> Vec<u32> {
-        let is_known = self.actors[who].rows[local as usize].spontaneous.is_some();
-        let steps = self.spontaneous_here(who, local);
-        if !is_known {
-            self.calls.push(Call::Spontaneous { who: small(who), local });
-            for n in self.group.others() {
-                let (to, image) = self.local_image(n, who, local);
-                let images = self.spontaneous_here(to, image);
-                let of = |n, who, step: &u32| self.step_image(n, who, *step);
-                let mut expected: Vec<_> = steps.iter().map(|step| of(n, who, step)).collect();
-                let mut found: Vec<_> = images.iter().map(|step| of(0, to, step)).collect();
-                expected.sort_unstable();
-                found.sort_unstable();
-                assert!(expected == found, "{}", self.asymmetry(n, who, local, None));
-            }
+        if let Some(steps) = &self.actors[who].rows[local as usize].spontaneous {
+            return steps.clone();
         }
-        if self.met.locals[who].insert(local) {
-            for n in 0..self.group.len() {
-                let (to, image) = self.local_image(n, who, local);
-                self.met.locals[to].insert(image);
-                for step in self.actors[to].rows[image as usize].spontaneous.iter().flatten() {
-                    self.met.steps.insert(*step);
-                }
-            }
+        self.calls.push(Call::Spontaneous { who: small(who), local });
+        let steps = self.spontaneous_here(who, local);
+        for n in self.group.others() {
+            let (to, image) = self.local_image(n, who, local);
+            let images = self.spontaneous_here(to, image);
+            let of = |n, who, step: &u32| self.step_image(n, who, *step);
+            let mut expected: Vec<_> = steps.iter().map(|step| of(n, who, step)).collect();
+            let mut found: Vec<_> = images.iter().map(|step| of(0, to, step)).collect();
+            expected.sort_unstable();
+            found.sort_unstable();
+            assert!(expected == found, "{}", self.asymmetry(n, who, local, None));
         }
         steps
     }
@@ -318,14 +283,10 @@ impl<'w, A: Checkable, G: Ghostly> Tables<'w, A, G> {
 
     /// What a message does to a local state that it meets in a state that was reached.
     pub(super) fn deliver(&mut self, who: usize, local: u32, message: u32) -> Option<u32> {
-        let settled = match self.known(who, local, message) {
-            Delivery::Silent => Some(None),
-            Delivery::Step(step) => Some(Some(step)),
-            Delivery::Unknown | Delivery::NotMet(_) => None,
-        };
-        if let Some(step) = settled.filter(|_| !self.labels_due(who, local, message)) {
-            self.meet(who, local, message);
-            return step;
+        match self.known(who, local, message) {
+            Delivery::Silent if !self.labels_due(who, local, message) => return None,
+            Delivery::Step(step) if !self.labels_due(who, local, message) => return Some(step),
+            _ => {}
         }
         let step = self.deliver_here(who, local, message);
         if step.is_some() {
@@ -340,42 +301,17 @@ impl<'w, A: Checkable, G: Ghostly> Tables<'w, A, G> {
             };
             assert!(alike, "{}", self.asymmetry(n, who, local, Some(message)));
         }
-        self.meet(who, local, message);
         step
-    }
-
-    /// Notes that a step was taken, and with it all that it can be renamed to.
-    fn meet(&mut self, who: usize, local: u32, message: u32) {
-        let Delivery::Step(step) = self.known(who, local, message) else { return };
-        if !self.met.steps.insert(step) {
-            return;
-        }
-        for n in self.group.others() {
-            let (to, image) = self.local_image(n, who, local);
-            if let Delivery::Step(step) = self.known(to, image, self.message_image(n, who, message))
-            {
-                self.met.steps.insert(step);
-            }
-        }
     }
 
     /// What a message would do to a local state, whether or not the two ever meet. For what would put
     /// out messages that nobody has sent there is no step yet.
     pub(super) fn try_delivery(&mut self, who: usize, local: u32, message: u32) -> Delivery {
-        self.try_alike(who, local, message, false)
-    }
-
-    /// The same, and there is: those messages are interned.
-    pub(super) fn try_every_delivery(&mut self, who: usize, local: u32, message: u32) -> Delivery {
-        self.try_alike(who, local, message, self.actors[who].inbox.len() < MOST_TRIED)
-    }
-
-    fn try_alike(&mut self, who: usize, local: u32, message: u32, interns: bool) -> Delivery {
         let known = self.known(who, local, message);
         if known != Delivery::Unknown {
             return known;
         }
-        let tried = self.try_here(who, local, message, interns);
+        let tried = self.try_here(who, local, message);
         if self.known(who, local, message) == Delivery::Unknown {
             return tried; // for now
         }
@@ -385,7 +321,7 @@ impl<'w, A: Checkable, G: Ghostly> Tables<'w, A, G> {
         for n in self.group.others() {
             let (to, image) = self.local_image(n, who, local);
             let image_of_message = self.message_image(n, who, message);
-            let found = self.try_here(to, image, image_of_message, interns);
+            let found = self.try_here(to, image, image_of_message);
             let alike = match (tried, found) {
                 (Delivery::Step(step), Delivery::Step(found)) => {
                     self.are_alike(n, (who, step), (to, found))

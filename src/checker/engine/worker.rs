@@ -1,8 +1,9 @@
 //! One thread of the search: expands tuples, normalises what comes of them, judges what is new.
 
-use super::bits::{Bits, is_subset, numbers};
+use super::bits::{Bits, common, is_subset, numbers};
 use super::canon::Canon;
 use super::judge::Judge;
+use super::normal::Normal;
 use super::relevance::Relevance;
 use super::sets::SetCache;
 use super::shared::Shared;
@@ -78,6 +79,7 @@ pub(super) struct Worker<'s, 'w, A: Checkable, G> {
     ghost_steps: Memo<(u32, u32), GhostStep>,
     judge: Judge<'s, 'w, A, G>,
     canon: Canon,
+    normal: Normal,
     /// In a survey, how often each step may be fired, and how often it has been.
     survey: Option<(u16, Vec<u16>)>,
     /// Tuples that must be queued.
@@ -100,12 +102,16 @@ struct Scratch {
     messages: Vec<Bits>,
     /// Messages that have yet to be added.
     pending: Vec<Sent>,
-    /// Their sets' numbers, and those of the other states it stands for, one after the other.
+    /// Their sets' numbers, by their names, and those of the other states it stands for, one after the
+    /// other; and as they are.
+    names: Vec<u32>,
+    kept: Vec<u32>,
+    /// The sets' numbers before anything is renamed, and those of the state that the step leads from.
     numbers: Vec<u32>,
+    from: Vec<u32>,
     mask: Bits,
-    /// The tuple as it was reached, and messages renamed.
+    /// The tuple as it was reached.
     reached: Vec<u32>,
-    renamed: Vec<Bits>,
 }
 
 impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
@@ -117,6 +123,7 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
         let actors = shared.world.actors.actors.len();
         let mut masks = super::intern::Interned::new();
         masks.intern(Bits::default());
+        let canon = shared.canon();
         Self {
             shared,
             relevance,
@@ -127,17 +134,14 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
             sets: SetCache::new(&shared.sets),
             ghost_steps: Memo::default(),
             judge: Judge::new(shared),
-            canon: shared.canon(),
+            normal: Normal::new(canon.size(), actors),
+            canon,
             survey: survey.map(|times| (times, Vec::new())),
             tasks: Vec::new(),
             transitions: 0,
             expanded: 0,
             cuts: vec![0; shared.world.bounds.len()],
-            scratch: Scratch {
-                messages: vec![Bits::default(); actors],
-                renamed: vec![Bits::default(); actors],
-                ..Scratch::default()
-            },
+            scratch: Scratch { messages: vec![Bits::default(); actors], ..Scratch::default() },
         }
     }
 
@@ -148,6 +152,7 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
             return false;
         }
         self.scratch.key = key.to_vec();
+        self.scratch.from.clear();
         self.scratch.messages.iter_mut().for_each(|set| set.copy(&[]));
         self.scratch.pending.push(messages.into());
         for who in 0..self.actors {
@@ -188,8 +193,7 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
         for who in 0..self.actors {
             let set = self.sets.get(who, state[who]);
             let row = self.row(who, key[who], &set);
-            let delivered = numbers(&set)
-                .filter(|message| row.changing.has(*message))
+            let delivered = common(&set, &row.changing)
                 .map(|message| &row.firings[row.at[message as usize] as usize]);
             for firing in row.spontaneous.iter().chain(delivered) {
                 let fired = self.fire(who, firing, key, state);
@@ -221,6 +225,8 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
             self.cuts[usize::from(bound)] += 1;
             return Fired::Outside;
         }
+        self.scratch.from.clear();
+        self.scratch.from.extend_from_slice(state);
         for (actor, (messages, set)) in self.scratch.messages.iter_mut().zip(state).enumerate() {
             messages.copy(self.sets.words(actor, *set));
         }
@@ -254,10 +260,8 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
     fn add_replies(&mut self, who: usize) {
         let messages = std::mem::take(&mut self.scratch.messages[who]);
         let row = self.row(who, self.scratch.key[who], messages.words());
-        for message in numbers(messages.words()) {
-            if row.quiet.has(message) {
-                self.scratch.pending.push(row.replies[row.at[message as usize] as usize].clone());
-            }
+        for message in common(messages.words(), &row.quiet) {
+            self.scratch.pending.push(row.replies[row.at[message as usize] as usize].clone());
         }
         self.scratch.messages[who] = messages;
     }
@@ -322,30 +326,84 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
 
     /// Puts the state that stands for the one in the scratch there, and numbers its sets.
     fn canonicalise(&mut self) {
-        let Scratch { key, messages, numbers, reached, renamed, .. } = &mut self.scratch;
-        reached.clone_from(key);
+        let mut numbers = std::mem::take(&mut self.scratch.numbers);
         numbers.clear();
+        numbers.extend((0..self.actors).map(|who| self.number(who)));
+        let Scratch { key, names, kept, reached, .. } = &mut self.scratch;
+        reached.clone_from(key);
+        names.clear();
+        kept.clear();
         if self.canon.is_trivial() {
-            for (who, set) in messages.iter_mut().enumerate() {
-                merge(self.relevance, who, key[who], set);
-                numbers.push(self.sets.number(who, set));
+            for (who, set) in numbers.iter().enumerate() {
+                let reduced =
+                    self.normal.reduced(self.relevance, &mut self.sets, (who, key[who], *set));
+                kept.push(reduced.kept);
+                names.push(reduced.names);
             }
-            return;
+        } else {
+            self.choose(&numbers);
         }
-        if !self.canon.knows(key, messages) {
+        self.scratch.numbers = numbers;
+    }
+
+    /// The number of an actor's messages in the scratch. Most steps leave them as they are.
+    fn number(&mut self, who: usize) -> u32 {
+        let messages = &self.scratch.messages[who];
+        match self.scratch.from.get(who) {
+            Some(set) if self.sets.words(who, *set) == messages.trimmed() => *set,
+            _ => self.sets.number(who, messages),
+        }
+    }
+
+    /// The same where there are permutations, with these sets.
+    fn choose(&mut self, numbers: &[u32]) {
+        if !self.canon.knows(&self.scratch.reached) {
             self.canon.learn(&self.shared.tables.read().expect("no thread panics with it"));
         }
-        let (least, chosen) = self.canon.least(reached);
-        key.clear();
-        key.extend_from_slice(least);
+        let (least, chosen) = self.canon.least(&self.scratch.reached);
+        self.scratch.key.clear();
+        self.scratch.key.extend_from_slice(least);
         let chosen = chosen.to_vec();
-        for n in &chosen {
-            self.canon.rename_messages(*n, messages, renamed);
-            for (who, set) in renamed.iter_mut().enumerate() {
-                merge(self.relevance, who, key[who], set);
-                numbers.push(self.sets.number(who, set));
+        for n in chosen {
+            let at = self.scratch.names.len();
+            self.scratch.names.resize(at + self.actors, 0);
+            self.scratch.kept.resize(self.actors, 0);
+            for (who, set) in numbers.iter().enumerate() {
+                let renamed = self.renamed(n, who, *set);
+                let to = self.canon.moves(n, who);
+                let local = self.scratch.key[to];
+                let reduced =
+                    self.normal.reduced(self.relevance, &mut self.sets, (to, local, renamed));
+                self.scratch.names[at + to] = reduced.names;
+                if at == 0 {
+                    self.scratch.kept[to] = reduced.kept;
+                }
             }
         }
+    }
+
+    /// The number of a set, renamed by a permutation.
+    fn renamed(&mut self, n: usize, who: usize, set: u32) -> u32 {
+        if n == 0 {
+            return set;
+        }
+        if let Some(known) = self.normal.renamed(n, who, set) {
+            return known;
+        }
+        let mut messages = Bits::default();
+        messages.copy(&self.sets.get(who, set));
+        if !self.canon.knows_messages(who, &messages) {
+            self.canon.learn(&self.shared.tables.read().expect("no thread panics with it"));
+        }
+        let renamed = self.canon.rename_messages(n, who, &messages);
+        let renamed = self.sets.number(self.canon.moves(n, who), &renamed);
+        self.normal.note_renamed(n, who, set, renamed);
+        renamed
+    }
+
+    /// The number of the names in a set.
+    pub(super) fn names(&mut self, who: usize, local: u32, set: u32) -> u32 {
+        self.normal.reduced(self.relevance, &mut self.sets, (who, local, set)).names
     }
 
     /// Adds the state that stands for the one in the scratch; judges its tuple if that is new.
@@ -372,7 +430,8 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
             let sets = &self.sets;
             if guard.greatest_sets().enumerate().all(|(who, set)| sets.knows(who, set)) {
                 let contents = |who: usize, set: u32| sets.words(who, set);
-                break (tuple, guard.insert(tuple, &self.scratch.numbers, contents));
+                let Scratch { names, kept, .. } = &self.scratch;
+                break (tuple, guard.insert(tuple, names, kept, contents));
             }
             drop(guard);
             // Another thread has added states with sets that are new here.
@@ -392,7 +451,7 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
 
     /// The state in the scratch: its tuple and the numbers of its sets.
     pub(super) fn state(&self) -> (&[u32], &[u32]) {
-        (&self.scratch.key, &self.scratch.numbers[..self.actors])
+        (&self.scratch.key, &self.scratch.kept)
     }
 
     /// The messages of the state in the scratch, for each actor.
@@ -508,10 +567,7 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
             }
             self.filter();
             for n in &stabiliser {
-                let mut alike = self.renamed(*n, &self.scratch.messages);
-                for (who, set) in alike.iter_mut().enumerate() {
-                    merge(self.relevance, who, key[who], set);
-                }
+                let alike = self.names_renamed(*n, key, &self.scratch.messages);
                 if !antichain.iter().any(|other| below(&alike, other)) {
                     antichain.retain(|other| !below(other, &alike));
                     antichain.push(alike);
@@ -524,10 +580,7 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
         while let Some(one) = antichain.pop() {
             standing += 1;
             for n in &stabiliser[1..] {
-                let mut alike = self.renamed(*n, &one);
-                for (who, set) in alike.iter_mut().enumerate() {
-                    merge(self.relevance, who, key[who], set);
-                }
+                let alike = self.names_renamed(*n, key, &one);
                 antichain.retain(|other| !(below(other, &alike) && below(&alike, other)));
             }
         }
@@ -546,20 +599,21 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
         chosen.to_vec()
     }
 
-    fn renamed(&self, n: usize, messages: &[Bits]) -> Vec<Bits> {
-        if n == 0 {
-            return messages.to_vec();
+    /// The names of messages before a tuple that a permutation leaves as it is, renamed by that.
+    fn names_renamed(&self, n: usize, key: &[u32], messages: &[Bits]) -> Vec<Bits> {
+        let mut renamed = messages.to_vec();
+        if n != 0 {
+            for (who, set) in messages.iter().enumerate() {
+                renamed[self.canon.moves(n, who)] = self.canon.rename_messages(n, who, set);
+            }
         }
-        let mut renamed = vec![Bits::default(); self.actors];
-        self.canon.rename_messages(n, messages, &mut renamed);
+        for (who, set) in renamed.iter_mut().enumerate() {
+            let partition = self.relevance.partition(who, key[who]);
+            if let Some(names) = partition.and_then(|(_, partition)| partition.reduce(set)) {
+                *set = names;
+            }
+        }
         renamed
-    }
-}
-
-/// Puts messages that stand for others in their place.
-fn merge(relevance: &Relevance, who: usize, local: u32, set: &mut Bits) {
-    if let Some(partition) = relevance.partition(who, local) {
-        partition.apply(set);
     }
 }
 
