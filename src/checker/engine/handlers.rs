@@ -222,6 +222,7 @@ impl<A: Checkable, G: Ghostly> Tables<'_, A, G> {
             change,
             broken,
             event: event_number,
+            restart,
             effect,
         });
         Some(number)

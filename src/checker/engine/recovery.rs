@@ -8,17 +8,25 @@
 
 use super::bits::{Bits, is_subset, numbers};
 use super::symmetry::Permutations;
-use super::tables::{Memo, StepEvent, Tables};
-use crate::checker::view::{Checkable, Event, Ghostly, Local};
+use super::tables::{Memo, Tables};
+use crate::checker::view::{Checkable, Ghostly, Local};
 use crate::checker::world::{Recovery, State, World};
 use stateright::actor::Id;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 /// The verdicts so far.
 pub(super) struct Judged<'w, A: Checkable> {
     recovery: &'w Recovery<A>,
-    /// By the group and its local states, whether that is a dead end.
-    dead: Memo<(u32, Vec<u32>), bool>,
+    /// For each group, by its local states.
+    known: Vec<Memo<Vec<u32>, Known>>,
+}
+
+/// What is known of a group in certain local states.
+#[derive(Clone, Copy)]
+struct Known {
+    is_dead: bool,
+    /// Whether it was compared with what it can be renamed to.
+    compared: bool,
 }
 
 /// A group under way.
@@ -35,61 +43,94 @@ const PATIENCE: usize = 8;
 
 impl<'w, A: Checkable> Judged<'w, A> {
     pub(super) fn new(recovery: &'w Recovery<A>) -> Self {
-        Self { recovery, dead: Memo::default() }
+        Self { recovery, known: vec![Memo::default(); recovery.groups.len()] }
     }
 
     /// How many combinations of local states were judged.
     pub(super) fn starts(&self) -> u64 {
-        self.dead.len() as u64
+        self.known.iter().map(|known| known.len() as u64).sum()
     }
 
     /// Whether a group cannot recover from this tuple, which stands for others.
     ///
     /// # Panics
     /// If that is not so of one of these.
-    pub(super) fn is_dead_end_renamed<G: Ghostly>(
-        &mut self,
-        tables: &mut Tables<'_, A, G>,
-        key: &[u32],
-    ) -> bool {
-        let dead = self.is_dead_end(tables, key);
-        for n in tables.group.generators().to_vec() {
-            let mut renamed = key.to_vec();
-            for (who, local) in key[..key.len() - 1].iter().enumerate() {
-                let (to, image) = tables.local_image(n, who, *local);
-                renamed[to] = image;
-            }
-            assert!(
-                self.is_dead_end(tables, &renamed) == dead,
-                "recovery must not tell apart actors that the world's `symmetry` calls interchangeable"
-            );
-        }
-        dead
-    }
-
-    /// Whether a group cannot recover from this tuple.
     pub(super) fn is_dead_end<G: Ghostly>(
         &mut self,
         tables: &mut Tables<'_, A, G>,
         key: &[u32],
     ) -> bool {
-        let groups = (0..).zip(&self.recovery.groups);
-        let starts = groups.map(|(n, group)| {
-            (n, group.iter().map(|id| key[usize::from(*id)]).collect::<Vec<_>>())
-        });
+        let recovery = self.recovery;
+        let mut start = Vec::new();
         let mut dead = false;
-        for start in starts.collect::<Vec<_>>() {
-            if let Some(known) = self.dead.get(&start) {
-                dead |= known;
-                continue;
-            }
-            let group = &self.recovery.groups[start.0 as usize];
-            let attempt = Attempt { recovery: self.recovery, group, start: &start.1 };
-            let is_dead = !attempt.succeeds(tables);
-            self.dead.insert(start, is_dead);
-            dead |= is_dead;
+        for (n, group) in recovery.groups.iter().enumerate() {
+            start.clear();
+            start.extend(group.iter().map(|id| key[usize::from(*id)]));
+            dead |= match self.known[n].get(&start[..]) {
+                Some(Known { is_dead, compared: true }) => *is_dead,
+                _ => self.judge_and_compare(tables, n, &start),
+            };
         }
         dead
+    }
+
+    fn judge_and_compare<G: Ghostly>(
+        &mut self,
+        tables: &mut Tables<'_, A, G>,
+        group: usize,
+        start: &[u32],
+    ) -> bool {
+        let is_dead = self.judge(tables, group, start);
+        for n in tables.group.generators().to_vec() {
+            let (renamed, image) = self.renamed(tables, n, group, start);
+            assert!(
+                self.judge(tables, renamed, &image) == is_dead,
+                "recovery must not tell apart actors that the world's `symmetry` calls interchangeable"
+            );
+        }
+        self.known[group].insert(start.to_vec(), Known { is_dead, compared: true });
+        is_dead
+    }
+
+    fn judge<G: Ghostly>(
+        &mut self,
+        tables: &mut Tables<'_, A, G>,
+        group: usize,
+        start: &[u32],
+    ) -> bool {
+        if let Some(known) = self.known[group].get(start) {
+            return known.is_dead;
+        }
+        let members = &self.recovery.groups[group];
+        let attempt = Attempt { recovery: self.recovery, group: members, start };
+        let is_dead = !attempt.succeeds(tables);
+        self.known[group].insert(start.to_vec(), Known { is_dead, compared: false });
+        is_dead
+    }
+
+    /// A group and its local states, renamed by a permutation.
+    fn renamed<G: Ghostly>(
+        &self,
+        tables: &Tables<'_, A, G>,
+        n: usize,
+        group: usize,
+        start: &[u32],
+    ) -> (usize, Vec<u32>) {
+        let members = &self.recovery.groups[group];
+        let images = members.iter().zip(start);
+        let images: BTreeMap<_, _> = images
+            .map(|(id, local)| {
+                let (to, image) = tables.local_image(n, usize::from(*id), *local);
+                (Id::from(to), image)
+            })
+            .collect();
+        let is_image = |other: &Vec<Id>| {
+            other.len() == images.len() && other.iter().all(|id| images.contains_key(id))
+        };
+        let renamed = self.recovery.groups.iter().position(is_image);
+        let renamed =
+            renamed.expect("groups are renamed to groups where actors are interchangeable");
+        (renamed, self.recovery.groups[renamed].iter().map(|id| images[id]).collect())
     }
 }
 
@@ -214,14 +255,8 @@ impl<A: Checkable> Attempt<'_, A> {
         now: &Group,
         who: usize,
     ) -> Vec<u32> {
-        let (actor, local) = (usize::from(self.group[who]), now.locals[who]);
-        let mut steps = tables.spontaneous(actor, local);
-        steps.retain(|step| match tables.steps[*step as usize].event {
-            StepEvent::Deliver(_) => true,
-            event @ StepEvent::Spontaneous(_) => {
-                tables.event(actor, local, event) != Event::Restart
-            }
-        });
+        let mut steps = tables.spontaneous(usize::from(self.group[who]), now.locals[who]);
+        steps.retain(|step| !tables.steps[*step as usize].restart);
         steps
     }
 

@@ -111,7 +111,7 @@ impl<'w, A: Checkable, G: Ghostly> Search<'w, '_, A, G> {
         for shard in &self.shared.shards {
             let shard = shard.lock().expect("no thread runs");
             for (key, _) in shard.all() {
-                self.dead_end |= judged.is_dead_end_renamed(tables, key);
+                self.dead_end |= judged.is_dead_end(tables, key);
             }
             let now = Progress {
                 states: 0, // their number is final

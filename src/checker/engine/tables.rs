@@ -52,6 +52,8 @@ pub(super) struct StepRecord {
     pub(super) broken: u32,
     /// What it is a step of.
     pub(super) event: StepEvent,
+    /// Whether that is a restart.
+    pub(super) restart: bool,
     /// What it does, by its number in [`Tables::effects`].
     pub(super) effect: u32,
 }
