@@ -22,7 +22,7 @@ pub(super) type ServerCommand = Command<Message, Timer, (), Persistent>;
 pub struct Fault {
     /// Before a message is handled: edits what the actor is made to see.
     pub before: fn(&mut Arriving<'_>),
-    /// After a handler: edits the state and what leaves. Saving comes after it.
+    /// After a handler: edits the state and what leaves. What is saved is asked after it.
     pub after: fn(&mut Handled<'_>),
     /// What of a change is on the disk when the handler's messages leave: the server before and after.
     pub save: fn(&Server<Kv>, &Server<Kv>) -> Written,
@@ -40,6 +40,8 @@ pub enum Written {
     First(Persistent),
     /// Nothing yet; all of it follows at some later step, unless a crash comes before it.
     Nothing,
+    /// Nothing yet; this follows in the same handler.
+    Last(Persistent),
 }
 
 /// A message that is about to be handled.
@@ -254,16 +256,24 @@ impl Mutant {
             server: &mut server,
             commands: &mut commands,
         });
-        if server.persistent != state.persistent {
-            self.save(state, &server, o);
-        }
+        let changed = server.persistent != state.persistent;
+        let last = changed.then(|| self.save(state, &server, o)).flatten();
         o.append(&mut commands.into_iter().map(as_member).collect::<Out<Self>>());
+        if let Some(persistent) = last {
+            o.save(persistent);
+        }
         if server != **state {
             *state = Cow::Owned(server);
         }
     }
 
-    fn save(&self, before: &Server<Kv>, after: &Server<Kv>, o: &mut Out<Self>) {
+    /// Saves what is to be saved before anything leaves; gives what is to be saved after it.
+    fn save(
+        &self,
+        before: &Server<Kv>,
+        after: &Server<Kv>,
+        o: &mut Out<Self>,
+    ) -> Option<Persistent> {
         let flush =
             |o: &mut Out<Self>| o.set_timer(MemberTimer::Flush, Duration::ZERO..Duration::ZERO);
         match (self.fault.save)(before, after) {
@@ -273,7 +283,9 @@ impl Mutant {
                 flush(o);
             }
             Written::Nothing => flush(o),
+            Written::Last(persistent) => return Some(persistent),
         }
+        None
     }
 }
 
