@@ -103,8 +103,7 @@ impl<A: Checkable, G: Ghostly> Tables<'_, A, G> {
     }
 
     pub(super) fn known(&self, who: usize, local: u32, message: u32) -> Delivery {
-        let row = &self.actors[who].rows[local as usize];
-        row.deliveries.get(message as usize).copied().unwrap_or(Delivery::Unknown)
+        self.actors[who].rows[local as usize].delivery(message)
     }
 
     pub(super) fn labels_due(&self, who: usize, local: u32, message: u32) -> bool {
@@ -113,9 +112,7 @@ impl<A: Checkable, G: Ghostly> Tables<'_, A, G> {
     }
 
     fn note(&mut self, who: usize, local: u32, message: u32, delivery: Delivery) {
-        let row = &mut self.actors[who].rows[local as usize];
-        row.deliveries.resize(row.deliveries.len().max(message as usize + 1), Delivery::Unknown);
-        row.deliveries[message as usize] = delivery;
+        self.actors[who].rows[local as usize].note(message, delivery);
     }
 
     /// Whether every message put out has been sent before in a state that was reached.

@@ -55,7 +55,7 @@ impl<A: Checkable, G: Ghostly> Tables<'_, A, G> {
                 _ => false,
             });
             let outside = outside.map(|n| u8::try_from(n).expect("at most 255 bounds"));
-            table.rows.push(Row { outside, ..Row::default() });
+            table.rows.push(Row::new(outside));
         }
         number
     }

@@ -37,6 +37,36 @@ pub(super) enum Delivery {
     Step(u32),
 }
 
+/// The same, in four bytes.
+#[derive(Clone, Copy)]
+struct Packed(u32);
+
+impl Packed {
+    const UNKNOWN: Self = Self(0);
+
+    fn new(delivery: Delivery) -> Self {
+        let number = |n: u32| {
+            assert!(n < u32::MAX / 2 - 1, "fewer than 2^31 handler calls");
+            2 * n + 2
+        };
+        Self(match delivery {
+            Delivery::Unknown => 0,
+            Delivery::Silent => 1,
+            Delivery::NotMet(effect) => number(effect),
+            Delivery::Step(step) => number(step) + 1,
+        })
+    }
+
+    fn get(self) -> Delivery {
+        match self.0 {
+            0 => Delivery::Unknown,
+            1 => Delivery::Silent,
+            n if n % 2 == 0 => Delivery::NotMet(n / 2 - 1),
+            n => Delivery::Step(n / 2 - 1),
+        }
+    }
+}
+
 /// One memoised step: a handler call that is not silent.
 pub(super) struct StepRecord {
     /// The actor, and the local state it leads from.
@@ -106,8 +136,8 @@ pub(super) struct Row {
     pub(super) outside: Option<u8>,
     /// Its spontaneous steps, once it has been reached within the bounds.
     pub(super) spontaneous: Option<Vec<u32>>,
-    /// What each message does to it, by number.
-    pub(super) deliveries: Vec<Delivery>,
+    /// What each message does to it, by number: there is nothing of which there are more.
+    deliveries: Vec<Packed>,
     /// The messages it was labelled with for coverage.
     pub(super) labelled: Vec<bool>,
 }
@@ -368,10 +398,27 @@ pub(super) fn small(who: usize) -> u8 {
 }
 
 impl Row {
+    /// Nothing known but the first bound that it is outside of.
+    pub(super) fn new(outside: Option<u8>) -> Self {
+        Self { outside, ..Self::default() }
+    }
+
+    /// What a message does.
+    pub(super) fn delivery(&self, message: u32) -> Delivery {
+        self.deliveries.get(message as usize).map_or(Delivery::Unknown, |packed| packed.get())
+    }
+
+    /// Notes what a message does.
+    pub(super) fn note(&mut self, message: u32, delivery: Delivery) {
+        let needed = self.deliveries.len().max(message as usize + 1);
+        self.deliveries.resize(needed, Packed::UNKNOWN);
+        self.deliveries[message as usize] = Packed::new(delivery);
+    }
+
     /// The step that a message causes, if it is known to cause one.
     pub(super) fn step(&self, message: u32) -> Option<u32> {
-        match self.deliveries.get(message as usize) {
-            Some(Delivery::Step(step)) => Some(*step),
+        match self.delivery(message) {
+            Delivery::Step(step) => Some(step),
             _ => None,
         }
     }
@@ -380,5 +427,28 @@ impl Row {
 impl<A: Actor> ActorTable<A> {
     fn new() -> Self {
         Self { locals: Interned::new(), inbox: Interned::new(), rows: Vec::new() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_packed_delivery_is_the_same() {
+        let mut row = Row::default();
+        let all = [
+            Delivery::Silent,
+            Delivery::NotMet(0),
+            Delivery::Step(0),
+            Delivery::NotMet(1 << 30),
+            Delivery::Step(1 << 30),
+            Delivery::Unknown,
+        ];
+        for (message, delivery) in (0..).zip(all) {
+            row.note(message, delivery);
+        }
+        assert!((0..).zip(all).all(|(message, delivery)| row.delivery(message) == delivery));
+        assert!(row.delivery(100) == Delivery::Unknown);
     }
 }
