@@ -397,6 +397,74 @@ pub fn catalogue() -> Vec<Spec> {
                 "One client writes, another one reads; both ask all of three servers.",
             )
         },
+        Spec {
+            servers: 5,
+            max_term: 2,
+            restarts: true,
+            watch: commits,
+            deep: true,
+            sometimes: &["two leaders at once", "all servers commit", "logs diverge"],
+            tuples: (389_914_970, 549_819_955),
+            ..Spec::base("five-servers-restarts", "Two terms of five servers, with restarts.")
+        },
+        Spec {
+            watch: commits,
+            clients: vec![vec![put("1"), put("2")]],
+            asks: Asks::All,
+            max_term: 2,
+            max_client_entries: 3,
+            restarts: true,
+            deep: true,
+            sometimes: &["two leaders at once", "logs diverge", "a client is done"],
+            tuples: (25_771_988, 44_675_096),
+            ..Spec::base(
+                "two-commands-restarts",
+                "A client with two commands for all of three servers, over restarts and a change of leader.",
+            )
+        },
+        Spec {
+            watch: commits,
+            servers: 4,
+            clients: vec![vec![put("1")]],
+            asks: Asks::All,
+            max_term: 2,
+            max_client_entries: 2,
+            deep: true,
+            sometimes: &["two leaders at once", "logs diverge", "a client is done"],
+            tuples: (17_658_003, 20_973_161),
+            ..Spec::base(
+                "command-four-servers-two-terms",
+                "A client that asks all of four servers, over a change of leader.",
+            )
+        },
+        Spec {
+            watch: commits,
+            servers: 5,
+            clients: vec![vec![put("1"), put("2")]],
+            asks: Asks::All,
+            max_client_entries: 3,
+            deep: true,
+            sometimes: &["all servers commit", "a client is done"],
+            tuples: (262_633_992, 403_758_672),
+            ..Spec::base(
+                "two-commands-five-servers",
+                "A client with two commands for all of five servers, one term.",
+            )
+        },
+        Spec {
+            watch: clients,
+            clients: vec![vec![put("1")], vec![get()]],
+            asks: Asks::All,
+            max_term: 2,
+            max_client_entries: 3,
+            deep: true,
+            sometimes: &["two leaders at once", "logs diverge", "a client is done"],
+            tuples: (7_987_284, 8_727_741),
+            ..Spec::base(
+                "two-clients-two-terms",
+                "One client writes, another one reads, over a change of leader; one of them can finish.",
+            )
+        },
     ]
 }
 

@@ -154,7 +154,7 @@
 //!
 //! # Memory
 //!
-//! For `n` actors a tuple takes `4(n + 1)` bytes for its numbers, 4 for the head of its list and about 6 in
+//! For `n` actors a tuple takes `4(n + 1)` bytes for its numbers, 4 for the head of its list and about 10 in
 //! an index; a maximal state takes `8n` bytes for its sets, as they are and by names, and 4 for its link.
 //! Sets of messages are bit sets, shared: far fewer than states. Handler calls, local states and ghosts are
 //! few; each thread remembers those it has met. Tuples, states, sets and the index come to 70 to 120 bytes

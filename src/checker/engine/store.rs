@@ -350,4 +350,28 @@ mod tests {
         assert!(insert(&mut shard, [0, 3]) == Inserted::AlreadyQueued);
         assert_eq!(shard.states(), 1, "one was below it, and one was when renamed");
     }
+    #[test]
+    fn what_is_expanded_again_is_queued_once_with_all_its_states_and_new_names() {
+        let mut shard = Shard::new(2);
+        for (number, key) in [[0, 0, 0], [5, 0, 0]].iter().enumerate() {
+            assert_eq!(shard.add(key, hash(key)) as usize, number);
+        }
+        assert!(insert(&mut shard, [1, 0]) == Inserted::MustQueue);
+        assert!(insert(&mut shard, [0, 2]) == Inserted::AlreadyQueued);
+        let (mut key, mut sets) = (Vec::new(), Vec::new());
+        shard.take(0, &mut key, &mut sets);
+        assert_eq!((&key[..], sets.len()), (&[0, 0, 0][..], 4));
+        shard.take(0, &mut key, &mut sets);
+        assert!(sets.is_empty(), "they have been expanded");
+
+        let unchanged = |_, _, set| set;
+        assert_eq!(shard.expand_again(7, |locals| locals == [9, 9], unchanged).len(), 0);
+        let named = |who, _, set| if who == 0 { 3 } else { set };
+        let tasks = shard.expand_again(7, |locals| locals == [0, 0], named);
+        assert_eq!(tasks.iter().map(|task| (task.shard, task.tuple)).collect::<Vec<_>>(), [(7, 0)]);
+        assert_eq!(shard.expand_again(7, |locals| locals == [0, 0], named).len(), 0, "it waits");
+        shard.take(0, &mut key, &mut sets);
+        assert_eq!(sets.len(), 4);
+        assert!(insert(&mut shard, [1, 2]) == Inserted::Subsumed, "by its new names");
+    }
 }
