@@ -113,6 +113,7 @@ pub struct Bound<A: Actor, G> {
 /// engine asks it.
 pub struct Recovery<A: Actor> {
     /// The groups, each of which must be able to. A group that contains one that can is able to.
+    /// Where actors are interchangeable, what a group is renamed to must be one of them.
     pub groups: Vec<Vec<Id>>,
     /// Whether a group has recovered: its members when all messages were lost, and now.
     pub recovered: Arc<OfGroup<A>>,
