@@ -242,6 +242,7 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
                         rounds += 1;
                         self.repair(&relevance, &refuted);
                     } else if exhausted {
+                        relevance = self.by_names(relevance);
                         break Ended::Exhausted;
                     }
                     begun = true;
@@ -257,6 +258,12 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
         let tables = self.shared.tables.get_mut().expect("no thread runs");
         let merging = merging && tables.labels.is_empty();
         Relevance::of(tables, merging)
+    }
+
+    /// What states are counted by: names, also where none were used.
+    fn by_names(&mut self, relevance: Relevance) -> Relevance {
+        let tables = self.shared.tables.get_mut().expect("no thread runs");
+        if tables.labels.is_empty() { relevance } else { Relevance::of(tables, true) }
     }
 
     /// Saves the search, if it is one that is saved.
