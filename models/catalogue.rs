@@ -433,7 +433,7 @@ pub fn catalogue() -> Vec<Spec> {
             sometimes: &["two leaders at once", "logs diverge", "a client is done"],
             tuples: (17_658_003, 20_973_161),
             ..Spec::base(
-                "command-four-servers-two-terms",
+                "four-servers-command",
                 "A client that asks all of four servers, over a change of leader.",
             )
         },
@@ -447,7 +447,7 @@ pub fn catalogue() -> Vec<Spec> {
             sometimes: &["all servers commit", "a client is done"],
             tuples: (262_633_992, 403_758_672),
             ..Spec::base(
-                "two-commands-five-servers",
+                "five-servers-commands",
                 "A client with two commands for all of five servers, one term.",
             )
         },
