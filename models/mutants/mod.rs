@@ -2,7 +2,7 @@
 //!
 //! A mutant is a wrapper around the actor. It changes what the actor sees, edits what comes of a
 //! handler, what is saved, or what is loaded after a crash; the protocol itself contains no
-//! `if mutant`. Each is a bug that a real system had.
+//! `if mutant`. Each is a bug that a real system had or warns of.
 //!
 //! How to read one: a function of an area (`elections`, `replication`, ...) is one mutant. Its row says
 //! which rule breaks, what catches it and what goes wrong; its [`Fault`] at the end is the whole bug.

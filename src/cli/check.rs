@@ -28,7 +28,7 @@ pub(super) struct Check {
     /// enough for it
     #[arg(value_name = "MODEL", conflicts_with = "mutant")]
     models: Vec<String>,
-    /// Also the models that take longer: up to five minutes each on two cores
+    /// Also the models that take longer: some of them several minutes each on two cores
     #[arg(long, conflicts_with = "models")]
     deep: bool,
     /// Which engine: ours, or one of stateright's

@@ -2,7 +2,7 @@
 //!
 //! See the module's documentation.
 
-use super::bits::{Bits, numbers};
+use super::bits::{Bits, common};
 use super::tables::Memo;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -43,14 +43,13 @@ impl Partition {
     /// Keeps of messages that are one only the least that is there, and gives the names of what is left,
     /// if they are not what is left.
     pub(super) fn reduce(&self, set: &mut Bits) -> Option<Bits> {
-        let words = set.words().iter().enumerate();
-        if words.into_iter().all(|(n, word)| word & self.renamed.word(n) == 0) {
+        let renamed: Vec<u32> = common(set.words(), &self.renamed).collect();
+        if renamed.is_empty() {
             return None;
         }
         let mut names = set.clone();
         names.map(|n, word| word & !self.renamed.word(n));
-        let whole = set.clone();
-        for message in numbers(whole.words()).filter(|message| self.renamed.has(*message)) {
+        for message in renamed {
             if !names.insert(self.of(message)) {
                 set.remove(message);
             }
@@ -102,6 +101,7 @@ pub(super) fn refine(effects: &mut [Vec<u32>], predecessors: &[Vec<u32>]) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::bits::numbers;
     use super::*;
 
     #[test]

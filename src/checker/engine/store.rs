@@ -350,6 +350,7 @@ mod tests {
         assert!(insert(&mut shard, [0, 3]) == Inserted::AlreadyQueued);
         assert_eq!(shard.states(), 1, "one was below it, and one was when renamed");
     }
+
     #[test]
     fn what_is_expanded_again_is_queued_once_with_all_its_states_and_new_names() {
         let mut shard = Shard::new(2);
