@@ -70,14 +70,20 @@
 //! that does not hold by all steps seen when the search has ended. A state that was reached can be reached
 //! whatever the hypothesis was, with these messages at least, so a violation needs none.
 //!
-//! **What a refuted hypothesis missed is made up for** (`search.rs`, `repair`). A hypothesis speaks of each
-//! local state by itself, and what is left out of a tuple depends on its local states only. So let `D` be
-//! the local states in which it is refuted. A step into a tuple without any of `D` leaves out at least as
-//! much by the better hypothesis: what it led to is good enough. A step into a tuple with one of `D` leads
-//! from a tuple that has one too, or that has one from which a step leads to one in `D`. These tuples are
-//! expanded again, with all their states, and so is the first state. Then for every state and each of its
-//! steps there is again a state that simulates what the step leads to, under the better hypothesis, or the
-//! state waits to be expanded: where the queue is empty, the induction above holds.
+//! **What a refuted hypothesis missed is made up for** (`search.rs`, `refuted.rs`). A hypothesis speaks of
+//! each local state and each message by itself. Call `m` *freed* at `l` if it matters there more than was
+//! thought, or was taken for one (idea 5) with something that it is not one with, or with something of
+//! which that is so. In a tuple, `m` is freed if it is freed at its receiver's local state, or makes the
+//! receiver send something that is freed at *its* receiver's. Consider what a step led to, `(t', X)`, before
+//! anything was left out of `X`, and the state of `t'` that was found to be above it or was added. If
+//! nothing in `X` is freed in `t'`, that state is above it under the better hypothesis, too: of `X` at least
+//! as much is left out, and what was taken for one still is. If something is, the step must be taken again.
+//! So a state `(t, N)` is expanded again if it has such a step, that is, if something is freed in `t` or in
+//! a tuple one step on, and is in `N` or can be sent in `t` or one step on. What was added on the way and
+//! then removed, since another state was above it, needs nothing else: that one is above `X` as well. With
+//! the first state added again, there is for every state and each of its steps a state that simulates what
+//! the step leads to, under the better hypothesis, or the state waits to be expanded: where the queue is
+//! empty, the induction above holds.
 //!
 //! **The counts are canonical.** The tuples are those of a full search. The maximal states are counted
 //! under the final `Rel`, which depends only on the local states and messages that can be reached, so their
@@ -133,9 +139,9 @@
 //!
 //! This, too, rests on `R` and is said of each local state by itself. So it is part of the hypothesis, which
 //! is refuted in a local state in which two messages were taken for one that the steps seen tell apart;
-//! and what it missed is made up for in the same way, the names in those tuples being given anew. In all
-//! other tuples a state that simulated another still does: if `m` and `m'` had one name and the better
-//! hypothesis does not refute it, each of them is still one with that name, so with the other.
+//! and what it missed is made up for in the same way, the names in the tuples concerned being given anew.
+//! In all other tuples a state that simulated another still does: if `m` and `m'` had one name and the
+//! better hypothesis does not refute it, each of them is still one with that name, so with the other.
 //!
 //! Surveys merge nothing, nor does a search for coverage, whose labels tell messages apart, nor the search
 //! for a counterexample.
@@ -171,6 +177,7 @@
 //! `tests/catalogue.rs` pins both counts of every model.
 
 mod bits;
+mod caller;
 mod canon;
 mod checkpoint;
 mod handlers;
@@ -181,6 +188,7 @@ mod merging;
 mod normal;
 mod orbits;
 mod recovery;
+mod refuted;
 mod relevance;
 mod report;
 mod search;

@@ -7,18 +7,28 @@
 //! no state is a dead end, not that the group cannot go round in circles.
 
 use super::bits::{Bits, is_subset, numbers};
+use super::caller::Caller;
 use super::symmetry::Permutations;
 use super::tables::{Memo, Tables};
 use crate::checker::view::{Checkable, Ghostly, Local};
 use crate::checker::world::{Recovery, State, World};
 use stateright::actor::Id;
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, RwLock};
 
-/// The verdicts so far.
+/// For each group verdicts by its local states.
+type Verdicts = Vec<Memo<Vec<u32>, Known>>;
+
+/// The verdicts of all threads.
 pub(super) struct Judged<'w, A: Checkable> {
     recovery: &'w Recovery<A>,
-    /// For each group, by its local states.
-    known: Vec<Memo<Vec<u32>, Known>>,
+    verdicts: Mutex<Verdicts>,
+}
+
+/// One thread that judges, with what it has come across.
+pub(super) struct RecoveryJudge<'j, 'w, A: Checkable> {
+    judged: &'j Judged<'w, A>,
+    mine: Verdicts,
 }
 
 /// What is known of a group in certain local states.
@@ -43,32 +53,39 @@ const PATIENCE: usize = 8;
 
 impl<'w, A: Checkable> Judged<'w, A> {
     pub(super) fn new(recovery: &'w Recovery<A>) -> Self {
-        Self { recovery, known: vec![Memo::default(); recovery.groups.len()] }
+        let verdicts = Mutex::new(vec![Memo::default(); recovery.groups.len()]);
+        Self { recovery, verdicts }
     }
 
     /// How many combinations of local states were judged.
     pub(super) fn starts(&self) -> u64 {
-        self.known.iter().map(|known| known.len() as u64).sum()
+        let verdicts = self.verdicts.lock().expect("no thread panics with it");
+        verdicts.iter().map(|known| known.len() as u64).sum()
     }
 
+    pub(super) fn judge(&self) -> RecoveryJudge<'_, 'w, A> {
+        RecoveryJudge { judged: self, mine: vec![Memo::default(); self.recovery.groups.len()] }
+    }
+}
+
+impl<A: Checkable> RecoveryJudge<'_, '_, A> {
     /// Whether a group cannot recover from this tuple, which stands for others.
     ///
     /// # Panics
     /// If that is not so of one of these.
     pub(super) fn is_dead_end<G: Ghostly>(
         &mut self,
-        tables: &mut Tables<'_, A, G>,
+        tables: &RwLock<Tables<'_, A, G>>,
         key: &[u32],
     ) -> bool {
-        let recovery = self.recovery;
         let mut start = Vec::new();
         let mut dead = false;
-        for (n, group) in recovery.groups.iter().enumerate() {
+        for (n, group) in self.judged.recovery.groups.iter().enumerate() {
             start.clear();
             start.extend(group.iter().map(|id| key[usize::from(*id)]));
-            dead |= match self.known[n].get(&start[..]) {
+            dead |= match self.mine[n].get(&start[..]) {
                 Some(Known { is_dead, compared: true }) => *is_dead,
-                _ => self.judge_and_compare(tables, n, &start),
+                _ => self.judge_and_compare(&mut Caller::new(tables), n, &start),
             };
         }
         dead
@@ -76,35 +93,50 @@ impl<'w, A: Checkable> Judged<'w, A> {
 
     fn judge_and_compare<G: Ghostly>(
         &mut self,
-        tables: &mut Tables<'_, A, G>,
+        tables: &mut Caller<'_, '_, A, G>,
         group: usize,
         start: &[u32],
     ) -> bool {
-        let is_dead = self.judge(tables, group, start);
-        for n in tables.group.generators().to_vec() {
-            let (renamed, image) = self.renamed(tables, n, group, start);
-            assert!(
-                self.judge(tables, renamed, &image) == is_dead,
-                "recovery must not tell apart actors that the world's `symmetry` calls interchangeable"
-            );
+        let known = self.known(group, start);
+        let is_dead = known.map_or_else(|| self.judge(tables, group, start), |known| known.is_dead);
+        if !known.is_some_and(|known| known.compared) {
+            for n in tables.tables().group.generators().to_vec() {
+                let (renamed, image) = self.renamed(tables.tables(), n, group, start);
+                assert!(
+                    self.judge(tables, renamed, &image) == is_dead,
+                    "recovery must not tell apart actors that the world's `symmetry` calls interchangeable"
+                );
+            }
         }
-        self.known[group].insert(start.to_vec(), Known { is_dead, compared: true });
+        self.note(group, start, Known { is_dead, compared: true });
         is_dead
+    }
+
+    /// What any thread knows.
+    fn known(&self, group: usize, start: &[u32]) -> Option<Known> {
+        let verdicts = self.judged.verdicts.lock().expect("no thread panics with it");
+        verdicts[group].get(start).copied()
+    }
+
+    fn note(&mut self, group: usize, start: &[u32], known: Known) {
+        self.mine[group].insert(start.to_vec(), known);
+        let mut verdicts = self.judged.verdicts.lock().expect("no thread panics with it");
+        verdicts[group].insert(start.to_vec(), known);
     }
 
     fn judge<G: Ghostly>(
         &mut self,
-        tables: &mut Tables<'_, A, G>,
+        tables: &mut Caller<'_, '_, A, G>,
         group: usize,
         start: &[u32],
     ) -> bool {
-        if let Some(known) = self.known[group].get(start) {
+        if let Some(known) = self.known(group, start) {
             return known.is_dead;
         }
-        let members = &self.recovery.groups[group];
-        let attempt = Attempt { recovery: self.recovery, group: members, start };
+        let recovery = self.judged.recovery;
+        let attempt = Attempt { recovery, group: &recovery.groups[group], start };
         let is_dead = !attempt.succeeds(tables);
-        self.known[group].insert(start.to_vec(), Known { is_dead, compared: false });
+        self.note(group, start, Known { is_dead, compared: false });
         is_dead
     }
 
@@ -116,8 +148,8 @@ impl<'w, A: Checkable> Judged<'w, A> {
         group: usize,
         start: &[u32],
     ) -> (usize, Vec<u32>) {
-        let members = &self.recovery.groups[group];
-        let images = members.iter().zip(start);
+        let groups = &self.judged.recovery.groups;
+        let images = groups[group].iter().zip(start);
         let images: BTreeMap<_, _> = images
             .map(|(id, local)| {
                 let (to, image) = tables.local_image(n, usize::from(*id), *local);
@@ -127,10 +159,10 @@ impl<'w, A: Checkable> Judged<'w, A> {
         let is_image = |other: &Vec<Id>| {
             other.len() == images.len() && other.iter().all(|id| images.contains_key(id))
         };
-        let renamed = self.recovery.groups.iter().position(is_image);
+        let renamed = groups.iter().position(is_image);
         let renamed =
             renamed.expect("groups are renamed to groups where actors are interchangeable");
-        (renamed, self.recovery.groups[renamed].iter().map(|id| images[id]).collect())
+        (renamed, groups[renamed].iter().map(|id| images[id]).collect())
     }
 }
 
@@ -142,7 +174,7 @@ pub(crate) fn is_dead_end<A: Checkable, G: Ghostly>(
     let Some(recovery) = &world.recovery else { return false };
     let mut tables = Tables::new(world, false, Permutations::trivial(world.actors.actors.len()));
     let (key, _) = tables.import(state);
-    Judged::new(recovery).is_dead_end(&mut tables, &key)
+    Judged::new(recovery).judge().is_dead_end(&RwLock::new(tables), &key)
 }
 
 /// A group and where it starts.
@@ -175,7 +207,7 @@ impl<A: Checkable> Attempt<'_, A> {
     }
 
     /// Looks for a way: straight on at first, then everywhere.
-    fn succeeds<G: Ghostly>(&self, tables: &mut Tables<'_, A, G>) -> bool {
+    fn succeeds<G: Ghostly>(&self, tables: &mut Caller<'_, '_, A, G>) -> bool {
         let members = 0..self.group.len();
         members.clone().any(|first| members.clone().any(|then| self.straight(tables, first, then)))
             || self.anywhere(tables)
@@ -185,7 +217,7 @@ impl<A: Checkable> Attempt<'_, A> {
     /// again and again.
     fn straight<G: Ghostly>(
         &self,
-        tables: &mut Tables<'_, A, G>,
+        tables: &mut Caller<'_, '_, A, G>,
         first: usize,
         then: usize,
     ) -> bool {
@@ -193,18 +225,18 @@ impl<A: Checkable> Attempt<'_, A> {
         for who in std::iter::once(first).chain(std::iter::repeat_n(then, PATIENCE)) {
             let mut arriving = VecDeque::new();
             for step in self.spontaneous(tables, &now, who) {
-                self.take(tables, &mut now, who, step, &mut arriving);
+                self.take(tables.tables(), &mut now, who, step, &mut arriving);
             }
             while let Some((to, message)) = arriving.pop_front() {
                 let actor = usize::from(self.group[to]);
                 if let Some(step) = tables.deliver(actor, now.locals[to], message) {
-                    self.take(tables, &mut now, to, step, &mut arriving);
+                    self.take(tables.tables(), &mut now, to, step, &mut arriving);
                 }
-                if self.has_recovered(tables, &now) {
+                if self.has_recovered(tables.tables(), &now) {
                     return true;
                 }
             }
-            if self.has_recovered(tables, &now) {
+            if self.has_recovered(tables.tables(), &now) {
                 return true;
             }
         }
@@ -212,11 +244,11 @@ impl<A: Checkable> Attempt<'_, A> {
     }
 
     /// Every way, as far as the bound on recovery goes.
-    fn anywhere<G: Ghostly>(&self, tables: &mut Tables<'_, A, G>) -> bool {
+    fn anywhere<G: Ghostly>(&self, tables: &mut Caller<'_, '_, A, G>) -> bool {
         let mut known: Memo<Vec<u32>, Vec<Vec<Bits>>> = Memo::default();
         let mut waiting = vec![self.first()];
         while let Some(now) = waiting.pop() {
-            if self.has_recovered(tables, &now) {
+            if self.has_recovered(tables.tables(), &now) {
                 return true;
             }
             let sets = known.entry(now.locals.clone()).or_default();
@@ -228,7 +260,10 @@ impl<A: Checkable> Attempt<'_, A> {
             }
             sets.retain(|other| !below(other, &now.messages));
             sets.push(now.messages.clone());
-            let (start, here) = (self.values(tables, self.start), self.values(tables, &now.locals));
+            let (start, here) = (
+                self.values(tables.tables(), self.start),
+                self.values(tables.tables(), &now.locals),
+            );
             if !(self.recovery.within)(&start, &here) {
                 continue;
             }
@@ -240,7 +275,7 @@ impl<A: Checkable> Attempt<'_, A> {
                 }
                 for step in steps {
                     let mut next = now.clone();
-                    self.take(tables, &mut next, who, step, &mut VecDeque::new());
+                    self.take(tables.tables(), &mut next, who, step, &mut VecDeque::new());
                     waiting.push(next);
                 }
             }
@@ -251,12 +286,12 @@ impl<A: Checkable> Attempt<'_, A> {
     /// What a member can do by itself, but for restarting.
     fn spontaneous<G: Ghostly>(
         &self,
-        tables: &mut Tables<'_, A, G>,
+        tables: &mut Caller<'_, '_, A, G>,
         now: &Group,
         who: usize,
     ) -> Vec<u32> {
         let mut steps = tables.spontaneous(usize::from(self.group[who]), now.locals[who]);
-        steps.retain(|step| !tables.steps[*step as usize].restart);
+        steps.retain(|step| !tables.tables().steps[*step as usize].restart);
         steps
     }
 

@@ -2,7 +2,7 @@
 //!
 //! See the module's documentation for what is relevant and why it is enough to keep that.
 
-use super::bits::{Bits, numbers};
+use super::bits::Bits;
 use super::intern::Interned;
 use super::merging::Partition;
 use super::tables::{Delivery, Memo, Sent, Tables};
@@ -15,28 +15,28 @@ use std::sync::Arc;
 #[derive(Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Relevance {
     /// For each actor and each of its local states, if that had been reached.
-    locals: Vec<Vec<Option<LocalRelevance>>>,
+    pub(super) locals: Vec<Vec<Option<LocalRelevance>>>,
     /// How many messages of each actor were known.
-    messages: Vec<u32>,
+    pub(super) messages: Vec<u32>,
     /// What message-only steps put out.
     #[serde(serialize_with = "write_sent", deserialize_with = "read_sent")]
-    sent: Interned<Sent>,
+    pub(super) sent: Interned<Sent>,
     /// Which messages are one, number 0 being that each is itself.
     #[serde(serialize_with = "write_partitions", deserialize_with = "read_partitions")]
-    partitions: Interned<Partition>,
+    pub(super) partitions: Interned<Partition>,
 }
 
 /// What may still matter to an actor in one local state.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
-struct LocalRelevance {
+pub(super) struct LocalRelevance {
     /// Messages that change the actor now or in a later local state.
-    hard: Bits,
+    pub(super) hard: Bits,
     /// Messages that do not, and what they make it put out, now or later.
-    soft: BTreeMap<u32, u32>,
+    pub(super) soft: BTreeMap<u32, u32>,
     /// The keys of `soft`.
-    conditional: Bits,
+    pub(super) conditional: Bits,
     /// Which messages are one, by its number in [`Relevance::partitions`].
-    partition: u32,
+    pub(super) partition: u32,
 }
 
 impl LocalRelevance {
@@ -65,16 +65,6 @@ impl LocalRelevance {
             }
         }
     }
-}
-
-/// What is known of one message in one local state.
-pub(super) enum Matter<'a> {
-    /// It matters whatever the other actors are.
-    Always,
-    /// It does not matter.
-    Never,
-    /// It matters if one of these messages does something to its receiver.
-    If(&'a [(u8, u32)]),
 }
 
 impl Relevance {
@@ -203,23 +193,6 @@ impl Relevance {
         self.sent.intern(union.into()).0
     }
 
-    /// Whether and when a message matters to an actor in a local state.
-    pub(super) fn matter(&self, who: usize, local: u32, message: u32) -> Matter<'_> {
-        let known = self.locals[who].get(local as usize).and_then(Option::as_ref);
-        match known {
-            Some(known) if message < self.messages[who] => {
-                if known.hard.has(message) {
-                    return Matter::Always;
-                }
-                match known.soft.get(&message) {
-                    None => Matter::Never,
-                    Some(sent) => Matter::If(self.sent.get(*sent)),
-                }
-            }
-            _ => Matter::Always,
-        }
-    }
-
     /// The messages that matter to an actor in a local state whatever the other actors are, and those
     /// that matter on a condition; `None` if nothing is known of the local state. Of messages beyond
     /// [`Relevance::known_messages`] nothing is known either.
@@ -256,49 +229,13 @@ impl Relevance {
         bits
     }
 
-    /// Whether a message does anything to an actor, now or later.
+    /// Whether a message does anything to an actor, now or later, or it is not known.
     fn does_something(&self, who: usize, local: u32, message: u32) -> bool {
-        !matches!(self.matter(who, local, message), Matter::Never)
-    }
-
-    /// For each actor the local states in which more matters by `newer` than by this one, or in which
-    /// messages are one by this one that are not by `newer`.
-    pub(super) fn refuted_by(&self, newer: &Self) -> Vec<Bits> {
-        let mut refuted = vec![Bits::default(); self.locals.len()];
-        for (who, local) in self.locals_of(newer) {
-            if !self.covers_matter(newer, who, local) || !self.covers_merging(newer, who, local) {
-                refuted[who].insert(local);
-            }
+        if message >= self.messages[who] {
+            return true;
         }
-        refuted
-    }
-
-    /// The local states that both know.
-    fn locals_of<'a>(&'a self, newer: &'a Self) -> impl Iterator<Item = (usize, u32)> + 'a {
-        let actors = self.locals.iter().zip(&newer.locals).enumerate();
-        actors.flat_map(|(who, (old, new))| {
-            let both =
-                old.iter().zip(new).zip(0..).filter(|((a, b), _)| a.is_some() && b.is_some());
-            both.map(move |(_, local)| (who, local))
-        })
-    }
-
-    fn covers_matter(&self, newer: &Self, who: usize, local: u32) -> bool {
-        (0..self.messages[who]).all(|message| {
-            match (self.matter(who, local, message), newer.matter(who, local, message)) {
-                (Matter::Always, _) | (_, Matter::Never) => true,
-                (Matter::Never, _) | (_, Matter::Always) => false,
-                (Matter::If(old), Matter::If(new)) => {
-                    new.iter().all(|sent| old.binary_search(sent).is_ok())
-                }
-            }
-        })
-    }
-
-    fn covers_merging(&self, newer: &Self, who: usize, local: u32) -> bool {
-        let Some((_, old)) = self.partition(who, local) else { return true };
-        let new = |message| newer.partition(who, local).map_or(message, |(_, new)| new.of(message));
-        numbers(old.renamed().words()).all(|message| new(message) == new(old.of(message)))
+        let masks = self.masks(who, local);
+        masks.is_none_or(|(hard, conditional)| hard.has(message) || conditional.has(message))
     }
 }
 

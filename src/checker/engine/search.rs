@@ -1,10 +1,10 @@
 //! The search: threads that expand tuples until none is left, and a hypothesis that must hold at the
 //! end.
 
-use super::bits::{Bits, numbers};
 use super::checkpoint::{self, CheckpointError, Checkpoints, Resumed};
 use super::judge::view;
-use super::relevance::{Relevance, predecessors};
+use super::refuted::Refuted;
+use super::relevance::Relevance;
 use super::sets::Sets;
 use super::shared::{Queue, Shared, StopOnPanic};
 use super::store::Shard;
@@ -235,12 +235,11 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
                         Ended::Judged(newer) => newer,
                         _ => self.hypothesis(true),
                     };
-                    let refuted = relevance.refuted_by(&newer);
+                    let refuted = Refuted::of(&relevance, &newer);
                     relevance = newer;
-                    let is_refuted = !refuted.iter().all(Bits::is_empty);
-                    if is_refuted {
+                    if !refuted.is_nothing() {
                         rounds += 1;
-                        self.repair(&relevance, &refuted);
+                        self.repair(&relevance, refuted);
                     } else if exhausted {
                         relevance = self.by_names(relevance);
                         break Ended::Exhausted;
@@ -301,26 +300,20 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
         self.shared.add_counts(&mut first);
     }
 
-    /// Goes on from a hypothesis that is refuted in these local states to a better one: expands again
-    /// what is in one of them, and what a step may lead there. Elsewhere the better one leaves out and
-    /// takes for one at least as much.
-    fn repair(&mut self, better: &Relevance, refuted: &[Bits]) {
+    /// Goes on from a hypothesis that is refuted to a better one: expands again what may lead to
+    /// something of which the refuted one left out too much, or took too much for one. Elsewhere the better
+    /// one leaves out and takes for one at least as much.
+    fn repair(&mut self, better: &Relevance, refuted: Refuted) {
         let tables = self.shared.tables.get_mut().expect("no thread runs");
-        let mut due = refuted.to_vec();
-        for (who, refuted) in refuted.iter().enumerate() {
-            let predecessors = predecessors(tables, who);
-            for local in numbers(refuted.words()) {
-                for from in &predecessors[local as usize] {
-                    due[who].insert(*from);
-                }
-            }
-        }
-        let is_due = |locals: &[u32]| locals.iter().zip(&due).any(|(local, due)| due.has(*local));
+        let concerned = refuted.concerned(tables, better);
         let mut worker = Worker::new(&self.shared, better, None);
         for (number, shard) in (0..).zip(&self.shared.shards) {
             let mut shard = shard.lock().expect("no thread runs");
-            let names = |who, local, set| worker.names(who, local, set);
-            let tasks = shard.expand_again(number, is_due, names);
+            let tasks = shard.expand_again(
+                number,
+                |locals| concerned.tuple(locals),
+                |tuple, locals, sets, names| worker.name_again(tuple, locals, sets, names),
+            );
             worker.tasks.extend(tasks);
         }
         worker.start(&self.key, &self.messages);

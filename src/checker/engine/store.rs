@@ -230,32 +230,36 @@ impl Shard {
         self.used += 1;
     }
 
-    /// Puts tuples into the queue again, with all their states, if these are their local states; `names`
-    /// gives the number of the set of names of an actor, its local state and its set.
-    pub(super) fn expand_again(
+    /// Puts tuples into the queue again of whose local states `look` makes something. `name` is shown that,
+    /// and the local states and the sets of each state; it puts down the numbers of the sets of names, and
+    /// tells whether the state is to be expanded again.
+    pub(super) fn expand_again<T>(
         &mut self,
         shard: u32,
-        is_due: impl Fn(&[u32]) -> bool,
-        mut names: impl FnMut(usize, u32, u32) -> u32,
+        look: impl Fn(&[u32]) -> Option<T>,
+        mut name: impl FnMut(&T, &[u32], &[u32], &mut [u32]) -> bool,
     ) -> Vec<Task> {
         let mut tasks = Vec::new();
         let (actors, (width, width_of_state)) = (self.actors, self.widths());
         for (tuple, record) in (0_u32..).zip(self.tuples.chunks_exact_mut(width)) {
             let (locals, head) = (&record[..actors], record[actors + 1]);
-            if !is_due(locals) {
-                continue;
-            }
+            let Some(seen) = look(locals) else { continue };
+            let mut again = false;
             let mut at = head & NONE;
             while at != NONE {
                 let state = &mut self.states[at as usize * width_of_state..][..width_of_state];
-                for (who, local) in locals.iter().enumerate() {
-                    state[who] = names(who, *local, state[actors + who]);
-                    self.greatest[who] = self.greatest[who].max(state[who]);
+                let (names, rest) = state.split_at_mut(actors);
+                if name(&seen, locals, &rest[..actors], names) {
+                    rest[actors] &= !EXPANDED;
+                    again = true;
                 }
-                state[2 * actors] &= !EXPANDED;
-                at = state[2 * actors] & NONE;
+                self.greatest
+                    .iter_mut()
+                    .zip(names)
+                    .for_each(|(most, set)| *most = (*most).max(*set));
+                at = rest[actors] & NONE;
             }
-            if head & QUEUED == 0 {
+            if again && head & QUEUED == 0 {
                 tasks.push(Task { rank: rank(locals), shard, tuple });
                 record[actors + 1] |= QUEUED;
             }
@@ -352,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_expanded_again_is_queued_once_with_all_its_states_and_new_names() {
+    fn what_is_expanded_again_is_queued_once_and_its_states_have_new_names() {
         let mut shard = Shard::new(2);
         for (number, key) in [[0, 0, 0], [5, 0, 0]].iter().enumerate() {
             assert_eq!(shard.add(key, hash(key)) as usize, number);
@@ -365,14 +369,24 @@ mod tests {
         shard.take(0, &mut key, &mut sets);
         assert!(sets.is_empty(), "they have been expanded");
 
-        let unchanged = |_, _, set| set;
-        assert_eq!(shard.expand_again(7, |locals| locals == [9, 9], unchanged).len(), 0);
-        let named = |who, _, set| if who == 0 { 3 } else { set };
-        let tasks = shard.expand_again(7, |locals| locals == [0, 0], named);
+        let at = |wanted: [u32; 2]| move |locals: &[u32]| (locals == wanted).then_some(());
+        // The first actor's sets have another name; only one of the states is to be expanded.
+        let mut named = |(): &(), _: &[u32], sets: &[u32], names: &mut [u32]| {
+            names.copy_from_slice(&[3, sets[1]]);
+            sets == [1, 0]
+        };
+        assert_eq!(shard.expand_again(7, at([9, 9]), &mut named).len(), 0);
+        let tasks = shard.expand_again(7, at([0, 0]), &mut named);
         assert_eq!(tasks.iter().map(|task| (task.shard, task.tuple)).collect::<Vec<_>>(), [(7, 0)]);
-        assert_eq!(shard.expand_again(7, |locals| locals == [0, 0], named).len(), 0, "it waits");
+        assert_eq!(shard.expand_again(7, at([0, 0]), &mut named).len(), 0, "it waits");
         shard.take(0, &mut key, &mut sets);
-        assert_eq!(sets.len(), 4);
+        assert_eq!(sets, [1, 0]);
+        let none = |(): &(), _: &[u32], _: &[u32], _: &mut [u32]| false;
+        assert_eq!(
+            shard.expand_again(7, |_| Some(()), none).len(),
+            0,
+            "none of their states is to be"
+        );
         assert!(insert(&mut shard, [1, 2]) == Inserted::Subsumed, "by its new names");
     }
 }

@@ -313,12 +313,21 @@ impl<'w, A: Checkable, G: Ghostly> Tables<'w, A, G> {
         )
     }
 
+    /// What a message does to a local state; unknown if [`Tables::deliver`] would call the handler.
+    pub(super) fn delivered(&self, who: usize, local: u32, message: u32) -> Delivery {
+        match self.known(who, local, message) {
+            Delivery::NotMet(_) => Delivery::Unknown,
+            _ if self.labels_due(who, local, message) => Delivery::Unknown,
+            known => known,
+        }
+    }
+
     /// What a message does to a local state that it meets in a state that was reached.
     pub(super) fn deliver(&mut self, who: usize, local: u32, message: u32) -> Option<u32> {
-        match self.known(who, local, message) {
-            Delivery::Silent if !self.labels_due(who, local, message) => return None,
-            Delivery::Step(step) if !self.labels_due(who, local, message) => return Some(step),
-            _ => {}
+        match self.delivered(who, local, message) {
+            Delivery::Silent => return None,
+            Delivery::Step(step) => return Some(step),
+            Delivery::Unknown | Delivery::NotMet(_) => {}
         }
         let step = self.deliver_here(who, local, message);
         if step.is_some() {

@@ -204,11 +204,10 @@ fn levels<A: Checkable, G: Ghostly>(
     search.shared.take_violated();
     let (shared, start) = (&search.shared, &search.key);
     let mut worker = Worker::new(shared, relevance, None);
-    let mut judged = shared.world.recovery.as_ref().map(Judged::new);
-    let mut is_dead_end = |key: &[u32]| {
-        let mut tables = shared.tables.write().expect("no thread panics with it");
-        judged.as_mut().is_some_and(|judged| judged.is_dead_end(&mut tables, key))
-    };
+    let judged = shared.world.recovery.as_ref().map(Judged::new);
+    let mut judge = judged.as_ref().map(Judged::judge);
+    let mut is_dead_end =
+        |key: &[u32]| judge.as_mut().is_some_and(|judge| judge.is_dead_end(&shared.tables, key));
     let mut show = |wanted: &mut Wanted, seen: Wanted, path: &[StepOf], worker: &mut _| {
         for what in seen.each() {
             if wanted.and(what).is_nothing() {

@@ -4,12 +4,14 @@ use super::bits::{Bits, common, is_subset, numbers};
 use super::canon::Canon;
 use super::judge::Judge;
 use super::normal::Normal;
+use super::refuted::ConcernedTuple;
 use super::relevance::Relevance;
 use super::sets::SetCache;
 use super::shared::Shared;
 use super::store::{Inserted, hash, rank};
 use super::tables::{GhostStep, Memo};
 use crate::checker::view::{Checkable, Ghostly};
+use std::ops::AddAssign;
 use std::rc::Rc;
 
 /// Messages, each by its receiver and its number there; of this thread, so that sharing is cheap.
@@ -401,9 +403,21 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
         renamed
     }
 
-    /// The number of the names in a set.
-    pub(super) fn names(&mut self, who: usize, local: u32, set: u32) -> u32 {
-        self.normal.reduced(self.relevance, &mut self.sets, (who, local, set)).names
+    /// Names the sets of a state anew; whether a step of it may lead to more than was kept of it.
+    pub(super) fn name_again(
+        &mut self,
+        tuple: &ConcernedTuple,
+        locals: &[u32],
+        sets: &[u32],
+        names: &mut [u32],
+    ) -> bool {
+        let mut again = tuple.sends;
+        for (who, local) in locals.iter().enumerate() {
+            let of_actor = (who, *local, sets[who]);
+            names[who] = self.normal.reduced(self.relevance, &mut self.sets, of_actor).names;
+            again |= tuple.has(who, &self.sets.get(who, sets[who]));
+        }
+        again
     }
 
     /// Adds the state that stands for the one in the scratch; judges its tuple if that is new.
@@ -624,6 +638,14 @@ pub(super) struct Counted {
     pub(super) states: u64,
     /// How many states stand for them.
     pub(super) standing: u64,
+}
+
+impl AddAssign for Counted {
+    fn add_assign(&mut self, more: Self) {
+        self.tuples += more.tuples;
+        self.states += more.states;
+        self.standing += more.standing;
+    }
 }
 
 impl Clone for Row {

@@ -1,0 +1,49 @@
+//! Handler calls by one of several threads: what is known is read, and the tables are locked for
+//! writing only where a call is new.
+
+use super::tables::{Delivery, Tables};
+use crate::checker::view::{Checkable, Ghostly};
+use std::sync::{RwLock, RwLockReadGuard};
+
+/// Reads the tables until a call is new. To hold one keeps others from making new calls, so it must not
+/// be held for long.
+pub(super) struct Caller<'t, 'w, A: Checkable, G: Ghostly> {
+    lock: &'t RwLock<Tables<'w, A, G>>,
+    /// `None` only while a new call is made.
+    tables: Option<RwLockReadGuard<'t, Tables<'w, A, G>>>,
+}
+
+impl<'t, 'w, A: Checkable, G: Ghostly> Caller<'t, 'w, A, G> {
+    pub(super) fn new(lock: &'t RwLock<Tables<'w, A, G>>) -> Self {
+        Self { lock, tables: Some(lock.read().expect("no thread panics with it")) }
+    }
+
+    /// What is known.
+    pub(super) fn tables(&self) -> &Tables<'w, A, G> {
+        self.tables.as_ref().expect("no new call is under way")
+    }
+
+    /// [`Tables::spontaneous`].
+    pub(super) fn spontaneous(&mut self, who: usize, local: u32) -> Vec<u32> {
+        let known = self.tables().actors[who].rows[local as usize].spontaneous.clone();
+        known.unwrap_or_else(|| self.call(|tables| tables.spontaneous(who, local)))
+    }
+
+    /// [`Tables::deliver`].
+    pub(super) fn deliver(&mut self, who: usize, local: u32, message: u32) -> Option<u32> {
+        match self.tables().delivered(who, local, message) {
+            Delivery::Silent => None,
+            Delivery::Step(step) => Some(step),
+            Delivery::Unknown | Delivery::NotMet(_) => {
+                self.call(|tables| tables.deliver(who, local, message))
+            }
+        }
+    }
+
+    fn call<T>(&mut self, call: impl FnOnce(&mut Tables<'w, A, G>) -> T) -> T {
+        self.tables = None;
+        let called = call(&mut self.lock.write().expect("no thread panics with it"));
+        self.tables = Some(self.lock.read().expect("no thread panics with it"));
+        called
+    }
+}
