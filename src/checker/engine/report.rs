@@ -14,7 +14,7 @@ use crate::checker::view::{Checkable, Ghostly};
 use crate::checker::world::{Kind, RECOVERABILITY};
 use std::panic::resume_unwind;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 impl<'w, A: Checkable, G: Ghostly> Search<'w, '_, A, G> {
     /// The report, after what can be asked only now.
@@ -158,8 +158,8 @@ impl<'w, A: Checkable, G: Ghostly> Search<'w, '_, A, G> {
         &self,
         work: impl Fn(&mut dyn Iterator<Item = &Mutex<Shard>>) -> T + Sync,
     ) -> Vec<T> {
-        let Shared { shards, stop, wake, .. } = &self.shared;
-        let next = AtomicUsize::new(0);
+        let Shared { shards, wake, .. } = &self.shared;
+        let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
         let take = || {
             let shard = shards.get(next.fetch_add(1, Ordering::Relaxed));
             shard.filter(|_| !stop.load(Ordering::Relaxed))
@@ -168,7 +168,7 @@ impl<'w, A: Checkable, G: Ghostly> Search<'w, '_, A, G> {
             let spawn = |_| {
                 scope.spawn(|| {
                     // A panic of one must end the others too.
-                    let _guard = StopOnPanic(stop, wake);
+                    let _guard = StopOnPanic(&stop, wake);
                     work(&mut std::iter::from_fn(take))
                 })
             };
