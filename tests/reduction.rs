@@ -413,6 +413,33 @@ fn what_makes_an_actor_send_what_matters_is_sent_again() {
     is_made_up_for(&[asks, sender, asked]);
 }
 
+/// Actor 1 goes round, so the state that it comes back to has more messages than the one it left, which is
+/// kept no longer. Its message made actor 0 send another to actor 2, to which that matters in a state that
+/// a survey that fires each step once never sees. So what is kept has the message, which when sent again is
+/// not new, and lacks the answer.
+#[test]
+fn what_is_answered_to_a_message_that_is_kept_is_sent_again() {
+    use Put::{Arm, Send};
+    let answers = scripted(&[
+        (0, START, 0, &[Arm(0)]),
+        (0, FIRST, 0, &[Send(2, 0)]),
+        (0, TIMER, 1, &[]),
+        (1, FIRST, 2, &[]),
+    ]);
+    let goes_round = scripted(&[
+        (0, START, 0, &[Arm(0)]),
+        (0, TIMER, 1, &[Arm(0), Send(0, 0)]),
+        (1, TIMER, 0, &[Arm(0), Send(2, 1)]),
+    ]);
+    let late = scripted(&[
+        (0, START, 0, &[Arm(0)]),
+        (0, TIMER, 1, &[]),
+        (1, SECOND, 2, &[]),
+        (2, ASKED, 3, &[]),
+    ]);
+    is_made_up_for(&[answers, goes_round, late]);
+}
+
 /// The first message makes actor 0 send what does nothing; and, in a state that a survey that fires each step
 /// once never sees, something else that matters.
 #[test]

@@ -18,7 +18,8 @@
 //! and the sets after the step are again one in the other: `(t, N')` *simulates* `(t, N)`. It is enough to
 //! keep for each tuple the maximal sets, an antichain (this is the antichain algorithm for
 //! well-structured transition systems). A step that changes neither a local state nor the ghost only
-//! adds messages; it is taken at once, since the state with them simulates the one without.
+//! adds messages; it is taken at once, where the message arrives or its receiver changes, since the state
+//! with them simulates the one without.
 //!
 //! What makes it true, and where that is enforced:
 //!
@@ -79,11 +80,16 @@
 //! nothing in `X` is freed in `t'`, that state is above it under the better hypothesis, too: of `X` at least
 //! as much is left out, and what was taken for one still is. If something is, the step must be taken again.
 //! So a state `(t, N)` is expanded again if it has such a step, that is, if something is freed in `t` or in
-//! a tuple one step on, and is in `N` or can be sent in `t` or one step on. What was added on the way and
-//! then removed, since another state was above it, needs nothing else: that one is above `X` as well. With
-//! the first state added again, there is for every state and each of its steps a state that simulates what
-//! the step leads to, under the better hypothesis, or the state waits to be expanded: where the queue is
-//! empty, the induction above holds.
+//! a tuple one step on, and is in `N` or can be sent in `t` or one step on.
+//!
+//! A step is fired with what the actor that moves sends without changing, and with the answers to messages
+//! that are new; what the others answer to messages that they had is there already. That, too, may have been
+//! left out. So every state in which some actor sends something at once, without changing, that is freed
+//! in whatever local state, is added again with all of it. The first state is added again as well. Then each
+//! state that is kept has what its messages make actors send, or one above it has; and for each of its
+//! steps there is a state that simulates what the step leads to, under the better hypothesis, or it waits
+//! to be expanded. Nothing is said of states that were removed: each was below one that is kept, and that
+//! one has all this itself. Where the queue is empty, the induction above holds.
 //!
 //! **The counts are canonical.** The tuples are those of a full search. The maximal states are counted
 //! under the final `Rel`, which depends only on the local states and messages that can be reached, so their

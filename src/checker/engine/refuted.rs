@@ -2,7 +2,7 @@
 
 use super::bits::{Bits, common, numbers};
 use super::relevance::{LocalRelevance, Relevance, predecessors};
-use super::tables::{Memo, Tables};
+use super::tables::{Memo, StepEvent, Tables};
 use crate::checker::view::{Checkable, Ghostly};
 use std::collections::BTreeMap;
 
@@ -19,6 +19,10 @@ pub(super) struct Concerned {
     causes: Vec<Bits>,
     /// For each actor, by its local state, which of all these it can send, there or after a step.
     sends: Vec<BTreeMap<u32, Vec<(u8, u32)>>>,
+    /// For each actor, by its local state, the messages that make it send some of these at once without
+    /// changing; and the local states in which it does so by itself.
+    asks: Vec<BTreeMap<u32, Bits>>,
+    says: Vec<Bits>,
 }
 
 /// What must be looked at again in one tuple.
@@ -66,11 +70,24 @@ impl Refuted {
             all.merge(causes);
         });
         let mut sends = vec![BTreeMap::<u32, Vec<_>>::new(); freed.len()];
+        let mut asks = vec![BTreeMap::<u32, Bits>::new(); freed.len()];
+        let mut says = vec![Bits::default(); freed.len()];
         for step in &tables.steps {
             let is_one = |(to, message): &&(u8, u32)| messages[usize::from(*to)].has(*message);
             let sent: Vec<_> = step.sent.iter().filter(is_one).copied().collect();
-            if !sent.is_empty() {
-                sends[usize::from(step.who)].entry(step.from).or_default().extend(sent);
+            if sent.is_empty() {
+                continue;
+            }
+            let who = usize::from(step.who);
+            sends[who].entry(step.from).or_default().extend(sent);
+            match step.event {
+                _ if step.change.is_some() => {}
+                StepEvent::Deliver(message) => {
+                    asks[who].entry(step.from).or_default().insert(message);
+                }
+                StepEvent::Spontaneous(_) => {
+                    says[who].insert(step.from);
+                }
             }
         }
         for who in 0..freed.len() {
@@ -90,7 +107,7 @@ impl Refuted {
                 sent.dedup();
             }
         }
-        Concerned { freed, causes, sends }
+        Concerned { freed, causes, sends, asks, says }
     }
 }
 
@@ -109,6 +126,22 @@ impl Concerned {
             self.sends.iter().zip(locals).filter_map(|(sends, at)| sends.get(at)).flatten();
         let sends = sent.any(|(to, message)| messages[usize::from(*to)].has(*message));
         Some(ConcernedTuple { sends, messages })
+    }
+}
+
+impl Concerned {
+    /// Whether an actor in this local state, with these messages before it, sends something freed at once.
+    /// A state in which it does may lack what it sends.
+    pub(super) fn is_open(&self, who: usize, local: u32, messages: &[u64]) -> bool {
+        let asks = self.asks[who].get(&local);
+        self.says[who].has(local)
+            || asks.is_some_and(|asks| common(messages, asks).next().is_some())
+    }
+
+    /// Whether that may be so of some actor in these local states, whatever is before it.
+    pub(super) fn may_be_open(&self, locals: &[u32]) -> bool {
+        let actors = self.says.iter().zip(&self.asks).zip(locals);
+        actors.into_iter().any(|((says, asks), local)| says.has(*local) || asks.contains_key(local))
     }
 }
 

@@ -174,10 +174,12 @@ impl Relevance {
     ) -> bool {
         let mut changed = entry.hard.merge(&later.hard);
         for (message, sent) in &later.soft {
-            let known = entry.soft.entry(*message).or_insert(0);
-            let union = *unions.entry((*known, *sent)).or_insert_with(|| self.union(*known, *sent));
-            changed |= union != *known;
-            *known = union;
+            let known = entry.soft.get(message).copied();
+            let key = (known.unwrap_or(0), *sent);
+            let union = *unions.entry(key).or_insert_with(|| self.union(key.0, key.1));
+            // Also if it is new and nothing is sent, as when only a timer is set that is set.
+            changed |= known != Some(union);
+            entry.soft.insert(*message, union);
         }
         changed
     }

@@ -308,13 +308,24 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
         let concerned = refuted.concerned(tables, better);
         let mut worker = Worker::new(&self.shared, better, None);
         for (number, shard) in (0..).zip(&self.shared.shards) {
-            let mut shard = shard.lock().expect("no thread runs");
-            let tasks = shard.expand_again(
+            let mut open = Vec::new();
+            let tasks = shard.lock().expect("no thread runs").expand_again(
                 number,
-                |locals| concerned.tuple(locals),
-                |tuple, locals, sets, names| worker.name_again(tuple, locals, sets, names),
+                |locals| {
+                    let tuple = concerned.tuple(locals);
+                    (tuple.is_some() || concerned.may_be_open(locals)).then_some(tuple)
+                },
+                |tuple, key, sets, names| {
+                    if worker.is_open(&concerned, key, sets) {
+                        open.push((key.to_vec(), sets.to_vec()));
+                    }
+                    tuple.as_ref().is_some_and(|tuple| worker.name_again(tuple, key, sets, names))
+                },
             );
             worker.tasks.extend(tasks);
+            for (key, sets) in &open {
+                worker.close(key, sets);
+            }
         }
         worker.start(&self.key, &self.messages);
         self.shared.put(&mut worker.tasks);

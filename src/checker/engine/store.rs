@@ -231,7 +231,7 @@ impl Shard {
     }
 
     /// Puts tuples into the queue again of whose local states `look` makes something. `name` is shown that,
-    /// and the local states and the sets of each state; it puts down the numbers of the sets of names, and
+    /// and the key and the sets of each state; it puts down the numbers of the sets of names, and
     /// tells whether the state is to be expanded again.
     pub(super) fn expand_again<T>(
         &mut self,
@@ -242,14 +242,14 @@ impl Shard {
         let mut tasks = Vec::new();
         let (actors, (width, width_of_state)) = (self.actors, self.widths());
         for (tuple, record) in (0_u32..).zip(self.tuples.chunks_exact_mut(width)) {
-            let (locals, head) = (&record[..actors], record[actors + 1]);
-            let Some(seen) = look(locals) else { continue };
+            let (key, head) = (&record[..=actors], record[actors + 1]);
+            let Some(seen) = look(&key[..actors]) else { continue };
             let mut again = false;
             let mut at = head & NONE;
             while at != NONE {
                 let state = &mut self.states[at as usize * width_of_state..][..width_of_state];
                 let (names, rest) = state.split_at_mut(actors);
-                if name(&seen, locals, &rest[..actors], names) {
+                if name(&seen, key, &rest[..actors], names) {
                     rest[actors] &= !EXPANDED;
                     again = true;
                 }
@@ -260,7 +260,7 @@ impl Shard {
                 at = rest[actors] & NONE;
             }
             if again && head & QUEUED == 0 {
-                tasks.push(Task { rank: rank(locals), shard, tuple });
+                tasks.push(Task { rank: rank(&key[..actors]), shard, tuple });
                 record[actors + 1] |= QUEUED;
             }
         }

@@ -4,7 +4,7 @@ use super::bits::{Bits, common, is_subset, numbers};
 use super::canon::Canon;
 use super::judge::Judge;
 use super::normal::Normal;
-use super::refuted::ConcernedTuple;
+use super::refuted::{Concerned, ConcernedTuple};
 use super::relevance::Relevance;
 use super::sets::SetCache;
 use super::shared::Shared;
@@ -407,17 +407,41 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
     pub(super) fn name_again(
         &mut self,
         tuple: &ConcernedTuple,
-        locals: &[u32],
+        key: &[u32],
         sets: &[u32],
         names: &mut [u32],
     ) -> bool {
         let mut again = tuple.sends;
-        for (who, local) in locals.iter().enumerate() {
+        for (who, local) in key[..self.actors].iter().enumerate() {
             let of_actor = (who, *local, sets[who]);
             names[who] = self.normal.reduced(self.relevance, &mut self.sets, of_actor).names;
             again |= tuple.has(who, &self.sets.get(who, sets[who]));
         }
         again
+    }
+
+    /// Whether a state may lack what its messages make actors send without changing.
+    pub(super) fn is_open(&mut self, concerned: &Concerned, key: &[u32], sets: &[u32]) -> bool {
+        (0..self.actors).any(|who| concerned.is_open(who, key[who], &self.sets.get(who, sets[who])))
+    }
+
+    /// Adds a state with all that its messages make actors send without changing.
+    pub(super) fn close(&mut self, key: &[u32], sets: &[u32]) {
+        self.scratch.key.clear();
+        self.scratch.key.extend_from_slice(key);
+        self.scratch.from.clear();
+        self.scratch.from.extend_from_slice(sets);
+        for (who, set) in sets.iter().enumerate() {
+            let words = self.sets.get(who, *set);
+            self.scratch.messages[who].copy(&words);
+        }
+        for who in 0..self.actors {
+            self.add_spontaneous(who);
+            self.add_replies(who);
+        }
+        self.add_pending();
+        self.filter();
+        self.insert(None, false);
     }
 
     /// Adds the state that stands for the one in the scratch; judges its tuple if that is new.
