@@ -45,13 +45,15 @@ struct Bounds {
     #[arg(long)]
     restarts: bool,
     /// Threads to search with [default: all cores]
-    #[arg(long)]
-    threads: Option<usize>,
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
     /// End the search after so many seconds
     #[arg(long, value_name = "S", default_value_t = 3600)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     max_seconds: u64,
     /// End the search when the process uses so much memory
     #[arg(long, value_name = "GiB", default_value_t = 20)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
     memory: u64,
 }
 
@@ -88,7 +90,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     let spec = bounds.spec();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let limits = Limits {
-        threads: bounds.threads.unwrap_or(cores).max(1),
+        threads: bounds.threads.map_or(cores, usize::from),
         max_states: None,
         max_time: Some(Duration::from_secs(bounds.max_seconds)),
         max_memory: Some(bounds.memory << 30),

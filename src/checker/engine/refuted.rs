@@ -127,9 +127,7 @@ impl Concerned {
         let sends = sent.any(|(to, message)| messages[usize::from(*to)].has(*message));
         Some(ConcernedTuple { sends, messages })
     }
-}
 
-impl Concerned {
     /// Whether an actor in this local state, with these messages before it, sends something freed at once.
     /// A state in which it does may lack what it sends.
     pub(super) fn is_open(&self, who: usize, local: u32, messages: &[u64]) -> bool {

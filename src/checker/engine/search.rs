@@ -301,8 +301,9 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
     }
 
     /// Goes on from a hypothesis that is refuted to a better one: expands again what may lead to
-    /// something of which the refuted one left out too much, or took too much for one. Elsewhere the better
-    /// one leaves out and takes for one at least as much.
+    /// something of which the refuted one left out too much, or took too much for one, and adds what lacks
+    /// an answer for that reason again. Elsewhere the better one leaves out and takes for one at least as
+    /// much.
     fn repair(&mut self, better: &Relevance, refuted: Refuted) {
         let tables = self.shared.tables.get_mut().expect("no thread runs");
         let concerned = refuted.concerned(tables, better);
