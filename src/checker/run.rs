@@ -112,7 +112,8 @@ pub struct Report {
     pub verdict: Verdict,
     /// Every property.
     pub properties: Vec<PropertyReport>,
-    /// Generated states that each bound cut off, by the bound's name.
+    /// Generated states that each bound cut off, by the bound's name. The antichain engine counts steps, and
+    /// those that it takes again under another hypothesis again.
     pub cuts: Vec<(&'static str, u64)>,
     /// Steps by label, if coverage was asked for.
     pub labels: Vec<(&'static str, u64)>,
@@ -143,7 +144,8 @@ pub struct TupleCounts {
     pub ghosts: u64,
     /// Hypotheses of what matters: the first, and one for each that was refuted.
     pub rounds: u64,
-    /// Combinations of local states of a group from which recovery was asked.
+    /// Combinations of local states of a group from which recovery was asked, and all that they can be
+    /// renamed to.
     pub recoveries: u64,
     /// Bytes of all tuples, states and sets of messages.
     pub bytes: u64,

@@ -9,7 +9,7 @@ use super::bits::{Bits, numbers};
 use super::symmetry::Permutations;
 use super::tables::{Memo, Tables};
 use crate::checker::view::{Checkable, Ghostly};
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// Above so many actors no pattern is remembered.
 const MOST: usize = 16;
@@ -27,7 +27,7 @@ pub(super) struct Canon {
     /// The orbit of each local state.
     orbits: Vec<Vec<u32>>,
     /// The permutations that put the orbits of local states in order, by how they are ordered.
-    sorting: Memo<u64, Rc<[usize]>>,
+    sorting: Memo<u64, Arc<[usize]>>,
     /// The least tuple, and the permutations that lead to it.
     key: Vec<u32>,
     chosen: Vec<usize>,
@@ -115,7 +115,7 @@ impl Canon {
     }
 
     /// The permutations that put the orbits of the local states in the least order.
-    fn sorting(&mut self, key: &[u32]) -> Rc<[usize]> {
+    fn sorting(&mut self, key: &[u32]) -> Arc<[usize]> {
         let actors = self.orbits.len();
         let orbit = |who: usize| self.orbits[who][key[who] as usize];
         let rank = |who: usize| (0..actors).filter(|other| orbit(*other) < orbit(who)).count();
@@ -123,7 +123,7 @@ impl Canon {
         if actors <= MOST
             && let Some(known) = self.sorting.get(&pattern)
         {
-            return Rc::clone(known);
+            return Arc::clone(known);
         }
         let sequence = |n: &usize| {
             let mut orbits = vec![0; actors];
@@ -132,9 +132,9 @@ impl Canon {
         };
         let least = (0..self.size).map(|n| sequence(&n)).min();
         let sorting = (0..self.size).filter(|n| Some(sequence(n)) == least);
-        let sorting: Rc<[usize]> = sorting.collect();
+        let sorting: Arc<[usize]> = sorting.collect();
         if actors <= MOST {
-            self.sorting.insert(pattern, Rc::clone(&sorting));
+            self.sorting.insert(pattern, Arc::clone(&sorting));
         }
         sorting
     }

@@ -26,7 +26,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 /// The first bytes of the file, with the version of what follows.
-const MAGIC: &[u8; 16] = b"raft checkpoint2";
+const MAGIC: &[u8; 16] = b"raft checkpoint3";
 
 /// Whether and where a search is saved.
 #[derive(Clone, Debug)]

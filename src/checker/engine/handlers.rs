@@ -11,6 +11,9 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::hash::Hash;
 
+/// What a handler did: what the actor is then, and what it put out.
+type Ran<A> = (LocalValue<A>, Vec<CommandOf<A>>);
+
 impl<A: Checkable, G: Ghostly> Tables<'_, A, G> {
     /// The spontaneous events of a local state, in a fixed order.
     pub(super) fn spontaneous_events(&self, who: usize, local: u32) -> Vec<EventOf<A>> {
@@ -45,7 +48,7 @@ impl<A: Checkable, G: Ghostly> Tables<'_, A, G> {
         }
         let mut steps = Vec::new();
         for (n, event) in self.spontaneous_events(who, local).into_iter().enumerate() {
-            let ran = self.run(who, local, &event);
+            let ran = self.ran(who, local, &event);
             self.count_labels(who, local, &event, &ran);
             let event_number = StepEvent::Spontaneous(u32::try_from(n).expect("few events"));
             steps.extend(self.record(who, local, event_number, &event, ran));
@@ -63,7 +66,7 @@ impl<A: Checkable, G: Ghostly> Tables<'_, A, G> {
             _ => {}
         }
         let event = self.event(who, local, StepEvent::Deliver(message));
-        let ran = self.run(who, local, &event);
+        let ran = self.ran(who, local, &event);
         if labels_due {
             self.count_labels(who, local, &event, &ran);
             let row = &mut self.actors[who].rows[local as usize];
@@ -84,7 +87,10 @@ impl<A: Checkable, G: Ghostly> Tables<'_, A, G> {
             return known;
         }
         let event = self.event(who, local, StepEvent::Deliver(message));
-        let (next, out) = self.run(who, local, &event);
+        let Some((next, out)) = self.run(who, local, &event) else {
+            self.note(who, local, message, Delivery::Silent);
+            return Delivery::Silent;
+        };
         let changes = *self.actors[who].locals.get(local) != next;
         let breaks = self.breaks(who, local, &event, &next, &out);
         let tried = if !changes && out.is_empty() {
@@ -151,40 +157,53 @@ impl<A: Checkable, G: Ghostly> Tables<'_, A, G> {
         self.effects.intern(hasher.finish128().as_u128()).0
     }
 
-    /// Runs the handler.
-    fn run(
-        &self,
-        who: usize,
-        local: u32,
-        event: &EventOf<A>,
-    ) -> (LocalValue<A>, Vec<CommandOf<A>>) {
+    /// What the handler does, be it nothing.
+    fn ran(&self, who: usize, local: u32, event: &EventOf<A>) -> Ran<A> {
+        let nothing = || (self.actors[who].locals.get(local).clone(), Vec::new());
+        self.run(who, local, event).unwrap_or_else(nothing)
+    }
+
+    /// Runs the handler; `None` if it says that it does nothing. Most do, of those that are tried.
+    fn run(&self, who: usize, local: u32, event: &EventOf<A>) -> Option<Ran<A>> {
         let (actor, id) = (&self.world.actors.actors[who], Id::from(who));
         let before = self.actors[who].locals.get(local);
-        let mut next = before.clone();
         let mut out = Out::new();
         let mut state = Cow::Borrowed(&before.state);
         match event {
             Event::Deliver { src, msg } => {
                 actor.on_msg(id, &mut state, *src, msg.clone(), &mut out);
+                if matches!(state, Cow::Borrowed(_)) && out.is_empty() {
+                    return None;
+                }
             }
+            Event::Timeout(timer) => actor.on_timeout(id, &mut state, timer, &mut out),
+            Event::Choose { random, .. } => actor.on_random(id, &mut state, random, &mut out),
+            Event::Restart => {
+                state = Cow::Owned(actor.on_start(id, &before.storage, &mut out));
+            }
+        }
+        let mut next = LocalValue {
+            state: state.into_owned(),
+            timers: before.timers.clone(),
+            randoms: before.randoms.clone(),
+            storage: before.storage.clone(),
+        };
+        match event {
+            Event::Deliver { .. } => {}
             Event::Timeout(timer) => {
                 next.timers.cancel(timer);
-                actor.on_timeout(id, &mut state, timer, &mut out);
             }
-            Event::Choose { key, random } => {
+            Event::Choose { key, .. } => {
                 next.randoms.remove(key);
-                actor.on_random(id, &mut state, random, &mut out);
             }
             Event::Restart => {
                 next.timers = Timers::new();
                 next.randoms = RandomChoices::default();
-                state = Cow::Owned(actor.on_start(id, &before.storage, &mut out));
             }
         }
-        next.state = state.into_owned();
         let out: Vec<_> = out.into_iter().collect();
         next.take(&out);
-        (next, out)
+        Some((next, out))
     }
 
     /// Remembers what a handler did; `None` if that is nothing.
@@ -194,7 +213,7 @@ impl<A: Checkable, G: Ghostly> Tables<'_, A, G> {
         local: u32,
         event_number: StepEvent,
         event: &EventOf<A>,
-        (next, out): (LocalValue<A>, Vec<CommandOf<A>>),
+        (next, out): Ran<A>,
     ) -> Option<u32> {
         let before = self.actors[who].locals.get(local).view();
         let step = Output { who: Id::from(who), event, before, after: next.view(), out: &out };
@@ -241,13 +260,7 @@ impl<A: Checkable, G: Ghostly> Tables<'_, A, G> {
         sent.into()
     }
 
-    fn count_labels(
-        &mut self,
-        who: usize,
-        local: u32,
-        event: &EventOf<A>,
-        (next, out): &(LocalValue<A>, Vec<CommandOf<A>>),
-    ) {
+    fn count_labels(&mut self, who: usize, local: u32, event: &EventOf<A>, (next, out): &Ran<A>) {
         if self.labels.is_empty() {
             return;
         }

@@ -7,17 +7,23 @@ use crate::checker::world::StatePredicate;
 use stateright::actor::Id;
 use std::sync::atomic::Ordering;
 
-/// Verdicts on parts of tuples, as the bits of the properties that they break.
+/// Judges tuples.
 pub(super) struct Judge<'s, 'w, A: Checkable, G> {
     shared: &'s Shared<'w, A, G>,
     actors: usize,
-    of_actor: Memo<(u8, u32), u64>,
-    /// Also the first bound that an actor with the ghost is outside of.
-    of_actor_and_ghost: Memo<(u8, u32, u32), (u64, Option<u8>)>,
-    of_pair: Memo<(u8, u8, u32, u32), u64>,
-    of_ghost: Memo<u32, u64>,
     looks_at_views: bool,
     bounds_of_actors_only: bool,
+    pub(super) verdicts: Verdicts,
+}
+
+/// Verdicts on parts of tuples, as the bits of the properties that they break.
+#[derive(Default)]
+pub(super) struct Verdicts {
+    actor: Memo<(u8, u32), u64>,
+    /// Also the first bound that an actor with the ghost is outside of.
+    actor_and_ghost: Memo<(u8, u32, u32), (u64, Option<u8>)>,
+    pair: Memo<(u8, u8, u32, u32), u64>,
+    ghost: Memo<u32, u64>,
 }
 
 /// The values behind the numbers of a tuple.
@@ -48,21 +54,19 @@ fn small(who: usize) -> u8 {
 }
 
 impl<'s, 'w, A: Checkable, G: Ghostly> Judge<'s, 'w, A, G> {
-    pub(super) fn new(shared: &'s Shared<'w, A, G>) -> Self {
+    /// With verdicts that are known.
+    pub(super) fn new(shared: &'s Shared<'w, A, G>, verdicts: Verdicts) -> Self {
         let world = shared.world;
         let is_view = |holds: &StatePredicate<A, G>| matches!(holds, StatePredicate::View(_));
         Self {
             shared,
             actors: world.actors.actors.len(),
-            of_actor: Memo::default(),
-            of_actor_and_ghost: Memo::default(),
-            of_pair: Memo::default(),
-            of_ghost: Memo::default(),
             looks_at_views: world.always.iter().any(|property| is_view(&property.holds)),
             bounds_of_actors_only: world
                 .bounds
                 .iter()
                 .all(|bound| matches!(bound.within, StatePredicate::Actor(_))),
+            verdicts,
         }
     }
 
@@ -187,7 +191,7 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Judge<'s, 'w, A, G> {
 
     fn judge_actor(&mut self, who: usize, key: &[u32]) -> u64 {
         let memo = (small(who), key[who]);
-        if let Some(known) = self.of_actor.get(&memo) {
+        if let Some(known) = self.verdicts.actor.get(&memo) {
             return *known;
         }
         let always = &self.shared.world.always;
@@ -198,14 +202,14 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Judge<'s, 'w, A, G> {
                 _ => true,
             }))
         });
-        self.of_actor.insert(memo, verdict);
+        self.verdicts.actor.insert(memo, verdict);
         verdict
     }
 
     fn judge_with_ghost(&mut self, who: usize, key: &[u32]) -> (u64, Option<u8>) {
         let (local, ghost) = (key[who], key[self.actors]);
         let memo = (small(who), local, ghost);
-        if let Some(known) = self.of_actor_and_ghost.get(&memo) {
+        if let Some(known) = self.verdicts.actor_and_ghost.get(&memo) {
             return *known;
         }
         let world = self.shared.world;
@@ -220,13 +224,13 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Judge<'s, 'w, A, G> {
             let outside = outside.map(|n| u8::try_from(n).expect("at most 255 bounds"));
             (broken(world.always.iter().map(|property| holds(&property.holds))), outside)
         });
-        self.of_actor_and_ghost.insert(memo, verdict);
+        self.verdicts.actor_and_ghost.insert(memo, verdict);
         verdict
     }
 
     fn judge_pair(&mut self, a: usize, b: usize, key: &[u32]) -> u64 {
         let memo = (small(a), small(b), key[a], key[b]);
-        if let Some(known) = self.of_pair.get(&memo) {
+        if let Some(known) = self.verdicts.pair.get(&memo) {
             return *known;
         }
         let always = &self.shared.world.always;
@@ -237,13 +241,13 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Judge<'s, 'w, A, G> {
                 _ => true,
             }))
         });
-        self.of_pair.insert(memo, verdict);
+        self.verdicts.pair.insert(memo, verdict);
         verdict
     }
 
     fn judge_ghost(&mut self, key: &[u32]) -> u64 {
         let ghost = key[self.actors];
-        if let Some(known) = self.of_ghost.get(&ghost) {
+        if let Some(known) = self.verdicts.ghost.get(&ghost) {
             return *known;
         }
         let always = &self.shared.world.always;
@@ -254,7 +258,7 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Judge<'s, 'w, A, G> {
                 _ => true,
             }))
         });
-        self.of_ghost.insert(ghost, verdict);
+        self.verdicts.ghost.insert(ghost, verdict);
         verdict
     }
 }

@@ -83,6 +83,14 @@ pub(super) fn refine(effects: &mut [Vec<u32>], predecessors: &[Vec<u32>]) {
             if row.is_empty() || later.is_empty() {
                 continue; // the local state itself, or one that is not known
             }
+            // Most often what comes later tells no more apart.
+            if row
+                .iter()
+                .zip(&later)
+                .all(|(class, later_class)| later[*class as usize] == *later_class)
+            {
+                continue;
+            }
             least.clear();
             let mut changed = false;
             for (message, (class, later)) in (0..).zip(row.iter_mut().zip(&later)) {

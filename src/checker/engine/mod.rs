@@ -75,21 +75,46 @@
 //! each local state and each message by itself. Call `m` *freed* at `l` if it matters there more than was
 //! thought, or was taken for one (idea 5) with something that it is not one with, or with something of
 //! which that is so. In a tuple, `m` is freed if it is freed at its receiver's local state, or makes the
-//! receiver send something that is freed at *its* receiver's. Consider what a step led to, `(t', X)`, before
-//! anything was left out of `X`, and the state of `t'` that was found to be above it or was added. If
-//! nothing in `X` is freed in `t'`, that state is above it under the better hypothesis, too: of `X` at least
-//! as much is left out, and what was taken for one still is. If something is, the step must be taken again.
-//! So a state `(t, N)` is expanded again if it has such a step, that is, if something is freed in `t` or in
-//! a tuple one step on, and is in `N` or can be sent in `t` or one step on.
+//! receiver send something that is freed at *its* receiver's.
 //!
-//! A step is fired with what the actor that moves sends without changing, and with the answers to messages
-//! that are new; what the others answer to messages that they had is there already. That, too, may have been
-//! left out. So every state in which some actor sends something at once, without changing, that is freed
-//! in whatever local state, is added again with all of it. The first state is added again as well. Then each
-//! state that is kept has what its messages make actors send, or one above it has; and for each of its
-//! steps there is a state that simulates what the step leads to, under the better hypothesis, or it waits
-//! to be expanded. Nothing is said of states that were removed: each was below one that is kept, and that
-//! one has all this itself. Where the queue is empty, the induction above holds.
+//! - A state `(t, N)` is expanded again if something is freed in `t` or in a tuple one step on, and is in
+//!   `N` or can be sent in `t` or one step on.
+//! - A state is *replaced*, by itself with all that is sent at once, if some actor sends something at once,
+//!   without changing, that is freed in whatever local state, matters in its tuple by the better hypothesis,
+//!   and is neither there nor one with something that is there.
+//! - In tuples that are concerned the names of messages are given anew, and the first state is added again.
+//!
+//! That this is enough is an invariant. An answer `x` is *missing* in a stored `(t, N)` if an actor sends it
+//! there at once, by itself or because of a message in `N`, it matters in `t` by the hypothesis `H` of now,
+//! and nothing in `N` is one with it by `H`. Between any two steps of the search:
+//!
+//! - (N) Each name in a stored state is one, by `H`, with the message that it is the name of.
+//! - (F) The first state, with all that is sent at once, is below a stored one.
+//! - (C) If a stored state that has been expanded leads by a step to `(t', X)`, before anything is left out,
+//!   then what matters of `X` in `t'` by `H` is, by names, below a stored state of `t'`.
+//! - (A) If `x` is missing in `(t, N)`, steps that were fired lead from some `t0` to `t` such that by `H` `x`
+//!   does not matter in `t0`; or it is one with some `y` in `t0`, and `y` is in `N` or is told apart from `x`
+//!   by `H` on the way.
+//!
+//! *A step keeps them.* It is fired with what the actor that moves sends at once, and with the answers to
+//! messages that are new. So `X` has all answers but those of other actors to messages that they had. Of
+//! these the state before lacked `x`, so `x` was missing there, or did not matter, or was one with some `y`
+//! there; and if `y` did not come along, it was left out where `x` matters, or is one with something that
+//! `x` is not one with: `H` tells the two apart.
+//!
+//! *A better hypothesis `H'` keeps them.* Where nothing is freed no class is split, which gives (N) where
+//! names are old. If nothing in `X` is freed in `t'`, no more of it matters and what was one is, so (C) holds
+//! as it did; otherwise the state is expanded again. What is replaced is below what replaces it, but for what
+//! does not matter by `H'`; it must not stay, since it would be above what is found when that does matter. If
+//! `x` is missing in a state that stays, `x` is freed in no local state and causes nothing that is. So it was
+//! missing before, and what (A) says of `t0` holds by `H'`, too: what a message does to a local state is
+//! fixed and `R` only grows, so what is told apart stays so. This is why what is freed in *any* local state
+//! is looked for: `x` may matter all along where it is missing, and be freed only where a step begins that
+//! `H` did not know.
+//!
+//! *At the end* `H` knows all steps that were fired and is not refuted. What does not matter in `t0` does not
+//! in `t`, and what is one in `t0` is in `t`, so by (A) nothing is missing. With (F) and (C), where the
+//! queue is empty, the induction above holds.
 //!
 //! **The counts are canonical.** The tuples are those of a full search. The maximal states are counted
 //! under the final `Rel`, which depends only on the local states and messages that can be reached, so their
@@ -169,10 +194,10 @@
 //! For `n` actors a tuple takes `4(n + 1)` bytes for its numbers, 4 for the head of its list and about 10 in
 //! an index; a maximal state takes `8n` bytes for its sets, as they are and by names, and 4 for its link.
 //! Sets of messages are bit sets, shared: far fewer than states. Handler calls, local states and ghosts are
-//! few; each thread remembers those it has met. Tuples, states, sets and the index come to 70 to 120 bytes
-//! for each state visited. What is known of handlers, with a number for each permutation of each local
-//! state and message, comes on top, and is most of it where symmetry leaves few states
-//! (`benches/README.md`).
+//! few; each thread remembers those it has met, also from one hypothesis to the next. Tuples, states, sets
+//! and the index come to 70 to 120 bytes for each state visited. What is known of handlers, with a number
+//! for each permutation of each local state and message, comes on top, and is most of it where symmetry
+//! leaves few states (`benches/README.md`).
 //!
 //! # How it is tested
 //!

@@ -18,34 +18,36 @@ pub(super) struct Reduced {
     pub(super) names: u32,
 }
 
-/// What one thread knows of sets.
-pub(super) struct Normal {
-    /// By permutation and actor, and by set.
-    renamed: Vec<Vec<Vec<u32>>>,
-    /// By actor, and by partition and set.
-    reduced: Vec<Memo<(u32, u32), Reduced>>,
-}
+/// What one thread knows of sets that are renamed: by permutation and actor, and by set.
+pub(super) struct Renamed(Vec<Vec<Vec<u32>>>);
 
-impl Normal {
+/// What one thread knows of sets that are reduced under a hypothesis: by actor, and by partition and set.
+pub(super) struct Normal(Vec<Memo<(u32, u32), Reduced>>);
+
+impl Renamed {
     /// Nothing known yet.
     pub(super) fn new(permutations: usize, actors: usize) -> Self {
-        Self {
-            renamed: vec![vec![Vec::new(); actors]; permutations],
-            reduced: vec![Memo::default(); actors],
-        }
+        Self(vec![vec![Vec::new(); actors]; permutations])
     }
 
     /// A set of an actor's, renamed by a permutation, if that is known.
-    pub(super) fn renamed(&self, permutation: usize, who: usize, set: u32) -> Option<u32> {
-        let known = self.renamed[permutation][who].get(set as usize).copied();
+    pub(super) fn get(&self, permutation: usize, who: usize, set: u32) -> Option<u32> {
+        let known = self.0[permutation][who].get(set as usize).copied();
         known.filter(|known| *known != NONE)
     }
 
     /// Notes that.
-    pub(super) fn note_renamed(&mut self, permutation: usize, who: usize, set: u32, is: u32) {
-        let sets = &mut self.renamed[permutation][who];
+    pub(super) fn note(&mut self, permutation: usize, who: usize, set: u32, is: u32) {
+        let sets = &mut self.0[permutation][who];
         sets.resize(sets.len().max(set as usize + 1), NONE);
         sets[set as usize] = is;
+    }
+}
+
+impl Normal {
+    /// Nothing known yet.
+    pub(super) fn new(actors: usize) -> Self {
+        Self(vec![Memo::default(); actors])
     }
 
     /// A set of messages before an actor in a local state, of those that are one only one kept.
@@ -58,7 +60,7 @@ impl Normal {
         let Some((number, partition)) = relevance.partition(who, local) else {
             return Reduced { kept: set, names: set };
         };
-        if let Some(known) = self.reduced[who].get(&(number, set)) {
+        if let Some(known) = self.0[who].get(&(number, set)) {
             return *known;
         }
         let mut messages = Bits::default();
@@ -69,7 +71,7 @@ impl Normal {
                 Reduced { kept: sets.number(who, &messages), names: sets.number(who, &names) }
             }
         };
-        self.reduced[who].insert((number, set), reduced);
+        self.0[who].insert((number, set), reduced);
         reduced
     }
 }

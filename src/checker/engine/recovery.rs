@@ -16,10 +16,10 @@ use stateright::actor::Id;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, RwLock};
 
-/// For each group verdicts by its local states.
-type Verdicts = Vec<Memo<Vec<u32>, Known>>;
+/// For each group whether it is dead, by its local states.
+type Verdicts = Vec<Memo<Vec<u32>, bool>>;
 
-/// The verdicts of all threads.
+/// The verdicts of all threads. With one there are those on all that it can be renamed to.
 pub(super) struct Judged<'w, A: Checkable> {
     recovery: &'w Recovery<A>,
     verdicts: Mutex<Verdicts>,
@@ -29,14 +29,6 @@ pub(super) struct Judged<'w, A: Checkable> {
 pub(super) struct RecoveryJudge<'j, 'w, A: Checkable> {
     judged: &'j Judged<'w, A>,
     mine: Verdicts,
-}
-
-/// What is known of a group in certain local states.
-#[derive(Clone, Copy)]
-struct Known {
-    is_dead: bool,
-    /// Whether it was compared with what it can be renamed to.
-    compared: bool,
 }
 
 /// A group under way.
@@ -57,7 +49,7 @@ impl<'w, A: Checkable> Judged<'w, A> {
         Self { recovery, verdicts }
     }
 
-    /// How many combinations of local states were judged.
+    /// How many combinations of local states were judged, all that they can be renamed to among them.
     pub(super) fn starts(&self) -> u64 {
         let verdicts = self.verdicts.lock().expect("no thread panics with it");
         verdicts.iter().map(|known| known.len() as u64).sum()
@@ -83,61 +75,55 @@ impl<A: Checkable> RecoveryJudge<'_, '_, A> {
         for (n, group) in self.judged.recovery.groups.iter().enumerate() {
             start.clear();
             start.extend(group.iter().map(|id| key[usize::from(*id)]));
-            dead |= match self.mine[n].get(&start[..]) {
-                Some(Known { is_dead, compared: true }) => *is_dead,
-                _ => self.judge_and_compare(&mut Caller::new(tables), n, &start),
+            dead |= if let Some(is_dead) = self.mine[n].get(&start[..]) {
+                *is_dead
+            } else {
+                let is_dead = self.is_dead(&mut Caller::new(tables), n, &start);
+                self.mine[n].insert(start.clone(), is_dead);
+                is_dead
             };
         }
         dead
     }
 
-    fn judge_and_compare<G: Ghostly>(
-        &mut self,
+    fn is_dead<G: Ghostly>(
+        &self,
         tables: &mut Caller<'_, '_, A, G>,
         group: usize,
         start: &[u32],
     ) -> bool {
-        let known = self.known(group, start);
-        let is_dead = known.map_or_else(|| self.judge(tables, group, start), |known| known.is_dead);
-        if !known.is_some_and(|known| known.compared) {
-            for n in tables.tables().group.generators().to_vec() {
-                let (renamed, image) = self.renamed(tables.tables(), n, group, start);
-                assert!(
-                    self.judge(tables, renamed, &image) == is_dead,
-                    "recovery must not tell apart actors that the world's `symmetry` calls interchangeable"
-                );
-            }
+        let verdicts = || self.judged.verdicts.lock().expect("no thread panics with it");
+        if let Some(is_dead) = verdicts()[group].get(start) {
+            return *is_dead;
         }
-        self.note(group, start, Known { is_dead, compared: true });
+        let is_dead = self.judge(tables, group, start);
+        let mut orbit = vec![(group, start.to_vec())];
+        for n in tables.tables().group.others() {
+            let (renamed, image) = self.renamed(tables.tables(), n, group, start);
+            if orbit.iter().any(|(group, start)| *group == renamed && *start == image) {
+                continue;
+            }
+            assert!(
+                self.judge(tables, renamed, &image) == is_dead,
+                "recovery must not tell apart actors that the world's `symmetry` calls interchangeable"
+            );
+            orbit.push((renamed, image));
+        }
+        let mut verdicts = verdicts();
+        for (group, start) in orbit {
+            verdicts[group].insert(start, is_dead);
+        }
         is_dead
-    }
-
-    /// What any thread knows.
-    fn known(&self, group: usize, start: &[u32]) -> Option<Known> {
-        let verdicts = self.judged.verdicts.lock().expect("no thread panics with it");
-        verdicts[group].get(start).copied()
-    }
-
-    fn note(&mut self, group: usize, start: &[u32], known: Known) {
-        self.mine[group].insert(start.to_vec(), known);
-        let mut verdicts = self.judged.verdicts.lock().expect("no thread panics with it");
-        verdicts[group].insert(start.to_vec(), known);
     }
 
     fn judge<G: Ghostly>(
-        &mut self,
+        &self,
         tables: &mut Caller<'_, '_, A, G>,
         group: usize,
         start: &[u32],
     ) -> bool {
-        if let Some(known) = self.known(group, start) {
-            return known.is_dead;
-        }
         let recovery = self.judged.recovery;
-        let attempt = Attempt { recovery, group: &recovery.groups[group], start };
-        let is_dead = !attempt.succeeds(tables);
-        self.note(group, start, Known { is_dead, compared: false });
-        is_dead
+        !Attempt { recovery, group: &recovery.groups[group], start }.succeeds(tables)
     }
 
     /// A group and its local states, renamed by a permutation.

@@ -11,26 +11,41 @@ use std::collections::BTreeMap;
 /// for.
 pub(super) struct Refuted(Vec<BTreeMap<u32, Bits>>);
 
-/// What must be looked at again because of it.
+/// What must be looked at again because of it. It is asked of every tuple, so it is looked up by position.
 pub(super) struct Concerned {
-    /// For each actor, by its local state, the messages that are freed there or after a step.
-    freed: Vec<BTreeMap<u32, Bits>>,
+    /// For each actor, by its local state, what it has to do with it.
+    locals: Vec<Vec<ConcernedLocal>>,
     /// For each actor the messages that make it send a freed one.
     causes: Vec<Bits>,
-    /// For each actor, by its local state, which of all these it can send, there or after a step.
-    sends: Vec<BTreeMap<u32, Vec<(u8, u32)>>>,
-    /// For each actor, by its local state, the messages that make it send some of these at once without
-    /// changing; and the local states in which it does so by itself.
-    asks: Vec<BTreeMap<u32, Bits>>,
-    says: Vec<Bits>,
+}
+
+/// What one local state has to do with it.
+#[derive(Default)]
+struct ConcernedLocal {
+    /// The messages that are freed there or after a step; with the causes, if there are any.
+    freed: Option<Bits>,
+    /// Which of all these the actor can send, there or after a step.
+    sends: Vec<(u8, u32)>,
+    /// Which of these it sends at once without changing.
+    quiet: Option<Quiet>,
+}
+
+/// What an actor sends without changing that is freed in some local state, or causes something that is.
+#[derive(Default)]
+struct Quiet {
+    /// By itself.
+    by_itself: Vec<(u8, u32)>,
+    /// The messages that make it send some, and what.
+    asks: Bits,
+    answers: Memo<u32, Vec<(u8, u32)>>,
 }
 
 /// What must be looked at again in one tuple.
-pub(super) struct ConcernedTuple {
+pub(super) struct ConcernedTuple<'c> {
     /// Whether all states must be, for something freed may be sent.
     pub(super) sends: bool,
     /// Otherwise those in which one of these messages is before its actor.
-    messages: Vec<Bits>,
+    messages: Vec<&'c Bits>,
 }
 
 impl Refuted {
@@ -70,8 +85,7 @@ impl Refuted {
             all.merge(causes);
         });
         let mut sends = vec![BTreeMap::<u32, Vec<_>>::new(); freed.len()];
-        let mut asks = vec![BTreeMap::<u32, Bits>::new(); freed.len()];
-        let mut says = vec![Bits::default(); freed.len()];
+        let mut quiet: Vec<_> = freed.iter().map(|_| BTreeMap::<u32, Quiet>::new()).collect();
         for step in &tables.steps {
             let is_one = |(to, message): &&(u8, u32)| messages[usize::from(*to)].has(*message);
             let sent: Vec<_> = step.sent.iter().filter(is_one).copied().collect();
@@ -79,15 +93,17 @@ impl Refuted {
                 continue;
             }
             let who = usize::from(step.who);
-            sends[who].entry(step.from).or_default().extend(sent);
+            sends[who].entry(step.from).or_default().extend(&sent);
+            if step.change.is_some() {
+                continue;
+            }
+            let quiet = quiet[who].entry(step.from).or_default();
             match step.event {
-                _ if step.change.is_some() => {}
                 StepEvent::Deliver(message) => {
-                    asks[who].entry(step.from).or_default().insert(message);
+                    quiet.asks.insert(message);
+                    quiet.answers.insert(message, sent);
                 }
-                StepEvent::Spontaneous(_) => {
-                    says[who].insert(step.from);
-                }
+                StepEvent::Spontaneous(_) => quiet.by_itself.extend(sent),
             }
         }
         for who in 0..freed.len() {
@@ -107,46 +123,69 @@ impl Refuted {
                 sent.dedup();
             }
         }
-        Concerned { freed, causes, sends, asks, says }
+        let mut locals = Vec::new();
+        for (who, ((freed, sends), quiet)) in freed.into_iter().zip(sends).zip(quiet).enumerate() {
+            let count = tables.actors[who].rows.len();
+            let mut of_actor: Vec<_> = (0..count).map(|_| ConcernedLocal::default()).collect();
+            for (local, mut freed) in freed {
+                freed.merge(&causes[who]);
+                of_actor[local as usize].freed = Some(freed);
+            }
+            for (local, sends) in sends {
+                of_actor[local as usize].sends = sends;
+            }
+            for (local, quiet) in quiet {
+                of_actor[local as usize].quiet = Some(quiet);
+            }
+            locals.push(of_actor);
+        }
+        Concerned { locals, causes }
     }
 }
 
 impl Concerned {
+    fn locals(&self, locals: &[u32]) -> impl Iterator<Item = &ConcernedLocal> + Clone {
+        self.locals.iter().zip(locals).map(|(of_actor, local)| &of_actor[*local as usize])
+    }
+
     /// What must be looked at again in a tuple with these local states, if anything.
-    pub(super) fn tuple(&self, locals: &[u32]) -> Option<ConcernedTuple> {
-        let freed = || self.freed.iter().zip(locals).map(|(freed, local)| freed.get(local));
-        if freed().all(|freed| freed.is_none()) {
+    pub(super) fn tuple(&self, locals: &[u32]) -> Option<ConcernedTuple<'_>> {
+        let of_actors = self.locals(locals);
+        if of_actors.clone().all(|local| local.freed.is_none()) {
             return None;
         }
-        let mut messages = self.causes.clone();
-        for (messages, freed) in messages.iter_mut().zip(freed()) {
-            messages.merge(freed.unwrap_or(&Bits::default()));
-        }
-        let mut sent =
-            self.sends.iter().zip(locals).filter_map(|(sends, at)| sends.get(at)).flatten();
+        let messages = of_actors.clone().zip(&self.causes);
+        let messages = messages.map(|(local, causes)| local.freed.as_ref().unwrap_or(causes));
+        let messages: Vec<_> = messages.collect();
+        let mut sent = of_actors.flat_map(|local| &local.sends);
         let sends = sent.any(|(to, message)| messages[usize::from(*to)].has(*message));
         Some(ConcernedTuple { sends, messages })
     }
 
-    /// Whether an actor in this local state, with these messages before it, sends something freed at once.
-    /// A state in which it does may lack what it sends.
-    pub(super) fn is_open(&self, who: usize, local: u32, messages: &[u64]) -> bool {
-        let asks = self.asks[who].get(&local);
-        self.says[who].has(local)
-            || asks.is_some_and(|asks| common(messages, asks).next().is_some())
+    /// What an actor in this local state, with these messages before it, sends at once that is freed. A
+    /// state in which it does may lack that.
+    pub(super) fn quiet<'a>(
+        &'a self,
+        who: usize,
+        local: u32,
+        messages: &'a [u64],
+    ) -> impl Iterator<Item = &'a (u8, u32)> {
+        self.locals[who][local as usize].quiet.iter().flat_map(|quiet| {
+            let answers = common(messages, &quiet.asks).flat_map(|asked| &quiet.answers[&asked]);
+            quiet.by_itself.iter().chain(answers)
+        })
     }
 
-    /// Whether that may be so of some actor in these local states, whatever is before it.
+    /// Whether some actor in these local states does so, whatever is before it.
     pub(super) fn may_be_open(&self, locals: &[u32]) -> bool {
-        let actors = self.says.iter().zip(&self.asks).zip(locals);
-        actors.into_iter().any(|((says, asks), local)| says.has(*local) || asks.contains_key(local))
+        self.locals(locals).any(|local| local.quiet.is_some())
     }
 }
 
-impl ConcernedTuple {
+impl ConcernedTuple<'_> {
     /// Whether one of these messages must be looked at again.
     pub(super) fn has(&self, who: usize, messages: &[u64]) -> bool {
-        common(messages, &self.messages[who]).next().is_some()
+        common(messages, self.messages[who]).next().is_some()
     }
 }
 
@@ -166,8 +205,8 @@ fn causes(better: &Relevance, messages: &[Bits]) -> Vec<Bits> {
     let of_actor = |locals: &Vec<Option<LocalRelevance>>| {
         let mut causes = Bits::default();
         for local in locals.iter().flatten() {
-            for (message, _) in local.soft.iter().filter(|(_, sent)| lists[**sent as usize]) {
-                causes.insert(*message);
+            for (_, messages) in local.soft.iter().filter(|(sent, _)| lists[*sent as usize]) {
+                causes.merge(messages);
             }
         }
         causes
@@ -185,17 +224,15 @@ fn matters_more(
     let mut more = b.hard.clone();
     more.merge(&b.conditional);
     more.map(|n, word| word & !a.hard.word(n));
-    let both: Vec<_> = common(b.conditional.words(), &a.conditional)
-        .filter(|message| !b.hard.has(*message) && !a.hard.has(*message))
-        .collect();
-    for message in both {
-        let lists = (a.soft[&message], b.soft[&message]);
-        let covers = covered.entry(lists).or_insert_with(|| {
-            let old = old.sent.get(lists.0);
-            newer.sent.get(lists.1).iter().all(|sent| old.binary_search(sent).is_ok())
-        });
-        if *covers {
-            more.remove(message);
+    for (now, messages) in &b.soft {
+        for (before, others) in &a.soft {
+            let covers = covered.entry((*before, *now)).or_insert_with(|| {
+                let old = old.sent.get(*before);
+                newer.sent.get(*now).iter().all(|sent| old.binary_search(sent).is_ok())
+            });
+            if *covers {
+                more.map(|n, word| word & !(messages.word(n) & others.word(n)));
+            }
         }
     }
     for message in known..=more.greatest().unwrap_or(0) {

@@ -31,16 +31,37 @@ pub(super) struct Relevance {
 pub(super) struct LocalRelevance {
     /// Messages that change the actor now or in a later local state.
     pub(super) hard: Bits,
-    /// Messages that do not, and what they make it put out, now or later.
-    pub(super) soft: BTreeMap<u32, u32>,
-    /// The keys of `soft`.
+    /// Messages that do not, by what they make it put out, now or later. There are few such lists.
+    pub(super) soft: Vec<(u32, Bits)>,
+    /// All messages in `soft`.
     pub(super) conditional: Bits,
     /// Which messages are one, by its number in [`Relevance::partitions`].
     pub(super) partition: u32,
 }
 
-impl LocalRelevance {
-    /// Adds what a message does at once; gives the number of that effect.
+/// The same, of a local state under way.
+#[derive(Clone, Default)]
+struct Growing {
+    hard: Bits,
+    /// In the order of messages.
+    soft: Vec<(u32, u32)>,
+}
+
+impl From<Growing> for LocalRelevance {
+    fn from(Growing { hard, soft }: Growing) -> Self {
+        let mut conditional = Bits::default();
+        let mut by_list = BTreeMap::<u32, Bits>::new();
+        for (message, sent) in soft.into_iter().filter(|(message, _)| !hard.has(*message)) {
+            conditional.insert(message);
+            by_list.entry(sent).or_default().insert(message);
+        }
+        Self { hard, soft: by_list.into_iter().collect(), conditional, partition: 0 }
+    }
+}
+
+impl Growing {
+    /// Adds what a message does at once; gives the number of that effect, which never changes, so that what is
+    /// told apart once always is.
     fn add<A: Checkable, G: Ghostly>(
         &mut self,
         tables: &Tables<'_, A, G>,
@@ -56,10 +77,12 @@ impl LocalRelevance {
             }
             Delivery::Step(step) => {
                 let step = &tables.steps[step as usize];
-                if step.change.is_none() && step.broken == 0 {
-                    self.soft.insert(message, lists.intern(Arc::clone(&step.sent)).0);
-                } else {
+                if step.change.is_some() || step.broken != 0 {
                     self.hard.insert(message);
+                } else if step.sent.is_empty() {
+                    return 0; // as when a timer is set that is set
+                } else {
+                    self.soft.push((message, lists.intern(Arc::clone(&step.sent)).0));
                 }
                 step.effect
             }
@@ -92,7 +115,8 @@ impl Relevance {
         for who in 0..actors {
             let (locals, mut effects) = relevance.own(tables, who);
             let predecessors = predecessors(tables, who);
-            let mut locals = relevance.closed(&predecessors, locals);
+            let locals = relevance.closed(&predecessors, locals).into_iter();
+            let mut locals: Vec<_> = locals.map(|entry| entry.map(LocalRelevance::from)).collect();
             if merging {
                 super::merging::refine(&mut effects, &predecessors);
                 for (entry, effects) in locals.iter_mut().zip(effects) {
@@ -112,7 +136,7 @@ impl Relevance {
         &mut self,
         tables: &mut Tables<'_, A, G>,
         who: usize,
-    ) -> (Vec<Option<LocalRelevance>>, Vec<Vec<u32>>) {
+    ) -> (Vec<Option<Growing>>, Vec<Vec<u32>>) {
         let count = tables.actors[who].rows.len();
         let mut locals = vec![None; count];
         let mut effects = vec![Vec::new(); count];
@@ -121,7 +145,7 @@ impl Relevance {
             if !is_reached {
                 continue;
             }
-            let mut own = LocalRelevance::default();
+            let mut own = Growing::default();
             effects[number as usize] = (0..)
                 .take(tables.actors[who].inbox.len())
                 .map(|message| {
@@ -138,8 +162,8 @@ impl Relevance {
     fn closed(
         &mut self,
         predecessors: &[Vec<u32>],
-        mut locals: Vec<Option<LocalRelevance>>,
-    ) -> Vec<Option<LocalRelevance>> {
+        mut locals: Vec<Option<Growing>>,
+    ) -> Vec<Option<Growing>> {
         let mut unions = Memo::default();
         let mut queued = vec![true; locals.len()];
         let mut queue: VecDeque<u32> = (0..).take(locals.len()).collect();
@@ -156,30 +180,39 @@ impl Relevance {
                 }
             }
         }
-        for entry in locals.iter_mut().flatten() {
-            let LocalRelevance { hard, soft, conditional, .. } = entry;
-            soft.retain(|message, _| !hard.has(*message));
-            for message in soft.keys() {
-                conditional.insert(*message);
-            }
-        }
         locals
     }
 
+    /// Adds what matters in a local state that `entry` leads to; whether that is anything new.
     fn add_later(
         &mut self,
-        entry: &mut LocalRelevance,
-        later: &LocalRelevance,
+        entry: &mut Growing,
+        later: &Growing,
         unions: &mut Memo<(u32, u32), u32>,
     ) -> bool {
-        let mut changed = entry.hard.merge(&later.hard);
-        for (message, sent) in &later.soft {
-            let known = entry.soft.get(message).copied();
-            let key = (known.unwrap_or(0), *sent);
-            let union = *unions.entry(key).or_insert_with(|| self.union(key.0, key.1));
-            // Also if it is new and nothing is sent, as when only a timer is set that is set.
-            changed |= known != Some(union);
-            entry.soft.insert(*message, union);
+        let Growing { hard, soft } = entry;
+        let mut changed = hard.merge(&later.hard);
+        let mut added = Vec::new();
+        let mut at = 0;
+        for (message, sent) in later.soft.iter().filter(|(message, _)| !hard.has(*message)) {
+            at += soft[at..].iter().take_while(|(known, _)| known < message).count();
+            match soft.get_mut(at) {
+                Some((known, list)) if known == message => {
+                    // Most often it is the same.
+                    if list != sent {
+                        let union = unions.entry((*list, *sent));
+                        let union = *union.or_insert_with(|| self.union(*list, *sent));
+                        changed |= *list != union;
+                        *list = union;
+                    }
+                }
+                _ => added.push((*message, *sent)),
+            }
+        }
+        if !added.is_empty() {
+            changed = true;
+            soft.append(&mut added);
+            soft.sort_unstable();
         }
         changed
     }
@@ -220,12 +253,12 @@ impl Relevance {
     pub(super) fn because_of(&self, who: usize, local: u32, other: usize, at: u32) -> Bits {
         let mut bits = Bits::default();
         let Some(Some(known)) = self.locals[who].get(local as usize) else { return bits };
-        for (message, sent) in &known.soft {
+        for (sent, messages) in &known.soft {
             let matters = self.sent.get(*sent).iter().any(|(to, message)| {
                 usize::from(*to) == other && self.does_something(other, at, *message)
             });
             if matters {
-                bits.insert(*message);
+                bits.merge(messages);
             }
         }
         bits

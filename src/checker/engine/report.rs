@@ -3,7 +3,6 @@
 use super::recovery::Judged;
 use super::relevance::Relevance;
 use super::search::{Ended, Search};
-use super::shared::{Shared, StopOnPanic};
 use super::store::Shard;
 use super::tables::Tables;
 use super::worker::{Counted, Worker};
@@ -12,9 +11,7 @@ use crate::checker::run::{
 };
 use crate::checker::view::{Checkable, Ghostly};
 use crate::checker::world::{Kind, RECOVERABILITY};
-use std::panic::resume_unwind;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
 impl<'w, A: Checkable, G: Ghostly> Search<'w, '_, A, G> {
     /// The report, after what can be asked only now.
@@ -109,10 +106,10 @@ impl<'w, A: Checkable, G: Ghostly> Search<'w, '_, A, G> {
     /// Judges whether every group can go on from every tuple; tells why it had to stop, if it had to.
     fn look_for_dead_ends(&mut self) -> Option<&'static str> {
         let judged = Judged::new(self.shared.world.recovery.as_ref()?);
-        let found = self.share_out(|shards| {
+        let found = self.shared.share_out(self.limits.threads, |shards| {
             let mut judge = judged.judge();
             let mut found = false;
-            for shard in shards {
+            for (_, shard) in shards {
                 for (key, _) in shard.lock().expect("no thread panics with it").all() {
                     found |= judge.is_dead_end(&self.shared.tables, key);
                 }
@@ -137,44 +134,20 @@ impl<'w, A: Checkable, G: Ghostly> Search<'w, '_, A, G> {
     /// The number of maximal states by what matters at the end. It does not depend on the order in
     /// which they were found, nor on what was thought to matter on the way.
     fn count_maximal(&self, relevance: &Relevance) -> Counted {
-        let counted = self.share_out(|shards| {
+        let counted = self.shared.share_out(self.limits.threads, |shards| {
             let mut worker = Worker::new(&self.shared, relevance, None);
             let mut counted = Counted::default();
-            for shard in shards {
+            for (_, shard) in shards {
                 for (key, states) in shard.lock().expect("no thread panics with it").all() {
                     counted += worker.maximal(key, &states);
                 }
             }
+            worker.end();
             counted
         });
         counted.into_iter().fold(Counted::default(), |mut all, counted| {
             all += counted;
             all
-        })
-    }
-
-    /// What each thread makes of its share of the shards.
-    fn share_out<T: Send>(
-        &self,
-        work: impl Fn(&mut dyn Iterator<Item = &Mutex<Shard>>) -> T + Sync,
-    ) -> Vec<T> {
-        let Shared { shards, wake, .. } = &self.shared;
-        let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
-        let take = || {
-            let shard = shards.get(next.fetch_add(1, Ordering::Relaxed));
-            shard.filter(|_| !stop.load(Ordering::Relaxed))
-        };
-        std::thread::scope(|scope| {
-            let spawn = |_| {
-                scope.spawn(|| {
-                    // A panic of one must end the others too.
-                    let _guard = StopOnPanic(&stop, wake);
-                    work(&mut std::iter::from_fn(take))
-                })
-            };
-            let threads: Vec<_> = (0..self.limits.threads.max(1)).map(spawn).collect();
-            let joined = threads.into_iter().map(std::thread::ScopedJoinHandle::join);
-            joined.map(|made| made.unwrap_or_else(|panic| resume_unwind(panic))).collect()
         })
     }
 }

@@ -5,8 +5,7 @@ use super::checkpoint::{self, CheckpointError, Checkpoints, Resumed};
 use super::judge::view;
 use super::refuted::Refuted;
 use super::relevance::Relevance;
-use super::sets::Sets;
-use super::shared::{Queue, Shared, StopOnPanic};
+use super::shared::{Shared, StopOnPanic};
 use super::store::Shard;
 use super::symmetry::Permutations;
 use super::tables::Tables;
@@ -15,8 +14,7 @@ use crate::checker::run::{Limits, Progress, Report, Verdict, resident_memory};
 use crate::checker::view::{Checkable, Ghostly, View};
 use crate::checker::world::World;
 use stateright::Model;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, RwLock};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// How often each survey fires a step. They are short: what they miss is made up for.
@@ -36,8 +34,8 @@ pub(super) enum Ended {
     Paused,
 }
 
-/// When a hypothesis is judged while the threads work. It takes a twentieth of the time at most, and
-/// happens ever less often, for threads that go on with another one must remember everything anew.
+/// When a hypothesis is judged while the threads work: when twenty times as long has gone by as that took,
+/// and twice as long as the last repair, and ever less often.
 struct Judging {
     last: Duration,
     pause: Duration,
@@ -46,8 +44,8 @@ struct Judging {
 }
 
 impl Judging {
-    fn after(now: Duration, cost: Duration, known: Vec<usize>) -> Self {
-        let pause = (cost * 20).max(now / 8).max(Duration::from_millis(100));
+    fn after(now: Duration, cost: Duration, repair: Duration, known: Vec<usize>) -> Self {
+        let pause = (cost * 20).max(repair * 2).max(now / 8).max(Duration::from_millis(100));
         Self { last: now, pause, known }
     }
 }
@@ -74,6 +72,8 @@ pub(super) struct Search<'w, 'l, A: Checkable, G> {
     /// When the last one was written, and what kept it from being.
     saved_at: Duration,
     trouble: Option<CheckpointError>,
+    /// How long the last repair took.
+    repair_took: Duration,
     pub(super) key: Vec<u32>,
     pub(super) messages: Vec<(u8, u32)>,
     /// Whether some group cannot go on from some tuple, and from how many places that was asked.
@@ -160,23 +160,7 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
         };
         let mut tables = Tables::new(world, !world.tally.labels.is_empty(), group);
         let (key, messages) = tables.import(&first);
-        let sometimes = world.sometimes.len();
-        let shared = Shared {
-            world,
-            tables: RwLock::new(tables),
-            sets: Sets::new(world.actors.actors.len()),
-            shards: Vec::new(),
-            queue: Mutex::new(Queue::default()),
-            wake: Condvar::new(),
-            violated: AtomicU64::new(0),
-            ends_at_a_violation: true,
-            goes_on: false,
-            unwitnessed: AtomicU64::new((1 << sometimes) - 1),
-            stop: AtomicBool::new(false),
-            transitions: AtomicU64::new(0),
-            expanded: AtomicU64::new(0),
-            cuts: world.bounds.iter().map(|_| AtomicU64::new(0)).collect(),
-        };
+        let shared = Shared::new(world, tables);
         Self {
             shared,
             limits,
@@ -186,6 +170,7 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
             checkpoints: None,
             saved_at: Duration::ZERO,
             trouble: None,
+            repair_took: Duration::ZERO,
             key,
             messages,
             dead_end: false,
@@ -296,41 +281,28 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
         self.shared.clear();
         let mut first = Worker::new(&self.shared, relevance, survey);
         first.start(&self.key, &self.messages);
-        self.shared.put(&mut first.tasks);
-        self.shared.add_counts(&mut first);
+        first.end();
     }
 
     /// Goes on from a hypothesis that is refuted to a better one: expands again what may lead to
-    /// something of which the refuted one left out too much, or took too much for one, and adds what lacks
-    /// an answer for that reason again. Elsewhere the better one leaves out and takes for one at least as
+    /// something of which the refuted one left out too much, or took too much for one, and replaces what
+    /// lacks an answer for that reason. Elsewhere the better one leaves out and takes for one at least as
     /// much.
     fn repair(&mut self, better: &Relevance, refuted: Refuted) {
+        let began = self.start.elapsed();
         let tables = self.shared.tables.get_mut().expect("no thread runs");
         let concerned = refuted.concerned(tables, better);
-        let mut worker = Worker::new(&self.shared, better, None);
-        for (number, shard) in (0..).zip(&self.shared.shards) {
-            let mut open = Vec::new();
-            let tasks = shard.lock().expect("no thread runs").expand_again(
-                number,
-                |locals| {
-                    let tuple = concerned.tuple(locals);
-                    (tuple.is_some() || concerned.may_be_open(locals)).then_some(tuple)
-                },
-                |tuple, key, sets, names| {
-                    if worker.is_open(&concerned, key, sets) {
-                        open.push((key.to_vec(), sets.to_vec()));
-                    }
-                    tuple.as_ref().is_some_and(|tuple| worker.name_again(tuple, key, sets, names))
-                },
-            );
-            worker.tasks.extend(tasks);
-            for (key, sets) in &open {
-                worker.close(key, sets);
+        self.shared.share_out(self.limits.threads, |shards| {
+            let mut worker = Worker::new(&self.shared, better, None);
+            for (number, shard) in shards {
+                worker.repair(&concerned, number, shard);
             }
-        }
+            worker.end();
+        });
+        let mut worker = Worker::new(&self.shared, better, None);
         worker.start(&self.key, &self.messages);
-        self.shared.put(&mut worker.tasks);
-        self.shared.add_counts(&mut worker);
+        worker.end();
+        self.repair_took = self.start.elapsed().saturating_sub(began);
     }
 
     /// Explores under one hypothesis, from where the search is.
@@ -383,7 +355,8 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
         workers: &[std::thread::ScopedJoinHandle<'_, ()>],
         progress: &mut dyn FnMut(Progress),
     ) -> Option<Ended> {
-        let mut judging = Judging::after(self.start.elapsed(), Duration::ZERO, Vec::new());
+        let mut judging =
+            Judging::after(self.start.elapsed(), Duration::ZERO, self.repair_took, Vec::new());
         let due = self.checkpoints.filter(|_| survey.is_none()).map(|saved| saved.every);
         let mut ended = None;
         let mut wait = Duration::from_micros(200);
@@ -437,7 +410,8 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
             Relevance::of(&mut tables, merging)
         });
         let now = self.start.elapsed();
-        *judging = Judging::after(now, now.saturating_sub(began), knowledge(&tables));
+        let cost = now.saturating_sub(began);
+        *judging = Judging::after(now, cost, self.repair_took, knowledge(&tables));
         newer.filter(|newer| newer != relevance)
     }
 }

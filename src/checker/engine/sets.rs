@@ -26,8 +26,12 @@ pub(super) struct Sets(Vec<Mutex<Numbered>>);
 /// What one thread knows of them: asked first, and without waiting.
 pub(super) struct SetCache<'s> {
     shared: &'s Sets,
-    known: Vec<Numbered>,
+    known: KnownSets,
 }
+
+/// That by itself.
+#[derive(Default)]
+pub(super) struct KnownSets(Vec<Numbered>);
 
 impl Numbered {
     fn new() -> Self {
@@ -77,16 +81,22 @@ impl Sets {
 }
 
 impl<'s> SetCache<'s> {
-    /// Nothing known yet.
-    pub(super) fn new(shared: &'s Sets) -> Self {
-        Self { shared, known: shared.0.iter().map(|_| Numbered::new()).collect() }
+    /// With what is known of the same sets.
+    pub(super) fn new(shared: &'s Sets, mut known: KnownSets) -> Self {
+        known.0.resize_with(shared.0.len(), Numbered::new);
+        Self { shared, known }
+    }
+
+    /// What is known.
+    pub(super) fn known(self) -> KnownSets {
+        self.known
     }
 
     /// The number of a set.
     pub(super) fn number(&mut self, who: usize, set: &Bits) -> u32 {
         let words = set.trimmed();
         let hash = hash(words);
-        if let Some(number) = self.known[who].find(hash, words) {
+        if let Some(number) = self.known.0[who].find(hash, words) {
             return number;
         }
         {
@@ -96,7 +106,7 @@ impl<'s> SetCache<'s> {
             }
         }
         self.refresh_one(who);
-        self.known[who].find(hash, words).expect("it has just been added")
+        self.known.0[who].find(hash, words).expect("it has just been added")
     }
 
     /// The words of a set.
@@ -104,27 +114,27 @@ impl<'s> SetCache<'s> {
         if !self.knows(who, set) {
             self.refresh_one(who);
         }
-        Arc::clone(&self.known[who].values[set as usize])
+        Arc::clone(&self.known.0[who].values[set as usize])
     }
 
     /// Whether the words of a set are known here.
     pub(super) fn knows(&self, who: usize, set: u32) -> bool {
-        (set as usize) < self.known[who].values.len()
+        (set as usize) < self.known.0[who].values.len()
     }
 
     /// The words of a set that is known here.
     pub(super) fn words(&self, who: usize, set: u32) -> &[u64] {
-        &self.known[who].values[set as usize]
+        &self.known.0[who].values[set as usize]
     }
 
     /// Learns of all sets that other threads have added.
     pub(super) fn refresh(&mut self) {
-        (0..self.known.len()).for_each(|who| self.refresh_one(who));
+        (0..self.known.0.len()).for_each(|who| self.refresh_one(who));
     }
 
     fn refresh_one(&mut self, who: usize) {
         let sets = self.shared.0[who].lock().expect("no thread panics with it");
-        let known = &mut self.known[who];
+        let known = &mut self.known.0[who];
         for words in &sets.values[known.values.len()..] {
             known.add(hash(words), Arc::clone(words));
         }

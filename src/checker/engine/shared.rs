@@ -4,11 +4,12 @@ use super::canon::Canon;
 use super::sets::Sets;
 use super::store::Shard;
 use super::tables::Tables;
-use super::worker::{Task, Worker};
+use super::worker::{Remembered, Task, Worker};
 use crate::checker::view::{Checkable, Ghostly};
 use crate::checker::world::World;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, RwLock};
 
 /// Shards of the store; a power of two.
@@ -34,6 +35,8 @@ pub(super) struct Shared<'w, A: Checkable, G> {
     pub(super) transitions: AtomicU64,
     pub(super) expanded: AtomicU64,
     pub(super) cuts: Vec<AtomicU64>,
+    /// What threads knew that have ended, for those that go on. It holds as long as sets keep their numbers.
+    remembered: Mutex<Vec<Remembered>>,
 }
 
 /// Tuples to expand, lowest rank first.
@@ -44,7 +47,39 @@ pub(super) struct Queue {
     pub(super) busy: usize,
 }
 
-impl<A: Checkable, G: Ghostly> Shared<'_, A, G> {
+impl<'w, A: Checkable, G: Ghostly> Shared<'w, A, G> {
+    /// Nothing reached yet.
+    pub(super) fn new(world: &'w World<A, G>, tables: Tables<'w, A, G>) -> Self {
+        let sometimes = world.sometimes.len();
+        Self {
+            world,
+            tables: RwLock::new(tables),
+            sets: Sets::new(world.actors.actors.len()),
+            shards: Vec::new(),
+            queue: Mutex::new(Queue::default()),
+            wake: Condvar::new(),
+            violated: AtomicU64::new(0),
+            ends_at_a_violation: true,
+            goes_on: false,
+            unwitnessed: AtomicU64::new((1 << sometimes) - 1),
+            stop: AtomicBool::new(false),
+            transitions: AtomicU64::new(0),
+            expanded: AtomicU64::new(0),
+            cuts: world.bounds.iter().map(|_| AtomicU64::new(0)).collect(),
+            remembered: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// What a thread that has ended knew, if that is still to be had.
+    pub(super) fn remembered(&self) -> Option<Remembered> {
+        self.remembered.lock().expect("no thread panics with it").pop()
+    }
+
+    /// Leaves that to another thread.
+    pub(super) fn remember(&self, known: Remembered) {
+        self.remembered.lock().expect("no thread panics with it").push(known);
+    }
+
     /// Takes note of violated properties of states.
     pub(super) fn violate(&self, bits: u64) {
         if bits == 0 {
@@ -78,6 +113,7 @@ impl<A: Checkable, G: Ghostly> Shared<'_, A, G> {
     pub(super) fn clear(&mut self) {
         let actors = self.world.actors.actors.len();
         self.sets = Sets::new(actors);
+        self.remembered.get_mut().expect("no thread runs").clear();
         self.shards = (0..SHARDS).map(|_| Mutex::new(Shard::new(actors))).collect();
         *self.queue.get_mut().expect("no thread runs") = Queue::default();
         self.stop.store(false, Ordering::Relaxed);
@@ -138,6 +174,7 @@ impl<A: Checkable, G: Ghostly> Shared<'_, A, G> {
             self.put(&mut worker.tasks);
             self.add_counts(&mut worker);
         }
+        worker.end();
     }
 
     pub(super) fn add_counts(&self, worker: &mut Worker<'_, '_, A, G>) {
@@ -150,6 +187,32 @@ impl<A: Checkable, G: Ghostly> Shared<'_, A, G> {
 
     pub(super) fn count(&self, of: impl Fn(&Shard) -> u64) -> u64 {
         self.shards.iter().map(|shard| of(&shard.lock().expect("no thread panics with it"))).sum()
+    }
+
+    /// What each thread makes of its share of the shards, which come with their numbers.
+    pub(super) fn share_out<T: Send>(
+        &self,
+        threads: usize,
+        work: impl Fn(&mut dyn Iterator<Item = (u32, &Mutex<Shard>)>) -> T + Sync,
+    ) -> Vec<T> {
+        let (next, stop) = (AtomicU32::new(0), AtomicBool::new(false));
+        let take = || {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let shard = self.shards.get(number as usize);
+            shard.filter(|_| !stop.load(Ordering::Relaxed)).map(|shard| (number, shard))
+        };
+        std::thread::scope(|scope| {
+            let spawn = |_| {
+                scope.spawn(|| {
+                    // A panic of one must end the others too.
+                    let _guard = StopOnPanic(&stop, &self.wake);
+                    work(&mut std::iter::from_fn(take))
+                })
+            };
+            let threads: Vec<_> = (0..threads.max(1)).map(spawn).collect();
+            let joined = threads.into_iter().map(std::thread::ScopedJoinHandle::join);
+            joined.map(|made| made.unwrap_or_else(|panic| resume_unwind(panic))).collect()
+        })
     }
 
     /// Ends the round.

@@ -1,21 +1,21 @@
 //! One thread of the search: expands tuples, normalises what comes of them, judges what is new.
 
-use super::bits::{Bits, common, is_subset, numbers};
+use super::bits::{Bits, common, has, is_subset, numbers};
 use super::canon::Canon;
-use super::judge::Judge;
-use super::normal::Normal;
+use super::judge::{Judge, Verdicts};
+use super::normal::{Normal, Renamed};
 use super::refuted::{Concerned, ConcernedTuple};
 use super::relevance::Relevance;
-use super::sets::SetCache;
+use super::sets::{KnownSets, SetCache};
 use super::shared::Shared;
-use super::store::{Inserted, hash, rank};
+use super::store::{Fate, Inserted, Shard, hash, rank};
 use super::tables::{GhostStep, Memo};
 use crate::checker::view::{Checkable, Ghostly};
 use std::ops::AddAssign;
-use std::rc::Rc;
+use std::sync::Mutex;
 
-/// Messages, each by its receiver and its number there; of this thread, so that sharing is cheap.
-type Sent = Rc<[(u8, u32)]>;
+/// Messages, each by its receiver and its number there.
+type Sent = Box<[(u8, u32)]>;
 
 /// All that can happen to one actor in one local state.
 #[derive(Default)]
@@ -23,7 +23,7 @@ struct Row {
     /// The spontaneous steps that change it.
     spontaneous: Vec<Firing>,
     /// What its other spontaneous steps put out.
-    quiet_sent: Vec<Sent>,
+    quiet_sent: Vec<(u8, u32)>,
     /// Messages that have been tried on it.
     tried: Bits,
     /// Those that change it, and those that only make it send.
@@ -36,7 +36,6 @@ struct Row {
 }
 
 /// One step that changes its actor, as it is fired.
-#[derive(Clone)]
 struct Firing {
     step: u32,
     next: u32,
@@ -73,7 +72,7 @@ pub(super) struct Worker<'s, 'w, A: Checkable, G> {
     shared: &'s Shared<'w, A, G>,
     relevance: &'s Relevance,
     actors: usize,
-    rows: Vec<Vec<Option<Rc<Row>>>>,
+    rows: Rows,
     /// Which conditional messages matter because of another actor, as a number in `masks`.
     because: Memo<(u8, u8, u32, u32), u32>,
     masks: super::intern::Interned<Bits>,
@@ -81,6 +80,7 @@ pub(super) struct Worker<'s, 'w, A: Checkable, G> {
     ghost_steps: Memo<(u32, u32), GhostStep>,
     judge: Judge<'s, 'w, A, G>,
     canon: Canon,
+    renamed: Renamed,
     normal: Normal,
     /// In a survey, how often each step may be fired, and how often it has been.
     survey: Option<(u16, Vec<u16>)>,
@@ -95,6 +95,19 @@ pub(super) struct Worker<'s, 'w, A: Checkable, G> {
     scratch: Scratch,
 }
 
+/// By actor and local state; `None` where nothing is known.
+type Rows = Vec<Vec<Option<Box<Row>>>>;
+
+/// What a thread knows whatever the hypothesis: one that goes on with another takes it up.
+pub(super) struct Remembered {
+    rows: Rows,
+    ghost_steps: Memo<(u32, u32), GhostStep>,
+    verdicts: Verdicts,
+    canon: Canon,
+    sets: KnownSets,
+    renamed: Renamed,
+}
+
 /// Buffers of one step.
 #[derive(Default)]
 struct Scratch {
@@ -103,7 +116,7 @@ struct Scratch {
     /// The messages there, for each actor.
     messages: Vec<Bits>,
     /// Messages that have yet to be added.
-    pending: Vec<Sent>,
+    pending: Vec<(u8, u32)>,
     /// Their sets' numbers, by their names, and those of the other states it stands for, one after the
     /// other; and as they are.
     names: Vec<u32>,
@@ -125,19 +138,21 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
         let actors = shared.world.actors.actors.len();
         let mut masks = super::intern::Interned::new();
         masks.intern(Bits::default());
-        let canon = shared.canon();
+        let remembered = shared.remembered().unwrap_or_else(|| Remembered::nothing(shared));
+        let Remembered { rows, ghost_steps, verdicts, canon, sets, renamed } = remembered;
         Self {
             shared,
             relevance,
             actors,
-            rows: vec![Vec::new(); actors],
+            rows,
             because: Memo::default(),
             masks,
-            sets: SetCache::new(&shared.sets),
-            ghost_steps: Memo::default(),
-            judge: Judge::new(shared),
-            normal: Normal::new(canon.size(), actors),
+            sets: SetCache::new(&shared.sets, sets),
+            ghost_steps,
+            judge: Judge::new(shared, verdicts),
             canon,
+            renamed,
+            normal: Normal::new(actors),
             survey: survey.map(|times| (times, Vec::new())),
             tasks: Vec::new(),
             transitions: 0,
@@ -145,6 +160,15 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
             cuts: vec![0; shared.world.bounds.len()],
             scratch: Scratch { messages: vec![Bits::default(); actors], ..Scratch::default() },
         }
+    }
+
+    /// Leaves behind what others can go on with: tasks, counts and what is known.
+    pub(super) fn end(mut self) {
+        self.shared.put(&mut self.tasks);
+        self.shared.add_counts(&mut self);
+        let Self { shared, rows, ghost_steps, judge, canon, sets, renamed, .. } = self;
+        let (verdicts, sets) = (judge.verdicts, sets.known());
+        shared.remember(Remembered { rows, ghost_steps, verdicts, canon, sets, renamed });
     }
 
     /// Adds the state the search starts from, unless it is out of bounds.
@@ -156,7 +180,7 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
         self.scratch.key = key.to_vec();
         self.scratch.from.clear();
         self.scratch.messages.iter_mut().for_each(|set| set.copy(&[]));
-        self.scratch.pending.push(messages.into());
+        self.scratch.pending.extend_from_slice(messages);
         for who in 0..self.actors {
             self.add_spontaneous(who);
         }
@@ -194,14 +218,18 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
         }
         for who in 0..self.actors {
             let set = self.sets.get(who, state[who]);
-            let row = self.row(who, key[who], &set);
+            self.try_all(who, key[who], &set);
+            // It is taken out for a while, for what is fired needs the rows of other local states.
+            let row = self.rows[who][key[who] as usize].take().expect("it has been tried");
             let delivered = common(&set, &row.changing)
                 .map(|message| &row.firings[row.at[message as usize] as usize]);
-            for firing in row.spontaneous.iter().chain(delivered) {
+            let goes_on = row.spontaneous.iter().chain(delivered).all(|firing| {
                 let fired = self.fire(who, firing, key, state);
-                if !visit(self, who, firing.step, fired) {
-                    return;
-                }
+                visit(self, who, firing.step, fired)
+            });
+            self.rows[who][key[who] as usize] = Some(row);
+            if !goes_on {
+                return;
             }
         }
     }
@@ -232,7 +260,7 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
         for (actor, (messages, set)) in self.scratch.messages.iter_mut().zip(state).enumerate() {
             messages.copy(self.sets.words(actor, *set));
         }
-        self.scratch.pending.push(Rc::clone(&firing.sent));
+        self.scratch.pending.extend_from_slice(&firing.sent);
         self.add_spontaneous(who);
         self.add_replies(who);
         self.add_pending();
@@ -254,33 +282,35 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
 
     /// What an actor sends by itself without changing.
     fn add_spontaneous(&mut self, who: usize) {
-        let row = self.row(who, self.scratch.key[who], &[]);
-        self.scratch.pending.extend(row.quiet_sent.iter().cloned());
+        let local = self.scratch.key[who];
+        self.try_all(who, local, &[]);
+        self.scratch.pending.extend_from_slice(&row(&self.rows, who, local).quiet_sent);
     }
 
     /// What the messages before an actor make it send without changing it.
     fn add_replies(&mut self, who: usize) {
+        let local = self.scratch.key[who];
         let messages = std::mem::take(&mut self.scratch.messages[who]);
-        let row = self.row(who, self.scratch.key[who], messages.words());
+        self.try_all(who, local, messages.words());
+        let row = row(&self.rows, who, local);
         for message in common(messages.words(), &row.quiet) {
-            self.scratch.pending.push(row.replies[row.at[message as usize] as usize].clone());
+            self.scratch.pending.extend_from_slice(row.reply(message));
         }
         self.scratch.messages[who] = messages;
     }
 
     /// Adds the pending messages, and what they make their receivers send without changing them.
     fn add_pending(&mut self) {
-        while let Some(sent) = self.scratch.pending.pop() {
-            for (to, message) in sent.iter() {
-                let who = usize::from(*to);
-                if !self.scratch.messages[who].insert(*message) {
-                    continue;
-                }
-                let row = self.row_with(who, self.scratch.key[who], *message);
-                if row.quiet.has(*message) {
-                    let reply = row.replies[row.at[*message as usize] as usize].clone();
-                    self.scratch.pending.push(reply);
-                }
+        while let Some((to, message)) = self.scratch.pending.pop() {
+            let who = usize::from(to);
+            if !self.scratch.messages[who].insert(message) {
+                continue;
+            }
+            let local = self.scratch.key[who];
+            self.try_one(who, local, message);
+            let row = row(&self.rows, who, local);
+            if row.quiet.has(message) {
+                self.scratch.pending.extend_from_slice(row.reply(message));
             }
         }
     }
@@ -389,7 +419,7 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
         if n == 0 {
             return set;
         }
-        if let Some(known) = self.normal.renamed(n, who, set) {
+        if let Some(known) = self.renamed.get(n, who, set) {
             return known;
         }
         let mut messages = Bits::default();
@@ -399,14 +429,44 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
         }
         let renamed = self.canon.rename_messages(n, who, &messages);
         let renamed = self.sets.number(self.canon.moves(n, who), &renamed);
-        self.normal.note_renamed(n, who, set, renamed);
+        self.renamed.note(n, who, set, renamed);
         renamed
     }
 
+    /// Makes up in one shard for what a refuted hypothesis missed. States are added to it only when all that
+    /// are there in tuples that are concerned have their new names; in others the old ones still say
+    /// what is one. They are of tuples that it has, so of no other shard.
+    pub(super) fn repair(&mut self, concerned: &Concerned, number: u32, shard: &Mutex<Shard>) {
+        let mut open = Vec::new();
+        let tasks = shard.lock().expect("no thread panics with it").expand_again(
+            number,
+            |locals| {
+                let tuple = concerned.tuple(locals);
+                (tuple.is_some() || concerned.may_be_open(locals)).then_some(tuple)
+            },
+            |tuple, key, sets, names| {
+                if self.is_open(concerned, key, sets) {
+                    open.push((key.to_vec(), sets.to_vec()));
+                    return Fate::Leaves;
+                }
+                let tuple = tuple.as_ref();
+                if tuple.is_some_and(|tuple| self.name_again(tuple, key, sets, names)) {
+                    Fate::IsExpandedAgain
+                } else {
+                    Fate::Stays
+                }
+            },
+        );
+        self.tasks.extend(tasks);
+        for (key, sets) in &open {
+            self.close(key, sets);
+        }
+    }
+
     /// Names the sets of a state anew; whether a step of it may lead to more than was kept of it.
-    pub(super) fn name_again(
+    fn name_again(
         &mut self,
-        tuple: &ConcernedTuple,
+        tuple: &ConcernedTuple<'_>,
         key: &[u32],
         sets: &[u32],
         names: &mut [u32],
@@ -420,13 +480,48 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
         again
     }
 
-    /// Whether a state may lack what its messages make actors send without changing.
-    pub(super) fn is_open(&mut self, concerned: &Concerned, key: &[u32], sets: &[u32]) -> bool {
-        (0..self.actors).any(|who| concerned.is_open(who, key[who], &self.sets.get(who, sets[who])))
+    /// Whether a state lacks something freed that an actor sends in it without changing.
+    fn is_open(&mut self, concerned: &Concerned, key: &[u32], sets: &[u32]) -> bool {
+        self.scratch.key.clear();
+        self.scratch.key.extend_from_slice(key);
+        let sets: Vec<_> = (0..self.actors).map(|who| self.sets.get(who, sets[who])).collect();
+        (0..self.actors).any(|who| {
+            concerned.quiet(who, key[who], &sets[who]).any(|(to, message)| {
+                let to = usize::from(*to);
+                !has(&sets[to], *message)
+                    && self.matters(to, *message)
+                    && !self.is_named(to, &sets[to], *message)
+            })
+        })
     }
 
-    /// Adds a state with all that its messages make actors send without changing.
-    pub(super) fn close(&mut self, key: &[u32], sets: &[u32]) {
+    /// Whether a message matters to an actor in the tuple in the scratch.
+    fn matters(&mut self, who: usize, message: u32) -> bool {
+        let local = self.scratch.key[who];
+        match self.relevance.masks(who, local) {
+            _ if message >= self.relevance.known_messages(who) => true,
+            None => true,
+            Some((hard, _)) if hard.has(message) => true,
+            Some((_, conditional)) if !conditional.has(message) => false,
+            Some(_) => (0..self.actors).any(|other| {
+                let mask = self.because_of(who, local, other);
+                self.masks.get(mask).has(message)
+            }),
+        }
+    }
+
+    /// Whether one of these messages is one with another one, before an actor of the tuple in the scratch.
+    fn is_named(&self, who: usize, messages: &[u64], message: u32) -> bool {
+        let partition = self.relevance.partition(who, self.scratch.key[who]);
+        partition.is_some_and(|(_, partition)| {
+            let name = partition.of(message);
+            has(messages, name)
+                || common(messages, partition.renamed()).any(|other| partition.of(other) == name)
+        })
+    }
+
+    /// Adds what was a state, with all that its messages make actors send without changing.
+    fn close(&mut self, key: &[u32], sets: &[u32]) {
         self.scratch.key.clear();
         self.scratch.key.extend_from_slice(key);
         self.scratch.from.clear();
@@ -499,37 +594,30 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
 
     // ---- what is remembered ----
 
-    /// What can happen to an actor, these messages tried.
-    fn row(&mut self, who: usize, local: u32, messages: &[u64]) -> Rc<Row> {
+    /// Sees to it that what can happen to an actor in a local state is known, with these messages.
+    fn try_all(&mut self, who: usize, local: u32, messages: &[u64]) {
         match self.rows[who].get(local as usize) {
-            Some(Some(row)) if is_subset(messages, row.tried.words()) => Rc::clone(row),
+            Some(Some(row)) if is_subset(messages, row.tried.words()) => {}
             _ => self.try_messages(who, local, numbers(messages)),
         }
     }
 
-    /// The same, for one message.
-    fn row_with(&mut self, who: usize, local: u32, message: u32) -> Rc<Row> {
+    /// The same, with one message.
+    fn try_one(&mut self, who: usize, local: u32, message: u32) {
         match self.rows[who].get(local as usize) {
-            Some(Some(row)) if row.tried.has(message) => Rc::clone(row),
+            Some(Some(row)) if row.tried.has(message) => {}
             _ => self.try_messages(who, local, std::iter::once(message)),
         }
     }
 
-    fn try_messages(
-        &mut self,
-        who: usize,
-        local: u32,
-        messages: impl Iterator<Item = u32>,
-    ) -> Rc<Row> {
+    fn try_messages(&mut self, who: usize, local: u32, messages: impl Iterator<Item = u32>) {
         let rows = &mut self.rows[who];
         if rows.len() <= local as usize {
             rows.resize_with(local as usize + 1, || None);
         }
-        let known = rows[local as usize].take();
-        let is_new = known.is_none();
-        let mut row = known.map_or_else(Row::default, |row| {
-            Rc::try_unwrap(row).unwrap_or_else(|shared| Row::clone(&shared))
-        });
+        let slot = &mut rows[local as usize];
+        let is_new = slot.is_none();
+        let row = slot.get_or_insert_default();
         let shared = self.shared;
         let mut tables = shared.tables.write().expect("no thread panics with it");
         if is_new {
@@ -537,10 +625,10 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
                 let record = &tables.steps[step as usize];
                 shared.violate_steps(record.broken);
                 match record.change {
-                    None => row.quiet_sent.push(Rc::from(&*record.sent)),
+                    None => row.quiet_sent.extend_from_slice(&record.sent),
                     Some(change) => {
                         let outside = tables.actors[who].rows[record.next as usize].outside;
-                        let (next, sent) = (record.next, Rc::from(&*record.sent));
+                        let (next, sent) = (record.next, Box::from(&*record.sent));
                         row.spontaneous.push(Firing { step, next, change, sent, outside });
                     }
                 }
@@ -556,13 +644,13 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
             let position = match record.change {
                 None => {
                     row.quiet.insert(message);
-                    row.replies.push(Rc::from(&*record.sent));
+                    row.replies.push(Box::from(&*record.sent));
                     row.replies.len() - 1
                 }
                 Some(change) => {
                     row.changing.insert(message);
                     let outside = tables.actors[who].rows[record.next as usize].outside;
-                    let (next, sent) = (record.next, Rc::from(&*record.sent));
+                    let (next, sent) = (record.next, Box::from(&*record.sent));
                     row.firings.push(Firing { step, next, change, sent, outside });
                     row.firings.len() - 1
                 }
@@ -571,10 +659,6 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
             row.at.resize(row.at.len().max(at + 1), u32::MAX);
             row.at[at] = u32::try_from(position).expect("numbers are u32");
         }
-        drop(tables);
-        let row = Rc::new(row);
-        self.rows[who][local as usize] = Some(Rc::clone(&row));
-        row
     }
 
     fn ghost_step(&mut self, ghost: u32, change: u32) -> GhostStep {
@@ -672,17 +756,29 @@ impl AddAssign for Counted {
     }
 }
 
-impl Clone for Row {
-    fn clone(&self) -> Self {
+impl Row {
+    /// What a message makes the actor send that only does that.
+    fn reply(&self, message: u32) -> &[(u8, u32)] {
+        &self.replies[self.at[message as usize] as usize]
+    }
+}
+
+/// What is known of an actor in a local state that has been tried.
+fn row(rows: &Rows, who: usize, local: u32) -> &Row {
+    rows[who][local as usize].as_ref().expect("it has been tried")
+}
+
+impl Remembered {
+    fn nothing<A: Checkable, G: Ghostly>(shared: &Shared<'_, A, G>) -> Self {
+        let actors = shared.world.actors.actors.len();
+        let canon = shared.canon();
         Self {
-            spontaneous: self.spontaneous.clone(),
-            quiet_sent: self.quiet_sent.clone(),
-            tried: self.tried.clone(),
-            changing: self.changing.clone(),
-            quiet: self.quiet.clone(),
-            at: self.at.clone(),
-            firings: self.firings.clone(),
-            replies: self.replies.clone(),
+            rows: (0..actors).map(|_| Vec::new()).collect(),
+            ghost_steps: Memo::default(),
+            verdicts: Verdicts::default(),
+            renamed: Renamed::new(canon.size(), actors),
+            canon,
+            sets: KnownSets::default(),
         }
     }
 }
