@@ -37,7 +37,7 @@ impl Bits {
     }
 
     pub(super) fn has(&self, n: u32) -> bool {
-        has(&self.0, n)
+        self.0.get(n as usize / 64).is_some_and(|word| word >> (n % 64) & 1 != 0)
     }
 
     /// Adds a number; whether it is new.
@@ -82,11 +82,6 @@ impl Bits {
     pub(super) fn word(&self, n: usize) -> u64 {
         self.0.get(n).copied().unwrap_or(0)
     }
-}
-
-/// Whether a number is in a set of words.
-pub(super) fn has(words: &[u64], n: u32) -> bool {
-    words.get(n as usize / 64).is_some_and(|word| word >> (n % 64) & 1 != 0)
 }
 
 /// The numbers in a set of words.

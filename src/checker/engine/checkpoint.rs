@@ -109,6 +109,7 @@ struct Saved {
     unwitnessed: u64,
     transitions: u64,
     expanded: u64,
+    mended: u64,
     cuts: Vec<u64>,
     sets: Sets,
     shards: Vec<Mutex<Shard>>,
@@ -137,6 +138,7 @@ impl<A: Checkable, G: Ghostly> Search<'_, '_, A, G> {
             unwitnessed: shared.unwitnessed.load(Ordering::Relaxed),
             transitions: shared.transitions.load(Ordering::Relaxed),
             expanded: shared.expanded.load(Ordering::Relaxed),
+            mended: shared.mended.load(Ordering::Relaxed),
             cuts: shared.cuts.iter().map(|count| count.load(Ordering::Relaxed)).collect(),
             sets: std::mem::take(&mut shared.sets),
             shards: std::mem::take(&mut shared.shards),
@@ -169,6 +171,7 @@ impl<A: Checkable, G: Ghostly> Search<'_, '_, A, G> {
         shared.unwitnessed.store(saved.unwitnessed, Ordering::Relaxed);
         shared.transitions.store(saved.transitions, Ordering::Relaxed);
         shared.expanded.store(saved.expanded, Ordering::Relaxed);
+        shared.mended.store(saved.mended, Ordering::Relaxed);
         for (count, cut) in shared.cuts.iter().zip(&saved.cuts) {
             count.store(*cut, Ordering::Relaxed);
         }

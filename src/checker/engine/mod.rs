@@ -75,46 +75,26 @@
 //! each local state and each message by itself. Call `m` *freed* at `l` if it matters there more than was
 //! thought, or was taken for one (idea 5) with something that it is not one with, or with something of
 //! which that is so. In a tuple, `m` is freed if it is freed at its receiver's local state, or makes the
-//! receiver send something that is freed at *its* receiver's.
+//! receiver send something that is freed at *its* receiver's. A state `(t, N)` is expanded again if something
+//! is freed in `t` or in a tuple one step on, and is in `N` or can be sent in `t` or one step on; in tuples
+//! that are concerned the names of messages are given anew, and the first state is added again. That finds
+//! most of what was missed, and soon. Nothing else rests on it.
 //!
-//! - A state `(t, N)` is expanded again if something is freed in `t` or in a tuple one step on, and is in
-//!   `N` or can be sent in `t` or one step on.
-//! - A state is *replaced*, by itself with all that is sent at once, if some actor sends something at once,
-//!   without changing, that is freed in whatever local state, matters in its tuple by the better hypothesis,
-//!   and is neither there nor one with something that is there.
-//! - In tuples that are concerned the names of messages are given anew, and the first state is added again.
+//! **At the end what is stored is checked.** If a hypothesis was refuted on the way, all names are given anew
+//! and all states are put into the queue once more. Each is added again with everything that actors send in
+//! it at once, by themselves or in answer, without changing; then all its steps are fired; and so are those
+//! of all that is added by that. Should the hypothesis be refuted meanwhile, it is made up for, and all is
+//! checked once more. So in the end, by a hypothesis that was not refuted since,
 //!
-//! That this is enough is an invariant. An answer `x` is *missing* in a stored `(t, N)` if an actor sends it
-//! there at once, by itself or because of a message in `N`, it matters in `t` by the hypothesis `H` of now,
-//! and nothing in `N` is one with it by `H`. Between any two steps of the search:
+//! - the first state, with all that is sent at once, is below a stored one,
+//! - a stored state, with all that is sent at once, is below a stored one, and
+//! - what a stored state leads to by a step is below a stored one.
 //!
-//! - (N) Each name in a stored state is one, by `H`, with the message that it is the name of.
-//! - (F) The first state, with all that is sent at once, is below a stored one.
-//! - (C) If a stored state that has been expanded leads by a step to `(t', X)`, before anything is left out,
-//!   then what matters of `X` in `t'` by `H` is, by names, below a stored state of `t'`.
-//! - (A) If `x` is missing in `(t, N)`, steps that were fired lead from some `t0` to `t` such that by `H` `x`
-//!   does not matter in `t0`; or it is one with some `y` in `t0`, and `y` is in `N` or is told apart from `x`
-//!   by `H` on the way.
-//!
-//! *A step keeps them.* It is fired with what the actor that moves sends at once, and with the answers to
-//! messages that are new. So `X` has all answers but those of other actors to messages that they had. Of
-//! these the state before lacked `x`, so `x` was missing there, or did not matter, or was one with some `y`
-//! there; and if `y` did not come along, it was left out where `x` matters, or is one with something that
-//! `x` is not one with: `H` tells the two apart.
-//!
-//! *A better hypothesis `H'` keeps them.* Where nothing is freed no class is split, which gives (N) where
-//! names are old. If nothing in `X` is freed in `t'`, no more of it matters and what was one is, so (C) holds
-//! as it did; otherwise the state is expanded again. What is replaced is below what replaces it, but for what
-//! does not matter by `H'`; it must not stay, since it would be above what is found when that does matter. If
-//! `x` is missing in a state that stays, `x` is freed in no local state and causes nothing that is. So it was
-//! missing before, and what (A) says of `t0` holds by `H'`, too: what a message does to a local state is
-//! fixed and `R` only grows, so what is told apart stays so. This is why what is freed in *any* local state
-//! is looked for: `x` may matter all along where it is missing, and be freed only where a step begins that
-//! `H` did not know.
-//!
-//! *At the end* `H` knows all steps that were fired and is not refuted. What does not matter in `t0` does not
-//! in `t`, and what is one in `t0` is in `t`, so by (A) nothing is missing. With (F) and (C), where the
-//! queue is empty, the induction above holds.
+//! That is all that the induction above needs, with "reaches" read as "stores a state above": a step that
+//! changes an actor is the third, one that only sends is the second. Whatever was wrong with a hypothesis
+//! that was refuted, or with how it was made up for, would be added here. Where none was refuted the second
+//! holds as it is: an answer that was left out when it was due does not matter in that tuple, so by (a) in
+//! none later.
 //!
 //! **The counts are canonical.** The tuples are those of a full search. The maximal states are counted
 //! under the final `Rel`, which depends only on the local states and messages that can be reached, so their

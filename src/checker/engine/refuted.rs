@@ -2,7 +2,7 @@
 
 use super::bits::{Bits, common, numbers};
 use super::relevance::{LocalRelevance, Relevance, predecessors};
-use super::tables::{Memo, StepEvent, Tables};
+use super::tables::{Memo, Tables};
 use crate::checker::view::{Checkable, Ghostly};
 use std::collections::BTreeMap;
 
@@ -26,18 +26,6 @@ struct ConcernedLocal {
     freed: Option<Bits>,
     /// Which of all these the actor can send, there or after a step.
     sends: Vec<(u8, u32)>,
-    /// Which of these it sends at once without changing.
-    quiet: Option<Quiet>,
-}
-
-/// What an actor sends without changing that is freed in some local state, or causes something that is.
-#[derive(Default)]
-struct Quiet {
-    /// By itself.
-    by_itself: Vec<(u8, u32)>,
-    /// The messages that make it send some, and what.
-    asks: Bits,
-    answers: Memo<u32, Vec<(u8, u32)>>,
 }
 
 /// What must be looked at again in one tuple.
@@ -85,7 +73,6 @@ impl Refuted {
             all.merge(causes);
         });
         let mut sends = vec![BTreeMap::<u32, Vec<_>>::new(); freed.len()];
-        let mut quiet: Vec<_> = freed.iter().map(|_| BTreeMap::<u32, Quiet>::new()).collect();
         for step in &tables.steps {
             let is_one = |(to, message): &&(u8, u32)| messages[usize::from(*to)].has(*message);
             let sent: Vec<_> = step.sent.iter().filter(is_one).copied().collect();
@@ -93,18 +80,7 @@ impl Refuted {
                 continue;
             }
             let who = usize::from(step.who);
-            sends[who].entry(step.from).or_default().extend(&sent);
-            if step.change.is_some() {
-                continue;
-            }
-            let quiet = quiet[who].entry(step.from).or_default();
-            match step.event {
-                StepEvent::Deliver(message) => {
-                    quiet.asks.insert(message);
-                    quiet.answers.insert(message, sent);
-                }
-                StepEvent::Spontaneous(_) => quiet.by_itself.extend(sent),
-            }
+            sends[who].entry(step.from).or_default().extend(sent);
         }
         for who in 0..freed.len() {
             let predecessors = predecessors(tables, who);
@@ -124,7 +100,7 @@ impl Refuted {
             }
         }
         let mut locals = Vec::new();
-        for (who, ((freed, sends), quiet)) in freed.into_iter().zip(sends).zip(quiet).enumerate() {
+        for (who, (freed, sends)) in freed.into_iter().zip(sends).enumerate() {
             let count = tables.actors[who].rows.len();
             let mut of_actor: Vec<_> = (0..count).map(|_| ConcernedLocal::default()).collect();
             for (local, mut freed) in freed {
@@ -134,9 +110,6 @@ impl Refuted {
             for (local, sends) in sends {
                 of_actor[local as usize].sends = sends;
             }
-            for (local, quiet) in quiet {
-                of_actor[local as usize].quiet = Some(quiet);
-            }
             locals.push(of_actor);
         }
         Concerned { locals, causes }
@@ -144,13 +117,9 @@ impl Refuted {
 }
 
 impl Concerned {
-    fn locals(&self, locals: &[u32]) -> impl Iterator<Item = &ConcernedLocal> + Clone {
-        self.locals.iter().zip(locals).map(|(of_actor, local)| &of_actor[*local as usize])
-    }
-
     /// What must be looked at again in a tuple with these local states, if anything.
     pub(super) fn tuple(&self, locals: &[u32]) -> Option<ConcernedTuple<'_>> {
-        let of_actors = self.locals(locals);
+        let of_actors = self.locals.iter().zip(locals).map(|(of, local)| &of[*local as usize]);
         if of_actors.clone().all(|local| local.freed.is_none()) {
             return None;
         }
@@ -160,25 +129,6 @@ impl Concerned {
         let mut sent = of_actors.flat_map(|local| &local.sends);
         let sends = sent.any(|(to, message)| messages[usize::from(*to)].has(*message));
         Some(ConcernedTuple { sends, messages })
-    }
-
-    /// What an actor in this local state, with these messages before it, sends at once that is freed. A
-    /// state in which it does may lack that.
-    pub(super) fn quiet<'a>(
-        &'a self,
-        who: usize,
-        local: u32,
-        messages: &'a [u64],
-    ) -> impl Iterator<Item = &'a (u8, u32)> {
-        self.locals[who][local as usize].quiet.iter().flat_map(|quiet| {
-            let answers = common(messages, &quiet.asks).flat_map(|asked| &quiet.answers[&asked]);
-            quiet.by_itself.iter().chain(answers)
-        })
-    }
-
-    /// Whether some actor in these local states does so, whatever is before it.
-    pub(super) fn may_be_open(&self, locals: &[u32]) -> bool {
-        self.locals(locals).any(|local| local.quiet.is_some())
     }
 }
 

@@ -60,8 +60,8 @@ impl From<Growing> for LocalRelevance {
 }
 
 impl Growing {
-    /// Adds what a message does at once; gives the number of that effect, which never changes, so that what is
-    /// told apart once always is.
+    /// Adds what a message does at once; gives the number of that effect, which never changes, so that what
+    /// is told apart once always is.
     fn add<A: Checkable, G: Ghostly>(
         &mut self,
         tables: &Tables<'_, A, G>,

@@ -231,15 +231,15 @@ impl Shard {
     }
 
     /// Puts tuples into the queue again of whose local states `look` makes something. `name` is shown that,
-    /// and the key and the sets of each state; it puts down the numbers of the sets of names, and tells
-    /// what is to become of the state.
+    /// and the key and the sets of each state; it puts down the numbers of the sets of names, and
+    /// tells whether the state is to be expanded again.
     pub(super) fn expand_again<T>(
         &mut self,
         shard: u32,
         look: impl Fn(&[u32]) -> Option<T>,
-        mut name: impl FnMut(&T, &[u32], &[u32], &mut [u32]) -> Fate,
+        mut name: impl FnMut(&T, &[u32], &[u32], &mut [u32]) -> bool,
     ) -> Vec<Task> {
-        let (mut tasks, mut leaving) = (Vec::new(), Vec::new());
+        let mut tasks = Vec::new();
         let (actors, (width, width_of_state)) = (self.actors, self.widths());
         for (tuple, record) in (0_u32..).zip(self.tuples.chunks_exact_mut(width)) {
             let (key, head) = (&record[..=actors], record[actors + 1]);
@@ -249,16 +249,14 @@ impl Shard {
             while at != NONE {
                 let state = &mut self.states[at as usize * width_of_state..][..width_of_state];
                 let (names, rest) = state.split_at_mut(actors);
-                match name(&seen, key, &rest[..actors], names) {
-                    Fate::Stays => {}
-                    Fate::IsExpandedAgain => {
-                        rest[actors] &= !EXPANDED;
-                        again = true;
-                    }
-                    Fate::Leaves => leaving.push((tuple, at)),
+                if name(&seen, key, &rest[..actors], names) {
+                    rest[actors] &= !EXPANDED;
+                    again = true;
                 }
-                let greatest = self.greatest.iter_mut().zip(names);
-                greatest.for_each(|(most, set)| *most = (*most).max(*set));
+                self.greatest
+                    .iter_mut()
+                    .zip(names)
+                    .for_each(|(most, set)| *most = (*most).max(*set));
                 at = rest[actors] & NONE;
             }
             if again && head & QUEUED == 0 {
@@ -266,21 +264,7 @@ impl Shard {
                 record[actors + 1] |= QUEUED;
             }
         }
-        for (tuple, state) in leaving {
-            self.remove(tuple, state);
-        }
         tasks
-    }
-
-    /// Takes a state out.
-    fn remove(&mut self, tuple: u32, state: u32) {
-        let mut previous = None;
-        let mut at = self.head(tuple) & NONE;
-        while at != state {
-            previous = Some(at);
-            at = self.link(at) & NONE;
-        }
-        self.unlink(tuple, previous, state, self.link(state) & NONE);
     }
 
     /// Takes a tuple out of the queue: its key, and the sets of the states to expand, one after the
@@ -330,17 +314,6 @@ impl Shard {
             (&record[..=self.actors], states)
         })
     }
-}
-
-/// What is to become of a state when a hypothesis is replaced.
-#[derive(Clone, Copy)]
-pub(super) enum Fate {
-    /// Nothing.
-    Stays,
-    /// It is expanded again.
-    IsExpandedAgain,
-    /// It is taken out.
-    Leaves,
 }
 
 /// What became of a state.
@@ -400,7 +373,7 @@ mod tests {
         // The first actor's sets have another name; only one of the states is to be expanded.
         let mut named = |(): &(), _: &[u32], sets: &[u32], names: &mut [u32]| {
             names.copy_from_slice(&[3, sets[1]]);
-            if sets == [1, 0] { Fate::IsExpandedAgain } else { Fate::Stays }
+            sets == [1, 0]
         };
         assert_eq!(shard.expand_again(7, at([9, 9]), &mut named).len(), 0);
         let tasks = shard.expand_again(7, at([0, 0]), &mut named);
@@ -408,18 +381,12 @@ mod tests {
         assert_eq!(shard.expand_again(7, at([0, 0]), &mut named).len(), 0, "it waits");
         shard.take(0, &mut key, &mut sets);
         assert_eq!(sets, [1, 0]);
-        let none = |(): &(), _: &[u32], _: &[u32], _: &mut [u32]| Fate::Stays;
+        let none = |(): &(), _: &[u32], _: &[u32], _: &mut [u32]| false;
         assert_eq!(
             shard.expand_again(7, |_| Some(()), none).len(),
             0,
             "none of their states is to be"
         );
         assert!(insert(&mut shard, [1, 2]) == Inserted::Subsumed, "by its new names");
-
-        let leaves = |(): &(), _: &[u32], sets: &[u32], _: &mut [u32]| {
-            if sets == [1, 0] { Fate::Leaves } else { Fate::Stays }
-        };
-        assert_eq!((shard.expand_again(7, at([0, 0]), leaves).len(), shard.states()), (0, 1));
-        assert_eq!(shard.all().map(|(_, states)| states.concat()).next(), Some(vec![0, 2]));
     }
 }

@@ -1,18 +1,17 @@
 //! One thread of the search: expands tuples, normalises what comes of them, judges what is new.
 
-use super::bits::{Bits, common, has, is_subset, numbers};
+use super::bits::{Bits, common, is_subset, numbers};
 use super::canon::Canon;
 use super::judge::{Judge, Verdicts};
 use super::normal::{Normal, Renamed};
-use super::refuted::{Concerned, ConcernedTuple};
+use super::refuted::ConcernedTuple;
 use super::relevance::Relevance;
 use super::sets::{KnownSets, SetCache};
 use super::shared::Shared;
-use super::store::{Fate, Inserted, Shard, hash, rank};
+use super::store::{Inserted, hash, rank};
 use super::tables::{GhostStep, Memo};
 use crate::checker::view::{Checkable, Ghostly};
 use std::ops::AddAssign;
-use std::sync::Mutex;
 
 /// Messages, each by its receiver and its number there.
 type Sent = Box<[(u8, u32)]>;
@@ -90,6 +89,8 @@ pub(super) struct Worker<'s, 'w, A: Checkable, G> {
     pub(super) transitions: u64,
     /// States expanded.
     pub(super) expanded: u64,
+    /// States added while it is checked that what is stored is closed.
+    pub(super) mended: u64,
     /// Steps that each bound cut off.
     pub(super) cuts: Vec<u64>,
     scratch: Scratch,
@@ -157,6 +158,7 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
             tasks: Vec::new(),
             transitions: 0,
             expanded: 0,
+            mended: 0,
             cuts: vec![0; shared.world.bounds.len()],
             scratch: Scratch { messages: vec![Bits::default(); actors], ..Scratch::default() },
         }
@@ -196,6 +198,9 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
         shard.lock().expect("no thread panics with it").take(task.tuple, key, sets);
         for state in sets.chunks_exact(self.actors) {
             self.expanded += 1;
+            if self.shared.certifies {
+                self.close(key, state);
+            }
             self.successors(key, state, &mut |worker, who, _, fired| {
                 if let Fired::Inside { ghost_changed } = fired {
                     worker.insert(Some(who), ghost_changed);
@@ -433,94 +438,21 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
         renamed
     }
 
-    /// Makes up in one shard for what a refuted hypothesis missed. States are added to it only when all that
-    /// are there in tuples that are concerned have their new names; in others the old ones still say
-    /// what is one. They are of tuples that it has, so of no other shard.
-    pub(super) fn repair(&mut self, concerned: &Concerned, number: u32, shard: &Mutex<Shard>) {
-        let mut open = Vec::new();
-        let tasks = shard.lock().expect("no thread panics with it").expand_again(
-            number,
-            |locals| {
-                let tuple = concerned.tuple(locals);
-                (tuple.is_some() || concerned.may_be_open(locals)).then_some(tuple)
-            },
-            |tuple, key, sets, names| {
-                if self.is_open(concerned, key, sets) {
-                    open.push((key.to_vec(), sets.to_vec()));
-                    return Fate::Leaves;
-                }
-                let tuple = tuple.as_ref();
-                if tuple.is_some_and(|tuple| self.name_again(tuple, key, sets, names)) {
-                    Fate::IsExpandedAgain
-                } else {
-                    Fate::Stays
-                }
-            },
-        );
-        self.tasks.extend(tasks);
-        for (key, sets) in &open {
-            self.close(key, sets);
-        }
-    }
-
-    /// Names the sets of a state anew; whether a step of it may lead to more than was kept of it.
-    fn name_again(
-        &mut self,
-        tuple: &ConcernedTuple<'_>,
-        key: &[u32],
-        sets: &[u32],
-        names: &mut [u32],
-    ) -> bool {
-        let mut again = tuple.sends;
+    /// Names the sets of a state anew.
+    pub(super) fn name_again(&mut self, key: &[u32], sets: &[u32], names: &mut [u32]) {
         for (who, local) in key[..self.actors].iter().enumerate() {
             let of_actor = (who, *local, sets[who]);
             names[who] = self.normal.reduced(self.relevance, &mut self.sets, of_actor).names;
-            again |= tuple.has(who, &self.sets.get(who, sets[who]));
-        }
-        again
-    }
-
-    /// Whether a state lacks something freed that an actor sends in it without changing.
-    fn is_open(&mut self, concerned: &Concerned, key: &[u32], sets: &[u32]) -> bool {
-        self.scratch.key.clear();
-        self.scratch.key.extend_from_slice(key);
-        let sets: Vec<_> = (0..self.actors).map(|who| self.sets.get(who, sets[who])).collect();
-        (0..self.actors).any(|who| {
-            concerned.quiet(who, key[who], &sets[who]).any(|(to, message)| {
-                let to = usize::from(*to);
-                !has(&sets[to], *message)
-                    && self.matters(to, *message)
-                    && !self.is_named(to, &sets[to], *message)
-            })
-        })
-    }
-
-    /// Whether a message matters to an actor in the tuple in the scratch.
-    fn matters(&mut self, who: usize, message: u32) -> bool {
-        let local = self.scratch.key[who];
-        match self.relevance.masks(who, local) {
-            _ if message >= self.relevance.known_messages(who) => true,
-            None => true,
-            Some((hard, _)) if hard.has(message) => true,
-            Some((_, conditional)) if !conditional.has(message) => false,
-            Some(_) => (0..self.actors).any(|other| {
-                let mask = self.because_of(who, local, other);
-                self.masks.get(mask).has(message)
-            }),
         }
     }
 
-    /// Whether one of these messages is one with another one, before an actor of the tuple in the scratch.
-    fn is_named(&self, who: usize, messages: &[u64], message: u32) -> bool {
-        let partition = self.relevance.partition(who, self.scratch.key[who]);
-        partition.is_some_and(|(_, partition)| {
-            let name = partition.of(message);
-            has(messages, name)
-                || common(messages, partition.renamed()).any(|other| partition.of(other) == name)
-        })
+    /// Whether a step of a state may lead to more than was kept of it.
+    pub(super) fn is_concerned(&mut self, tuple: &ConcernedTuple<'_>, sets: &[u32]) -> bool {
+        let mut actors = 0..self.actors;
+        tuple.sends || actors.any(|who| tuple.has(who, &self.sets.get(who, sets[who])))
     }
 
-    /// Adds what was a state, with all that its messages make actors send without changing.
+    /// Adds a state with all that its messages make actors send without changing.
     fn close(&mut self, key: &[u32], sets: &[u32]) {
         self.scratch.key.clear();
         self.scratch.key.extend_from_slice(key);
@@ -570,6 +502,9 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
             // Another thread has added states with sets that are new here.
             self.sets.refresh();
         };
+        if inserted != Inserted::Subsumed && self.shared.certifies {
+            self.mended += 1;
+        }
         if inserted == Inserted::MustQueue {
             let rank = rank(&key[..self.actors]);
             self.tasks.push(Task { rank, shard, tuple });
