@@ -156,7 +156,8 @@ fn a_damaged_checkpoint_is_refused() {
         assert!(matches!(refused, CheckpointError::Damaged { .. }), "{refused}");
     };
     damage(&[]);
-    damage(b"raft checkpoint3");
+    damage(b"raft checkpoint4");
+    damage(&[&b"raft checkpoint3"[..], &whole[16..]].concat());
     proptest!(ProptestConfig::with_cases(64), |(at in 0..whole.len(), bit in 0..8_u32)| {
         let mut flipped = whole.clone();
         flipped[at] ^= 1_u8 << bit;

@@ -313,24 +313,22 @@ const FIRST: u8 = 1;
 const SECOND: u8 = 2;
 const THIRD: u8 = 0;
 
-/// Message 0 from actor 2.
+/// Messages 0 and 1 from actor 2.
 const FROM_ACTOR_2: u8 = 2;
+const OTHER_FROM_ACTOR_2: u8 = 0;
 
-/// A survey that fires each step once is misled, and all tuples are reached in the end, without the check
-/// that ends the search.
+/// A survey that fires each step once is misled, and all tuples are reached in the end.
 fn is_made_up_for(actors: &[Tabled]) {
-    let world = system(actors, false, [NOTHING; 4]);
-    assert_eq!(mended(&world, SURVEYS[1]), 0, "the check at the end found something");
+    after_a_survey_all_is_reached(SURVEYS[1], &system(actors, false, [NOTHING; 4]));
 }
 
-/// All tuples are reached with a survey that is misled. How many states the check at the end added.
-fn mended(world: &TabledWorld, surveys: &[u16]) -> u64 {
+/// All tuples are reached with a survey that is misled.
+fn after_a_survey_all_is_reached(surveys: &[u16], world: &TabledWorld) {
     let full = full(world, 1_000).expect("it is small");
     let (report, tuples) = reduced(world, 1, surveys);
     assert!(tuples == full.tuples, "{} of {}", tuples.len(), full.tuples.len());
     let counts = report.tuples.expect("they are counted");
     assert!(counts.rounds > 1, "no hypothesis was refuted: this does not test much");
-    counts.mended
 }
 
 /// Both messages lead from state 1 to state 2, and a survey that fires each step once never comes so far.
@@ -356,6 +354,32 @@ fn what_is_missed_by_taking_messages_for_one_wrongly_is_made_up_for() {
     let (report, _) =
         reduced(&system(&actors, false, [last, NOTHING, NOTHING, NOTHING]), 1, SURVEYS[1]);
     assert_eq!(report.violated(), ["pair"]);
+}
+
+/// Actor 2 goes to state 2 with one message or with another, which are taken for one as in the example above.
+/// So the state that has the second is kept, by the name of the first, which was known before; and when they
+/// are told apart the first must find that it is another.
+#[test]
+fn what_was_kept_by_the_name_of_another_is_named_anew() {
+    use Put::{Arm, Disarm, Send};
+    let receiver = scripted(&[
+        (0, START, 0, &[Arm(0)]),
+        (0, TIMER, 1, &[]),
+        (1, FROM_ACTOR_2, 2, &[]),
+        (1, OTHER_FROM_ACTOR_2, 2, &[]),
+        (2, FROM_ACTOR_2, 3, &[]),
+    ]);
+    let asks = scripted(&[(0, START, 0, &[Send(2, 0)])]);
+    let sender = scripted(&[
+        (0, START, 0, &[Arm(0), Arm(1)]),
+        // Out of bounds: all it does is to make the first message known.
+        (0, TIMER, 3, &[Send(0, 0)]),
+        (0, OTHER_TIMER, 2, &[Disarm(0), Send(0, 1)]),
+        (0, FIRST, 1, &[Disarm(1)]),
+        (1, TIMER, 2, &[Send(0, 0)]),
+    ]);
+    let world = system(&[receiver, asks, sender], false, [NOTHING, NOTHING, NOTHING, 2]);
+    after_a_survey_all_is_reached(SURVEYS[1], &world);
 }
 
 /// What actor 0 sends to itself matters to it in state 0, not in state 1, and again in state 2, which a
@@ -434,7 +458,7 @@ fn what_makes_an_actor_send_what_matters_is_sent_again() {
 /// a survey that fires each step once never sees. So what is kept has the message, which when sent again is
 /// not new, and lacks the answer.
 #[test]
-fn what_is_answered_to_a_message_that_is_kept_is_found_at_the_end() {
+fn what_is_answered_to_a_message_that_is_kept_is_not_missed() {
     use Put::{Arm, Send};
     let answers = scripted(&[
         (0, START, 0, &[Arm(0)]),
@@ -453,15 +477,14 @@ fn what_is_answered_to_a_message_that_is_kept_is_found_at_the_end() {
         (1, SECOND, 2, &[]),
         (2, ASKED, 3, &[]),
     ]);
-    let world = system(&[answers, goes_round, late], false, [NOTHING; 4]);
-    assert!(mended(&world, SURVEYS[1]) > 0, "the check at the end finds it");
+    is_made_up_for(&[answers, goes_round, late]);
 }
 
 /// To actor 1 the answer of actor 2 matters in state 1, what actor 0 sent first in state 2, and a survey that
 /// fires nothing sees neither. So when the answer is known to matter, what was sent first is not; and a
 /// state that has it, and lacks the answer, is above all that is found when both are known to matter.
 #[test]
-fn what_is_above_others_wrongly_is_found_at_the_end() {
+fn what_is_above_others_wrongly_does_not_stay_there() {
     use Put::{Arm, Send};
     let goes_round = scripted(&[
         (0, START, 0, &[Arm(0)]),
@@ -479,7 +502,7 @@ fn what_is_above_others_wrongly_is_found_at_the_end() {
     ]);
     // Where the answer is sent otherwise is out of bounds.
     let world = system(&[goes_round, receiver, answers], false, [NOTHING, NOTHING, NOTHING, 2]);
-    assert!(mended(&world, BLIND) > 0, "the check at the end finds it");
+    after_a_survey_all_is_reached(BLIND, &world);
 }
 
 /// The first message makes actor 0 send what does nothing; and, in a state that a survey that fires each step

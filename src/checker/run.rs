@@ -144,8 +144,6 @@ pub struct TupleCounts {
     pub ghosts: u64,
     /// Hypotheses of what matters: the first, and one for each that was refuted.
     pub rounds: u64,
-    /// States added by the check at the end, which is made where a hypothesis was refuted.
-    pub mended: u64,
     /// Combinations of local states of a group from which recovery was asked, and all that they can be
     /// renamed to.
     pub recoveries: u64,

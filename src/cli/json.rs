@@ -227,7 +227,6 @@ struct Antichain {
     steps: u64,
     ghosts: u64,
     rounds: u64,
-    mended: u64,
     recoveries: u64,
     bytes: u64,
 }
@@ -235,7 +234,7 @@ struct Antichain {
 impl From<TupleCounts> for Antichain {
     fn from(counts: TupleCounts) -> Self {
         let TupleCounts { tuples, expanded, locals, messages, steps, ghosts, .. } = counts;
-        let TupleCounts { rounds, mended, recoveries, bytes, symmetries, standing, .. } = counts;
+        let TupleCounts { rounds, recoveries, bytes, symmetries, standing, .. } = counts;
         Self {
             tuples,
             symmetries,
@@ -247,7 +246,6 @@ impl From<TupleCounts> for Antichain {
             steps,
             ghosts,
             rounds,
-            mended,
             recoveries,
             bytes,
         }

@@ -38,15 +38,10 @@ pub(super) fn write_model(out: &mut dyn Write, checked: &Checked) -> io::Result<
 
 /// What the search did, in figures.
 fn write_memoised(out: &mut dyn Write, counts: &TupleCounts) -> io::Result<()> {
-    let TupleCounts { locals, messages, steps, ghosts, rounds, mended, bytes, standing, .. } =
-        *counts;
-    let mended = match mended {
-        0 => String::new(),
-        _ => format!(", {} states added by the check at the end", grouped(mended)),
-    };
+    let TupleCounts { locals, messages, steps, ghosts, rounds, bytes, standing, .. } = *counts;
     writeln!(
         out,
-        "  memoised    {} local states, {} messages, {} handler calls, {} ghosts; {rounds} round{}{mended}, \
+        "  memoised    {} local states, {} messages, {} handler calls, {} ghosts; {rounds} round{}, \
          {:.0} bytes a maximal state",
         grouped(locals),
         grouped(messages),

@@ -26,7 +26,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 /// The first bytes of the file, with the version of what follows.
-const MAGIC: &[u8; 16] = b"raft checkpoint3";
+const MAGIC: &[u8; 16] = b"raft checkpoint4";
 
 /// Whether and where a search is saved.
 #[derive(Clone, Debug)]
@@ -109,7 +109,6 @@ struct Saved {
     unwitnessed: u64,
     transitions: u64,
     expanded: u64,
-    mended: u64,
     cuts: Vec<u64>,
     sets: Sets,
     shards: Vec<Mutex<Shard>>,
@@ -138,7 +137,6 @@ impl<A: Checkable, G: Ghostly> Search<'_, '_, A, G> {
             unwitnessed: shared.unwitnessed.load(Ordering::Relaxed),
             transitions: shared.transitions.load(Ordering::Relaxed),
             expanded: shared.expanded.load(Ordering::Relaxed),
-            mended: shared.mended.load(Ordering::Relaxed),
             cuts: shared.cuts.iter().map(|count| count.load(Ordering::Relaxed)).collect(),
             sets: std::mem::take(&mut shared.sets),
             shards: std::mem::take(&mut shared.shards),
@@ -171,7 +169,6 @@ impl<A: Checkable, G: Ghostly> Search<'_, '_, A, G> {
         shared.unwitnessed.store(saved.unwitnessed, Ordering::Relaxed);
         shared.transitions.store(saved.transitions, Ordering::Relaxed);
         shared.expanded.store(saved.expanded, Ordering::Relaxed);
-        shared.mended.store(saved.mended, Ordering::Relaxed);
         for (count, cut) in shared.cuts.iter().zip(&saved.cuts) {
             count.store(*cut, Ordering::Relaxed);
         }

@@ -57,44 +57,41 @@
 //! with at least as much to send: `Rel(t') ⊆ Rel(t)`. (b) Delivering `m ∉ Rel(t)` changes no actor, violates
 //! no property, and sends only messages that are not in `Rel(t)`.
 //!
-//! **So the same tuples are reached.** Claim: if a full search reaches `(t, N)`, this one reaches some
-//! `(t, N')` with `N ∩ Rel(t) ⊆ N'`. By induction over the steps of the full search. If the next step needs
-//! no message, or one in `N'`, this search takes it as well: it reaches `t'` with what was sent and `N'`, of
-//! which only what is not in `Rel(t')` is left out, and by (a) that contains `N ∩ Rel(t')`. If it needs a
-//! message that is not in `N'`, that one is not in `Rel(t)`, and by (b) `t` stays and nothing relevant is
-//! added.
+//! **So the same tuples are reached.** Write `(t, N) ≤ (t, N')` if `N ∩ Rel(t) ⊆ N'`, and call a state
+//! *covered* if a stored one is above it. If
+//!
+//! 1. the first state is covered,
+//! 2. each stored state is covered when all is added that its actors send at once, by themselves or in
+//!    answer, without changing, and
+//! 3. whatever a stored state leads to by a step is covered,
+//!
+//! then every state that a full search reaches is covered, by induction over its steps. Let `(t, N)` be
+//! covered by `(t, N')`, and take its next step. If it needs a message that is not in `N'`, that one is not
+//! in `Rel(t)`, and by (b) `t` stays and nothing relevant is added. Otherwise `(t, N')` takes it as well.
+//! If that only sends, the state after it is covered by 2. If it leads to `t'`, by (a) the state after it
+//! is below the one that `(t, N')` leads to, which is covered by 3.
+//!
+//! So each state that is stored is expanded: it is added again with all that is sent at once, and what all
+//! its steps lead to is added, each time without what is not relevant. Something is added unless a stored
+//! state is above it, and then those below it are removed.
 //!
 //! `R` is known only when the search has ended. So `Rel` is a *hypothesis*: the first comes from surveys
 //! that fire each step a few times, and everything it does not know is relevant. From time to time, and
-//! when a search under it has ended, `Rel` is taken again from all steps seen. Where something is relevant
-//! that was not thought to be, the hypothesis is *refuted*. Nothing is called EXHAUSTIVE under a hypothesis
-//! that does not hold by all steps seen when the search has ended. A state that was reached can be reached
-//! whatever the hypothesis was, with these messages at least, so a violation needs none.
+//! when all is expanded, `Rel` is taken again from all steps seen. Where something is relevant that was not
+//! thought to be, the hypothesis is *refuted*. Nothing is called EXHAUSTIVE under a hypothesis that does not
+//! hold by all steps seen when the search has ended. A state that was reached can be reached whatever the
+//! hypothesis was, with these messages at least, so a violation needs none.
 //!
-//! **What a refuted hypothesis missed is made up for** (`search.rs`, `refuted.rs`). A hypothesis speaks of
-//! each local state and each message by itself. Call `m` *freed* at `l` if it matters there more than was
-//! thought, or was taken for one (idea 5) with something that it is not one with, or with something of
-//! which that is so. In a tuple, `m` is freed if it is freed at its receiver's local state, or makes the
-//! receiver send something that is freed at *its* receiver's. A state `(t, N)` is expanded again if something
-//! is freed in `t` or in a tuple one step on, and is in `N` or can be sent in `t` or one step on; in tuples
-//! that are concerned the names of messages are given anew, and the first state is added again. That finds
-//! most of what was missed, and soon. Nothing else rests on it.
-//!
-//! **At the end what is stored is checked.** If a hypothesis was refuted on the way, all names are given anew
-//! and all states are put into the queue once more. Each is added again with everything that actors send in
-//! it at once, by themselves or in answer, without changing; then all its steps are fired; and so are those
-//! of all that is added by that. Should the hypothesis be refuted meanwhile, it is made up for, and all is
-//! checked once more. So in the end, by a hypothesis that was not refuted since,
-//!
-//! - the first state, with all that is sent at once, is below a stored one,
-//! - a stored state, with all that is sent at once, is below a stored one, and
-//! - what a stored state leads to by a step is below a stored one.
-//!
-//! That is all that the induction above needs, with "reaches" read as "stores a state above": a step that
-//! changes an actor is the third, one that only sends is the second. Whatever was wrong with a hypothesis
-//! that was refuted, or with how it was made up for, would be added here. Where none was refuted the second
-//! holds as it is: an answer that was left out when it was due does not matter in that tuple, so by (a) in
-//! none later.
+//! **What rests on a refuted hypothesis is done again** (`search.rs` `repair`, `refuted.rs`). A hypothesis
+//! speaks of each local state by itself: it is refuted in `l` if there some message matters more than was
+//! thought, or was taken for one (idea 5) with something that it is not one with. If it is refuted in no
+//! local state of `t`, then in `t` the better one leaves out, and takes for one, at least as much; so what
+//! was left out there still may be, and what was above another state still is. What was made of a stored
+//! state `(t, N)` speaks of `t` and of tuples one step on. So if the hypothesis is refuted in a local state
+//! of `t`, or in one that a step leads to from a local state of `t`, all states of `t` are expanded again,
+//! with names given anew; and the first state is added again. Of each other state 2 and 3 hold still: they
+//! held when it was expanded, and what was above what was added then, or is above what was removed since,
+//! is so by every hypothesis since, as none of them was refuted in these tuples.
 //!
 //! **The counts are canonical.** The tuples are those of a full search. The maximal states are counted
 //! under the final `Rel`, which depends only on the local states and messages that can be reached, so their
@@ -150,9 +147,9 @@
 //!
 //! This, too, rests on `R` and is said of each local state by itself. So it is part of the hypothesis, which
 //! is refuted in a local state in which two messages were taken for one that the steps seen tell apart;
-//! and what it missed is made up for in the same way, the names in the tuples concerned being given anew.
-//! In all other tuples a state that simulated another still does: if `m` and `m'` had one name and the
-//! better hypothesis does not refute it, each of them is still one with that name, so with the other.
+//! and what rests on that is done again. In all other tuples a state that simulated another still does: if
+//! `m` and `m'` had one name and the better hypothesis does not refute it, each of them is still one with
+//! that name, so with the other.
 //!
 //! Surveys merge nothing, nor does a search for coverage, whose labels tell messages apart, nor the search
 //! for a counterexample.

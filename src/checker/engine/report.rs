@@ -82,7 +82,6 @@ impl<'w, A: Checkable, G: Ghostly> Search<'w, '_, A, G> {
             steps: tables.steps.len() as u64,
             ghosts: tables.ghosts.len() as u64,
             rounds,
-            mended: shared.mended.load(Ordering::Relaxed),
             recoveries: self.starts,
             bytes: shared.count(Shard::bytes) + shared.sets.bytes(),
         };

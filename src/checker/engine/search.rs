@@ -3,7 +3,7 @@
 
 use super::checkpoint::{self, CheckpointError, Checkpoints, Resumed};
 use super::judge::view;
-use super::refuted::{Concerned, Refuted};
+use super::refuted::Refuted;
 use super::relevance::Relevance;
 use super::shared::{Shared, StopOnPanic};
 use super::store::Shard;
@@ -17,7 +17,7 @@ use stateright::Model;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// How often each survey fires a step. They are short: what they miss is made up for.
+/// How often each survey fires a step. They are short: hypotheses may be refuted.
 const SURVEYS: [u16; 2] = [4, 16];
 
 /// Why a round ended.
@@ -224,11 +224,7 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
                     relevance = newer;
                     if !refuted.is_nothing() {
                         rounds += 1;
-                        self.shared.certifies = false;
-                        self.repair(&relevance, refuted);
-                    } else if exhausted && rounds > 1 && !self.shared.certifies {
-                        self.shared.certifies = true;
-                        self.certify(&relevance);
+                        self.repair(&relevance, &refuted);
                     } else if exhausted {
                         relevance = self.by_names(relevance);
                         break Ended::Exhausted;
@@ -288,44 +284,28 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
         first.end();
     }
 
-    /// Goes on from a hypothesis that is refuted to a better one: expands again what may lead to something of
-    /// which the refuted one left out too much, or took too much for one. Elsewhere the better one leaves
-    /// out and takes for one at least as much.
-    fn repair(&mut self, better: &Relevance, refuted: Refuted) {
+    /// Goes on from a hypothesis that is refuted to a better one: expands again what rests on the refuted
+    /// one, with names given anew, and begins at the first state again.
+    fn repair(&mut self, better: &Relevance, refuted: &Refuted) {
         let began = self.start.elapsed();
-        let tables = self.shared.tables.get_mut().expect("no thread runs");
-        let concerned = refuted.concerned(tables, better);
-        self.expand_again(better, Some(&concerned));
-        self.repair_took = self.start.elapsed().saturating_sub(began);
-    }
-
-    /// Expands all again: what that leads to must be there already, or is added.
-    fn certify(&mut self, relevance: &Relevance) {
-        self.expand_again(relevance, None);
-    }
-
-    /// Names the states of the tuples that are concerned anew, or of all, puts those back into the queue that
-    /// may lead to more, and begins at the first state again.
-    fn expand_again(&self, relevance: &Relevance, concerned: Option<&Concerned>) {
-        let look = |locals: &[u32]| match concerned {
-            Some(concerned) => concerned.tuple(locals).map(Some),
-            None => Some(None),
-        };
+        let concerned = refuted.concerned(self.shared.tables.get_mut().expect("no thread runs"));
         self.shared.share_out(self.limits.threads, |shards| {
-            let mut worker = Worker::new(&self.shared, relevance, None);
+            let mut worker = Worker::new(&self.shared, better, None);
             for (number, shard) in shards {
                 let mut shard = shard.lock().expect("no thread panics with it");
-                let tasks = shard.expand_again(number, look, |tuple, key, sets, names| {
-                    worker.name_again(key, sets, names);
-                    tuple.as_ref().is_none_or(|tuple| worker.is_concerned(tuple, sets))
-                });
+                let tasks = shard.expand_again(
+                    number,
+                    |locals| concerned.has(locals),
+                    |key, sets, names| worker.name_again(key, sets, names),
+                );
                 worker.tasks.extend(tasks);
             }
             worker.end();
         });
-        let mut worker = Worker::new(&self.shared, relevance, None);
+        let mut worker = Worker::new(&self.shared, better, None);
         worker.start(&self.key, &self.messages);
         worker.end();
+        self.repair_took = self.start.elapsed().saturating_sub(began);
     }
 
     /// Explores under one hypothesis, from where the search is.

@@ -29,10 +29,6 @@ pub(super) struct Shared<'w, A: Checkable, G> {
     pub(super) ends_at_a_violation: bool,
     /// Whether what lies beyond a step that violates a property is explored.
     pub(super) goes_on: bool,
-    /// Whether it is checked that what is stored is closed under all that can happen.
-    pub(super) certifies: bool,
-    /// States that were added meanwhile.
-    pub(super) mended: AtomicU64,
     /// The `sometimes` properties without a witness, as bits.
     pub(super) unwitnessed: AtomicU64,
     pub(super) stop: AtomicBool,
@@ -65,8 +61,6 @@ impl<'w, A: Checkable, G: Ghostly> Shared<'w, A, G> {
             violated: AtomicU64::new(0),
             ends_at_a_violation: true,
             goes_on: false,
-            certifies: false,
-            mended: AtomicU64::new(0),
             unwitnessed: AtomicU64::new((1 << sometimes) - 1),
             stop: AtomicBool::new(false),
             transitions: AtomicU64::new(0),
@@ -123,8 +117,7 @@ impl<'w, A: Checkable, G: Ghostly> Shared<'w, A, G> {
         self.shards = (0..SHARDS).map(|_| Mutex::new(Shard::new(actors))).collect();
         *self.queue.get_mut().expect("no thread runs") = Queue::default();
         self.stop.store(false, Ordering::Relaxed);
-        for count in [&self.transitions, &self.expanded, &self.mended].into_iter().chain(&self.cuts)
-        {
+        for count in [&self.transitions, &self.expanded].into_iter().chain(&self.cuts) {
             count.store(0, Ordering::Relaxed);
         }
     }
@@ -187,7 +180,6 @@ impl<'w, A: Checkable, G: Ghostly> Shared<'w, A, G> {
     pub(super) fn add_counts(&self, worker: &mut Worker<'_, '_, A, G>) {
         self.transitions.fetch_add(std::mem::take(&mut worker.transitions), Ordering::Relaxed);
         self.expanded.fetch_add(std::mem::take(&mut worker.expanded), Ordering::Relaxed);
-        self.mended.fetch_add(std::mem::take(&mut worker.mended), Ordering::Relaxed);
         for (count, more) in self.cuts.iter().zip(&mut worker.cuts) {
             count.fetch_add(std::mem::take(more), Ordering::Relaxed);
         }

@@ -230,36 +230,32 @@ impl Shard {
         self.used += 1;
     }
 
-    /// Puts tuples into the queue again of whose local states `look` makes something. `name` is shown that,
-    /// and the key and the sets of each state; it puts down the numbers of the sets of names, and
-    /// tells whether the state is to be expanded again.
-    pub(super) fn expand_again<T>(
+    /// Puts the tuples back into the queue whose local states are `concerned`, with all their states. `name`
+    /// is shown the key and the sets of each, and puts down the numbers of the sets of names.
+    pub(super) fn expand_again(
         &mut self,
         shard: u32,
-        look: impl Fn(&[u32]) -> Option<T>,
-        mut name: impl FnMut(&T, &[u32], &[u32], &mut [u32]) -> bool,
+        concerned: impl Fn(&[u32]) -> bool,
+        mut name: impl FnMut(&[u32], &[u32], &mut [u32]),
     ) -> Vec<Task> {
         let mut tasks = Vec::new();
         let (actors, (width, width_of_state)) = (self.actors, self.widths());
         for (tuple, record) in (0_u32..).zip(self.tuples.chunks_exact_mut(width)) {
             let (key, head) = (&record[..=actors], record[actors + 1]);
-            let Some(seen) = look(&key[..actors]) else { continue };
-            let mut again = false;
+            if !concerned(&key[..actors]) {
+                continue;
+            }
             let mut at = head & NONE;
             while at != NONE {
                 let state = &mut self.states[at as usize * width_of_state..][..width_of_state];
                 let (names, rest) = state.split_at_mut(actors);
-                if name(&seen, key, &rest[..actors], names) {
-                    rest[actors] &= !EXPANDED;
-                    again = true;
-                }
-                self.greatest
-                    .iter_mut()
-                    .zip(names)
-                    .for_each(|(most, set)| *most = (*most).max(*set));
-                at = rest[actors] & NONE;
+                name(key, &rest[..actors], names);
+                let greatest = self.greatest.iter_mut().zip(names);
+                greatest.for_each(|(most, set)| *most = (*most).max(*set));
+                rest[actors] &= !EXPANDED;
+                at = rest[actors];
             }
-            if again && head & QUEUED == 0 {
+            if head & QUEUED == 0 {
                 tasks.push(Task { rank: rank(&key[..actors]), shard, tuple });
                 record[actors + 1] |= QUEUED;
             }
@@ -369,24 +365,17 @@ mod tests {
         shard.take(0, &mut key, &mut sets);
         assert!(sets.is_empty(), "they have been expanded");
 
-        let at = |wanted: [u32; 2]| move |locals: &[u32]| (locals == wanted).then_some(());
-        // The first actor's sets have another name; only one of the states is to be expanded.
-        let mut named = |(): &(), _: &[u32], sets: &[u32], names: &mut [u32]| {
+        let at = |wanted: [u32; 2]| move |locals: &[u32]| locals == wanted;
+        // The first actor's sets have another name.
+        let mut named = |_: &[u32], sets: &[u32], names: &mut [u32]| {
             names.copy_from_slice(&[3, sets[1]]);
-            sets == [1, 0]
         };
         assert_eq!(shard.expand_again(7, at([9, 9]), &mut named).len(), 0);
         let tasks = shard.expand_again(7, at([0, 0]), &mut named);
         assert_eq!(tasks.iter().map(|task| (task.shard, task.tuple)).collect::<Vec<_>>(), [(7, 0)]);
         assert_eq!(shard.expand_again(7, at([0, 0]), &mut named).len(), 0, "it waits");
         shard.take(0, &mut key, &mut sets);
-        assert_eq!(sets, [1, 0]);
-        let none = |(): &(), _: &[u32], _: &[u32], _: &mut [u32]| false;
-        assert_eq!(
-            shard.expand_again(7, |_| Some(()), none).len(),
-            0,
-            "none of their states is to be"
-        );
+        assert_eq!(sets, [0, 2, 1, 0]);
         assert!(insert(&mut shard, [1, 2]) == Inserted::Subsumed, "by its new names");
     }
 }

@@ -4,7 +4,6 @@ use super::bits::{Bits, common, is_subset, numbers};
 use super::canon::Canon;
 use super::judge::{Judge, Verdicts};
 use super::normal::{Normal, Renamed};
-use super::refuted::ConcernedTuple;
 use super::relevance::Relevance;
 use super::sets::{KnownSets, SetCache};
 use super::shared::Shared;
@@ -89,8 +88,6 @@ pub(super) struct Worker<'s, 'w, A: Checkable, G> {
     pub(super) transitions: u64,
     /// States expanded.
     pub(super) expanded: u64,
-    /// States added while it is checked that what is stored is closed.
-    pub(super) mended: u64,
     /// Steps that each bound cut off.
     pub(super) cuts: Vec<u64>,
     scratch: Scratch,
@@ -158,7 +155,6 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
             tasks: Vec::new(),
             transitions: 0,
             expanded: 0,
-            mended: 0,
             cuts: vec![0; shared.world.bounds.len()],
             scratch: Scratch { messages: vec![Bits::default(); actors], ..Scratch::default() },
         }
@@ -198,9 +194,7 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
         shard.lock().expect("no thread panics with it").take(task.tuple, key, sets);
         for state in sets.chunks_exact(self.actors) {
             self.expanded += 1;
-            if self.shared.certifies {
-                self.close(key, state);
-            }
+            self.close(key, state);
             self.successors(key, state, &mut |worker, who, _, fired| {
                 if let Fired::Inside { ghost_changed } = fired {
                     worker.insert(Some(who), ghost_changed);
@@ -446,13 +440,8 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
         }
     }
 
-    /// Whether a step of a state may lead to more than was kept of it.
-    pub(super) fn is_concerned(&mut self, tuple: &ConcernedTuple<'_>, sets: &[u32]) -> bool {
-        let mut actors = 0..self.actors;
-        tuple.sends || actors.any(|who| tuple.has(who, &self.sets.get(who, sets[who])))
-    }
-
-    /// Adds a state with all that its messages make actors send without changing.
+    /// Adds a state with all that its actors send at once, by themselves or in answer, without changing; if
+    /// that is more than it has.
     fn close(&mut self, key: &[u32], sets: &[u32]) {
         self.scratch.key.clear();
         self.scratch.key.extend_from_slice(key);
@@ -468,7 +457,13 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
         }
         self.add_pending();
         self.filter();
-        self.insert(None, false);
+        let mut closed = self.scratch.messages.iter().zip(sets).enumerate();
+        let has = |(who, (messages, set)): (usize, (&Bits, &u32))| {
+            is_subset(messages.words(), self.sets.words(who, *set))
+        };
+        if !closed.all(has) {
+            self.insert(None, false);
+        }
     }
 
     /// Adds the state that stands for the one in the scratch; judges its tuple if that is new.
@@ -502,9 +497,6 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
             // Another thread has added states with sets that are new here.
             self.sets.refresh();
         };
-        if inserted != Inserted::Subsumed && self.shared.certifies {
-            self.mended += 1;
-        }
         if inserted == Inserted::MustQueue {
             let rank = rank(&key[..self.actors]);
             self.tasks.push(Task { rank, shard, tuple });
