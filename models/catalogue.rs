@@ -292,9 +292,9 @@ pub fn catalogue() -> Vec<Spec> {
             watch: commits,
             max_term: 4,
             deep: true,
-            sometimes: &["two leaders at once", "logs diverge", "all servers commit"],
+            sometimes: &["logs diverge", "the leader lacks what a majority has"],
             tuples: (1_044_626, 1_181_891),
-            ..Spec::base("four-terms", "Four terms of three servers: the depth of Figure 8.")
+            ..Spec::base("four-terms", "Four terms of three servers: the depth of Figure 8 (d).")
         },
         Spec {
             watch: clients,
@@ -368,6 +368,20 @@ pub fn catalogue() -> Vec<Spec> {
             ..Spec::base(
                 "command-three-terms",
                 "A client that asks all of three servers, over three terms.",
+            )
+        },
+        Spec {
+            watch: commits,
+            clients: vec![vec![put("1")]],
+            asks: Asks::All,
+            max_term: 4,
+            max_client_entries: 2,
+            deep: true,
+            sometimes: &["the leader lacks what a majority has", "a client is done"],
+            tuples: (62_864_966, 76_485_884),
+            ..Spec::base(
+                "command-four-terms",
+                "A client that asks all of three servers, over four terms: Figure 8 (d).",
             )
         },
         Spec {

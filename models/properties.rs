@@ -444,3 +444,21 @@ pub fn logs_diverge(view: &ClusterView<'_>) -> bool {
         })
     })
 }
+
+/// Figure 8 (d): the leader of the latest term lacks an entry that a majority has, and will overwrite it.
+pub fn the_leader_lacks_what_a_majority_has(view: &ClusterView<'_>) -> bool {
+    let servers: Vec<_> = servers(view).map(|(_, server)| server).collect();
+    let logs = servers.iter().map(|server| &server.persistent.log);
+    let latest = servers.iter().map(|server| server.persistent.current_term).max();
+    let leads = |server: &&&Server<Kv>| {
+        server.is_leader() && Some(server.persistent.current_term) == latest
+    };
+    let Some(leader) = servers.iter().find(leads) else { return false };
+    let have =
+        |index: Index, term: Term| logs.clone().filter(|log| log.term(index) == Some(term)).count();
+    let lacks = |(index, entry): (Index, &Entry)| {
+        leader.persistent.log.term(index) != Some(entry.term)
+            && have(index, entry.term) > servers.len() / 2
+    };
+    logs.clone().any(|log| log.iter().any(lacks))
+}

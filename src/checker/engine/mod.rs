@@ -57,8 +57,9 @@
 //! with at least as much to send: `Rel(t') ⊆ Rel(t)`. (b) Delivering `m ∉ Rel(t)` changes no actor, violates
 //! no property, and sends only messages that are not in `Rel(t)`.
 //!
-//! **So the same tuples are reached.** Write `(t, N) ≤ (t, N')` if `N ∩ Rel(t) ⊆ N'`, and call a state
-//! *covered* if a stored one is above it. If
+//! **So the same tuples are reached.** Write `(t, N) ≤ (t, N')` if each message of `N ∩ Rel(t)` is in `N'`,
+//! or is one with a message in `N'` (idea 5; then both are in `Rel(t)`), and call a state *covered* if a
+//! stored one is above it. If
 //!
 //! 1. the first state is covered,
 //! 2. each stored state is covered when all is added that its actors send at once, by themselves or in
@@ -66,8 +67,8 @@
 //! 3. whatever a stored state leads to by a step is covered,
 //!
 //! then every state that a full search reaches is covered, by induction over its steps. Let `(t, N)` be
-//! covered by `(t, N')`, and take its next step. If it needs a message that is not in `N'`, that one is not
-//! in `Rel(t)`, and by (b) `t` stays and nothing relevant is added. Otherwise `(t, N')` takes it as well.
+//! covered by `(t, N')`, and take its next step. If it needs a message that is not in `Rel(t)`, by (b) `t`
+//! stays and nothing relevant is added. Otherwise `(t, N')` takes it as well, or one that does the same.
 //! If that only sends, the state after it is covered by 2. If it leads to `t'`, by (a) the state after it
 //! is below the one that `(t, N')` leads to, which is covered by 3.
 //!
@@ -89,9 +90,10 @@
 //! was left out there still may be, and what was above another state still is. What was made of a stored
 //! state `(t, N)` speaks of `t` and of tuples one step on. So if the hypothesis is refuted in a local state
 //! of `t`, or in one that a step leads to from a local state of `t`, all states of `t` are expanded again,
-//! with names given anew; and the first state is added again. Of each other state 2 and 3 hold still: they
-//! held when it was expanded, and what was above what was added then, or is above what was removed since,
-//! is so by every hypothesis since, as none of them was refuted in these tuples.
+//! with names given anew; and the first state is added again. Of each other state that has been expanded 2
+//! and 3 hold still. They held then; and what was above what was added then, or is above what was removed
+//! since, is so by every hypothesis since, as none was refuted in these tuples. (Nor in what they are renamed
+//! to, idea 4, since a hypothesis does not tell interchangeable actors apart.)
 //!
 //! **The counts are canonical.** The tuples are those of a full search. The maximal states are counted
 //! under the final `Rel`, which depends only on the local states and messages that can be reached, so their
@@ -109,9 +111,10 @@
 //!   interned, and with the value its whole orbit is interned. What a value is under each permutation is
 //!   noted for all of the orbit, and noting two different things panics.
 //! - *Handlers are equivariant*: a renamed actor does the same, renamed. With each handler call that is
-//!   remembered, and with each trial of idea 3, all that it can be renamed to is run as well, and
-//!   compared: what the actor becomes, what it puts out, which properties of outputs that breaks. So are
-//!   the change of the ghost and the properties of changes.
+//!   remembered all that it can be renamed to is run as well, and compared: what the actor becomes, what it
+//!   puts out, which properties of outputs that breaks. So are the change of the ghost and the properties
+//!   of changes. What a trial of idea 3 would lead to is not interned, so it cannot be renamed; what is
+//!   thought because of it is compared: which messages matter, and which are one (`equivariance.rs`).
 //! - *Bounds and properties are invariant*: whatever part of a tuple is judged, its images under
 //!   permutations that generate the group are judged too, and compared; so is every tuple as a dead end.
 //!
@@ -147,9 +150,9 @@
 //!
 //! This, too, rests on `R` and is said of each local state by itself. So it is part of the hypothesis, which
 //! is refuted in a local state in which two messages were taken for one that the steps seen tell apart;
-//! and what rests on that is done again. In all other tuples a state that simulated another still does: if
-//! `m` and `m'` had one name and the better hypothesis does not refute it, each of them is still one with
-//! that name, so with the other.
+//! and what rests on that is done again. In all other tuples a state that simulated another still does: a
+//! message was one with its name when that was given, and is by each hypothesis since that is not refuted
+//! there. So equal names mean messages that are one, also if they were given at different times.
 //!
 //! Surveys merge nothing, nor does a search for coverage, whose labels tell messages apart, nor the search
 //! for a counterexample.
@@ -188,6 +191,7 @@ mod bits;
 mod caller;
 mod canon;
 mod checkpoint;
+mod equivariance;
 mod handlers;
 mod intern;
 mod judge;

@@ -96,19 +96,29 @@ impl<A: Checkable> RecoveryJudge<'_, '_, A> {
         if let Some(is_dead) = verdicts()[group].get(start) {
             return *is_dead;
         }
-        let is_dead = self.judge(tables, group, start);
+        let end = self.attempt(group, start).succeeds(tables);
         let mut orbit = vec![(group, start.to_vec())];
         for n in tables.tables().group.others() {
             let (renamed, image) = self.renamed(tables.tables(), n, group, start);
             if orbit.iter().any(|(group, start)| *group == renamed && *start == image) {
                 continue;
             }
+            let attempt = self.attempt(renamed, &image);
+            let alike = match &end {
+                // The way there, renamed, is one too, for each handler call was compared.
+                Some(end) => {
+                    let (_, end) = self.renamed(tables.tables(), n, group, end);
+                    attempt.has_recovered(tables.tables(), &end)
+                }
+                None => attempt.succeeds(tables).is_none(),
+            };
             assert!(
-                self.judge(tables, renamed, &image) == is_dead,
+                alike,
                 "recovery must not tell apart actors that the world's `symmetry` calls interchangeable"
             );
             orbit.push((renamed, image));
         }
+        let is_dead = end.is_none();
         let mut verdicts = verdicts();
         for (group, start) in orbit {
             verdicts[group].insert(start, is_dead);
@@ -116,17 +126,12 @@ impl<A: Checkable> RecoveryJudge<'_, '_, A> {
         is_dead
     }
 
-    fn judge<G: Ghostly>(
-        &self,
-        tables: &mut Caller<'_, '_, A, G>,
-        group: usize,
-        start: &[u32],
-    ) -> bool {
+    fn attempt<'a>(&'a self, group: usize, start: &'a [u32]) -> Attempt<'a, A> {
         let recovery = self.judged.recovery;
-        !Attempt { recovery, group: &recovery.groups[group], start }.succeeds(tables)
+        Attempt { recovery, group: &recovery.groups[group], start }
     }
 
-    /// A group and its local states, renamed by a permutation.
+    /// A group and local states of its, renamed by a permutation.
     fn renamed<G: Ghostly>(
         &self,
         tables: &Tables<'_, A, G>,
@@ -187,16 +192,18 @@ impl<A: Checkable> Attempt<'_, A> {
         members.map(value).collect()
     }
 
-    fn has_recovered<G: Ghostly>(&self, tables: &Tables<'_, A, G>, now: &Group) -> bool {
-        let (start, now) = (self.values(tables, self.start), self.values(tables, &now.locals));
+    fn has_recovered<G: Ghostly>(&self, tables: &Tables<'_, A, G>, now: &[u32]) -> bool {
+        let (start, now) = (self.values(tables, self.start), self.values(tables, now));
         (self.recovery.recovered)(&start, &now)
     }
 
-    /// Looks for a way: straight on at first, then everywhere.
-    fn succeeds<G: Ghostly>(&self, tables: &mut Caller<'_, '_, A, G>) -> bool {
+    /// Looks for a way, straight on at first, then everywhere: the local states that it leads to.
+    fn succeeds<G: Ghostly>(&self, tables: &mut Caller<'_, '_, A, G>) -> Option<Vec<u32>> {
         let members = 0..self.group.len();
-        members.clone().any(|first| members.clone().any(|then| self.straight(tables, first, then)))
-            || self.anywhere(tables)
+        let mut pairs =
+            members.clone().flat_map(|first| members.clone().map(move |then| (first, then)));
+        let straight = pairs.find_map(|(first, then)| self.straight(tables, first, then));
+        straight.or_else(|| self.anywhere(tables))
     }
 
     /// One member acts by itself, and all that it causes in the group arrives; then another one does,
@@ -206,7 +213,7 @@ impl<A: Checkable> Attempt<'_, A> {
         tables: &mut Caller<'_, '_, A, G>,
         first: usize,
         then: usize,
-    ) -> bool {
+    ) -> Option<Vec<u32>> {
         let mut now = self.first();
         for who in std::iter::once(first).chain(std::iter::repeat_n(then, PATIENCE)) {
             let mut arriving = VecDeque::new();
@@ -218,24 +225,24 @@ impl<A: Checkable> Attempt<'_, A> {
                 if let Some(step) = tables.deliver(actor, now.locals[to], message) {
                     self.take(tables.tables(), &mut now, to, step, &mut arriving);
                 }
-                if self.has_recovered(tables.tables(), &now) {
-                    return true;
+                if self.has_recovered(tables.tables(), &now.locals) {
+                    return Some(now.locals);
                 }
             }
-            if self.has_recovered(tables.tables(), &now) {
-                return true;
+            if self.has_recovered(tables.tables(), &now.locals) {
+                return Some(now.locals);
             }
         }
-        false
+        None
     }
 
     /// Every way, as far as the bound on recovery goes.
-    fn anywhere<G: Ghostly>(&self, tables: &mut Caller<'_, '_, A, G>) -> bool {
+    fn anywhere<G: Ghostly>(&self, tables: &mut Caller<'_, '_, A, G>) -> Option<Vec<u32>> {
         let mut known: Memo<Vec<u32>, Vec<Vec<Bits>>> = Memo::default();
         let mut waiting = vec![self.first()];
         while let Some(now) = waiting.pop() {
-            if self.has_recovered(tables.tables(), &now) {
-                return true;
+            if self.has_recovered(tables.tables(), &now.locals) {
+                return Some(now.locals);
             }
             let sets = known.entry(now.locals.clone()).or_default();
             let below = |a: &[Bits], b: &[Bits]| {
@@ -266,7 +273,7 @@ impl<A: Checkable> Attempt<'_, A> {
                 }
             }
         }
-        false
+        None
     }
 
     /// What a member can do by itself, but for restarting.

@@ -128,6 +128,7 @@ impl Relevance {
             let known = tables.actors[who].inbox.len();
             relevance.messages[who] = u32::try_from(known).expect("numbers are u32");
         }
+        super::equivariance::check(&relevance, tables);
         relevance
     }
 

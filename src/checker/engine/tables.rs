@@ -300,7 +300,13 @@ impl<'w, A: Checkable, G: Ghostly> Tables<'w, A, G> {
     }
 
     /// What is said where the handlers and the renaming do not fit each other.
-    fn asymmetry(&self, n: usize, who: usize, local: u32, message: Option<u32>) -> String {
+    pub(super) fn asymmetry(
+        &self,
+        n: usize,
+        who: usize,
+        local: u32,
+        message: Option<u32>,
+    ) -> String {
         let state = &self.actors[who].locals.get(local).state;
         let event = match message {
             Some(message) => format!("{:?}", self.event(who, local, StepEvent::Deliver(message))),
