@@ -292,9 +292,14 @@ pub fn catalogue() -> Vec<Spec> {
             watch: commits,
             max_term: 4,
             deep: true,
-            sometimes: &["logs diverge", "the leader lacks what a majority has"],
+            sometimes: &[
+                "two leaders at once",
+                "logs diverge",
+                "all servers commit",
+                "the leader lacks what a majority has",
+            ],
             tuples: (1_044_626, 1_181_891),
-            ..Spec::base("four-terms", "Four terms of three servers: the depth of Figure 8 (d).")
+            ..Spec::base("four-terms", "Four terms of three servers, as in Figure 8 (a) to (d).")
         },
         Spec {
             watch: clients,
@@ -377,11 +382,16 @@ pub fn catalogue() -> Vec<Spec> {
             max_term: 4,
             max_client_entries: 2,
             deep: true,
-            sometimes: &["the leader lacks what a majority has", "a client is done"],
+            sometimes: &[
+                "two leaders at once",
+                "logs diverge",
+                "the leader lacks what a majority has",
+                "a client is done",
+            ],
             tuples: (62_864_966, 76_485_884),
             ..Spec::base(
                 "command-four-terms",
-                "A client that asks all of three servers, over four terms: Figure 8 (d).",
+                "A client that asks all of three servers, over four terms, as in Figure 8 (a) to (d).",
             )
         },
         Spec {

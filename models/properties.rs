@@ -445,7 +445,9 @@ pub fn logs_diverge(view: &ClusterView<'_>) -> bool {
     })
 }
 
-/// Figure 8 (d): the leader of the latest term lacks an entry that a majority has, and will overwrite it.
+/// Between (c) and (d) of Figure 8: the leader of the latest term lacks an entry that a majority has, and may
+/// overwrite it. That takes four terms: one in which the entry was made, one whose leader lacks it, one that
+/// brought it to the majority, and this one. Had it been committed, Leader Completeness would not hold.
 pub fn the_leader_lacks_what_a_majority_has(view: &ClusterView<'_>) -> bool {
     let servers: Vec<_> = servers(view).map(|(_, server)| server).collect();
     let logs = servers.iter().map(|server| &server.persistent.log);

@@ -4,8 +4,8 @@ mod common;
 
 use checked_raft::checker::engine::explore_and_visit;
 use checked_raft::checker::{
-    Bound, Checkable, Ghostly, Limits, Local, PropertyReport, Recovery, Report, StatePredicate,
-    StateProperty, StepPredicate, StepProperty, Symmetry, Tally, Verdict, World,
+    Bound, Checkable, Ghostly, Limits, Local, PropertyReport, RECOVERABILITY, Recovery, Report,
+    StatePredicate, StateProperty, StepPredicate, StepProperty, Symmetry, Tally, Verdict, World,
 };
 use checked_raft::models::catalogue::{catalogue, find};
 use checked_raft::models::member::{Asks, MemberState};
@@ -466,6 +466,27 @@ fn messages_that_are_one_to_some_interchangeable_actors_only_are_found_out() {
     assert!(said.starts_with("the actors are not interchangeable"), "{said}");
 }
 
+/// Actor 2 does when it restarts what the others do when their timer fires, and the other way round.
+#[test]
+fn restarts_that_tell_interchangeable_actors_apart_are_found_out() {
+    let timer = |state| state * EVENTS + MESSAGES;
+    let table = |fires: u8, restarts: u8| {
+        rows(&[
+            (MESSAGES + 3, 0, &[Act::TellAll(0)]),
+            (0, 1, &[Act::Arm, Act::Save]),
+            (timer(0), fires, &[Act::Arm]),
+            (timer(1), fires, &[Act::Arm]),
+            (timer(2), fires, &[Act::Arm]),
+            (EVENTS + MESSAGES + 4, restarts, &[Act::Arm]),
+        ])
+    };
+    let mut world = system(&table(0, 2), 3, 3, NOTHING);
+    assert_eq!(complaint_of(&world, WAYS[1]), None);
+    world.actors.actors[2].table = table(2, 0);
+    let said = complaint_of(&world, WAYS[1]).expect("it is found out");
+    assert!(said.starts_with("the actors are not interchangeable"), "{said}");
+}
+
 #[test]
 fn ghosts_that_tell_interchangeable_actors_apart_are_found_out() {
     let said = complaint(|world| {
@@ -510,4 +531,26 @@ fn recovery_that_tells_interchangeable_actors_apart_is_found_out() {
         });
         assert!(said.expect("it is found out").starts_with("recovery must not tell apart"));
     }
+}
+
+/// Actor 0 may let its timer fire or choose, and does one thing or the other. Actor 1 would need both. Where it
+/// has been done, nothing is asked.
+#[test]
+fn recovery_is_not_by_two_ways_at_once() {
+    let either = rows(&[
+        (MESSAGES + 3, 0, &[Act::Arm, Act::Choose]),
+        (MESSAGES, 1, &[Act::TellAll(0)]),
+        (MESSAGES + 1, 2, &[Act::TellAll(1)]),
+        (MESSAGES + 2, 2, &[]),
+    ]);
+    let both = rows(&[(0, 1, &[]), (EVENTS + 1, 2, &[])]);
+    let mut world = system(&either, 2, 0, NOTHING);
+    world.actors.actors[1].table = both;
+    world.symmetry = None;
+    world.recovery = Some(Recovery {
+        groups: vec![vec![Id::from(0), Id::from(1)]],
+        recovered: Arc::new(|start, now| start[0].1.state.state != 0 || now[1].1.state.state == 2),
+        within: Arc::new(|_, _| true),
+    });
+    assert_eq!(explored(&world, WAYS[1]).0.violated(), [RECOVERABILITY]);
 }

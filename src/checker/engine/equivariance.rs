@@ -1,11 +1,12 @@
 //! A hypothesis must not tell interchangeable actors apart.
 //!
-//! What a message would do where the two do not meet is not interned, so it is not renamed and compared. But
-//! it says which messages matter and which are one: and that is compared here.
+//! What a message would do to a local state that it does not meet is not interned, renamed and compared. But
+//! what is thought because of it, which messages matter and which are one, is compared here. (Not what soft
+//! messages make an actor send: that is sent by steps, which are compared.)
 
 use super::bits::{Bits, numbers};
 use super::relevance::Relevance;
-use super::tables::{Memo, Tables};
+use super::tables::{Memo, StepEvent, Tables};
 use crate::checker::view::{Checkable, Ghostly};
 
 /// Compares what is thought of each local state with what is thought of those that it can be renamed to. It
@@ -13,7 +14,8 @@ use crate::checker::view::{Checkable, Ghostly};
 /// the next is the same.
 ///
 /// # Panics
-/// If they differ, for then the world's symmetry is wrong.
+/// If they differ: then handlers, or properties of outputs, tell apart actors that the world's symmetry says
+/// are interchangeable, be it only where nothing ever comes to.
 pub(super) fn check<A: Checkable, G: Ghostly>(relevance: &Relevance, tables: &Tables<'_, A, G>) {
     for n in tables.group.generators() {
         for who in 0..relevance.locals.len() {
@@ -51,6 +53,16 @@ fn compare<A: Checkable, G: Ghostly>(
             .or_else(|| {
                 *compared.entry((here.partition, there.partition)).or_insert_with(told_apart)
             });
-        assert!(differs.is_none(), "{}", tables.asymmetry(n, who, local, differs));
+        if let Some(message) = differs {
+            let state = &tables.actors[who].locals.get(local).state;
+            let (event, names) = (
+                tables.event(who, local, StepEvent::Deliver(message)),
+                tables.group.permutation(n),
+            );
+            panic!(
+                "the actors are not interchangeable as the world's `symmetry` says: to actor {who} in {state:?}, \
+                 or in what that can become, something else matters than when renamed by {names:?}, {event:?}"
+            );
+        }
     }
 }

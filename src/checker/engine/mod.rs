@@ -58,8 +58,8 @@
 //! no property, and sends only messages that are not in `Rel(t)`.
 //!
 //! **So the same tuples are reached.** Write `(t, N) ≤ (t, N')` if each message of `N ∩ Rel(t)` is in `N'`,
-//! or is one with a message in `N'` (idea 5; then both are in `Rel(t)`), and call a state *covered* if a
-//! stored one is above it. If
+//! or is one at its receiver's local state with a message in `N'` (idea 5; then both are in `Rel(t)`, so `≤`
+//! is transitive), and call a state *covered* if a stored one is above it, or above it renamed (idea 4). If
 //!
 //! 1. the first state is covered,
 //! 2. each stored state is covered when all is added that its actors send at once, by themselves or in
@@ -110,13 +110,14 @@
 //! - *The permutations are a group, and renaming is its action.* Renaming is done once, when a value is
 //!   interned, and with the value its whole orbit is interned. What a value is under each permutation is
 //!   noted for all of the orbit, and noting two different things panics.
-//! - *Handlers are equivariant*: a renamed actor does the same, renamed. With each handler call that is
-//!   remembered all that it can be renamed to is run as well, and compared: what the actor becomes, what it
+//! - *Handlers are equivariant*: a renamed actor does the same, renamed. With each handler call that is a
+//!   step all that it can be renamed to is run as well, and compared: what the actor becomes, what it
 //!   puts out, which properties of outputs that breaks. So are the change of the ghost and the properties
 //!   of changes. What a trial of idea 3 would lead to is not interned, so it cannot be renamed; what is
 //!   thought because of it is compared: which messages matter, and which are one (`equivariance.rs`).
 //! - *Bounds and properties are invariant*: whatever part of a tuple is judged, its images under
-//!   permutations that generate the group are judged too, and compared; so is every tuple as a dead end.
+//!   permutations that generate the group are judged too, and compared. Where a way to recovery ends
+//!   is renamed by all permutations and judged as well; where there is none, none may be found when renamed.
 //!
 //! So each permutation maps steps to steps and violations to violations, and a search that visits one
 //! state of each orbit meets all orbits. In an orbit the state with the least tuple is visited, local

@@ -100,9 +100,7 @@ impl<A: Checkable> RecoveryJudge<'_, '_, A> {
         let mut orbit = vec![(group, start.to_vec())];
         for n in tables.tables().group.others() {
             let (renamed, image) = self.renamed(tables.tables(), n, group, start);
-            if orbit.iter().any(|(group, start)| *group == renamed && *start == image) {
-                continue;
-            }
+            let is_new = orbit.iter().all(|(group, start)| *group != renamed || *start != image);
             let attempt = self.attempt(renamed, &image);
             let alike = match &end {
                 // The way there, renamed, is one too, for each handler call was compared.
@@ -110,13 +108,15 @@ impl<A: Checkable> RecoveryJudge<'_, '_, A> {
                     let (_, end) = self.renamed(tables.tables(), n, group, end);
                     attempt.has_recovered(tables.tables(), &end)
                 }
-                None => attempt.succeeds(tables).is_none(),
+                None => !is_new || attempt.succeeds(tables).is_none(),
             };
             assert!(
                 alike,
                 "recovery must not tell apart actors that the world's `symmetry` calls interchangeable"
             );
-            orbit.push((renamed, image));
+            if is_new {
+                orbit.push((renamed, image));
+            }
         }
         let is_dead = end.is_none();
         let mut verdicts = verdicts();
@@ -206,8 +206,8 @@ impl<A: Checkable> Attempt<'_, A> {
         straight.or_else(|| self.anywhere(tables))
     }
 
-    /// One member acts by itself, and all that it causes in the group arrives; then another one does,
-    /// again and again.
+    /// One member does by itself what it can, one after the other, and all that it causes in the group
+    /// arrives; then another one does, again and again.
     fn straight<G: Ghostly>(
         &self,
         tables: &mut Caller<'_, '_, A, G>,
@@ -217,8 +217,10 @@ impl<A: Checkable> Attempt<'_, A> {
         let mut now = self.first();
         for who in std::iter::once(first).chain(std::iter::repeat_n(then, PATIENCE)) {
             let mut arriving = VecDeque::new();
-            for step in self.spontaneous(tables, &now, who) {
-                self.take(tables.tables(), &mut now, who, step, &mut arriving);
+            for n in 0..self.spontaneous(tables, &now, who).len() {
+                if let Some(step) = self.spontaneous(tables, &now, who).get(n) {
+                    self.take(tables.tables(), &mut now, who, *step, &mut arriving);
+                }
             }
             while let Some((to, message)) = arriving.pop_front() {
                 let actor = usize::from(self.group[to]);

@@ -322,6 +322,8 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
         self.shared.queue.lock().expect("no thread runs").busy = threads;
         let shared = &self.shared;
         std::thread::scope(|scope| {
+            // Nor would the others end if this one panicked while it watches them.
+            let _guard = StopOnPanic(&shared.stop, &shared.wake);
             let workers: Vec<_> = (0..threads)
                 .map(|_| {
                     scope.spawn(move || {

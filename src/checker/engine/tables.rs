@@ -281,8 +281,9 @@ impl<'w, A: Checkable, G: Ghostly> Tables<'w, A, G> {
         steps
     }
 
-    /// What a step does, renamed: the local state it leads to, what it puts out, what it breaks.
-    fn step_image(&self, n: usize, who: usize, step: u32) -> (u32, Vec<(u8, u32)>, u32) {
+    /// What a step does, renamed: the local state it leads to, what it puts out, what it breaks; and whether
+    /// it is a restart.
+    fn step_image(&self, n: usize, who: usize, step: u32) -> (u32, Vec<(u8, u32)>, u32, bool) {
         let step = &self.steps[step as usize];
         let sent = step.sent.iter().map(|(to, message)| {
             let moved = self.group.moves(n, usize::from(*to));
@@ -291,7 +292,7 @@ impl<'w, A: Checkable, G: Ghostly> Tables<'w, A, G> {
         });
         let mut sent: Vec<_> = sent.collect();
         sent.sort_unstable();
-        (self.local_image(n, who, step.next).1, sent, step.broken)
+        (self.local_image(n, who, step.next).1, sent, step.broken, step.restart)
     }
 
     /// Whether a step, renamed, is the other.
@@ -300,13 +301,7 @@ impl<'w, A: Checkable, G: Ghostly> Tables<'w, A, G> {
     }
 
     /// What is said where the handlers and the renaming do not fit each other.
-    pub(super) fn asymmetry(
-        &self,
-        n: usize,
-        who: usize,
-        local: u32,
-        message: Option<u32>,
-    ) -> String {
+    fn asymmetry(&self, n: usize, who: usize, local: u32, message: Option<u32>) -> String {
         let state = &self.actors[who].locals.get(local).state;
         let event = match message {
             Some(message) => format!("{:?}", self.event(who, local, StepEvent::Deliver(message))),
