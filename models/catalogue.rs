@@ -2,8 +2,8 @@
 //!
 //! The first ones are so small that stateright's own engines exhaust each within a minute: those have
 //! a number of states as well, and both kinds of engine are held against each other. A model that
-//! needs a deep beginning starts from a scripted one, which is printed with its verdict. The last ones
-//! are deep: `raft check --deep`.
+//! needs a deep beginning starts from a scripted one, which is printed with its verdict. Those that take
+//! long are marked as deep: `raft check --deep`.
 
 use super::ghost::Watch;
 use super::member::Asks;
@@ -76,6 +76,19 @@ deliver C2 S0
 deliver S0 S1
 deliver S1 S0
 deliver S0 C2           # the session is open
+lose-network";
+
+/// S0 leads term 1 of three servers, and C3 and C4 each have a session. All messages are lost, the first
+/// requests of both among them.
+const TWO_SESSIONS_PREFIX: &str = "\
+timeout S0
+settle S0 S1 S2         # S0 leads term 1
+deliver C3 S0
+settle S0 S1 S2
+deliver S0 C3           # the session of C3 is open
+deliver C4 S0
+settle S0 S1 S2
+deliver S0 C4           # the session of C4 is open
 lose-network";
 
 /// All models.
@@ -487,6 +500,65 @@ pub fn catalogue() -> Vec<Spec> {
             ..Spec::base(
                 "two-clients-two-terms",
                 "One client writes, another one reads, over a change of leader; one of them can finish.",
+            )
+        },
+        Spec {
+            watch: clients,
+            clients: vec![vec![put("1")], vec![get()]],
+            asks: Asks::All,
+            max_term: 2,
+            max_client_entries: 5,
+            prefix: TWO_SESSIONS_PREFIX,
+            sometimes: &["two leaders at once", "logs diverge", "all clients are done"],
+            tuples: (646_818, 715_754),
+            ..Spec::base(
+                "two-clients-failover",
+                "One client writes, another one reads, and both retry over a change of leader.",
+            )
+        },
+        Spec {
+            watch: clients,
+            clients: vec![vec![put("1")], vec![get()]],
+            asks: Asks::All,
+            max_term: 2,
+            max_client_entries: 4,
+            prefix: TWO_SESSIONS_PREFIX,
+            restarts: true,
+            sometimes: &["two leaders at once", "logs diverge", "all clients are done"],
+            tuples: (1_954_050, 2_985_986),
+            ..Spec::base(
+                "two-clients-restarts",
+                "One client writes, another one reads, over restarts and a change of leader.",
+            )
+        },
+        Spec {
+            watch: clients,
+            clients: vec![vec![put("1")], vec![get()]],
+            asks: Asks::All,
+            max_term: 3,
+            max_client_entries: 4,
+            prefix: TWO_SESSIONS_PREFIX,
+            deep: true,
+            sometimes: &["two leaders at once", "logs diverge", "all clients are done"],
+            tuples: (2_004_527, 2_299_385),
+            ..Spec::base(
+                "two-clients-3-terms",
+                "One client writes, another one reads, over two changes of leader.",
+            )
+        },
+        Spec {
+            watch: commits,
+            clients: vec![vec![put("1"), put("2"), put("3")]],
+            asks: Asks::All,
+            max_term: 2,
+            max_client_entries: 4,
+            restarts: true,
+            deep: true,
+            sometimes: &["two leaders at once", "logs diverge", "a client is done"],
+            tuples: (206_746_694, 388_596_602),
+            ..Spec::base(
+                "three-commands",
+                "A client with three commands for all of three servers, over restarts and a change of leader.",
             )
         },
     ]

@@ -27,6 +27,7 @@ pub const LABELS: &[&str] = &[
     "term: a leader adopts a later one",
     "timeout: a follower stands for election",
     "timeout: a candidate stands again",
+    "timeout: a server alone elects itself",
     "timeout: a leader sends heartbeats",
     "restart: of a follower",
     "restart: of a candidate",
@@ -63,6 +64,8 @@ pub const LABELS: &[&str] = &[
     "AppendEntriesResponse: a conflict with a shorter log, backed up",
     "AppendEntriesResponse: a conflict of terms, backed up",
     "AppendEntriesResponse: a conflict about another position",
+    "AppendEntriesResponse: a conflict about what is known to match by now",
+    "AppendEntriesResponse: a refusal of what it sent in an earlier term",
     "ClientRequest: refused, a follower knows who leads",
     "ClientRequest: refused, a follower does not know who leads",
     "ClientRequest: refused by a candidate",
@@ -112,6 +115,9 @@ fn label_server(
             Role::Leader { .. } => "restart: of a leader",
         }),
         Event::Timeout(timer) => labels.extend(match (timer, &before.role) {
+            (MemberTimer::Server(Timer::Election), _) if after.is_leader() => {
+                Some("timeout: a server alone elects itself")
+            }
             (MemberTimer::Server(Timer::Election), Role::Follower { .. }) => {
                 Some("timeout: a follower stands for election")
             }
@@ -289,13 +295,18 @@ fn append_entries_response(
         Outcome::Conflict { prev_log_index, .. } if prev_log_index != next[&follower].prev() => {
             labels.push("AppendEntriesResponse: a conflict about another position");
         }
+        Outcome::Conflict { .. } if next[&follower] <= old[&follower].next() => {
+            labels.push("AppendEntriesResponse: a conflict about what is known to match by now");
+        }
         Outcome::Conflict { term: None, .. } => {
             labels.push("AppendEntriesResponse: a conflict with a shorter log, backed up");
         }
         Outcome::Conflict { .. } => {
             labels.push("AppendEntriesResponse: a conflict of terms, backed up");
         }
-        Outcome::StaleTerm => {}
+        Outcome::StaleTerm => {
+            labels.push("AppendEntriesResponse: a refusal of what it sent in an earlier term");
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 //! can see the network. Names without a source are this project's.
 
 use super::ghost::Ghost;
-use super::member::{Member, MemberTimer};
+use super::member::{ClientState, Member, MemberTimer};
 use crate::checker::{Change, Local, Output, View};
 use crate::kv::Kv;
 use crate::raft::{
@@ -429,10 +429,16 @@ pub fn all_commit(view: &ClusterView<'_>) -> bool {
 
 /// Some client has seen the outcome of all its commands.
 pub fn a_client_is_done(view: &ClusterView<'_>) -> bool {
-    view.locals().any(|local| {
-        let done = local.state.client();
-        done.is_some_and(|client| !client.outcomes.is_empty() && client.session.command().is_none())
-    })
+    view.locals().filter_map(|local| local.state.client()).any(is_done)
+}
+
+/// Every client has.
+pub fn all_clients_are_done(view: &ClusterView<'_>) -> bool {
+    view.locals().filter_map(|local| local.state.client()).all(is_done)
+}
+
+fn is_done(client: &ClientState) -> bool {
+    !client.outcomes.is_empty() && client.session.command().is_none()
 }
 
 /// Two logs hold entries of different terms at the same index.

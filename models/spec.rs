@@ -383,11 +383,12 @@ impl Spec {
 
     fn sometimes(&self) -> Vec<StateProperty<Member, Ghost>> {
         type Predicate = fn(&p::ClusterView<'_>) -> bool;
-        let rows: [(&str, Predicate); 6] = [
+        let rows: [(&str, Predicate); 7] = [
             ("a leader is elected", p::a_leader_is_elected),
             ("two leaders at once", p::two_leaders_at_once),
             ("all servers commit", p::all_commit),
             ("a client is done", p::a_client_is_done),
+            ("all clients are done", p::all_clients_are_done),
             ("logs diverge", p::logs_diverge),
             ("the leader lacks what a majority has", p::the_leader_lacks_what_a_majority_has),
         ];

@@ -59,7 +59,11 @@ impl Seen {
                 sender: 2,
                 directory: 3,
                 addressee: 4,
-                body: Body::Peer(message.clone()),
+                body: match message {
+                    Message::ClientRequest(_) => Body::Request(message.clone()),
+                    Message::ClientResponse(_) => Body::Reply(message.clone()),
+                    _ => Body::Peer(message.clone()),
+                },
             };
             let bytes = wire::encode(&datagram).expect("it fits");
             assert!(bytes.len() <= wire::MAX_DATAGRAM);

@@ -7,7 +7,8 @@ use checked_raft::models::mutants;
 use checked_raft::models::{Cluster, Spec};
 use proptest::prelude::*;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 const NEVER: Duration = Duration::from_hours(1);
@@ -73,7 +74,39 @@ fn a_search_that_is_saved_all_the_time_counts_like_one_that_is_not() {
         every: Duration::from_millis(20),
         ..checkpoints(&directory.path().join("search"), false)
     };
-    let report = explore(&spec.cluster(), &often, None, 2).unwrap();
+    let limits = Limits { threads: 2, max_states: None, max_time: None, max_memory: None };
+    let (never, mut was_saved) = (AtomicBool::new(false), false);
+    let mut look = |_| was_saved |= often.path.exists();
+    let (report, trouble) =
+        explore_with_checkpoints(&spec.cluster(), &limits, &often, &never, &mut look).unwrap();
+    assert!(trouble.is_none() && was_saved);
+    assert_eq!((report.verdict, counts(&report)), (Verdict::Exhaustive, spec.tuples));
+}
+
+/// When all tuples are known it is asked whether each is a dead end; a search that is ended there is taken up
+/// again there.
+#[test]
+fn a_search_that_is_ended_while_it_looks_for_dead_ends_is_taken_up_again() {
+    let directory = tempfile::tempdir().expect("there is room");
+    let path = directory.path().join("search");
+    let spec = two_terms();
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let mut world = spec.cluster();
+    let mut recovery = world.recovery.take().expect("it is asked");
+    let (recovered, interrupts) = (Arc::clone(&recovery.recovered), Arc::clone(&interrupted));
+    recovery.recovered = Arc::new(move |start, now| {
+        interrupts.store(true, Ordering::Relaxed);
+        recovered(start, now)
+    });
+    world.recovery = Some(recovery);
+    let limits = Limits { threads: 1, max_states: None, max_time: None, max_memory: None };
+    let saved = checkpoints(&path, false);
+    let (report, trouble) =
+        explore_with_checkpoints(&world, &limits, &saved, &interrupted, &mut |_| {}).unwrap();
+    assert!(trouble.is_none());
+    assert_eq!((report.verdict, report.ended_by), (Verdict::Bounded, Some("an interruption")));
+    assert_eq!(counts(&report), spec.tuples, "it was ended after the search");
+    let report = explore(&spec.cluster(), &checkpoints(&path, true), None, 2).unwrap();
     assert_eq!((report.verdict, counts(&report)), (Verdict::Exhaustive, spec.tuples));
 }
 
@@ -83,11 +116,13 @@ fn a_violation_is_found_after_the_search_was_taken_up() {
     let path = directory.path().join("search");
     let mutant = mutants::find("commit-older-term").expect("it is in the list");
     let world = mutant.spec.mutated(mutant.fault, mutant.caught_by);
-    let first = explore(&world, &checkpoints(&path, false), Some(1), 1).unwrap();
-    let report = match first.verdict {
-        Verdict::Bounded => explore(&world, &checkpoints(&path, true), None, 1).unwrap(),
-        _ => first,
-    };
+    let limits =
+        Limits { threads: 1, max_states: None, max_time: Some(Duration::ZERO), max_memory: None };
+    let (never, saved) = (AtomicBool::new(false), checkpoints(&path, false));
+    let (first, _) =
+        explore_with_checkpoints(&world, &limits, &saved, &never, &mut |_| {}).unwrap();
+    assert_eq!((first.verdict, path.exists()), (Verdict::Bounded, true));
+    let report = explore(&world, &checkpoints(&path, true), None, 1).unwrap();
     assert_eq!(report.violated(), [mutant.caught_by]);
     assert!(!path.exists());
 }

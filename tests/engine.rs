@@ -1,8 +1,8 @@
 //! The checker does not claim more than it has seen. Toy actors, for which every figure is known.
 
 use checked_raft::checker::{
-    Bound, Engine, Kind, Limits, Local, PropertyResult, Report, StatePredicate, StateProperty,
-    StepPredicate, StepProperty, Tally, Verdict, World, run, search,
+    Bound, Checkable, Engine, Kind, Limits, Local, PropertyResult, Report, StatePredicate,
+    StateProperty, StepPredicate, StepProperty, Tally, Verdict, World, run, search,
 };
 use checked_raft::models::Spec;
 use checked_raft::models::ghost::Watch;
@@ -152,7 +152,7 @@ fn states_that_differ_only_in_whose_timer_is_armed_are_different_states() {
         let report = run(fuses(), engine, &limits(2), &AtomicBool::new(false), &mut |_| {});
         assert_eq!((report.verdict, report.states), (Verdict::Exhaustive, 8));
     }
-    assert!(matches!(search::shortest(&fuses(), None, 1, 100), search::Outcome::Exhausted(8)));
+    assert!(matches!(shortest(&fuses(), None, 1, 100), search::Outcome::Exhausted(8)));
 }
 
 #[test]
@@ -239,7 +239,7 @@ fn a_violation_beyond_a_bound_is_not_reported_and_the_bound_is_said_to_cut() {
         assert_eq!(report.verdict, Verdict::Violated);
         assert_eq!(report.violated(), ["below 5"]);
     }
-    assert!(matches!(search::shortest(&violated(4), None, 1, 100), search::Outcome::Exhausted(5)));
+    assert!(matches!(shortest(&violated(4), None, 1, 100), search::Outcome::Exhausted(5)));
 }
 
 #[test]
@@ -286,10 +286,21 @@ fn no_leap() -> StepProperty<Toy, ()> {
     }
 }
 
+/// The shortest counterexample within so many states.
+fn shortest<A: Checkable>(
+    world: &World<A, ()>,
+    property: Option<&'static str>,
+    threads: usize,
+    max_states: u64,
+) -> search::Outcome<A, ()> {
+    let limits = Limits { max_states: Some(max_states), ..limits(threads) };
+    search::shortest(world, property, &limits, &AtomicBool::new(false))
+}
+
 fn found(outcome: search::Outcome<Toy, ()>) -> Box<search::Counterexample<Toy, ()>> {
     match outcome {
         search::Outcome::Found(found) => found,
-        search::Outcome::Exhausted(_) | search::Outcome::LimitReached(_) => {
+        search::Outcome::Exhausted(_) | search::Outcome::Ended(..) => {
             panic!("there is a violation")
         }
     }
@@ -304,7 +315,7 @@ fn the_shortest_counterexample_is_the_shortest_whatever_the_threads() {
     };
     let mut paths = Vec::new();
     for threads in [1, 2, 5] {
-        let found = found(search::shortest(&world(), None, threads, 10_000));
+        let found = found(shortest(&world(), None, threads, 10_000));
         assert_eq!((found.property, found.steps.len()), ("not 11", 4));
         let replayed = search::replay(&world(), &found.indices).expect("the path exists");
         let last = &replayed.last().expect("it has steps").1;
@@ -319,7 +330,7 @@ fn the_shortest_search_asks_for_the_property_named() {
     let mut toys = leaping(2);
     toys.always.push(always("below 2", |sum| sum < 2));
     toys.always.push(always("not 11", |sum| sum != 11));
-    let found = found(search::shortest(&toys, Some("not 11"), 2, 10_000));
+    let found = found(shortest(&toys, Some("not 11"), 2, 10_000));
     assert_eq!((found.property, found.steps.len()), ("not 11", 4));
 }
 
@@ -327,17 +338,41 @@ fn the_shortest_search_asks_for_the_property_named() {
 fn the_shortest_search_does_not_go_beyond_a_broken_step_as_the_engines_do_not() {
     let mut toy = leaping(1);
     toy.always.push(always("below 11", |sum| sum < 11));
-    toy.steps = vec![no_leap()];
-    let found = found(search::shortest(&toy, Some("below 11"), 2, 10_000));
-    assert_eq!(found.steps.len(), 11, "single steps only: the leap is a violation by itself");
+    // It makes no difference whether the change or the output is what violates.
+    let no_output = StepProperty {
+        name: "no leap is put out",
+        holds: StepPredicate::Output(Arc::new(|step| *step.after.state <= *step.before.state + 1)),
+    };
+    for property in [no_leap(), no_output] {
+        toy.steps = vec![property];
+        let found = found(shortest(&toy, Some("below 11"), 2, 10_000));
+        assert_eq!(found.steps.len(), 11, "single steps only: the leap is a violation by itself");
+    }
 }
 
 #[test]
 fn a_shortest_search_cut_by_its_limit_says_so() {
     assert!(matches!(
-        search::shortest(&world(3, UP), None, 2, 1000),
-        search::Outcome::LimitReached(visited) if visited >= 1000
+        shortest(&world(3, UP), None, 2, 1000),
+        search::Outcome::Ended(visited, "the limit on states") if visited >= 1000
     ));
+}
+
+#[test]
+fn a_shortest_search_ends_at_every_limit_and_at_an_interruption() {
+    let ended = |limits: &Limits, interrupted| {
+        let interrupted = AtomicBool::new(interrupted);
+        match search::shortest(&world(3, UP), None, limits, &interrupted) {
+            search::Outcome::Ended(_, reason) => reason,
+            _ => panic!("it is larger than that"),
+        }
+    };
+    let bounded = Limits { max_states: Some(1_000_000), ..limits(2) };
+    assert_eq!(ended(&bounded, true), "an interruption");
+    let max_time = Some(Duration::from_millis(1));
+    assert_eq!(ended(&Limits { max_time, ..bounded.clone() }, false), "the limit on time");
+    #[cfg(target_os = "linux")]
+    assert_eq!(ended(&Limits { max_memory: Some(1), ..bounded }, false), "the limit on memory");
 }
 
 #[test]

@@ -2,25 +2,38 @@
 //! say of it is recorded in `mutants.txt`; and without its bug the model of a mutant holds.
 
 use checked_raft::checker::search::{Outcome, shortest};
-use checked_raft::checker::{Engine, Limits, RECOVERABILITY, Verdict, run};
+use checked_raft::checker::{Engine, Event, Limits, RECOVERABILITY, Tally, Verdict, run};
 use checked_raft::models::catalogue::catalogue;
+use checked_raft::models::member::MemberTimer;
 use checked_raft::models::mutants::matrix::{self, Column, Judgement, Row};
+use checked_raft::models::mutants::smallest::smallest;
 use checked_raft::models::mutants::{self, Fault, MutantSpec};
 use checked_raft::models::{Cluster, Spec};
+use stateright::actor::{Actor, Out};
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt::Write;
-use std::sync::atomic::AtomicBool;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// What the mutants violate.
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/mutants.txt");
 
+const UNLIMITED: Limits = Limits { threads: 2, max_states: None, max_time: None, max_memory: None };
+
 /// The length of the shortest violation of the property that must catch it.
 fn steps(mutant: &MutantSpec) -> Result<usize, String> {
     let cluster = mutant.spec.mutated(mutant.fault, mutant.caught_by);
-    let (steps, states) = match shortest(&cluster, Some(mutant.caught_by), 2, 1_000_000) {
-        Outcome::Found(found) => (found.steps.len(), found.visited),
+    let limits = Limits { threads: 2, max_states: Some(1_000_000), ..UNLIMITED };
+    let never = AtomicBool::new(false);
+    let (steps, states) = match shortest(&cluster, Some(mutant.caught_by), &limits, &never) {
+        Outcome::Found(found) => {
+            assert_eq!(found.unsure, None, "{}: no shorter one was looked for", mutant.name);
+            (found.steps.len(), found.visited)
+        }
         Outcome::Exhausted(states) => return Err(format!("survives {states} states")),
-        Outcome::LimitReached(states) => return Err(format!("not caught in {states} states")),
+        Outcome::Ended(states, by) => return Err(format!("not caught in {states} states: {by}")),
     };
     println!("{:34} {:34} {steps:2} steps {states:6} states", mutant.name, mutant.caught_by);
     Ok(steps)
@@ -29,13 +42,25 @@ fn steps(mutant: &MutantSpec) -> Result<usize, String> {
 /// The tuples and maximal states of a model in which nothing is violated, all of them; or what is
 /// violated.
 fn exhausted(cluster: Cluster) -> Result<(u64, u64), Vec<&'static str>> {
-    let limits = Limits { threads: 2, max_states: None, max_time: None, max_memory: None };
     let never = AtomicBool::new(false);
-    let report = run(cluster, Engine::Antichain, &limits, &never, &mut |_| {});
+    let report = run(cluster, Engine::Antichain, &UNLIMITED, &never, &mut |_| {});
     match report.verdict {
         Verdict::Exhaustive => Ok((report.tuples.unwrap().tuples, report.states)),
         Verdict::Violated => Err(report.violated()),
         Verdict::Bounded => panic!("there is no limit"),
+    }
+}
+
+/// A reader can look up where each was seen: the owner and the repository come first.
+#[test]
+fn every_mutant_names_the_repository_it_was_seen_in() {
+    let equivalent = mutants::equivalent().into_iter().map(|it| it.mutant);
+    for mutant in mutants::catalogue().into_iter().chain(equivalent) {
+        let repository = mutant.seen_in.split(['#', '@', ' ', ',']).next().unwrap_or_default();
+        let named = repository.split_once('/').is_some_and(|(owner, name)| {
+            !owner.is_empty() && !name.is_empty() && !name.contains('/')
+        });
+        assert!(named, "{}: seen in {:?}", mutant.name, mutant.seen_in);
     }
 }
 
@@ -46,7 +71,7 @@ fn every_mutant_falls_by_its_property_and_by_others_as_recorded() {
     let mutants = mutants::catalogue();
     let rows: Vec<_> = mutants.iter().map(matrix::row).collect();
     for (mutant, row) in mutants.iter().zip(&rows) {
-        let own = row.violated(mutant.caught_by).first().copied();
+        let own = row.violated(mutant.caught_by).first().map(|(name, kill)| (*name, kill.steps));
         let shortest = steps(mutant).map(|steps| (mutant.caught_by, steps));
         assert_eq!(shortest.ok(), own, "{}: two searches", mutant.name);
     }
@@ -80,14 +105,17 @@ fn text_of(
 ) -> String {
     let mut text = "\
 # What every property says of every mutant, in the model of the mutant. A line is the mutant, then what
-# it violates, with the steps of a shortest counterexample, the property that must catch it first, then
-# how many other properties hold, or were not seen to be violated before a limit ended the search.
+# it violates, with the steps of a shortest counterexample, the property that must catch it first, with
+# the states visited until then, then how many other properties hold, or were not seen to be violated
+# before a limit ended the search, then the smallest bounds at which it falls: none can be lowered by one.
 
 "
     .to_owned();
     let add = |text: &mut String, mutants: &[MutantSpec], rows: &[Row]| {
         for (mutant, row) in mutants.iter().zip(rows) {
-            let _ = writeln!(text, "{}: {}", mutant.name, line(row, mutant.caught_by));
+            let smallest = smallest(mutant).map(|least| format!("; falls at {}", least.bounds()));
+            let (line, smallest) = (line(row, mutant.caught_by), smallest.unwrap_or_default());
+            let _ = writeln!(text, "{}: {line}{smallest}", mutant.name);
         }
     };
     add(&mut text, mutants, rows);
@@ -107,7 +135,12 @@ fn text_of(
 
 fn line(row: &Row, first: &str) -> String {
     let violated = row.violated(first).into_iter();
-    let violated: Vec<_> = violated.map(|(name, steps)| format!("{name} {steps}")).collect();
+    let violated = violated.map(|(name, kill)| {
+        let states =
+            if name == first { format!(" ({} states)", kill.states) } else { String::new() };
+        format!("{name} {}{states}", kill.steps)
+    });
+    let violated: Vec<_> = violated.collect();
     let others = match row.ended_by() {
         None => format!("{} hold", row.those(Judgement::Holds).len()),
         Some(limit) => format!("{} not seen: {limit}", row.those(Judgement::NotSeen).len()),
@@ -166,6 +199,72 @@ fn equivalent_changes_break_nothing() {
         println!("{:34} {states:?}", mutant.name);
         assert!(states.is_ok(), "{}: {states:?}, though {reason}", mutant.name);
     }
+}
+
+/// In how many of the handler calls of its model a mutant does not do what the actor does.
+fn calls_that_differ(mutant: &MutantSpec) -> u64 {
+    let (differ, healthy) = (Arc::new(AtomicU64::new(0)), mutant.spec.cluster());
+    let mut cluster = mutant.spec.mutated(mutant.fault, mutant.caught_by);
+    cluster.tally = Arc::new(Tally::new(cluster.bounds.len(), cluster.labels));
+    let count = Arc::clone(&differ);
+    cluster.label = Arc::new(move |step, _| {
+        let actor = &healthy.actors.actors[usize::from(step.who)];
+        let (mut state, mut out) = (Cow::Borrowed(step.before.state), Out::new());
+        match step.event {
+            Event::Deliver { src, msg } => {
+                actor.on_msg(step.who, &mut state, *src, msg.clone(), &mut out);
+            }
+            Event::Timeout(timer @ MemberTimer::Server(_)) => {
+                actor.on_timeout(step.who, &mut state, timer, &mut out);
+            }
+            _ => return,
+        }
+        let is_same =
+            *state == *step.after.state && format!("{out:?}") == format!("{:?}", step.out);
+        count.fetch_add(u64::from(!is_same), Ordering::Relaxed);
+    });
+    let report = run(cluster, Engine::Antichain, &UNLIMITED, &AtomicBool::new(false), &mut |_| {});
+    assert_eq!(report.verdict, Verdict::Exhaustive, "{}", mutant.name);
+    differ.load(Ordering::Relaxed)
+}
+
+/// They change something, or it would say nothing that they break nothing.
+#[test]
+fn equivalent_changes_change_something() {
+    for mutants::Equivalent { mutant, .. } in mutants::equivalent() {
+        let calls = calls_that_differ(&mutant);
+        println!("{:34} {calls} calls differ", mutant.name);
+        assert!(calls > 0, "{}: its fault is never seen", mutant.name);
+    }
+}
+
+/// Mutants are searched without symmetry. With it, each falls by the same property, and a change that breaks
+/// nothing has the same counts; but where the bug is that servers are told apart, which is found out.
+#[test]
+fn with_interchangeable_servers_the_verdicts_are_the_same() {
+    let (mut with_symmetry, mut told_apart) = (0, Vec::new());
+    let equivalent = mutants::equivalent().into_iter().map(|it| it.mutant);
+    for mutant in mutants::catalogue().into_iter().chain(equivalent) {
+        let verdict = |cluster| {
+            let never = AtomicBool::new(false);
+            let report = run(cluster, Engine::Antichain, &UNLIMITED, &never, &mut |_| {});
+            let counts = report.tuples.expect("the antichain engine counts tuples");
+            let counted = (report.verdict == Verdict::Exhaustive).then_some(counts.tuples);
+            ((report.violated(), counted), counts.symmetries)
+        };
+        let cluster = mutant.spec.mutated(mutant.fault, mutant.caught_by);
+        let symmetric = Cluster { symmetry: mutant.spec.cluster().symmetry, ..cluster };
+        let Ok((with, symmetries)) = catch_unwind(AssertUnwindSafe(|| verdict(symmetric))) else {
+            told_apart.push(mutant.name);
+            continue;
+        };
+        let cluster = mutant.spec.mutated(mutant.fault, mutant.caught_by);
+        assert_eq!(with, verdict(cluster).0, "{}: {symmetries} permutations", mutant.name);
+        with_symmetry += u64::from(symmetries > 1);
+    }
+    println!("{with_symmetry} with symmetry");
+    assert_eq!(told_apart, ["commit-unsorted"]);
+    assert!(with_symmetry >= 30, "only {with_symmetry} have interchangeable servers");
 }
 
 /// A name is one of both lists.

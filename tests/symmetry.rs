@@ -515,6 +515,31 @@ fn properties_and_bounds_that_tell_interchangeable_actors_apart_are_found_out() 
     assert!(said.expect("it is found out").contains("bounds must not tell"));
 }
 
+/// Of the ways to rename a tuple only one shows it, and it is the last that would be come across.
+#[test]
+fn a_property_of_one_image_of_a_tuple_is_found_out() {
+    let counts = [
+        (MESSAGES + 3, 0, &[Act::Arm][..]),
+        (MESSAGES, 1, &[Act::Arm]),
+        (EVENTS + MESSAGES, 2, &[]),
+    ];
+    for forbidden in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        let mut world = system(&rows(&counts), 3, 3, NOTHING);
+        world.restartable.clear();
+        world.observe = Arc::new(|_, _| {});
+        assert_eq!(complaint_of(&world, WAYS[1]), None);
+        world.always.push(StateProperty {
+            name: "unfair",
+            holds: StatePredicate::View(Arc::new(move |view| {
+                !view.locals().map(|local| local.state.state).eq(forbidden)
+            })),
+        });
+        let said = complaint_of(&world, WAYS[1]);
+        let said = said.unwrap_or_else(|| panic!("{forbidden:?} is found out"));
+        assert!(said.contains("tell apart") && said.contains("unfair"), "{said}");
+    }
+}
+
 #[test]
 fn recovery_that_tells_interchangeable_actors_apart_is_found_out() {
     let groups = [[0, 1], [0, 2], [1, 2]].map(|group| group.map(Id::from).to_vec());
@@ -553,4 +578,46 @@ fn recovery_is_not_by_two_ways_at_once() {
         within: Arc::new(|_, _| true),
     });
     assert_eq!(explored(&world, WAYS[1]).0.violated(), [RECOVERABILITY]);
+}
+
+/// What is asked of the members of a group now.
+type OfMembers = fn(&[(Id, Local<'_, Alike>)]) -> bool;
+
+/// A world of two that do this, and recover as asked.
+fn recovering(table: &[(u8, Vec<Act>)], recovered: OfMembers, within: OfMembers) -> AlikeWorld {
+    let mut world = system(table, 2, 0, NOTHING);
+    world.recovery = Some(Recovery {
+        groups: vec![vec![Id::from(0), Id::from(1)]],
+        recovered: Arc::new(move |_, now| recovered(now)),
+        within: Arc::new(move |_, now| within(now)),
+    });
+    world
+}
+
+/// Each answers the other, which changes neither.
+#[test]
+fn a_group_whose_members_answer_each_other_for_ever_is_judged() {
+    let answers = rows(&[
+        (MESSAGES + 3, 0, &[Act::Arm]),
+        (MESSAGES, 0, &[Act::Arm, Act::TellAll(0)]),
+        (0, 0, &[Act::Reply(0)]),
+    ]);
+    let world = recovering(&answers, |_| false, |_| true);
+    assert_eq!(explored(&world, WAYS[1]).0.violated(), [RECOVERABILITY]);
+}
+
+/// From state 0 two steps lead to where it has recovered, but the first leads out of the bound.
+#[test]
+fn recovery_goes_no_further_than_its_bound() {
+    let counts = rows(&[
+        (MESSAGES + 3, 0, &[Act::Arm]),
+        (MESSAGES, 1, &[Act::Arm]),
+        (EVENTS + MESSAGES, 2, &[]),
+    ]);
+    let is_there = |now: &[(Id, Local<'_, Alike>)]| now.iter().any(|it| it.1.state.state == 2);
+    let all_at_0 = |now: &[(Id, Local<'_, Alike>)]| now.iter().all(|it| it.1.state.state == 0);
+    let report = explored(&recovering(&counts, is_there, |_| true), WAYS[1]).0;
+    assert_eq!(report.verdict, Verdict::Exhaustive);
+    let report = explored(&recovering(&counts, is_there, all_at_0), WAYS[1]).0;
+    assert_eq!(report.violated(), [RECOVERABILITY]);
 }

@@ -239,7 +239,7 @@ fn self_vote_not_recorded() -> MutantSpec {
         name: "self-vote-not-recorded",
         breaks: "CAN-1",
         caught_by: "Election Safety",
-        seen_in: "DaosRaft#70",
+        seen_in: "daos-stack/raft#70",
         about: "A candidate counts its own vote, but does not record that it has cast it.",
         story: "S0 and S1 stand in term 1 and each counts itself. Each then receives the other's request, \
                 finds its vote still free and grants it. Two votes each: both lead term 1.",
@@ -423,7 +423,7 @@ fn election_timer_not_rearmed() -> MutantSpec {
         name: "election-timer-not-rearmed",
         breaks: "CAN-1",
         caught_by: "One timer is armed",
-        seen_in: "stateright examples/raft.rs",
+        seen_in: "stateright/stateright examples/raft.rs",
         about: "A candidate does not arm its timer again.",
         story: "S0 stands for election, and its timer has fired. The votes are split or lost. Nothing will \
                 ever make S0 stand again; when this has happened to all, the cluster is dead.",

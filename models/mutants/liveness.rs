@@ -200,7 +200,7 @@ fn retries_are_empty() -> MutantSpec {
         name: "retries-are-empty",
         breaks: "LDR-3",
         caught_by: RECOVERABILITY,
-        seen_in: "WRaft#5",
+        seen_in: "willemt/raft, WRaft#5 of SandTable",
         about: "What was lost is never sent again: only the first AppendEntries to a server carries entries.",
         story: "S0 sends S1 its entry, and the message is lost. Heartbeats find S1 without it, and \
                 S0 goes back to where S1 is, but what it sends from there has no entries. S1, whose \

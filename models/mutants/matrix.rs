@@ -1,7 +1,7 @@
 //! The kill matrix: what every property of its model says of a mutant, not only the one that must catch it.
 
 use super::MutantSpec;
-use crate::checker::search::{Each, Ended, Reach, shortest_of_each};
+use crate::checker::search::{Each, Ended, Kill, Reach, shortest_of_each};
 use crate::checker::{Kind, RECOVERABILITY};
 use std::collections::BTreeMap;
 
@@ -12,8 +12,8 @@ pub const REACH: Reach = Reach { states: 300_000, steps: 64 };
 /// What one property says of one mutant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Judgement {
-    /// It is violated, at first after so many steps.
-    Violated(usize),
+    /// It is violated.
+    Violated(Kill),
     /// It is not, within the bounds of the model.
     Holds,
     /// Not in what was searched, which is not all.
@@ -54,30 +54,30 @@ pub fn row(mutant: &MutantSpec) -> Row {
     let violated: BTreeMap<_, _> = violated.into_iter().collect();
     let otherwise = match ended {
         Ended::Found | Ended::Exhausted => Judgement::Holds,
-        Ended::AtStates | Ended::AtSteps => Judgement::NotSeen,
+        Ended::AtStates | Ended::AtSteps | Ended::By(_) => Judgement::NotSeen,
     };
     let names = world.property_names().filter(|(_, kind)| *kind != Kind::Sometimes);
     let recovery = world.recovery.is_some().then_some((RECOVERABILITY, Kind::Recovery));
     let judgements = names.chain(recovery).map(|(name, kind)| {
-        let steps = violated.get(name).copied();
-        (name, kind, steps.map_or(otherwise, Judgement::Violated))
+        let kill = violated.get(name).copied();
+        (name, kind, kill.map_or(otherwise, Judgement::Violated))
     });
     Row { mutant: mutant.name, judgements: judgements.collect(), states, ended }
 }
 
 impl Row {
-    /// The properties that are violated, with the steps it takes: the one that must be first, then the
-    /// others, those with fewer steps first.
-    pub fn violated(&self, first: &str) -> Vec<(&'static str, usize)> {
+    /// The properties that are violated, with what it takes: the one that must be first, then the others,
+    /// those with fewer steps first.
+    pub fn violated(&self, first: &str) -> Vec<(&'static str, Kill)> {
         let mut violated: Vec<_> = self
             .judgements
             .iter()
             .filter_map(|(name, _, judgement)| match judgement {
-                Judgement::Violated(steps) => Some((*name, *steps)),
+                Judgement::Violated(kill) => Some((*name, *kill)),
                 Judgement::Holds | Judgement::NotSeen => None,
             })
             .collect();
-        violated.sort_by_key(|(name, steps)| (*name != first, *steps));
+        violated.sort_by_key(|(name, kill)| (*name != first, kill.steps));
         violated
     }
 
@@ -89,11 +89,7 @@ impl Row {
 
     /// The limit that ended the search, if one did.
     pub fn ended_by(&self) -> Option<&'static str> {
-        match self.ended {
-            Ended::Found | Ended::Exhausted => None,
-            Ended::AtStates => Some("the limit on states"),
-            Ended::AtSteps => Some("the limit on steps"),
-        }
+        self.ended.by()
     }
 }
 

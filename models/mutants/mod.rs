@@ -2,7 +2,7 @@
 //!
 //! A mutant is a wrapper around the actor. It changes what the actor sees, edits what comes of a
 //! handler, what is saved, or what is loaded after a crash; the protocol itself contains no
-//! `if mutant`. Each is a bug that a real system had or warns of.
+//! `if mutant`. Each is a bug that was reported for a real system, or that one warns of.
 //!
 //! How to read one: a function of an area (`elections`, `replication`, ...) is one mutant. Its row says
 //! which rule breaks, what catches it and what goes wrong; its [`Fault`] at the end is the whole bug.
@@ -22,6 +22,7 @@ mod persistence;
 mod replication;
 mod scenes;
 mod sessions;
+pub mod smallest;
 mod wrapper;
 
 pub use wrapper::{Arriving, Envelope, Fault, Handled, Mutant, Written};
@@ -36,7 +37,8 @@ pub struct MutantSpec {
     pub breaks: &'static str,
     /// The property that must catch it.
     pub caught_by: &'static str,
-    /// Where the bug was seen, as `repository#number`, or `repository@commit`.
+    /// Where the bug was seen or is warned of: `owner/repository`, with `#number` of an issue or pull
+    /// request, `@commit`, a file, or the paper that reports it (`SandTable`, 2024).
     pub seen_in: &'static str,
     /// What goes wrong, in a sentence.
     pub about: &'static str,
@@ -52,7 +54,8 @@ pub struct MutantSpec {
 
 /// A change that looks like a bug and breaks nothing: the property that it seems to break holds in its whole
 /// model. One that writes in two steps (`torn-vote`) still violates what the wrapper itself does by that,
-/// and no other server can see: `Memory equals storage`, `Votes counted were cast`, `One timer is armed`.
+/// and no other server can see: `Memory equals storage`, `Votes counted were cast`, `One timer is armed`;
+/// and what half commits (`commit-by-half`) is not yet on a majority of disks.
 pub struct Equivalent {
     /// The change. `caught_by` is the property that would be the first to fall, if any did.
     pub mutant: MutantSpec,

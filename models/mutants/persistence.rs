@@ -73,7 +73,7 @@ fn vote_sent_before_saved() -> MutantSpec {
         name: "vote-sent-before-saved",
         breaks: "STORE",
         caught_by: "Election Safety",
-        seen_in: "yantrikdb#57",
+        seen_in: "robustmq/robustmq#2039",
         about: "A vote is sent while it is still being written.",
         story: "S1 sends its vote to S0 and starts to write it down. It crashes before the write is done. S0 \
                 is elected by that vote; S1 knows nothing of it and votes for S2 in the same term.",
@@ -142,7 +142,7 @@ fn fresh_after_damage() -> MutantSpec {
         name: "fresh-after-damage",
         breaks: "STORE",
         caught_by: "Election Safety",
-        seen_in: "stateright src/actor/spawn.rs",
+        seen_in: "stateright/stateright src/actor/spawn.rs",
         about: "A server whose store cannot be read starts as if it were new.",
         story: "S1 votes for S0 in term 1. It restarts, cannot make sense of its file, and starts with \
                 nothing. To S2, which asks it for a vote in term 1, it is a server that has never voted.",
@@ -250,7 +250,7 @@ fn entry_saved_before_term() -> MutantSpec {
         name: "entry-saved-before-term",
         breaks: "STORE",
         caught_by: "Committed is durable",
-        seen_in: "openraft docs/protocol/io_ordering.md",
+        seen_in: "databendlabs/openraft docs/protocol/io_ordering.md",
         about: "An entry is written before the term that justifies it, and acknowledged in between.",
         story: "S4 hears of term 2 by an AppendEntries of its leader, writes the entry, acknowledges it, and \
                 crashes before it writes the term. With that acknowledgement the entry is committed. S4 \

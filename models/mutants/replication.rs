@@ -226,7 +226,7 @@ fn heartbeat_stops() -> MutantSpec {
         name: "heartbeat-stops",
         breaks: "LDR-1",
         caught_by: "One timer is armed",
-        seen_in: "WRaft#8",
+        seen_in: "willemt/raft, WRaft#8 of SandTable",
         about: "A leader sends one heartbeat and no other.",
         story: "S0 is elected and sends a heartbeat, which is lost. Its timer is not armed again. It remains \
                 a leader that sends nothing and that no timer will ever wake.",

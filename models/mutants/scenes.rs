@@ -173,7 +173,7 @@ pub(super) fn election() -> Spec {
     Spec {
         watch: ELECTIONS,
         restarts: true,
-        ..Spec::base("mutant-election", "three servers, one term, restarts")
+        ..Spec::base("mutant-election", "the votes of an election")
     }
 }
 
@@ -183,7 +183,7 @@ pub(super) fn elections() -> Spec {
         watch: ELECTIONS,
         max_term: 2,
         max_received: Some(0),
-        ..Spec::base("mutant-elections", "three servers, two terms, no entry is taken over")
+        ..Spec::base("mutant-elections", "one leader after the other")
     }
 }
 
@@ -193,7 +193,7 @@ pub(super) fn votes(max_term: u64) -> Spec {
         watch: VOTES,
         max_term,
         max_received: Some(0),
-        ..Spec::base("mutant-votes", "three servers, and every vote they cast")
+        ..Spec::base("mutant-votes", "every vote that is cast")
     }
 }
 
@@ -203,13 +203,13 @@ pub(super) fn election_of_four() -> Spec {
         watch: ELECTIONS,
         servers: 4,
         max_received: Some(0),
-        ..Spec::base("mutant-election-of-four", "four servers, one term")
+        ..Spec::base("mutant-election-of-four", "an election among an even number of servers")
     }
 }
 
 /// One term of two servers: a no-op is replicated.
 pub(super) fn pair() -> Spec {
-    Spec { watch: COMMITS, servers: 2, ..Spec::base("mutant-pair", "two servers, one term") }
+    Spec { watch: COMMITS, servers: 2, ..Spec::base("mutant-pair", "a leader and a follower") }
 }
 
 /// One term of two servers: a no-op and an entry of a client are replicated.
@@ -219,7 +219,7 @@ pub(super) fn pair_with_client() -> Spec {
         servers: 2,
         clients: vec![vec![put("1")]],
         max_client_entries: 1,
-        ..Spec::base("mutant-stale-append", "two servers, one term, one entry of a client")
+        ..Spec::base("mutant-stale-append", "a leader and an entry of a client")
     }
 }
 
@@ -228,7 +228,7 @@ pub(super) fn replication() -> Spec {
     Spec {
         watch: COMMITS,
         restarts: true,
-        ..Spec::base("mutant-replication", "three servers, one term, a no-op, restarts")
+        ..Spec::base("mutant-replication", "a no-op is replicated")
     }
 }
 
@@ -238,7 +238,7 @@ pub(super) fn leader_change() -> Spec {
         watch: COMMITS,
         max_term: 2,
         prefix: COMMITTED_PREFIX,
-        ..Spec::base("mutant-leader-change", "three servers, two terms, from a prefix")
+        ..Spec::base("mutant-leader-change", "a leader has committed, and another may follow")
     }
 }
 
@@ -248,7 +248,7 @@ pub(super) fn figure_8() -> Spec {
         watch: COMMITS,
         max_term: 4,
         prefix: FIGURE_8_PREFIX,
-        ..Spec::base("mutant-figure-8", "three servers, four terms, from a scripted prefix")
+        ..Spec::base("mutant-figure-8", "Figure 8 (c)")
     }
 }
 
@@ -259,7 +259,7 @@ pub(super) fn diverged() -> Spec {
         max_term: 5,
         restarts: true,
         prefix: DIVERGED_PREFIX,
-        ..Spec::base("mutant-diverged", "three servers, five terms, restarts, from a prefix")
+        ..Spec::base("mutant-diverged", "logs that have parted")
     }
 }
 
@@ -269,7 +269,7 @@ pub(super) fn led_alone() -> Spec {
         watch: COMMITS,
         max_term: 2,
         prefix: LED_ALONE_PREFIX,
-        ..Spec::base("mutant-led-alone", "three servers, two terms, from a prefix")
+        ..Spec::base("mutant-led-alone", "an entry that only its leader has")
     }
 }
 
@@ -279,7 +279,7 @@ pub(super) fn deposed() -> Spec {
         watch: COMMITS,
         max_term: 2,
         prefix: DEPOSED_PREFIX,
-        ..Spec::base("mutant-deposed", "three servers, two terms, from a prefix")
+        ..Spec::base("mutant-deposed", "a leader that does not know of its successor")
     }
 }
 
@@ -289,7 +289,7 @@ pub(super) fn unknown_commit() -> Spec {
         watch: COMMITS,
         max_term: 3,
         prefix: UNKNOWN_COMMIT_PREFIX,
-        ..Spec::base("mutant-unknown-commit", "three servers, three terms, from a prefix")
+        ..Spec::base("mutant-unknown-commit", "a follower with a conflicting entry")
     }
 }
 
@@ -299,7 +299,7 @@ pub(super) fn five() -> Spec {
         watch: COMMITS,
         servers: 5,
         prefix: FIVE_PREFIX,
-        ..Spec::base("mutant-five", "five servers, one term, from a prefix")
+        ..Spec::base("mutant-five", "a leader and its followers")
     }
 }
 
@@ -311,7 +311,7 @@ pub(super) fn five_deposed() -> Spec {
         max_term: 2,
         restarts: true,
         prefix: FIVE_DEPOSED_PREFIX,
-        ..Spec::base("mutant-five-deposed", "five servers, two terms, restarts, from a prefix")
+        ..Spec::base("mutant-five-deposed", "a deposed leader and its successor")
     }
 }
 
@@ -322,7 +322,7 @@ pub(super) fn late_ack() -> Spec {
         servers: 5,
         max_term: 3,
         prefix: LATE_ACK_PREFIX,
-        ..Spec::base("mutant-late-ack", "five servers, three terms, from a prefix")
+        ..Spec::base("mutant-late-ack", "an acknowledgement of a term long past")
     }
 }
 
@@ -334,7 +334,7 @@ pub(super) fn alone(clients: Vec<Vec<Command>>, max_sessions: u32) -> Spec {
         clients,
         max_client_entries: 4,
         max_sessions,
-        ..Spec::base("mutant-sessions", "one server and its clients")
+        ..Spec::base("mutant-sessions", "a server that commits alone, and its clients")
     }
 }
 
@@ -346,7 +346,7 @@ pub(super) fn two_leaders() -> Spec {
         clients: vec![vec![put("1"), get()]],
         max_client_entries: 3,
         prefix: TWO_LEADERS_PREFIX,
-        ..Spec::base("mutant-two-leaders", "three servers, a client, from a prefix")
+        ..Spec::base("mutant-two-leaders", "two leaders at once, and a client")
     }
 }
 
@@ -363,6 +363,6 @@ pub(super) fn late_copy() -> Spec {
         clients: vec![vec![put("1"), advance()]],
         max_client_entries: 4,
         prefix: LATE_COPY_PREFIX,
-        ..Spec::base("mutant-late-copy", "two servers, a client, from a prefix")
+        ..Spec::base("mutant-late-copy", "a late copy of a command")
     }
 }

@@ -6,7 +6,7 @@
 
 use super::engine::explore;
 use super::view::{Checkable, Ghostly};
-use super::world::{Kind, Tally, World};
+use super::world::{Kind, RECOVERABILITY, Tally, World};
 use stateright::{Checker, CheckerBuilder, HasDiscoveries, Model, UniformChooser};
 use std::fmt;
 use std::hash::Hash;
@@ -108,6 +108,9 @@ pub struct Report {
     pub depth: u64,
     /// How long it took.
     pub elapsed: Duration,
+    /// Resident memory of the process in bytes when it ended, where the system tells: of a search, near
+    /// to the most that it needed.
+    pub memory: Option<u64>,
     /// The verdict.
     pub verdict: Verdict,
     /// Every property.
@@ -192,7 +195,8 @@ pub fn run<A: Checkable, G: Ghostly>(
         return explore(&world, limits, interrupted, progress);
     }
     let tally = Arc::clone(&world.tally);
-    let properties: Vec<_> = world.property_names().collect();
+    let recovery = world.recovery.is_some().then_some((RECOVERABILITY, Kind::Recovery));
+    let properties: Vec<_> = world.property_names().chain(recovery).collect();
     let bounds: Vec<_> = world.bounds.iter().map(|bound| bound.name).collect();
     let builder: CheckerBuilder<World<A, G>> =
         world.checker().threads(limits.threads.max(1)).finish_when(HasDiscoveries::AnyFailures);
@@ -223,6 +227,32 @@ impl Limits {
         } else {
             None
         }
+    }
+}
+
+/// Looks at the limits of what is done without telling how far it is.
+pub(super) struct Lookout<'l> {
+    limits: &'l Limits,
+    interrupted: &'l AtomicBool,
+    start: Instant,
+}
+
+impl<'l> Lookout<'l> {
+    /// From this time on, which may be past.
+    pub(super) fn since(start: Instant, limits: &'l Limits, interrupted: &'l AtomicBool) -> Self {
+        Self { limits, interrupted, start }
+    }
+
+    /// Why it must end now, if it must. A limit on states is none here.
+    pub(super) fn reached(&self) -> Option<&'static str> {
+        let now = Progress {
+            states: 0,
+            depth: 0,
+            tuples: None,
+            elapsed: self.start.elapsed(),
+            memory: self.limits.max_memory.and_then(|_| resident_memory()),
+        };
+        self.limits.reached(&now, self.interrupted)
     }
 }
 
@@ -300,6 +330,7 @@ impl Watch<'_> {
             tuples,
             depth,
             elapsed,
+            memory: resident_memory(),
             verdict,
             properties,
             cuts,

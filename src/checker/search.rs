@@ -5,11 +5,13 @@
 
 use super::engine::is_dead_end;
 pub use super::engine::trace::{Ended, Reach};
-use super::engine::trace::{Traced, TracedEach, Wanted, trace, trace_each};
+use super::engine::trace::{Traced, TracedEach, Wanted, Way, trace, trace_each};
+use super::run::Limits;
 use super::view::{Checkable, Ghostly};
 use super::world::{ActionOf, RECOVERABILITY, State, World};
 use stateright::Model;
 use stateright::actor::Actor;
+use std::sync::atomic::AtomicBool;
 
 /// Steps one after the other: each action with the state it leads to.
 pub type Steps<A, G> = Vec<(ActionOf<A>, State<A, G>)>;
@@ -26,26 +28,28 @@ pub struct Counterexample<A: Actor, G> {
     pub indices: Vec<usize>,
     /// States visited to find it.
     pub visited: usize,
+    /// What ended the search for a shorter one before it had ended by itself, if anything did.
+    pub unsure: Option<&'static str>,
 }
 
 /// What ended a search.
 pub enum Outcome<A: Actor, G> {
-    /// A shortest counterexample.
+    /// A counterexample: a shortest one, unless `unsure` says why that is not known.
     Found(Box<Counterexample<A, G>>),
     /// There is none within the bounds; so many states were visited.
     Exhausted(usize),
-    /// The limit was reached first.
-    LimitReached(usize),
+    /// A limit was reached first: so many states were visited, and which limit it was.
+    Ended(usize, &'static str),
 }
 
-/// Searches level by level for the first violation of `property`, or of any if `None`. Visits at most
-/// `max_states` states, of about 50 bytes each. The length of a path is the number of its steps that
-/// change an actor; steps that only send are in it where a later step needs what they send.
+/// Searches level by level for the first violation of `property`, or of any if `None`. The limit on states
+/// is one on those of each of its two passes, of about 50 bytes each. The length of a path is the number of
+/// its steps that change an actor; steps that only send are in it where a later step needs what they send.
 pub fn shortest<A: Checkable, G: Ghostly>(
     world: &World<A, G>,
     property: Option<&'static str>,
-    threads: usize,
-    max_states: usize,
+    limits: &Limits,
+    interrupted: &AtomicBool,
 ) -> Outcome<A, G> {
     let named = world.property_names().enumerate();
     let judged = named.take(world.always.len() + world.steps.len());
@@ -54,23 +58,48 @@ pub fn shortest<A: Checkable, G: Ghostly>(
         .fold(0, |bits, (n, _)| bits | 1 << n);
     let dead_end = property.is_none_or(|property| property == RECOVERABILITY);
     let wanted = Wanted { violations: wanted, dead_end };
-    match trace(world, wanted, threads, max_states) {
-        Traced::Found(actions, visited) => {
-            Outcome::Found(Box::new(reexecute(world, property, &actions, visited)))
+    let Traced { found, ended, visited } = trace(world, wanted, limits, interrupted);
+    match (found, ended.by()) {
+        (Some(way), unsure) => {
+            // It was shorter paths that a limit on steps cut off.
+            let unsure = unsure.filter(|_| ended != Ended::AtSteps);
+            let found = reexecute(world, property, &way.actions, way.visited);
+            Outcome::Found(Box::new(Counterexample { unsure, ..found }))
         }
-        Traced::Exhausted(visited) => Outcome::Exhausted(visited),
-        Traced::LimitReached(visited) => Outcome::LimitReached(visited),
+        (None, Some(reason)) => Outcome::Ended(visited, reason),
+        (None, None) => Outcome::Exhausted(visited),
+    }
+}
+
+impl Ended {
+    /// The limit that ended the search, if one did.
+    pub fn by(self) -> Option<&'static str> {
+        match self {
+            Ended::Found | Ended::Exhausted => None,
+            Ended::AtStates => Some("the limit on states"),
+            Ended::AtSteps => Some("the limit on steps"),
+            Ended::By(reason) => Some(reason),
+        }
     }
 }
 
 /// What came of a search for a violation of each property.
 pub struct Each {
-    /// The properties that are violated, each with the number of steps of a shortest counterexample.
-    pub violated: Vec<(&'static str, usize)>,
+    /// The properties that are violated.
+    pub violated: Vec<(&'static str, Kill)>,
     /// Why the search ended: unless a limit ended it, the other properties hold.
     pub ended: Ended,
     /// States visited.
     pub visited: usize,
+}
+
+/// How soon a property is seen to be violated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kill {
+    /// Steps of a shortest counterexample.
+    pub steps: usize,
+    /// States visited until it was found.
+    pub states: usize,
 }
 
 /// Searches level by level for the first violation of each property, as if it alone were asked: also
@@ -82,13 +111,13 @@ pub fn shortest_of_each<A: Checkable, G: Ghostly>(world: &World<A, G>, reach: Re
     let wanted = Wanted { violations, dead_end: world.recovery.is_some() };
     let TracedEach { found, ended, visited } = trace_each(world, wanted, reach);
     let names: Vec<_> = world.property_names().map(|(name, _)| name).collect();
-    let violated = found.iter().map(|(what, actions)| {
+    let violated = found.iter().map(|Way { what, actions, visited, .. }| {
         let name = match what.violations {
             0 => RECOVERABILITY,
             bit => names[bit.trailing_zeros() as usize],
         };
         confirm(world, name, actions);
-        (name, actions.len())
+        (name, Kill { steps: actions.len(), states: *visited })
     });
     Each { violated: violated.collect(), ended, visited }
 }
@@ -105,14 +134,20 @@ fn confirm<A: Checkable, G: Ghostly>(
         let next = world.next_state(&state, action.clone());
         state = next.expect("a step of a counterexample does something");
     }
-    let is_violated = broken(world, &state).contains(&property);
+    let is_violated = broken(world, &state, Some(property)).contains(&property);
     assert!(is_violated, "{property} is still violated when executed again");
 }
 
-/// The properties that a state breaks, the step into it included.
-fn broken<A: Checkable, G: Ghostly>(world: &World<A, G>, state: &State<A, G>) -> Vec<&'static str> {
+/// The properties that a state breaks, the step into it included; whether it is a dead end only if that is
+/// what is asked, or nothing else is broken: to find out may take long.
+fn broken<A: Checkable, G: Ghostly>(
+    world: &World<A, G>,
+    state: &State<A, G>,
+    asked: Option<&'static str>,
+) -> Vec<&'static str> {
     let mut broken = world.broken(state);
-    if is_dead_end(world, state) {
+    let is_asked = asked.map_or(broken.is_empty(), |property| property == RECOVERABILITY);
+    if is_asked && is_dead_end(world, state) {
         broken.push(RECOVERABILITY);
     }
     broken
@@ -136,11 +171,11 @@ fn reexecute<A: Checkable, G: Ghostly>(
         state = next.expect("a step of a counterexample does something");
     }
     let steps = replay(world, &indices).expect("a path that was found can be executed again");
-    let property = broken(world, &state)
+    let property = broken(world, &state, property)
         .into_iter()
         .find(|name| property.is_none_or(|property| property == *name))
         .expect("the violation is still one when executed again");
-    Counterexample { property, first, steps, indices, visited }
+    Counterexample { property, first, steps, indices, visited, unsure: None }
 }
 
 /// Executes the actions with these positions, one after the other, through stateright's

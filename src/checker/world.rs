@@ -117,8 +117,7 @@ pub struct Recovery<A: Actor> {
     pub groups: Vec<Vec<Id>>,
     /// Whether a group has recovered: its members when all messages were lost, and now.
     pub recovered: Arc<OfGroup<A>>,
-    /// Whether recovery may go on from here: it ends the search of all ways, which is made where none of a
-    /// few straight ones leads to recovery. Those end by themselves.
+    /// Whether recovery may go on from here.
     pub within: Arc<OfGroup<A>>,
 }
 

@@ -5,7 +5,9 @@ use super::progress::Bar;
 use super::subject::Subject;
 use super::{Failure, Status, json, options, report};
 use checked_raft::checker::engine::{CheckpointError, Checkpoints, explore_with_checkpoints};
-use checked_raft::checker::{self, Kind, Limits, PropertyResult, Report, Tally, Verdict};
+use checked_raft::checker::{
+    self, Kind, Limits, PropertyResult, RECOVERABILITY, Report, Tally, Verdict,
+};
 use checked_raft::models::{Cluster, Spec};
 use clap::{Args, ValueEnum};
 use siphasher::sip128::SipHasher13;
@@ -126,16 +128,35 @@ impl Check {
                 .collect(),
             Some(name) => vec![Subject::mutant(name)?],
         };
+        if let [Subject { mutant: Some(mutant), .. }] = &subjects[..]
+            && mutant.caught_by == RECOVERABILITY
+            && self.engine != Engine::Antichain
+        {
+            return Err(Failure::Refused(format!(
+                "only the antichain engine asks for `{RECOVERABILITY}`, which is what catches {}",
+                mutant.name
+            )));
+        }
         let interrupted = interruption()?;
         let mut results = Vec::new();
         let mut not_run = Vec::new();
         let mut coverage = BTreeMap::new();
+        let mut refused = None;
         for subject in subjects {
-            if interrupted.load(Ordering::Relaxed) {
-                not_run.push(subject.spec.name);
+            let name = subject.spec.name;
+            if interrupted.load(Ordering::Relaxed) || refused.is_some() {
+                not_run.push(name);
                 continue;
             }
-            let checked = self.check(subject, &interrupted)?;
+            let checked = match self.check(subject, &interrupted) {
+                Ok(checked) => checked,
+                Err(failure) => {
+                    // What was found so far is not lost.
+                    refused = Some(failure);
+                    not_run.push(name);
+                    continue;
+                }
+            };
             for (label, steps) in &checked.report.labels {
                 *coverage.entry(*label).or_insert(0) += steps;
             }
@@ -156,7 +177,7 @@ impl Check {
         } else {
             report::write_summary(out, &results, &not_run, coverage)?;
         }
-        Ok(status(&results, &not_run))
+        refused.map_or_else(|| Ok(status(&results, &not_run)), Err)
     }
 
     /// Whether a model is run when none is named: for stateright's exhaustive engines only those that
@@ -206,7 +227,7 @@ impl Check {
             trouble = failed;
             let counterexample = (report.verdict == Verdict::Violated).then(|| {
                 bar.say("violated; searching for the shortest counterexample");
-                self.explain(&subject, &report, threads)
+                explain(&subject, &report, &limits, interrupted)
             });
             Ok::<_, Failure>((report, counterexample))
         }));
@@ -258,22 +279,22 @@ impl Check {
             identity: format!("{name} {bounds} {symmetry} symmetry, build {digest:032x}"),
         }))
     }
+}
 
-    /// For the one property that fell; if several did, for whichever falls first.
-    fn explain(
-        &self,
-        subject: &Subject,
-        report: &Report,
-        threads: usize,
-    ) -> Result<Explained, String> {
-        let property = match report.violated()[..] {
-            [only] => Some(only),
-            _ => None,
-        };
-        let max_states = self.max_states.unwrap_or(SHORTEST_MAX_STATES);
-        let max_states = usize::try_from(max_states).unwrap_or(usize::MAX);
-        counterexample::explain(subject, property, threads, max_states)
-    }
+/// The shortest counterexample of the one property that fell; if several did, of whichever falls first.
+fn explain(
+    subject: &Subject,
+    report: &Report,
+    limits: &Limits,
+    interrupted: &AtomicBool,
+) -> Result<Explained, String> {
+    let property = match report.violated()[..] {
+        [only] => Some(only),
+        _ => None,
+    };
+    let max_states = limits.max_states.or(Some(SHORTEST_MAX_STATES));
+    let limits = Limits { max_states, ..limits.clone() };
+    counterexample::explain(subject, property, &limits, interrupted)
 }
 
 impl Checked {

@@ -1,12 +1,13 @@
 //! The shortest counterexample, as people read it.
 
 use super::subject::Subject;
-use checked_raft::checker::{RECOVERABILITY, diagram, search};
+use checked_raft::checker::{Limits, RECOVERABILITY, diagram, search};
 use checked_raft::models::Cluster;
 use checked_raft::models::ghost::Ghost;
 use checked_raft::models::member::Member;
 use serde::Serialize;
 use std::fmt::Write;
+use std::sync::atomic::AtomicBool;
 
 /// Where `raft explore` serves if not told otherwise.
 pub(super) const EXPLORER: &str = "127.0.0.1:3000";
@@ -22,6 +23,9 @@ pub(super) struct Explained {
     pub(super) length: usize,
     /// States visited to find it.
     pub(super) visited: usize,
+    /// What ended the search for a shorter one, if anything did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) unsure: Option<&'static str>,
     /// A Mermaid sequence diagram.
     pub(super) mermaid: String,
     /// How to look at it in the Explorer.
@@ -59,11 +63,11 @@ fn steps(world: &Cluster, found: &Found) -> String {
 pub(super) fn explain(
     subject: &Subject,
     property: Option<&'static str>,
-    threads: usize,
-    max_states: usize,
+    limits: &Limits,
+    interrupted: &AtomicBool,
 ) -> Result<Explained, String> {
     let world = subject.cluster();
-    let found = match search::shortest(&world, property, threads, max_states) {
+    let found = match search::shortest(&world, property, limits, interrupted) {
         search::Outcome::Found(found) => found,
         search::Outcome::Exhausted(visited) => {
             return Err(format!(
@@ -71,10 +75,10 @@ pub(super) fn explain(
                  states without one: the engines disagree, which is a defect of the checker"
             ));
         }
-        search::Outcome::LimitReached(visited) => {
+        search::Outcome::Ended(visited, reason) => {
             return Err(format!(
-                "the search for the shortest counterexample gave up after {visited} states; \
-                 `--max-states` sets how many it may visit"
+                "the search for the shortest counterexample was ended by {reason}, after {visited} \
+                 states; `--max-states`, `--max-seconds` and `--memory` set limits"
             ));
         }
     };
@@ -88,6 +92,7 @@ pub(super) fn explain(
         steps: steps(&world, &found),
         length: found.steps.len(),
         visited: found.visited,
+        unsure: found.unsure,
         mermaid: diagram::mermaid(&world, &found),
         explorer: Link { command: subject.explore_command(), url, path },
     })

@@ -100,6 +100,9 @@ struct MatrixCell {
     /// Steps of a shortest counterexample.
     #[serde(skip_serializing_if = "Option::is_none")]
     steps: Option<usize>,
+    /// States visited until it was found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    states: Option<usize>,
 }
 
 impl<'a> Hunt<'a> {
@@ -121,12 +124,13 @@ impl<'a> Hunt<'a> {
 impl MatrixRow {
     fn new(row: &Row) -> Self {
         let cells = row.judgements.iter().map(|(name, of, judgement)| {
-            let (result, steps) = match judgement {
-                Judgement::Violated(steps) => ("violated", Some(*steps)),
+            let (result, kill) = match judgement {
+                Judgement::Violated(kill) => ("violated", Some(kill)),
                 Judgement::Holds => ("holds", None),
                 Judgement::NotSeen => ("not seen", None),
             };
-            MatrixCell { name, kind: kind(*of), result, steps }
+            let (steps, states) = (kill.map(|kill| kill.steps), kill.map(|kill| kill.states));
+            MatrixCell { name, kind: kind(*of), result, steps, states }
         });
         let ended_by = row.ended_by();
         Self { states: row.states, ended_by, properties: cells.collect() }
@@ -150,7 +154,17 @@ struct HuntedMutant<'a> {
     /// What was found if there is no counterexample.
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<&'a str>,
+    /// The smallest bounds at which it falls.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    smallest: Option<SmallestBounds>,
     matrix: MatrixRow,
+}
+
+/// Bounds none of which can be lowered by one.
+#[derive(Serialize)]
+struct SmallestBounds {
+    bounds: String,
+    steps: usize,
 }
 
 impl<'a> HuntedMutant<'a> {
@@ -167,6 +181,10 @@ impl<'a> HuntedMutant<'a> {
             seconds: hunted.elapsed.as_secs_f64(),
             counterexample: hunted.found.as_ref().ok(),
             outcome: hunted.found.as_ref().err().map(String::as_str),
+            smallest: hunted.smallest.as_ref().map(|smallest| SmallestBounds {
+                bounds: smallest.bounds(),
+                steps: smallest.steps,
+            }),
             matrix: MatrixRow::new(&hunted.row),
         }
     }
@@ -203,6 +221,9 @@ pub(super) struct Model<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     depth: Option<u64>,
     seconds: f64,
+    /// Resident memory of the process at the end, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory: Option<u64>,
     verdict: String,
     properties: Vec<Property>,
     cuts: BTreeMap<&'a str, u64>,
@@ -315,6 +336,7 @@ impl<'a> Model<'a> {
             antichain: report.tuples.map(Antichain::from),
             depth: report.tuples.is_none().then_some(report.depth),
             seconds: report.elapsed.as_secs_f64(),
+            memory: report.memory,
             verdict: checked.verdict().to_string(),
             properties: properties.collect(),
             cuts: report.cuts.iter().copied().collect(),

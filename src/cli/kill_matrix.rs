@@ -5,7 +5,10 @@ use super::mutants::{Expected, Hunted};
 use super::options::grouped;
 use super::{Failure, json};
 use checked_raft::checker::search::Ended;
+use checked_raft::models::Spec;
+use checked_raft::models::mutants::MutantSpec;
 use checked_raft::models::mutants::matrix::{self, Column, Judgement, REACH, Row};
+use checked_raft::models::mutants::smallest::Smallest;
 use std::fmt::Write as _;
 use std::io::Write;
 use std::time::Duration;
@@ -36,8 +39,18 @@ fn write_killed(
     hunted: &[&Hunted],
     columns: &[Column],
 ) -> Result<(), Failure> {
-    let mut table = table(["mutant", "caught by, in steps", "holds", "s"]);
-    for Hunted { mutant, found, row, elapsed, .. } in hunted {
+    let mut table = table([
+        "mutant",
+        "model",
+        "smallest bounds",
+        "caught by, in steps",
+        "states",
+        "holds",
+        "s",
+    ]);
+    for Hunted { mutant, found, row, smallest, elapsed, .. } in hunted {
+        let first = row.violated(mutant.caught_by).into_iter().next();
+        let states = first.map_or(String::new(), |(_, kill)| grouped(kill.states as u64));
         let mut caught = caught_by(row, mutant.caught_by).join(", ");
         if let Err(reason) = found {
             let _ = write!(caught, "; not by {}: {reason}", mutant.caught_by);
@@ -48,14 +61,18 @@ fn write_killed(
                 format!("{within}: {}", numbers(columns, &row.those(Judgement::NotSeen)))
             }
         };
-        table.add_row([mutant.name.to_owned(), caught, holds, seconds(*elapsed)]);
+        let (name, seconds) = (mutant.name.to_owned(), seconds(*elapsed));
+        let smallest = smallest.as_ref().map_or(String::new(), Smallest::bounds);
+        table.add_row([name, model(mutant), smallest, caught, states, holds, seconds]);
     }
     writeln!(out, "{table}")?;
     writeln!(
         out,
-        "Each property is judged as if it alone were asked, the one that must catch a mutant first. The \
-         numbers are\nthose of the table of properties. What holds, holds in the whole model; a search may \
-         visit {} states, {}\nsteps deep; where that ended it, nothing is said to hold.\n",
+        "Each property is judged as if it alone were asked, the one that must catch a mutant first: so many \
+         states\nwere visited until it did. The numbers are those of the table of properties. What holds, \
+         holds in the whole\nmodel; a search may visit {} states, {} steps deep; where that ended it, \
+         nothing is said to hold.\nThe smallest bounds at which a mutant falls are such that none can be \
+         lowered by one.\n",
         grouped(REACH.states as u64),
         REACH.steps,
     )?;
@@ -68,13 +85,24 @@ pub(super) fn not_seen(row: &Row) -> Option<String> {
         Ended::Found | Ended::Exhausted => None,
         Ended::AtStates => Some(format!("not seen in {} states", grouped(row.states as u64))),
         Ended::AtSteps => Some(format!("not seen in {} steps", REACH.steps)),
+        Ended::By(reason) => Some(format!("not seen before {reason}")),
+    }
+}
+
+/// The model of a mutant, with the length of its script if it starts from one.
+pub(super) fn model(mutant: &MutantSpec) -> String {
+    let Spec { name, prefix, .. } = mutant.spec;
+    let lines = prefix.lines().map(|line| line.split('#').next().unwrap_or_default());
+    match lines.filter(|line| !line.trim().is_empty()).count() {
+        0 => name.to_owned(),
+        lines => format!("{name}, after a script of {lines} lines"),
     }
 }
 
 /// The properties that are violated, each with the steps it takes, the one that must be first.
 pub(super) fn caught_by(row: &Row, first: &str) -> Vec<String> {
     let violated = row.violated(first).into_iter();
-    violated.map(|(property, steps)| format!("{property} {steps}")).collect()
+    violated.map(|(property, kill)| format!("{property} {}", kill.steps)).collect()
 }
 
 fn seconds(elapsed: Duration) -> String {

@@ -1,8 +1,10 @@
 //! `raft mutants --docs`: a page for each mutant that is killed.
 
 use super::Failure;
-use super::kill_matrix::{caught_by, not_seen};
+use super::counterexample::Explained;
+use super::kill_matrix::{caught_by, model, not_seen};
 use super::mutants::{Expected, Hunted};
+use super::options::grouped;
 use checked_raft::models::mutants::matrix::{self, Judgement};
 use std::fmt::Write;
 use std::path::Path;
@@ -33,18 +35,35 @@ pub(super) fn write(directory: &Path, hunted: &[Hunted]) -> Result<(), Failure> 
     write("README.md", index(hunted))
 }
 
+/// Where a mutant was seen, as a link if that is an issue, a pull request or a commit on GitHub.
+fn linked(seen_in: &str) -> String {
+    // GitHub leads from issues/N to the pull request of that number, if it is one.
+    let kinds = [('#', "issues"), ('@', "commit")];
+    let found = kinds.iter().find_map(|(sign, kind)| {
+        let (repository, number) = seen_in.split_once(*sign)?;
+        (!seen_in.contains(' ')).then(|| format!("https://github.com/{repository}/{kind}/{number}"))
+    });
+    found.map_or(seen_in.to_owned(), |url| format!("[{seen_in}]({url})"))
+}
+
 /// The page of a mutant, if it was killed.
 fn page(hunted: &Hunted) -> Option<String> {
     let (mutant, found) = (&hunted.mutant, hunted.found.as_ref().ok()?);
     let (name, breaks, spec) = (mutant.name, mutant.breaks, &mutant.spec);
     let mut text = String::new();
     let _ = writeln!(text, "# {name}\n\n{}\n", mutant.about);
-    let _ = writeln!(text, "- breaks the rule [{breaks}] ({})", rule(breaks));
+    let _ = writeln!(text, "- breaks the rule [{breaks}]: {}", rule(breaks));
     let _ = writeln!(text, "- the difference: {}", mutant.difference);
-    let _ = writeln!(text, "- seen in {}", mutant.seen_in);
-    let _ = writeln!(text, "- caught by: {}, in {} steps", found.property, found.length);
+    let _ = writeln!(text, "- seen in {}", linked(mutant.seen_in));
+    let _ = writeln!(text, "- caught by: {}", caught_first(hunted, found));
     let _ = writeln!(text, "- {}", others(hunted));
-    let _ = writeln!(text, "- in the model `{}`: {}\n", spec.name, spec.bounds_text());
+    let _ = writeln!(text, "- in the model `{}`: {}", spec.name, spec.bounds_text());
+    if let Some(smallest) = &hunted.smallest {
+        let (bounds, steps) = (smallest.bounds(), smallest.steps);
+        let _ =
+            writeln!(text, "- the smallest bounds at which it falls: {bounds}, in {steps} steps");
+    }
+    text.push('\n');
     let _ = writeln!(text, "{}\n", mutant.story);
     if !spec.prefix.is_empty() {
         let _ =
@@ -55,6 +74,18 @@ fn page(hunted: &Hunted) -> Option<String> {
     let link = &found.explorer;
     let _ = writeln!(text, "In the Explorer: `{}`, then <{}>", link.command, link.url);
     Some(text)
+}
+
+/// The property that must catch it, with what that took.
+fn caught_first(hunted: &Hunted, found: &Explained) -> String {
+    let violated = hunted.row.violated(found.property);
+    let states = violated.first().map_or(0, |(_, kill)| kill.states);
+    format!(
+        "{}, in {} steps, after {} states",
+        found.property,
+        found.length,
+        grouped(states as u64)
+    )
 }
 
 /// What the other properties say.
@@ -75,25 +106,31 @@ fn others(hunted: &Hunted) -> String {
     text
 }
 
-/// Where a rule stands.
+/// What a rule says, and where it stands.
 fn rule(id: &str) -> String {
-    format!("`grep -rn '\\[{id}\\]' src/raft`")
+    let rows = include_str!("../../spec/README.md").lines();
+    let mut rows = rows.map(|row| row.split('|').map(str::trim).collect::<Vec<_>>());
+    let row = rows.find(|cells| cells.get(1) == Some(&id)).unwrap_or_default();
+    let says = row.get(2).copied().unwrap_or_default();
+    format!("\"{says}\" (`grep -rn '\\[{id}\\]' src/raft`)")
 }
 
 fn index(hunted: &[Hunted]) -> String {
     let mut text =
-        "# Mutants\n\n| mutant | breaks | caught by | steps | also caught by | seen in |\n\
-                    |---|---|---|---|---|---|\n"
+        "# Mutants\n\n| mutant | breaks | caught by | steps | states | model | also caught by | seen in |\n\
+                    |---|---|---|---|---|---|---|---|\n"
             .to_owned();
     for Hunted { mutant, found, row, .. } in hunted {
         if let Ok(found) = found {
-            let (name, breaks, seen_in) = (mutant.name, mutant.breaks, mutant.seen_in);
+            let (name, breaks, seen_in) = (mutant.name, mutant.breaks, linked(mutant.seen_in));
             let (property, length) = (found.property, found.length);
+            let kill = row.violated(property).first().map(|(_, kill)| grouped(kill.states as u64));
+            let (states, model) = (kill.unwrap_or_default(), model(mutant));
             let also: Vec<_> = caught_by(row, property).into_iter().skip(1).collect();
             let also = also.join(", ");
             let _ = writeln!(
                 text,
-                "| [{name}]({name}.md) | {breaks} | {property} | {length} | {also} | {seen_in} |"
+                "| [{name}]({name}.md) | {breaks} | {property} | {length} | {states} | {model} | {also} | {seen_in} |"
             );
         }
     }

@@ -6,6 +6,7 @@ use super::subject::Subject;
 use super::{Failure, Status, json, kill_matrix, mutant_pages};
 use checked_raft::checker::{Engine, Limits, RECOVERABILITY, Verdict, run};
 use checked_raft::models::mutants::matrix::{self, Row};
+use checked_raft::models::mutants::smallest::{Smallest, smallest};
 use checked_raft::models::mutants::{self, Equivalent, MutantSpec};
 use clap::Args;
 use std::io::Write;
@@ -33,7 +34,7 @@ pub(super) struct Mutants {
 }
 
 /// States that the search for one bug may visit.
-const MAX_STATES: usize = 1_000_000;
+const MAX_STATES: u64 = 1_000_000;
 /// Seconds that the search of one whole model may take.
 const MAX_SECONDS: u64 = 600;
 
@@ -49,6 +50,8 @@ pub(super) struct Hunted {
     pub(super) as_expected: bool,
     /// What every property of its model says of it.
     pub(super) row: Row,
+    /// The smallest bounds at which it falls.
+    pub(super) smallest: Option<Smallest>,
     /// How long it took.
     pub(super) elapsed: Duration,
 }
@@ -149,7 +152,10 @@ fn hunt(mutant: MutantSpec, expected: Expected) -> Hunted {
     let property = subject.mutant.as_ref().expect("it is one").caught_by;
     let (found, as_expected) = match expected {
         Expected::Killed => {
-            let found = counterexample::explain(&subject, Some(property), 1, MAX_STATES);
+            let max_states = Some(MAX_STATES);
+            let limits = Limits { threads: 1, max_states, max_time: None, max_memory: None };
+            let never = AtomicBool::new(false);
+            let found = counterexample::explain(&subject, Some(property), &limits, &never);
             let killed = found.is_ok();
             (found, killed)
         }
@@ -160,7 +166,8 @@ fn hunt(mutant: MutantSpec, expected: Expected) -> Hunted {
         }
     };
     let mutant = subject.mutant.expect("it is one");
-    Hunted { mutant, expected, found, as_expected, row, elapsed: start.elapsed() }
+    let smallest = found.is_ok().then(|| smallest(&mutant)).flatten();
+    Hunted { mutant, expected, found, as_expected, row, smallest, elapsed: start.elapsed() }
 }
 
 /// Exhausts the model of a mutant; an error says why nothing can be claimed.

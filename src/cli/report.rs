@@ -5,6 +5,7 @@ use super::json::kind;
 use super::models::table;
 use super::options::grouped;
 use checked_raft::checker::{PropertyReport, PropertyResult, TupleCounts, Verdict};
+use indicatif::HumanBytes;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
@@ -63,13 +64,14 @@ fn write_search(out: &mut dyn Write, checked: &Checked) -> io::Result<()> {
     }
     let seconds = report.elapsed.as_secs_f64();
     let (states, generated) = (grouped(report.states), grouped(report.generated));
+    let memory = report.memory.map_or(String::new(), |bytes| format!(", {}", HumanBytes(bytes)));
     let threads = checked.threads;
     if let Some(counts) = report.tuples {
         let TupleCounts { tuples, symmetries, standing, .. } = counts;
         writeln!(
             out,
             "  search      {}, {threads} threads: {} tuples, {states} maximal states, {generated} \
-             steps generated, {seconds:.2} s",
+             steps generated, {seconds:.2} s{memory}",
             checked.engine,
             grouped(tuples),
         )?;
@@ -87,7 +89,7 @@ fn write_search(out: &mut dyn Write, checked: &Checked) -> io::Result<()> {
     writeln!(
         out,
         "  search      {}, {threads} threads: {states} states, {generated} generated, longest path {}, \
-         {seconds:.2} s, {:.0} states/s",
+         {seconds:.2} s{memory}, {:.0} states/s",
         checked.engine,
         report.depth,
         report.states as f64 / seconds.max(0.001)
@@ -117,7 +119,14 @@ fn write_counterexample(out: &mut dyn Write, checked: &Checked) -> io::Result<()
         }
     }
     let (property, length) = (found.property, found.length);
-    writeln!(out, "\nThe shortest way to violate `{property}`, in {length} steps:\n")?;
+    match found.unsure {
+        None => writeln!(out, "\nThe shortest way to violate `{property}`, in {length} steps:\n")?,
+        Some(reason) => writeln!(
+            out,
+            "\nA way to violate `{property}`, in {length} steps. There may be a shorter one: the search \
+             for it was ended by {reason}.\n"
+        )?,
+    }
     writeln!(out, "{}", found.steps)?;
     writeln!(out, "```mermaid\n{}```\n", found.mermaid)?;
     let link = &found.explorer;
@@ -147,7 +156,7 @@ pub(super) fn write_summary(
         ]);
     }
     for name in not_run {
-        table.add_row([*name, "not run", "", "", "", "interrupted"]);
+        table.add_row([*name, "not run", "", "", "", "the run was ended before"]);
     }
     writeln!(out, "{table}")
 }

@@ -16,6 +16,10 @@ pub(super) struct Judge<'s, 'w, A: Checkable, G> {
     pub(super) verdicts: Verdicts,
 }
 
+/// So many permutations, those of four actors, are few enough to judge all that a whole tuple can be renamed
+/// to, which is not remembered as the verdicts on parts are.
+const FEW_PERMUTATIONS: usize = 24;
+
 /// Verdicts on parts of tuples, as the bits of the properties that they break.
 #[derive(Default)]
 pub(super) struct Verdicts {
@@ -70,9 +74,9 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Judge<'s, 'w, A, G> {
         }
     }
 
-    /// Judges a part of a tuple, and the parts that it can be renamed to by permutations that generate
-    /// all. `judge` gets the tables, where each actor has gone, and what has become of its local state
-    /// and of the ghost.
+    /// Judges a part of a tuple, and all parts that it can be renamed to; a whole tuple, where there are many
+    /// permutations, only with those that it is renamed to by permutations that generate all. `judge` gets
+    /// the tables, where each actor has gone, and what has become of its local state and of the ghost.
     fn judge_alike<T: PartialEq>(
         &self,
         actors: &[usize],
@@ -83,11 +87,15 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Judge<'s, 'w, A, G> {
             let ghost = key[self.actors];
             let here: Vec<_> = actors.iter().map(|who| (*who, key[*who])).collect();
             let verdict = judge(tables, &here, ghost);
-            for n in tables.group.generators() {
-                let renamed = here.iter().map(|(who, local)| tables.local_image(*n, *who, *local));
+            let group = &tables.group;
+            let all = actors.len() < self.actors || group.len() <= FEW_PERMUTATIONS;
+            let few = if all { &[] } else { group.generators() };
+            let images = group.others().filter(|_| all).chain(few.iter().copied());
+            for n in images {
+                let renamed = here.iter().map(|(who, local)| tables.local_image(n, *who, *local));
                 let renamed: Vec<_> = renamed.collect();
                 assert!(
-                    judge(tables, &renamed, tables.ghost_image(*n, ghost)) == verdict,
+                    judge(tables, &renamed, tables.ghost_image(n, ghost)) == verdict,
                     "properties and bounds must not tell apart actors that the world's `symmetry` \
                      calls interchangeable, and one of these does: {:?}",
                     self.shared.world.predicate_names()

@@ -10,11 +10,14 @@ use super::bits::{Bits, is_subset, numbers};
 use super::caller::Caller;
 use super::symmetry::Permutations;
 use super::tables::{Memo, Tables};
+use crate::checker::run::{Limits, Lookout};
 use crate::checker::view::{Checkable, Ghostly, Local};
 use crate::checker::world::{Recovery, State, World};
 use stateright::actor::Id;
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, RwLock};
+use std::time::Instant;
 
 /// For each group whether it is dead, by its local states.
 type Verdicts = Vec<Memo<Vec<u32>, bool>>;
@@ -22,8 +25,12 @@ type Verdicts = Vec<Memo<Vec<u32>, bool>>;
 /// The verdicts of all threads. With one there are those on all that it can be renamed to.
 pub(super) struct Judged<'w, A: Checkable> {
     recovery: &'w Recovery<A>,
+    lookout: &'w Lookout<'w>,
     verdicts: Mutex<Verdicts>,
 }
+
+/// Why something was not decided.
+pub(super) type Undecided = &'static str;
 
 /// One thread that judges, with what it has come across.
 pub(super) struct RecoveryJudge<'j, 'w, A: Checkable> {
@@ -42,11 +49,15 @@ struct Group {
 
 /// How often one member acts by itself in a straight attempt.
 const PATIENCE: usize = 8;
+/// So many messages arrive after each time. Members may answer each other for ever.
+const ARRIVALS: usize = 1000;
+/// Looks at the limits are so many states apart.
+const BETWEEN_LOOKS: usize = 1024;
 
 impl<'w, A: Checkable> Judged<'w, A> {
-    pub(super) fn new(recovery: &'w Recovery<A>) -> Self {
+    pub(super) fn new(recovery: &'w Recovery<A>, lookout: &'w Lookout<'w>) -> Self {
         let verdicts = Mutex::new(vec![Memo::default(); recovery.groups.len()]);
-        Self { recovery, verdicts }
+        Self { recovery, lookout, verdicts }
     }
 
     /// How many combinations of local states were judged, all that they can be renamed to among them.
@@ -63,13 +74,16 @@ impl<'w, A: Checkable> Judged<'w, A> {
 impl<A: Checkable> RecoveryJudge<'_, '_, A> {
     /// Whether a group cannot recover from this tuple, which stands for others.
     ///
+    /// # Errors
+    /// What ended the search for a way.
+    ///
     /// # Panics
     /// If that is not so of one of these.
     pub(super) fn is_dead_end<G: Ghostly>(
         &mut self,
         tables: &RwLock<Tables<'_, A, G>>,
         key: &[u32],
-    ) -> bool {
+    ) -> Result<bool, Undecided> {
         let mut start = Vec::new();
         let mut dead = false;
         for (n, group) in self.judged.recovery.groups.iter().enumerate() {
@@ -78,12 +92,12 @@ impl<A: Checkable> RecoveryJudge<'_, '_, A> {
             dead |= if let Some(is_dead) = self.mine[n].get(&start[..]) {
                 *is_dead
             } else {
-                let is_dead = self.is_dead(&mut Caller::new(tables), n, &start);
+                let is_dead = self.is_dead(&mut Caller::new(tables), n, &start)?;
                 self.mine[n].insert(start.clone(), is_dead);
                 is_dead
             };
         }
-        dead
+        Ok(dead)
     }
 
     fn is_dead<G: Ghostly>(
@@ -91,12 +105,12 @@ impl<A: Checkable> RecoveryJudge<'_, '_, A> {
         tables: &mut Caller<'_, '_, A, G>,
         group: usize,
         start: &[u32],
-    ) -> bool {
+    ) -> Result<bool, Undecided> {
         let verdicts = || self.judged.verdicts.lock().expect("no thread panics with it");
         if let Some(is_dead) = verdicts()[group].get(start) {
-            return *is_dead;
+            return Ok(*is_dead);
         }
-        let end = self.attempt(group, start).succeeds(tables);
+        let end = self.attempt(group, start).succeeds(tables)?;
         let mut orbit = vec![(group, start.to_vec())];
         for n in tables.tables().group.others() {
             let (renamed, image) = self.renamed(tables.tables(), n, group, start);
@@ -108,7 +122,7 @@ impl<A: Checkable> RecoveryJudge<'_, '_, A> {
                     let (_, end) = self.renamed(tables.tables(), n, group, end);
                     attempt.has_recovered(tables.tables(), &end)
                 }
-                None => !is_new || attempt.succeeds(tables).is_none(),
+                None => !is_new || attempt.succeeds(tables)?.is_none(),
             };
             assert!(
                 alike,
@@ -123,12 +137,12 @@ impl<A: Checkable> RecoveryJudge<'_, '_, A> {
         for (group, start) in orbit {
             verdicts[group].insert(start, is_dead);
         }
-        is_dead
+        Ok(is_dead)
     }
 
     fn attempt<'a>(&'a self, group: usize, start: &'a [u32]) -> Attempt<'a, A> {
-        let recovery = self.judged.recovery;
-        Attempt { recovery, group: &recovery.groups[group], start }
+        let Judged { recovery, lookout, .. } = self.judged;
+        Attempt { recovery, lookout, group: &recovery.groups[group], start }
     }
 
     /// A group and local states of its, renamed by a permutation.
@@ -158,6 +172,7 @@ impl<A: Checkable> RecoveryJudge<'_, '_, A> {
 }
 
 /// Whether some group cannot recover from a state, if that is asked of the world.
+#[expect(clippy::disallowed_methods, reason = "limits have a clock, though there are none here")]
 pub(crate) fn is_dead_end<A: Checkable, G: Ghostly>(
     world: &World<A, G>,
     state: &State<A, G>,
@@ -165,12 +180,17 @@ pub(crate) fn is_dead_end<A: Checkable, G: Ghostly>(
     let Some(recovery) = &world.recovery else { return false };
     let mut tables = Tables::new(world, false, Permutations::trivial(world.actors.actors.len()));
     let (key, _) = tables.import(state);
-    Judged::new(recovery).judge().is_dead_end(&RwLock::new(tables), &key)
+    let limits = Limits { threads: 1, max_states: None, max_time: None, max_memory: None };
+    let never = AtomicBool::new(false);
+    let lookout = Lookout::since(Instant::now(), &limits, &never);
+    let judged = Judged::new(recovery, &lookout);
+    judged.judge().is_dead_end(&RwLock::new(tables), &key).expect("there is no limit")
 }
 
 /// A group and where it starts.
 struct Attempt<'a, A: Checkable> {
     recovery: &'a Recovery<A>,
+    lookout: &'a Lookout<'a>,
     group: &'a [Id],
     start: &'a [u32],
 }
@@ -198,16 +218,28 @@ impl<A: Checkable> Attempt<'_, A> {
     }
 
     /// Looks for a way, straight on at first, then everywhere: the local states that it leads to.
-    fn succeeds<G: Ghostly>(&self, tables: &mut Caller<'_, '_, A, G>) -> Option<Vec<u32>> {
+    fn succeeds<G: Ghostly>(
+        &self,
+        tables: &mut Caller<'_, '_, A, G>,
+    ) -> Result<Option<Vec<u32>>, Undecided> {
         let members = 0..self.group.len();
         let mut pairs =
             members.clone().flat_map(|first| members.clone().map(move |then| (first, then)));
-        let straight = pairs.find_map(|(first, then)| self.straight(tables, first, then));
-        straight.or_else(|| self.anywhere(tables))
+        match pairs.find_map(|(first, then)| self.straight(tables, first, then)) {
+            None => self.anywhere(tables),
+            straight => Ok(straight),
+        }
+    }
+
+    /// Whether recovery may go on from here.
+    fn is_within<G: Ghostly>(&self, tables: &Tables<'_, A, G>, now: &[u32]) -> bool {
+        let (start, now) = (self.values(tables, self.start), self.values(tables, now));
+        (self.recovery.within)(&start, &now)
     }
 
     /// One member does by itself what it can, one after the other, and all that it causes in the group
-    /// arrives; then another one does, again and again.
+    /// arrives; then another one does, again and again. It finds nothing that a search of every way would
+    /// not find, so it goes no further than the bound on recovery.
     fn straight<G: Ghostly>(
         &self,
         tables: &mut Caller<'_, '_, A, G>,
@@ -221,30 +253,49 @@ impl<A: Checkable> Attempt<'_, A> {
                 if let Some(step) = self.spontaneous(tables, &now, who).get(n) {
                     self.take(tables.tables(), &mut now, who, *step, &mut arriving);
                 }
+                if let Some(end) = self.ends(tables.tables(), &now.locals) {
+                    return end.then_some(now.locals);
+                }
             }
-            while let Some((to, message)) = arriving.pop_front() {
+            for _ in 0..ARRIVALS {
+                let Some((to, message)) = arriving.pop_front() else { break };
                 let actor = usize::from(self.group[to]);
                 if let Some(step) = tables.deliver(actor, now.locals[to], message) {
                     self.take(tables.tables(), &mut now, to, step, &mut arriving);
                 }
-                if self.has_recovered(tables.tables(), &now.locals) {
-                    return Some(now.locals);
+                if let Some(end) = self.ends(tables.tables(), &now.locals) {
+                    return end.then_some(now.locals);
                 }
-            }
-            if self.has_recovered(tables.tables(), &now.locals) {
-                return Some(now.locals);
             }
         }
         None
     }
 
+    /// Whether an attempt that is here ends, and with success.
+    fn ends<G: Ghostly>(&self, tables: &Tables<'_, A, G>, now: &[u32]) -> Option<bool> {
+        if self.has_recovered(tables, now) {
+            return Some(true);
+        }
+        (!self.is_within(tables, now)).then_some(false)
+    }
+
     /// Every way, as far as the bound on recovery goes.
-    fn anywhere<G: Ghostly>(&self, tables: &mut Caller<'_, '_, A, G>) -> Option<Vec<u32>> {
+    fn anywhere<G: Ghostly>(
+        &self,
+        tables: &mut Caller<'_, '_, A, G>,
+    ) -> Result<Option<Vec<u32>>, Undecided> {
         let mut known: Memo<Vec<u32>, Vec<Vec<Bits>>> = Memo::default();
         let mut waiting = vec![self.first()];
+        let mut looked_at = 0_usize;
         while let Some(now) = waiting.pop() {
             if self.has_recovered(tables.tables(), &now.locals) {
-                return Some(now.locals);
+                return Ok(Some(now.locals));
+            }
+            looked_at += 1;
+            if looked_at.is_multiple_of(BETWEEN_LOOKS)
+                && let Some(reason) = self.lookout.reached()
+            {
+                return Err(reason);
             }
             let sets = known.entry(now.locals.clone()).or_default();
             let below = |a: &[Bits], b: &[Bits]| {
@@ -255,11 +306,7 @@ impl<A: Checkable> Attempt<'_, A> {
             }
             sets.retain(|other| !below(other, &now.messages));
             sets.push(now.messages.clone());
-            let (start, here) = (
-                self.values(tables.tables(), self.start),
-                self.values(tables.tables(), &now.locals),
-            );
-            if !(self.recovery.within)(&start, &here) {
+            if !self.is_within(tables.tables(), &now.locals) {
                 continue;
             }
             for who in 0..self.group.len() {
@@ -275,7 +322,7 @@ impl<A: Checkable> Attempt<'_, A> {
                 }
             }
         }
-        None
+        Ok(None)
     }
 
     /// What a member can do by itself, but for restarting.

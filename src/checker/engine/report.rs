@@ -7,11 +7,14 @@ use super::store::Shard;
 use super::tables::Tables;
 use super::worker::{Counted, Worker};
 use crate::checker::run::{
-    Progress, PropertyReport, PropertyResult, Report, TupleCounts, Verdict, resident_memory,
+    Lookout, PropertyReport, PropertyResult, Report, TupleCounts, Verdict, resident_memory,
 };
 use crate::checker::view::{Checkable, Ghostly};
 use crate::checker::world::{Kind, RECOVERABILITY};
 use std::sync::atomic::Ordering;
+
+/// Looks at the limits are so many tuples apart.
+const BETWEEN_LOOKS: usize = 1 << 14;
 
 impl<'w, A: Checkable, G: Ghostly> Search<'w, '_, A, G> {
     /// The report, after what can be asked only now.
@@ -91,6 +94,7 @@ impl<'w, A: Checkable, G: Ghostly> Search<'w, '_, A, G> {
             tuples: Some(tuples),
             depth: 0,
             elapsed: self.elapsed(),
+            memory: resident_memory(),
             verdict,
             properties: properties.chain(recovery).collect(),
             cuts: world.bounds.iter().map(|bound| bound.name).zip(cuts).collect(),
@@ -105,23 +109,23 @@ impl<'w, A: Checkable, G: Ghostly> Search<'w, '_, A, G> {
 
     /// Judges whether every group can go on from every tuple; tells why it had to stop, if it had to.
     fn look_for_dead_ends(&mut self) -> Option<&'static str> {
-        let judged = Judged::new(self.shared.world.recovery.as_ref()?);
+        let lookout = Lookout::since(self.start, self.limits, self.interrupted);
+        let judged = Judged::new(self.shared.world.recovery.as_ref()?, &lookout);
         let found = self.shared.share_out(self.limits.threads, |shards| {
             let mut judge = judged.judge();
             let mut found = false;
             for (_, shard) in shards {
-                for (key, _) in shard.lock().expect("no thread panics with it").all() {
-                    found |= judge.is_dead_end(&self.shared.tables, key);
-                }
-                let now = Progress {
-                    states: 0, // their number is final
-                    depth: 0,
-                    tuples: None,
-                    elapsed: self.start.elapsed(),
-                    memory: resident_memory(),
-                };
-                if let Some(reason) = self.limits.reached(&now, self.interrupted) {
-                    return (found, Some(reason));
+                let shard = shard.lock().expect("no thread panics with it");
+                for (n, (key, _)) in shard.all().enumerate() {
+                    if n.is_multiple_of(BETWEEN_LOOKS)
+                        && let Some(reason) = lookout.reached()
+                    {
+                        return (found, Some(reason));
+                    }
+                    match judge.is_dead_end(&self.shared.tables, key) {
+                        Ok(is_dead_end) => found |= is_dead_end,
+                        Err(reason) => return (found, Some(reason)),
+                    }
                 }
             }
             (found, None)

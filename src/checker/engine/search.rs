@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// How often each survey fires a step. They are short: hypotheses may be refuted.
-const SURVEYS: [u16; 2] = [4, 16];
+pub(super) const SURVEYS: [u16; 2] = [4, 16];
 
 /// Why a round ended.
 pub(super) enum Ended {
@@ -97,6 +97,9 @@ pub fn explore<A: Checkable, G: Ghostly>(
 ///
 /// # Errors
 /// If it cannot be taken up, or a checkpoint would be overwritten that it does not go on from.
+///
+/// # Panics
+/// If the world counts labels: a checkpoint does not keep which were seen.
 pub fn explore_with_checkpoints<A: Checkable, G: Ghostly>(
     world: &World<A, G>,
     limits: &Limits,
@@ -104,6 +107,7 @@ pub fn explore_with_checkpoints<A: Checkable, G: Ghostly>(
     interrupted: &AtomicBool,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(Report, Option<CheckpointError>), CheckpointError> {
+    assert!(world.tally.labels.is_empty(), "labels are not saved");
     let mut search = Search::new(world, limits, interrupted, true);
     search.checkpoints = Some(checkpoints);
     if !checkpoints.resume && checkpoints.path.exists() {
@@ -152,6 +156,8 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
         with_symmetry: bool,
     ) -> Self {
         assert!(world.always.len() + world.steps.len() <= 64, "at most 64 properties");
+        assert!(world.steps.len() <= 32, "at most 32 properties of steps");
+        assert!(world.sometimes.len() < 64, "at most 63 witnesses");
         let first = world.init_states().remove(0);
         let group = if with_symmetry {
             Permutations::fixing(world, &first)
@@ -199,10 +205,11 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
                 rounds += u64::from(survey.is_none());
                 self.begin(&relevance, survey);
             }
-            let mut ended = self.round(&relevance, survey, progress);
+            let mut judging = self.judging();
+            let mut ended = self.round(&relevance, survey, &mut judging, progress);
             while let Ended::Paused = ended {
                 self.checkpoint(&mut relevance, rounds, surveys.len());
-                ended = self.round(&relevance, survey, progress);
+                ended = self.round(&relevance, survey, &mut judging, progress);
             }
             if let Ended::By(_) = ended {
                 self.checkpoint(&mut relevance, rounds, surveys.len());
@@ -226,6 +233,10 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
                         rounds += 1;
                         self.repair(&relevance, &refuted);
                     } else if exhausted {
+                        // What comes now may be ended, too, and is begun again then.
+                        if self.shared.world.recovery.is_some() {
+                            self.checkpoint(&mut relevance, rounds, surveys.len());
+                        }
                         relevance = self.by_names(relevance);
                         break Ended::Exhausted;
                     }
@@ -265,12 +276,13 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
 
     /// A hypothesis of what matters from surveys only, which no violation ends: good enough to look for
     /// something that can be shown.
-    pub(super) fn survey(&mut self) -> Relevance {
+    pub(super) fn survey(&mut self, surveys: &[u16]) -> Relevance {
         self.shared.ends_at_a_violation = false;
         let mut relevance = Relevance::everything(self.key.len() - 1);
-        for times in SURVEYS {
-            self.begin(&relevance, Some(times));
-            self.round(&relevance, Some(times), &mut |_| {});
+        for times in surveys {
+            self.begin(&relevance, Some(*times));
+            let mut judging = self.judging();
+            self.round(&relevance, Some(*times), &mut judging, &mut |_| {});
             relevance = self.hypothesis(false);
         }
         relevance
@@ -313,6 +325,7 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
         &mut self,
         relevance: &Relevance,
         survey: Option<u16>,
+        judging: &mut Judging,
         progress: &mut dyn FnMut(Progress),
     ) -> Ended {
         let threads = self.limits.threads.max(1);
@@ -334,7 +347,7 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
                     })
                 })
                 .collect();
-            let ended = self.watch(relevance, survey, &workers, progress);
+            let ended = self.watch(relevance, survey, &workers, judging, progress);
             for worker in workers {
                 if let Err(panic) = worker.join() {
                     std::panic::resume_unwind(panic);
@@ -358,10 +371,9 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
         relevance: &Relevance,
         survey: Option<u16>,
         workers: &[std::thread::ScopedJoinHandle<'_, ()>],
+        judging: &mut Judging,
         progress: &mut dyn FnMut(Progress),
     ) -> Option<Ended> {
-        let mut judging =
-            Judging::after(self.start.elapsed(), Duration::ZERO, self.repair_took, Vec::new());
         let due = self.checkpoints.filter(|_| survey.is_none()).map(|saved| saved.every);
         let mut ended = None;
         let mut wait = Duration::from_micros(200);
@@ -377,6 +389,10 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
                 memory: resident_memory(),
             };
             progress(now);
+            if self.shared.stop.load(Ordering::Relaxed) {
+                // A thread that panicked may have woken the others before they slept.
+                self.shared.wake.notify_all();
+            }
             if ended.is_none()
                 && let Some(reason) = self.limits.reached(&now, self.interrupted)
             {
@@ -393,13 +409,18 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
             }
             if ended.is_none()
                 && survey.is_none()
-                && let Some(newer) = self.judge(relevance, &mut judging)
+                && let Some(newer) = self.judge(relevance, judging)
             {
                 ended = Some(Ended::Judged(newer));
                 self.shared.stop_all();
             }
         }
         ended
+    }
+
+    /// When the hypothesis that a round begins with is to be judged.
+    fn judging(&self) -> Judging {
+        Judging::after(self.start.elapsed(), Duration::ZERO, self.repair_took, Vec::new())
     }
 
     /// The hypothesis from what is known by now, if it is time for one and it is another.

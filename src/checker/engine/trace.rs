@@ -6,11 +6,11 @@
 
 use super::recovery::Judged;
 use super::relevance::Relevance;
-use super::search::Search;
+use super::search::{SURVEYS, Search};
 use super::store::Inserted;
 use super::tables::{StepEvent, Tables};
 use super::worker::{Fired, Worker};
-use crate::checker::run::Limits;
+use crate::checker::run::{Limits, Lookout};
 use crate::checker::view::{Checkable, Ghostly};
 use crate::checker::world::{Action, ActionOf, World};
 use stateright::actor::Id;
@@ -23,20 +23,32 @@ const SURVEYED: u64 = 5_000;
 /// A step by its actor and number.
 type StepOf = (usize, u32);
 
-/// What ended the search.
-pub(crate) enum Traced<A: Checkable> {
-    /// These actions lead to a violation; so many states were visited.
-    Found(Vec<ActionOf<A>>, usize),
-    /// There is no violation; so many states were visited.
-    Exhausted(usize),
-    /// The limit was reached first.
-    LimitReached(usize),
+/// What came of a search for one thing, or the first of several.
+pub(crate) struct Traced<A: Checkable> {
+    /// What was found.
+    pub(crate) found: Option<Way<A>>,
+    /// Why the search ended: for what was found, the search for a shorter way.
+    pub(crate) ended: Ended,
+    /// States visited.
+    pub(crate) visited: usize,
+}
+
+/// A way to something that was wanted.
+pub(crate) struct Way<A: Checkable> {
+    /// What it is.
+    pub(crate) what: Wanted,
+    /// The way there.
+    pub(crate) actions: Vec<ActionOf<A>>,
+    /// How many of these change an actor.
+    pub(crate) length: usize,
+    /// States visited until it was found.
+    pub(crate) visited: usize,
 }
 
 /// What came of a search for each of several things.
 pub(crate) struct TracedEach<A: Checkable> {
     /// What was found, each with a shortest way there.
-    pub(crate) found: Vec<(Wanted, Vec<ActionOf<A>>)>,
+    pub(crate) found: Vec<Way<A>>,
     /// Why the search ended.
     pub(crate) ended: Ended,
     /// States visited.
@@ -63,6 +75,8 @@ pub enum Ended {
     AtStates,
     /// The limit on steps.
     AtSteps,
+    /// Another limit, or an interruption.
+    By(&'static str),
 }
 
 /// Every state, with where it came from.
@@ -136,35 +150,62 @@ impl Wanted {
 }
 
 /// Searches for the shortest way to what is wanted.
+///
+/// At first by what surveys say matters, since that has much fewer states. What is found so may not be
+/// the shortest, as a message that was thought not to matter may be part of a shorter way; so whatever is
+/// shorter is looked for once more with all messages.
 pub(crate) fn trace<A: Checkable, G: Ghostly>(
     world: &World<A, G>,
     wanted: Wanted,
-    threads: usize,
-    max_states: usize,
+    limits: &Limits,
+    interrupted: &AtomicBool,
+) -> Traced<A> {
+    trace_by(&SURVEYS, world, wanted, limits, interrupted)
+}
+
+/// The same, with surveys of one's own.
+fn trace_by<A: Checkable, G: Ghostly>(
+    surveys: &[u16],
+    world: &World<A, G>,
+    wanted: Wanted,
+    limits: &Limits,
+    interrupted: &AtomicBool,
 ) -> Traced<A> {
     // Beyond a violation there may be no end.
-    let limits = Limits { threads, max_states: Some(SURVEYED), max_time: None, max_memory: None };
-    let interrupted = AtomicBool::new(false);
-    let mut search = Search::new(world, &limits, &interrupted, false);
-    let reach = Reach { states: max_states, steps: usize::MAX };
-    let mut found = None;
-    let mut first = |wanted: &mut Wanted, _, actions| {
-        *wanted = Wanted::NOTHING;
-        found = Some(actions);
+    let surveyed = Limits { max_states: Some(SURVEYED), ..limits.clone() };
+    let mut search = Search::new(world, &surveyed, interrupted, false);
+    // States are counted at each step.
+    let unlimited = Limits { max_states: None, ..limits.clone() };
+    let lookout = Lookout::since(search.start, &unlimited, interrupted);
+    let mut reach = Reach {
+        states: limits.max_states.map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(usize::MAX)),
+        steps: usize::MAX,
     };
-    let hypothesis = search.survey();
-    let (mut ended, mut visited) = levels(&mut search, &hypothesis, wanted, reach, &mut first);
-    if ended == Ended::Exhausted {
-        // What surveys say may be too little.
-        let everything = Relevance::everything(world.actors.actors.len());
-        (ended, visited) = levels(&mut search, &everything, wanted, reach, &mut first);
+    let hypothesis = search.survey(surveys);
+    let everything = Relevance::everything(world.actors.actors.len());
+    let mut found = None;
+    let mut first = |wanted: &mut Wanted, way| {
+        *wanted = Wanted::NOTHING;
+        found = Some(way);
+    };
+    let (ended, visited) = levels(&mut search, &hypothesis, wanted, reach, &lookout, &mut first);
+    match &found {
+        None if ended != Ended::Exhausted => return Traced { found, ended, visited },
+        None => {} // what surveys say may be too little
+        Some(way) if way.length == 0 => return Traced { found, ended, visited },
+        Some(way) => reach.steps = way.length - 1,
     }
-    match (ended, found) {
-        (Ended::AtStates | Ended::AtSteps, _) => Traced::LimitReached(visited),
-        (_, Some(actions)) => Traced::Found(actions, visited),
-        (_, None) => Traced::Exhausted(visited),
-    }
+    let mut shorter = None;
+    let mut first = |wanted: &mut Wanted, way| {
+        *wanted = Wanted::NOTHING;
+        shorter = Some(way);
+    };
+    let (ended, visited) = levels(&mut search, &everything, wanted, reach, &lookout, &mut first);
+    Traced { found: shorter.or(found), ended, visited }
 }
+
+/// States that are expanded between two looks at the limits.
+const BETWEEN_LOOKS: usize = 1024;
 
 /// Searches for a shortest way to each thing that is wanted, also beyond violations of the others: each
 /// is judged as if it alone were asked. All messages are taken to matter, and there is one thread, so
@@ -177,19 +218,20 @@ pub(crate) fn trace_each<A: Checkable, G: Ghostly>(
     let limits = Limits { threads: 1, max_states: None, max_time: None, max_memory: None };
     let interrupted = AtomicBool::new(false);
     let mut search = Search::new(world, &limits, &interrupted, false);
+    let lookout = Lookout::since(search.start, &limits, &interrupted);
     search.shared.goes_on = true;
     let everything = Relevance::everything(world.actors.actors.len());
     let mut found = Vec::new();
-    let mut each = |wanted: &mut Wanted, what, actions| {
-        *wanted = wanted.without(what);
-        found.push((what, actions));
+    let mut each = |wanted: &mut Wanted, way: Way<A>| {
+        *wanted = wanted.without(way.what);
+        found.push(way);
     };
-    let (ended, visited) = levels(&mut search, &everything, wanted, reach, &mut each);
+    let (ended, visited) = levels(&mut search, &everything, wanted, reach, &lookout, &mut each);
     TracedEach { found, ended, visited }
 }
 
-/// Takes what was found, with a way there, and says what is wanted then.
-type Found<'f, A> = &'f mut dyn FnMut(&mut Wanted, Wanted, Vec<ActionOf<A>>);
+/// Takes what was found, and says what is wanted then.
+type Found<'f, A> = &'f mut dyn FnMut(&mut Wanted, Way<A>);
 
 /// Visits states level by level, and shows each thing that is wanted when it is found, with a shortest
 /// way there. Ends when nothing is wanted any more.
@@ -198,27 +240,31 @@ fn levels<A: Checkable, G: Ghostly>(
     relevance: &Relevance,
     mut wanted: Wanted,
     reach: Reach,
+    lookout: &Lookout<'_>,
     found: Found<'_, A>,
 ) -> (Ended, usize) {
     search.shared.clear();
     search.shared.take_violated();
     let (shared, start) = (&search.shared, &search.key);
     let mut worker = Worker::new(shared, relevance, None);
-    let judged = shared.world.recovery.as_ref().map(Judged::new);
+    let judged = shared.world.recovery.as_ref().map(|asked| Judged::new(asked, lookout));
     let mut judge = judged.as_ref().map(Judged::judge);
-    let mut is_dead_end =
-        |key: &[u32]| judge.as_mut().is_some_and(|judge| judge.is_dead_end(&shared.tables, key));
-    let mut show = |wanted: &mut Wanted, seen: Wanted, path: &[StepOf], worker: &mut _| {
+    let mut is_dead_end = |key: &[u32]| match &mut judge {
+        Some(judge) => judge.is_dead_end(&shared.tables, key),
+        None => Ok(false),
+    };
+    let mut show = |wanted: &mut Wanted, seen: Wanted, path: &[StepOf], visited, worker: &mut _| {
         for what in seen.each() {
             if wanted.and(what).is_nothing() {
                 continue;
             }
             // What a handler puts out there may be what violates.
             let here = broken_here(worker, what.violations);
+            let length = path.len();
             let path: Vec<_> = path.iter().copied().chain(here).collect();
             let tables = shared.tables.read().expect("no thread panics with it");
-            let goes_on = shared.goes_on;
-            found(wanted, what, actions(&tables, start, &search.messages, &path, goes_on));
+            let actions = actions(&tables, start, &search.messages, &path, shared.goes_on);
+            found(wanted, Way { what, actions, length, visited });
         }
     };
     let mut levels =
@@ -227,8 +273,11 @@ fn levels<A: Checkable, G: Ghostly>(
         return (Ended::Exhausted, 0);
     }
     levels.add(worker.state(), (0, 0, 0));
-    let dead_end = wanted.dead_end && is_dead_end(levels.key(0));
-    show(&mut wanted, Wanted { violations: shared.take_violated(), dead_end }, &[], &mut worker);
+    let dead_end = match wanted.dead_end.then(|| is_dead_end(levels.key(0))).transpose() {
+        Ok(dead_end) => dead_end.unwrap_or(false),
+        Err(reason) => return (Ended::By(reason), 1),
+    };
+    show(&mut wanted, Wanted { violations: shared.take_violated(), dead_end }, &[], 1, &mut worker);
     // States up to `level_end` are at most `depth` steps from the first.
     let (mut state, mut depth, mut level_end) = (0, 0, 1);
     let ended = loop {
@@ -247,7 +296,13 @@ fn levels<A: Checkable, G: Ghostly>(
         if depth == reach.steps {
             break Ended::AtSteps;
         }
+        if state.is_multiple_of(BETWEEN_LOOKS)
+            && let Some(reason) = lookout.reached()
+        {
+            break Ended::By(reason);
+        }
         let (key, sets) = (levels.key(state).to_vec(), levels.sets(state).to_vec());
+        let mut undecided = None;
         worker.successors(&key, &sets, &mut |worker, who, step, fired| {
             let mut dead_end = false;
             if let Fired::Inside { ghost_changed } = fired
@@ -256,16 +311,22 @@ fn levels<A: Checkable, G: Ghostly>(
                 let number = u8::try_from(who).expect("at most 255 actors");
                 let parent = u32::try_from(state).expect("fewer than 2^32 states");
                 levels.add(worker.state(), (parent, number, step));
-                dead_end = wanted.dead_end && is_dead_end(worker.state().0);
+                match wanted.dead_end.then(|| is_dead_end(worker.state().0)).transpose() {
+                    Ok(found) => dead_end = found.unwrap_or(false),
+                    Err(reason) => undecided = Some(reason),
+                }
             }
             let seen = Wanted { violations: shared.take_violated(), dead_end };
             if !wanted.and(seen).is_nothing() {
                 let mut path = levels.path(state);
                 path.push((who, step));
-                show(&mut wanted, seen, &path, worker);
+                show(&mut wanted, seen, &path, levels.origins.len(), worker);
             }
-            !wanted.is_nothing()
+            !wanted.is_nothing() && undecided.is_none()
         });
+        if let Some(reason) = undecided {
+            break Ended::By(reason);
+        }
         worker.tasks.clear();
         state += 1;
     };
@@ -387,5 +448,81 @@ fn need<A: Checkable, G: Ghostly>(
     {
         need(tables, origins, quiet.0, quiet.1, befores);
         befores[position].push(quiet);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checker::view::Local;
+    use crate::checker::world::{StatePredicate, StateProperty, Tally};
+    use stateright::actor::{Actor, ActorModel, Out, model_timeout};
+    use std::borrow::Cow;
+    use std::sync::Arc;
+
+    /// The first counts to 12, which is a violation. The second tells it something at the start; to hear of
+    /// it at 2 leads there at once.
+    struct Counting;
+
+    impl Actor for Counting {
+        type Msg = ();
+        type Timer = ();
+        type State = u8;
+        type Storage = ();
+        type Random = ();
+
+        fn on_start(&self, id: Id, _: &Option<()>, o: &mut Out<Self>) -> u8 {
+            match usize::from(id) {
+                0 => o.set_timer((), model_timeout()),
+                _ => o.send(Id::from(0), ()),
+            }
+            0
+        }
+
+        fn on_timeout(&self, _: Id, state: &mut Cow<'_, u8>, (): &(), o: &mut Out<Self>) {
+            o.set_timer((), model_timeout());
+            *state = Cow::Owned(12.min(**state + 1));
+        }
+
+        fn on_msg(&self, _: Id, state: &mut Cow<'_, u8>, _: Id, (): (), _: &mut Out<Self>) {
+            if **state == 2 {
+                *state = Cow::Owned(12);
+            }
+        }
+    }
+
+    /// A survey that fires nothing knows only where the message does nothing.
+    #[test]
+    fn a_shorter_way_by_a_message_that_surveys_do_not_know_to_matter_is_found() {
+        let world = World {
+            actors: ActorModel::new((), ()).actors([Counting, Counting]),
+            names: vec!["A0".into(), "A1".into()],
+            restartable: Vec::new(),
+            ghost: (),
+            observe: Arc::new(|(), _| {}),
+            always: vec![StateProperty {
+                name: "below 12",
+                holds: StatePredicate::Actor(Arc::new(|_, local: Local<'_, Counting>| {
+                    *local.state < 12
+                })),
+            }],
+            steps: Vec::new(),
+            sometimes: Vec::new(),
+            recovery: None,
+            bounds: Vec::new(),
+            label: Arc::new(|_, _| {}),
+            labels: &[],
+            symmetry: None,
+            initial: None,
+            tally: Arc::new(Tally::new(0, &[])),
+        };
+        let limits = Limits { threads: 1, max_states: None, max_time: None, max_memory: None };
+        let wanted = Wanted { violations: 1, dead_end: false };
+        for surveys in [&SURVEYS[..], &[0]] {
+            let traced = trace_by(surveys, &world, wanted, &limits, &AtomicBool::new(false));
+            let way = traced.found.expect("there is one");
+            assert_eq!((way.length, way.actions.len()), (3, 3), "{surveys:?}");
+            assert_eq!(traced.ended == Ended::AtSteps, surveys.len() > 1, "{surveys:?}");
+        }
     }
 }

@@ -8,7 +8,7 @@ use super::relevance::Relevance;
 use super::sets::{KnownSets, SetCache};
 use super::shared::Shared;
 use super::store::{Inserted, hash, rank};
-use super::tables::{GhostStep, Memo};
+use super::tables::{GhostStep, Memo, StepRecord, Tables};
 use crate::checker::view::{Checkable, Ghostly};
 use std::ops::AddAssign;
 
@@ -41,6 +41,22 @@ struct Firing {
     sent: Sent,
     /// The first bound of single actors that it leads out of.
     outside: Option<u8>,
+    /// Whether what it puts out violates a property.
+    broken: bool,
+}
+
+impl Firing {
+    fn new<A: Checkable, G: Ghostly>(tables: &Tables<'_, A, G>, who: usize, step: u32) -> Self {
+        let StepRecord { next, change, sent, broken, .. } = &tables.steps[step as usize];
+        Self {
+            step,
+            next: *next,
+            change: change.expect("it changes its actor"),
+            sent: Box::from(&**sent),
+            outside: tables.actors[who].rows[*next as usize].outside,
+            broken: *broken != 0,
+        }
+    }
 }
 
 /// What came of firing a step.
@@ -242,9 +258,9 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
         let GhostStep { ghost: next_ghost, broken } = self.ghost_step(ghost, firing.change);
         if broken != 0 {
             self.shared.violate_steps(broken);
-            if !self.shared.goes_on {
-                return Fired::Violates;
-            }
+        }
+        if (broken != 0 || firing.broken) && !self.shared.goes_on {
+            return Fired::Violates;
         }
         self.scratch.key.clear();
         self.scratch.key.extend_from_slice(key);
@@ -547,17 +563,16 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
         let row = slot.get_or_insert_default();
         let shared = self.shared;
         let mut tables = shared.tables.write().expect("no thread panics with it");
+        // Beyond a step that violates a property nothing is explored.
+        let ends_here = |record: &StepRecord| record.broken != 0 && !shared.goes_on;
         if is_new {
             for step in tables.spontaneous(who, local) {
                 let record = &tables.steps[step as usize];
                 shared.violate_steps(record.broken);
                 match record.change {
+                    None if ends_here(record) => {}
                     None => row.quiet_sent.extend_from_slice(&record.sent),
-                    Some(change) => {
-                        let outside = tables.actors[who].rows[record.next as usize].outside;
-                        let (next, sent) = (record.next, Box::from(&*record.sent));
-                        row.spontaneous.push(Firing { step, next, change, sent, outside });
-                    }
+                    Some(_) => row.spontaneous.push(Firing::new(&tables, who, step)),
                 }
             }
         }
@@ -569,16 +584,15 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
             let record = &tables.steps[step as usize];
             shared.violate_steps(record.broken);
             let position = match record.change {
+                None if ends_here(record) => continue,
                 None => {
                     row.quiet.insert(message);
                     row.replies.push(Box::from(&*record.sent));
                     row.replies.len() - 1
                 }
-                Some(change) => {
+                Some(_) => {
                     row.changing.insert(message);
-                    let outside = tables.actors[who].rows[record.next as usize].outside;
-                    let (next, sent) = (record.next, Box::from(&*record.sent));
-                    row.firings.push(Firing { step, next, change, sent, outside });
+                    row.firings.push(Firing::new(&tables, who, step));
                     row.firings.len() - 1
                 }
             };

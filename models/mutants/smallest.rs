@@ -1,0 +1,88 @@
+//! The smallest bounds at which a mutant falls: what the bounds of a search are worth.
+
+use super::MutantSpec;
+use crate::checker::Limits;
+use crate::checker::search::{Outcome, shortest};
+use crate::models::spec::Spec;
+use std::sync::atomic::AtomicBool;
+
+/// States that a search may visit, in a model that may have no end: a mutant may lengthen logs for ever. No
+/// mutant takes half as many in its own model.
+const MAX_STATES: u64 = 10_000;
+
+/// A model in which a mutant falls and none of whose bounds can be lowered, each alone: with a server, a
+/// term, an entry or a command of a client less, or without restarts, it is not caught in so many states.
+pub struct Smallest {
+    /// The model.
+    pub spec: Spec,
+    /// Steps of a shortest counterexample there. They may be more than in a larger model.
+    pub steps: usize,
+}
+
+/// Lowers the bounds of the mutant's model, one by one, as long as its property catches it. `None` if it does
+/// not in the model itself.
+pub fn smallest(mutant: &MutantSpec) -> Option<Smallest> {
+    let mut least = caught(mutant, mutant.spec.clone())?;
+    while let Some(less) = smaller(&least.spec).into_iter().find_map(|spec| caught(mutant, spec)) {
+        least = less;
+    }
+    Some(least)
+}
+
+fn caught(mutant: &MutantSpec, spec: Spec) -> Option<Smallest> {
+    let world = spec.mutated(mutant.fault, mutant.caught_by);
+    let max_states = Some(MAX_STATES);
+    let limits = Limits { threads: 1, max_states, max_time: None, max_memory: None };
+    match shortest(&world, Some(mutant.caught_by), &limits, &AtomicBool::new(false)) {
+        Outcome::Found(found) => Some(Smallest { steps: found.steps.len(), spec }),
+        Outcome::Exhausted(_) | Outcome::Ended(..) => None,
+    }
+}
+
+/// The models with one bound lowered by one.
+fn smaller(spec: &Spec) -> Vec<Spec> {
+    let mut smaller = Vec::new();
+    // A script names its servers.
+    if spec.servers > 1 && spec.prefix.is_empty() {
+        smaller.push(Spec { servers: spec.servers - 1, ..spec.clone() });
+    }
+    if spec.max_term > 1 {
+        smaller.push(Spec { max_term: spec.max_term - 1, ..spec.clone() });
+    }
+    if spec.max_client_entries > 0 {
+        let max_client_entries = spec.max_client_entries - 1;
+        smaller.push(Spec { max_client_entries, ..spec.clone() });
+    }
+    for n in (0..spec.clients.len()).filter(|_| spec.prefix.is_empty()) {
+        let mut clients = spec.clients.clone();
+        clients[n].pop();
+        clients.retain(|commands| !commands.is_empty());
+        smaller.push(Spec { clients, ..spec.clone() });
+    }
+    if spec.restarts {
+        smaller.push(Spec { restarts: false, ..spec.clone() });
+    }
+    smaller
+}
+
+impl Smallest {
+    /// Its bounds, as in "3 servers, 2 terms, restarts".
+    pub fn bounds(&self) -> String {
+        let Spec { servers, max_term, max_client_entries, clients, restarts, .. } = &self.spec;
+        let counted = |n: u64, what: &str, many: &str| match n {
+            0 => None,
+            1 => Some(format!("1 {what}")),
+            n => Some(format!("{n} {many}")),
+        };
+        let commands = clients.iter().map(Vec::len).sum::<usize>() as u64;
+        let bounds = [
+            counted(*servers as u64, "server", "servers"),
+            counted(*max_term, "term", "terms"),
+            counted(clients.len() as u64, "client", "clients"),
+            counted(commands, "command", "commands"),
+            counted(*max_client_entries, "entry", "entries"),
+            restarts.then(|| "restarts".to_owned()),
+        ];
+        bounds.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
+}
