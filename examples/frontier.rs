@@ -4,9 +4,10 @@
 //! cargo run --release --example frontier -- --servers 3 --terms 2 --commands 3 --restarts
 //! ```
 //!
-//! The verdict is printed as a row of the table in `benches/README.md`, and what was seen once a minute
-//! on the standard error, from which the growth can be told that stops a search. The exit code is 0 only
-//! if the search was exhaustive and everything held.
+//! The verdict is printed as a row, with what the tables of `benches/README.md` have and some more, and what
+//! was seen once a minute on the standard error, from which the growth can be told that stops a search. The
+//! exit code is 0 only if the search was exhaustive and everything held. It ends at 20 GiB unless told
+//! otherwise: say `--memory` on a machine that has less.
 
 use checked_raft::checker::{Engine, Limits, Progress, Report, Verdict, run};
 use checked_raft::kv::Command;

@@ -25,7 +25,7 @@ pub(crate) struct Measured {
     /// States that are stored: unique ones; for the antichain engine the maximal ones of the tuples
     /// that were visited.
     pub(crate) states: u64,
-    /// Steps generated; for the antichain engine those of the last round.
+    /// Steps generated; for the antichain engine under all its hypotheses, those taken again included.
     pub(crate) steps: u64,
     /// Bytes of what must be kept of all states to the end: tuples, states and sets; fingerprints.
     pub(crate) kept: u64,

@@ -3,7 +3,8 @@
 //! - [`World`] is the model value: actors on an unordered, duplicating, lossy network, with restarts,
 //!   ghosts, step properties and bounds. stateright's checkers and its Explorer take it, and so do
 //!   ours.
-//! - [`run`] runs one of stateright's engines on it and gives an honest [`Verdict`].
+//! - [`engine`] is the exhaustive engine, the antichain engine. [`run`] runs it, or one of stateright's, and
+//!   gives an honest [`Verdict`].
 //! - [`search::shortest`] finds the shortest counterexample, level by level.
 //! - [`diagram`] draws one.
 

@@ -1,4 +1,4 @@
-//! Runs one of stateright's engines and says honestly what came of it.
+//! Runs our engine or one of stateright's, and says honestly what came of it.
 //!
 //! stateright calls a search done also when a limit ended it. Here a verdict is EXHAUSTIVE only if
 //! every unique state was expanded, counted by the model itself, and none was refused because the

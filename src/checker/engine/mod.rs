@@ -43,7 +43,7 @@
 //! an actor in `l` is
 //!
 //! - *hard* at `l` if in some `l' ∈ R(l)` it changes the actor, or what it makes it send violates a
-//!   property, or is not known to anybody;
+//!   property, or is a message that was never sent so far;
 //! - otherwise *soft* at `l`, with all that it makes the actor send in any `l' ∈ R(l)`, if that is
 //!   anything;
 //! - otherwise *nothing* at `l`.
@@ -58,12 +58,13 @@
 //! no property, and sends only messages that are not in `Rel(t)`.
 //!
 //! **So the same tuples are reached.** Write `(t, N) ≤ (t, N')` if each message of `N ∩ Rel(t)` is in `N'`,
-//! or is one at its receiver's local state with a message in `N'` (idea 5; then both are in `Rel(t)`, so `≤`
-//! is transitive), and call a state *covered* if a stored one is above it, or above it renamed (idea 4). If
+//! or does the same at its receiver's local state as a message in `N'` (is *one* with it, idea 5; then both
+//! are in `Rel(t)`, so `≤` is transitive), and call a state *covered* if a stored one is above it, or above
+//! it renamed (idea 4). If
 //!
 //! 1. the first state is covered,
-//! 2. each stored state is covered when all is added that its actors send at once, by themselves or in
-//!    answer, without changing, and
+//! 2. each stored state is covered after all messages are added that its actors can send without changing,
+//!    by themselves or in answer, and
 //! 3. whatever a stored state leads to by a step is covered,
 //!
 //! then every state that a full search reaches is covered, by induction over its steps. Let `(t, N)` be
@@ -105,7 +106,7 @@
 //! permutations of actors and what each does to values. Two states of which one is the other renamed are
 //! in one *orbit*, and of an orbit one state is visited.
 //!
-//! What that needs, and that nothing of it is taken on trust:
+//! What that needs, and how it is found out if it is not so:
 //!
 //! - *The permutations are a group, and renaming is its action.* Renaming is done once, when a value is
 //!   interned, and with the value its whole orbit is interned. What a value is under each permutation is
@@ -115,9 +116,12 @@
 //!   puts out, which properties of outputs that breaks. So are the change of the ghost and the properties
 //!   of changes. What a trial of idea 3 would lead to is not interned, so it cannot be renamed; what is
 //!   thought because of it is compared: which messages matter, and which are one (`equivariance.rs`).
-//! - *Bounds and properties are invariant*: whatever part of a tuple is judged, its images under
-//!   permutations that generate the group are judged too, and compared. Where a way to recovery ends
-//!   is renamed by all permutations and judged as well; where there is none, none may be found when renamed.
+//! - *Bounds and properties are invariant*: whatever part of a tuple is judged, all its images are judged
+//!   too, and compared. Only where there are more than 24 permutations, those of four actors, a whole tuple
+//!   is compared with fewer images, those under permutations that generate the group: a property of whole
+//!   tuples that tells five actors apart in one image only could stay hidden. Where a way to recovery ends
+//!   is renamed by all permutations and judged as well; where there is none, none may be found when
+//!   renamed.
 //!
 //! So each permutation maps steps to steps and violations to violations, and a search that visits one
 //! state of each orbit meets all orbits. In an orbit the state with the least tuple is visited, local
@@ -172,21 +176,22 @@
 //!
 //! # Memory
 //!
-//! For `n` actors a tuple takes `4(n + 1)` bytes for its numbers, 4 for the head of its list and about 10 in
-//! an index; a maximal state takes `8n` bytes for its sets, as they are and by names, and 4 for its link.
-//! Sets of messages are bit sets, shared: far fewer than states. Handler calls, local states and ghosts are
-//! few; each thread remembers those it has met, also from one hypothesis to the next. Tuples, states, sets
-//! and the index come to 70 to 120 bytes for each state visited. What is known of handlers, with a number
-//! for each permutation of each local state and message, comes on top, and is most of it where symmetry
-//! leaves few states (`benches/README.md`).
+//! For `n` actors a tuple takes `4(n + 1)` bytes for its numbers, 4 for the head of its list and about 10
+//! in an index; a maximal state takes `8n` bytes for its sets, as they are and by names, and 4 for its
+//! link. Sets of messages are bit sets, shared: far fewer than states. Handler calls, local states and
+//! ghosts are few; each thread remembers those it has met, also from one hypothesis to the next. Tuples,
+//! states, sets and the index come to 75 to 160 bytes for each state visited. What is known of handlers,
+//! with a number for each permutation of each local state and message, comes on top, and is most of it
+//! where symmetry leaves few states (`benches/README.md`).
 //!
 //! # How it is tested
 //!
-//! `tests/reduction.rs`: on the small models of the catalogue and on random systems of small actors, the
-//! tuples are those of a plain search over whole states, and so are the verdicts; with a poor survey, so
-//! that hypotheses are refuted, too. `tests/symmetry.rs`: with and without symmetry models and random
-//! systems have the same counts and verdicts, and worlds that are not symmetric are found out.
-//! `tests/catalogue.rs` pins both counts of every model.
+//! `tests/reduction.rs`: on the small models of the catalogue the tuples are those that stateright's search
+//! meets, and on random systems of small actors those of a plain search over whole states, and so are the
+//! verdicts; with a poor survey, so that hypotheses are refuted, too. `tests/symmetry.rs`: with and without
+//! symmetry models and random systems have the same counts and verdicts, and worlds that are not symmetric
+//! are found out. `tests/catalogue.rs` pins both counts of every model, but for the deep ones, whose counts
+//! `raft check --deep` compares.
 
 mod bits;
 mod caller;
