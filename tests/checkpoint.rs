@@ -119,9 +119,11 @@ fn a_violation_is_found_after_the_search_was_taken_up() {
     let limits =
         Limits { threads: 1, max_states: None, max_time: Some(Duration::ZERO), max_memory: None };
     let (never, saved) = (AtomicBool::new(false), checkpoints(&path, false));
-    let (first, _) =
-        explore_with_checkpoints(&world, &limits, &saved, &never, &mut |_| {}).unwrap();
-    assert_eq!((first.verdict, path.exists()), (Verdict::Bounded, true));
+    // It may be found before anybody looks at the clock: then it is begun again.
+    let begin =
+        || explore_with_checkpoints(&world, &limits, &saved, &never, &mut |_| {}).unwrap().0;
+    let first = (0..100).map(|_| begin()).find(|report| report.verdict == Verdict::Bounded);
+    assert!(first.is_some() && path.exists());
     let report = explore(&world, &checkpoints(&path, true), None, 1).unwrap();
     assert_eq!(report.violated(), [mutant.caught_by]);
     assert!(!path.exists());

@@ -107,7 +107,8 @@ fn text_of(
 # What every property says of every mutant, in the model of the mutant. A line is the mutant, then what
 # it violates, with the steps of a shortest counterexample, the property that must catch it first, with
 # the states visited until then, then how many other properties hold, or were not seen to be violated
-# before a limit ended the search, then the smallest bounds at which it falls: none can be lowered by one.
+# before a limit ended the search, then the smallest bounds at which it falls: none can be lowered by one
+# (with a script, its servers and commands stay).
 
 "
     .to_owned();

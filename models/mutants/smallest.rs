@@ -1,17 +1,16 @@
 //! The smallest bounds at which a mutant falls: what the bounds of a search are worth.
 
 use super::MutantSpec;
-use crate::checker::Limits;
-use crate::checker::search::{Outcome, shortest};
+use crate::checker::search::{Reach, shortest_of_each};
 use crate::models::spec::Spec;
-use std::sync::atomic::AtomicBool;
 
-/// States that a search may visit, in a model that may have no end: a mutant may lengthen logs for ever. No
-/// mutant takes half as many in its own model.
-const MAX_STATES: u64 = 10_000;
+/// How far a search goes in a model that may have no end: a mutant may lengthen logs for ever. No mutant
+/// takes half as many states in its own model.
+const REACH: Reach = Reach { states: 10_000, steps: 64 };
 
 /// A model in which a mutant falls and none of whose bounds can be lowered, each alone: with a server, a
-/// term, an entry or a command of a client less, or without restarts, it is not caught in so many states.
+/// term, an entry or a command of a client less, or without restarts, it is not caught in so many states. A
+/// script from which the model starts stays, and with it its servers and commands.
 pub struct Smallest {
     /// The model.
     pub spec: Spec,
@@ -31,12 +30,8 @@ pub fn smallest(mutant: &MutantSpec) -> Option<Smallest> {
 
 fn caught(mutant: &MutantSpec, spec: Spec) -> Option<Smallest> {
     let world = spec.mutated(mutant.fault, mutant.caught_by);
-    let max_states = Some(MAX_STATES);
-    let limits = Limits { threads: 1, max_states, max_time: None, max_memory: None };
-    match shortest(&world, Some(mutant.caught_by), &limits, &AtomicBool::new(false)) {
-        Outcome::Found(found) => Some(Smallest { steps: found.steps.len(), spec }),
-        Outcome::Exhausted(_) | Outcome::Ended(..) => None,
-    }
+    let caught = shortest_of_each(&world, REACH).violated;
+    caught.first().map(|(_, kill)| Smallest { steps: kill.steps, spec })
 }
 
 /// The models with one bound lowered by one.
@@ -68,7 +63,8 @@ fn smaller(spec: &Spec) -> Vec<Spec> {
 impl Smallest {
     /// Its bounds, as in "3 servers, 2 terms, restarts".
     pub fn bounds(&self) -> String {
-        let Spec { servers, max_term, max_client_entries, clients, restarts, .. } = &self.spec;
+        let Spec { servers, max_term, max_client_entries, clients, restarts, prefix, .. } =
+            &self.spec;
         let counted = |n: u64, what: &str, many: &str| match n {
             0 => None,
             1 => Some(format!("1 {what}")),
@@ -82,6 +78,7 @@ impl Smallest {
             counted(commands, "command", "commands"),
             counted(*max_client_entries, "entry", "entries"),
             restarts.then(|| "restarts".to_owned()),
+            (!prefix.is_empty()).then(|| "from a script".to_owned()),
         ];
         bounds.into_iter().flatten().collect::<Vec<_>>().join(", ")
     }

@@ -166,6 +166,9 @@ impl Check {
             }
             results.push(checked);
         }
+        if let Some(failure) = refused.take_if(|_| results.is_empty()) {
+            return Err(failure);
+        }
         let coverage = self.coverage.then_some(&coverage);
         if self.json {
             let models = results.iter().map(json::Model::new).collect();
@@ -177,7 +180,15 @@ impl Check {
         } else {
             report::write_summary(out, &results, &not_run, coverage)?;
         }
-        refused.map_or_else(|| Ok(status(&results, &not_run)), Err)
+        match (status(&results, &not_run), refused) {
+            // The worse of the two is what the exit code says.
+            (Status::Violation, Some(failure)) => {
+                let _ = writeln!(std::io::stderr(), "error: {failure}");
+                Ok(Status::Violation)
+            }
+            (_, Some(failure)) => Err(failure),
+            (status, None) => Ok(status),
+        }
     }
 
     /// Whether a model is run when none is named: for stateright's exhaustive engines only those that

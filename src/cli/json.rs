@@ -194,7 +194,7 @@ impl<'a> HuntedMutant<'a> {
 #[derive(Serialize)]
 pub(super) struct Results<'a> {
     pub(super) models: Vec<Model<'a>>,
-    /// Models that were asked for and not run, because the run was interrupted.
+    /// Models that were asked for and not run to their end, because the run was interrupted or refused.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) not_run: Vec<&'a str>,
     /// Steps by label over all models.

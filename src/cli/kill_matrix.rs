@@ -72,7 +72,7 @@ fn write_killed(
          states\nwere visited until it did. The numbers are those of the table of properties. What holds, \
          holds in the whole\nmodel; a search may visit {} states, {} steps deep; where that ended it, \
          nothing is said to hold.\nThe smallest bounds at which a mutant falls are such that none can be \
-         lowered by one.\n",
+         lowered by one;\nwith a script, its servers and commands stay.\n",
         grouped(REACH.states as u64),
         REACH.steps,
     )?;

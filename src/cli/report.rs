@@ -156,7 +156,7 @@ pub(super) fn write_summary(
         ]);
     }
     for name in not_run {
-        table.add_row([*name, "not run", "", "", "", "the run was ended before"]);
+        table.add_row([*name, "not run", "", "", "", "the run ended before its end"]);
     }
     writeln!(out, "{table}")
 }

@@ -92,7 +92,11 @@ impl<A: Checkable> RecoveryJudge<'_, '_, A> {
             dead |= if let Some(is_dead) = self.mine[n].get(&start[..]) {
                 *is_dead
             } else {
-                let is_dead = self.is_dead(&mut Caller::new(tables), n, &start)?;
+                let is_dead = match self.is_dead(&mut Caller::new(tables), n, &start) {
+                    Ok(is_dead) => is_dead,
+                    Err(_) if dead => return Ok(true),
+                    Err(reason) => return Err(reason),
+                };
                 self.mine[n].insert(start.clone(), is_dead);
                 is_dead
             };
@@ -247,6 +251,9 @@ impl<A: Checkable> Attempt<'_, A> {
         then: usize,
     ) -> Option<Vec<u32>> {
         let mut now = self.first();
+        if let Some(end) = self.ends(tables.tables(), &now.locals) {
+            return end.then_some(now.locals);
+        }
         for who in std::iter::once(first).chain(std::iter::repeat_n(then, PATIENCE)) {
             let mut arriving = VecDeque::new();
             for n in 0..self.spontaneous(tables, &now, who).len() {
