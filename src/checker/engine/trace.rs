@@ -153,7 +153,7 @@ impl Wanted {
 ///
 /// At first by what surveys say matters, since that has much fewer states. What is found so may not be
 /// the shortest, as a message that was thought not to matter may be part of a shorter way; so whatever is
-/// shorter is looked for once more with all messages.
+/// shorter is looked for with all messages, until there is nothing.
 pub(crate) fn trace<A: Checkable, G: Ghostly>(
     world: &World<A, G>,
     wanted: Wanted,
@@ -172,8 +172,8 @@ fn trace_by<A: Checkable, G: Ghostly>(
     interrupted: &AtomicBool,
 ) -> Traced<A> {
     // Beyond a violation there may be no end.
-    let surveyed = Limits { max_states: Some(SURVEYED), ..limits.clone() };
-    let mut search = Search::new(world, &surveyed, interrupted, false);
+    let of_surveys = Limits { max_states: Some(SURVEYED), ..limits.clone() };
+    let mut search = Search::new(world, &of_surveys, interrupted, false);
     // States are counted at each step.
     let unlimited = Limits { max_states: None, ..limits.clone() };
     let lookout = Lookout::since(search.start, &unlimited, interrupted);
@@ -181,10 +181,11 @@ fn trace_by<A: Checkable, G: Ghostly>(
         states: limits.max_states.map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(usize::MAX)),
         steps: usize::MAX,
     };
-    let hypothesis = search.survey(surveys);
+    let surveyed = search.survey(surveys);
     let everything = Relevance::everything(world.actors.actors.len());
     let mut found: Option<Way<A>> = None;
-    for relevance in std::iter::once(&hypothesis).chain(std::iter::repeat(&everything)) {
+    let hypotheses = std::iter::once(&surveyed).chain(std::iter::repeat(&everything));
+    for (pass, relevance) in hypotheses.enumerate() {
         let known = found.as_ref().map(|way| way.length);
         reach.steps = known.map_or(usize::MAX, |length| length.saturating_sub(1));
         let mut shorter = None;
@@ -195,11 +196,11 @@ fn trace_by<A: Checkable, G: Ghostly>(
             }
         };
         let (ended, visited) = levels(&mut search, relevance, wanted, reach, &lookout, &mut first);
-        // What surveys say may be too little.
-        let is_sure = std::ptr::eq(relevance, &raw const everything);
-        let goes_on = shorter
-            .as_ref()
-            .map_or(ended == Ended::Exhausted && !is_sure, |way: &Way<A>| way.length > 0);
+        let goes_on = match &shorter {
+            Some(way) => way.length > 0,
+            // What surveys say may be too little.
+            None => pass == 0 && ended == Ended::Exhausted,
+        };
         found = shorter.or(found);
         if !goes_on {
             return Traced { found, ended, visited };
