@@ -63,6 +63,7 @@ pub const LABELS: &[&str] = &[
     "AppendEntriesResponse: the commit index advances",
     "AppendEntriesResponse: a conflict with a shorter log, backed up",
     "AppendEntriesResponse: a conflict of terms, backed up",
+    "AppendEntriesResponse: entries were lost, and are sent again",
     "AppendEntriesResponse: a conflict about another position",
     "AppendEntriesResponse: a conflict about what is known to match by now",
     "AppendEntriesResponse: a refusal of what it sent in an earlier term",
@@ -70,7 +71,7 @@ pub const LABELS: &[&str] = &[
     "ClientRequest: refused, a follower does not know who leads",
     "ClientRequest: refused by a candidate",
     "ClientRequest: refused, the command is too large",
-    "ClientRequest: dropped, too much is uncommitted",
+    "ClientRequest: dropped, too much is uncommitted, or a copy of it waits",
     "ClientRequest: a registration is appended",
     "ClientRequest: a command is appended",
     "ClientRequest: what is appended is sent at once",
@@ -113,6 +114,8 @@ fn label_server(
             Role::Follower { .. } => "restart: of a follower",
             Role::Candidate { .. } => "restart: of a candidate",
             Role::Leader { .. } => "restart: of a leader",
+            // "No committed entry is contested" says that no server is.
+            Role::Halted(_) => return,
         }),
         Event::Timeout(timer) => labels.extend(match (timer, &before.role) {
             (MemberTimer::Server(Timer::Election), _) if after.is_leader() => {
@@ -268,7 +271,7 @@ fn append_entries_response(
         return labels.push("AppendEntriesResponse: of an earlier term");
     }
     let (
-        Role::Leader { match_index: old, next_index: next, .. },
+        Role::Leader { match_index: old, next_index: next, attempts },
         Role::Leader { match_index: new, .. },
     ) = (&before.role, &after.role)
     else {
@@ -291,6 +294,11 @@ fn append_entries_response(
                     "AppendEntriesResponse: a majority has an entry of an older term, not committed",
                 );
             }
+        }
+        Outcome::Conflict { prev_log_index, .. }
+            if attempts.get(&follower).is_some_and(|it| it.last == Some(prev_log_index)) =>
+        {
+            labels.push("AppendEntriesResponse: entries were lost, and are sent again");
         }
         Outcome::Conflict { prev_log_index, .. } if prev_log_index != next[&follower].prev() => {
             labels.push("AppendEntriesResponse: a conflict about another position");
@@ -331,10 +339,10 @@ fn client_request(
         (Role::Follower { leader: None }, _) => {
             "ClientRequest: refused, a follower does not know who leads"
         }
-        (Role::Candidate { .. }, _) => "ClientRequest: refused by a candidate",
+        (Role::Candidate { .. } | Role::Halted(_), _) => "ClientRequest: refused by a candidate",
         (Role::Leader { .. }, _) if before.persistent.log == after.persistent.log => {
             if step.out.is_empty() {
-                "ClientRequest: dropped, too much is uncommitted"
+                "ClientRequest: dropped, too much is uncommitted, or a copy of it waits"
             } else {
                 "ClientRequest: refused, the command is too large"
             }

@@ -128,6 +128,7 @@ pub fn role_name(role: &Role) -> &'static str {
         Role::Follower { .. } => "follower",
         Role::Candidate { .. } => "candidate",
         Role::Leader { .. } => "leader",
+        Role::Halted(_) => "halted",
     }
 }
 

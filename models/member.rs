@@ -4,7 +4,9 @@
 
 use super::mutants::Mutant;
 use crate::kv::{Command as KvCommand, Kv};
-use crate::raft::{ClientResponse, Invocation, Message, Persistent, Raft, Server, Session, Timer};
+use crate::raft::{
+    ClientResponse, Entry, Invocation, Message, Persistent, Raft, Server, Session, Timer,
+};
 use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
 use std::fmt;
@@ -13,9 +15,9 @@ use std::time::Duration;
 /// A member of a cluster.
 pub enum Member {
     /// A server: the very type a node runs.
-    Server(Raft<Kv>),
+    Server(Raft<Kv>, Fragments),
     /// A server with a seeded bug.
-    Mutant(Mutant),
+    Mutant(Mutant, Fragments),
     /// A client.
     Client(Client),
 }
@@ -91,6 +93,22 @@ impl MemberState {
         match self {
             MemberState::Server(_) => None,
             MemberState::Client(client) => Some(client),
+        }
+    }
+}
+
+/// What the network does to large messages on their way to a server: of an AppendEntries with more bytes
+/// of entries than this, if there is a limit, some fragment is always lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fragments(pub Option<usize>);
+
+impl Fragments {
+    fn lose(self, msg: &Message) -> bool {
+        match (self.0, msg) {
+            (Some(limit), Message::AppendEntries(args)) => {
+                args.entries.iter().map(Entry::size).sum::<usize>() > limit
+            }
+            _ => false,
         }
     }
 }
@@ -199,13 +217,13 @@ impl Actor for Member {
 
     fn on_start(&self, id: Id, storage: &Option<Persistent>, o: &mut Out<Self>) -> MemberState {
         match self {
-            Member::Server(raft) => {
+            Member::Server(raft, _) => {
                 let mut out = Out::new();
                 let server = raft.on_start(id, storage, &mut out);
                 take_over(out, o);
                 MemberState::Server(server)
             }
-            Member::Mutant(mutant) => {
+            Member::Mutant(mutant, _) => {
                 let mut out = Out::new();
                 let server = mutant.on_start(id, storage, &mut out);
                 take_over(out, o);
@@ -224,10 +242,12 @@ impl Actor for Member {
         o: &mut Out<Self>,
     ) {
         match self {
-            Member::Server(raft) => {
+            Member::Server(_, fragments) | Member::Mutant(_, fragments) if fragments.lose(&msg) => {
+            }
+            Member::Server(raft, _) => {
                 on_server(state, o, |server, out| raft.on_msg(id, server, src, msg, out));
             }
-            Member::Mutant(mutant) => {
+            Member::Mutant(mutant, _) => {
                 on_server(state, o, |server, out| mutant.on_msg(id, server, src, msg, out));
             }
             Member::Client(client) => on_client(state, |next| client.on_msg(next, msg, o)),
@@ -242,10 +262,10 @@ impl Actor for Member {
         o: &mut Out<Self>,
     ) {
         match (self, timer) {
-            (Member::Server(raft), MemberTimer::Server(timer)) => {
+            (Member::Server(raft, _), MemberTimer::Server(timer)) => {
                 on_server(state, o, |server, out| raft.on_timeout(id, server, timer, out));
             }
-            (Member::Mutant(mutant), MemberTimer::Server(_) | MemberTimer::Flush) => {
+            (Member::Mutant(mutant, _), MemberTimer::Server(_) | MemberTimer::Flush) => {
                 on_server(state, o, |server, out| mutant.on_timeout(id, server, timer, out));
             }
             (Member::Client(client), MemberTimer::Retry) => on_client(state, |next| {
@@ -254,8 +274,8 @@ impl Actor for Member {
                 }
                 client.send(&next.session, o);
             }),
-            (Member::Server(_), MemberTimer::Retry | MemberTimer::Flush)
-            | (Member::Mutant(_), MemberTimer::Retry)
+            (Member::Server(..), MemberTimer::Retry | MemberTimer::Flush)
+            | (Member::Mutant(..), MemberTimer::Retry)
             | (Member::Client(_), MemberTimer::Server(_) | MemberTimer::Flush) => {}
         }
     }

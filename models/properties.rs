@@ -234,6 +234,11 @@ pub fn indexes_are_ordered(_: Id, local: ClusterLocal<'_>) -> bool {
     })
 }
 
+/// No server was asked to delete what it had committed (GUARD-1).
+pub fn no_committed_entry_is_contested(_: Id, local: ClusterLocal<'_>) -> bool {
+    local.state.server().is_none_or(|server| !server.is_halted())
+}
+
 /// Commit index and last applied never decrease, but for restarts.
 pub fn commit_index_is_monotone(step: &ClusterChange<'_>) -> bool {
     let Some((before, after)) = running(step) else { return true };
@@ -254,7 +259,7 @@ pub fn match_index_is_monotone(step: &ClusterChange<'_>) -> bool {
 /// `match_index < next_index <= last log index + 1` (`MatchIndexLowerBoundSentIndexInv`).
 pub fn match_index_below_next_index(_: Id, local: ClusterLocal<'_>) -> bool {
     let Some(server) = local.state.server() else { return true };
-    let Role::Leader { next_index, match_index } = &server.role else { return true };
+    let Role::Leader { next_index, match_index, .. } = &server.role else { return true };
     let end = server.persistent.log.last_index().next();
     match_index
         .iter()

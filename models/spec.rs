@@ -3,7 +3,7 @@
 use super::coverage;
 use super::ghost::{ClientEvent, Ghost, Watch};
 use super::linearizability::linearizable;
-use super::member::{Asks, Client, Member};
+use super::member::{Asks, Client, Fragments, Member};
 use super::mutants::{Fault, Mutant};
 use super::properties as p;
 use super::script::Runner;
@@ -13,7 +13,7 @@ use crate::checker::{
     Tally, World,
 };
 use crate::kv::{Command, Kv};
-use crate::raft::{Config, Payload, Raft, Server};
+use crate::raft::{Config, Copies, Payload, Raft, Retry, Server};
 use stateright::actor::{ActorModel, Id};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -45,6 +45,13 @@ pub struct Spec {
     pub max_bytes: usize,
     /// Most entries of a leader that are not committed.
     pub max_uncommitted: u64,
+    /// What a leader does with a copy of a request that stands uncommitted in its log.
+    pub copies: Copies,
+    /// How a leader repeats entries that a follower has not answered.
+    pub retry: Retry,
+    /// Most bytes of entries of an AppendEntries that gets through, where the network loses every larger
+    /// one.
+    pub fragment: Option<usize>,
     /// Most sessions.
     pub max_sessions: u32,
     /// Which ghosts are kept; a property that needs another one is not asked.
@@ -99,6 +106,9 @@ impl Spec {
             max_entries: 1,
             max_bytes: 32 * 1024,
             max_uncommitted: 1024,
+            copies: Copies::Appended,
+            retry: Retry::EveryHeartbeat,
+            fragment: None,
             max_sessions: 8,
             watch: Watch::default(),
             sometimes: &["a leader is elected"],
@@ -122,6 +132,10 @@ impl Spec {
         if let Some(max_received) = self.max_received {
             bounds.insert("max_received", max_received);
         }
+        if let Some(fragment) = self.fragment {
+            bounds.insert("fragment", fragment as u64);
+            bounds.insert("max_bytes", self.max_bytes as u64);
+        }
         if !self.clients.is_empty() {
             bounds.insert("max_bytes", self.max_bytes as u64);
             bounds.insert("max_sessions", u64::from(self.max_sessions));
@@ -138,6 +152,12 @@ impl Spec {
         text.push(if self.restarts { "restarts=unbounded" } else { "restarts=none" }.to_owned());
         if !self.clients.is_empty() && self.asks == Asks::All {
             text.push("clients ask=all at once".to_owned());
+        }
+        if self.retry != Retry::EveryHeartbeat {
+            text.push("retry=when lost".to_owned());
+        }
+        if self.copies == Copies::Awaited {
+            text.push("copies=awaited".to_owned());
         }
         text.push("loss, duplication, reordering=unbounded".to_owned());
         text.join(" ")
@@ -168,12 +188,16 @@ impl Spec {
             max_bytes: self.max_bytes,
             max_sessions: self.max_sessions,
             max_uncommitted: self.max_uncommitted,
+            copies: self.copies,
+            retry: self.retry,
             ..Config::new(servers.clone())
         };
         let raft = Raft::<Kv>::new(config).expect("a model's configuration is valid");
         let member = |_| match fault {
-            None => Member::Server(raft.clone()),
-            Some(fault) => Member::Mutant(Mutant::new(raft.clone(), fault)),
+            None => Member::Server(raft.clone(), Fragments(self.fragment)),
+            Some(fault) => {
+                Member::Mutant(Mutant::new(raft.clone(), fault), Fragments(self.fragment))
+            }
         };
         let clients = self.clients.iter().map(|commands| {
             let (servers, commands) = (servers.clone(), commands.clone());
@@ -317,6 +341,7 @@ impl Spec {
             ("Indexes are ordered", true, of_actor(p::indexes_are_ordered)),
             ("Match index below next index", true, of_actor(p::match_index_below_next_index)),
             ("Match index is replicated", true, of_pair(p::match_index_is_replicated)),
+            ("No committed entry is contested", true, of_actor(p::no_committed_entry_is_contested)),
             ("One timer is armed", true, of_actor(p::one_timer_is_armed)),
             ("Exactly once", clients, of_actor(p::exactly_once)),
         ];

@@ -8,10 +8,12 @@ use super::ghost::{ClientEvent, Ghost};
 use super::member::{ClientState, MemberState, MemberTimer};
 use crate::kv::Kv;
 use crate::raft::{
-    AppendEntries, ClientResponse, Entry, Log, Message, Payload, Persistent, Role, Server,
+    AppendEntries, ClientResponse, Disagreement, Entry, Log, Message, Payload, Persistent, Role,
+    Server,
 };
 use stateright::actor::Id;
 use stateright::{Rewrite, RewritePlan};
+use std::collections::BTreeMap;
 
 impl Rewrite<Id> for MemberState {
     fn rewrite<P>(&self, plan: &RewritePlan<Id, P>) -> Self {
@@ -44,13 +46,23 @@ impl Rewrite<Id> for Role {
             Role::Candidate { votes_granted } => {
                 Role::Candidate { votes_granted: votes_granted.rewrite(plan) }
             }
-            Role::Leader { next_index, match_index } => {
-                let renamed = |(id, index): (&Id, &_)| (plan.rewrite(id), *index);
+            Role::Leader { next_index, match_index, attempts } => {
+                fn renamed<P, T: Copy>(
+                    plan: &RewritePlan<Id, P>,
+                    map: &BTreeMap<Id, T>,
+                ) -> BTreeMap<Id, T> {
+                    map.iter().map(|(id, value)| (plan.rewrite(id), *value)).collect()
+                }
                 Role::Leader {
-                    next_index: next_index.iter().map(renamed).collect(),
-                    match_index: match_index.iter().map(renamed).collect(),
+                    next_index: renamed(plan, next_index),
+                    match_index: renamed(plan, match_index),
+                    attempts: renamed(plan, attempts),
                 }
             }
+            Role::Halted(disagreement) => Role::Halted(Disagreement {
+                leader: plan.rewrite(&disagreement.leader),
+                ..*disagreement
+            }),
         }
     }
 }

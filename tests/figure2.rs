@@ -11,7 +11,8 @@ mod given;
 use bytes::Bytes;
 use checked_raft::kv::Output;
 use checked_raft::raft::{
-    ClientResponse, Config, ConfigError, Entry, Index, Message, Persistent, Term, Timer,
+    ClientResponse, Config, ConfigError, Copies, Entry, Index, Message, Persistent, Retry, Role,
+    Term, Timer,
 };
 use given::*;
 use stateright::actor::Id;
@@ -216,9 +217,9 @@ fn fol_1_a_server_is_no_client_and_a_client_response_is_for_clients() {
 #[test]
 fn fol_1_the_largest_numbers_a_message_may_have_do_no_harm() {
     let term = (1 << 63) - 1;
-    follower(1, &[1]).receives(1, request_vote(term, (1, u64::MAX))).then(
+    follower(term, &[1]).receives(1, request_vote(term, (1, u64::MAX))).then(
         &format!("follower t{term} voted=1 log=[1.noop] commit=0"),
-        &["save", "arm Election", &format!("to 1: Vote t{term} granted")],
+        &["save", "arm Election x4", &format!("to 1: Vote t{term} granted")],
     );
     follower(1, &[1]).receives(1, append(1, (1, term), &[1], u64::MAX)).then(
         "follower t1 log=[1.noop] commit=0 leader=1",
@@ -240,7 +241,7 @@ fn fol_1_the_largest_numbers_a_message_may_have_do_no_harm() {
         &format!("candidate t{0} voted=0 log=[1.noop] commit=0 votes=[0]", 1_u64 << 63),
         &[
             "save",
-            "arm Election",
+            "arm Election x4",
             &format!("to 1: RequestVote t{} last=(t1 i1)", 1_u64 << 63),
             &format!("to 2: RequestVote t{} last=(t1 i1)", 1_u64 << 63),
         ],
@@ -295,7 +296,7 @@ fn can_1_an_election_raises_the_term_votes_for_itself_and_asks_all_others() {
         "candidate t4 voted=0 log=[1.noop 2.noop] commit=0 votes=[0]",
         &[
             "save",
-            "arm Election",
+            "arm Election x2",
             "to 1: RequestVote t4 last=(t2 i2)",
             "to 2: RequestVote t4 last=(t2 i2)",
             "to 3: RequestVote t4 last=(t2 i2)",
@@ -376,13 +377,35 @@ fn can_4_a_candidate_that_is_not_elected_in_time_starts_a_new_election() {
         "candidate t3 voted=0 log=[1.noop] commit=0 votes=[0]",
         &[
             "save",
-            "arm Election",
+            "arm Election x2",
             "to 1: RequestVote t3 last=(t1 i1)",
             "to 2: RequestVote t3 last=(t1 i1)",
             "to 3: RequestVote t3 last=(t1 i1)",
             "to 4: RequestVote t3 last=(t1 i1)",
         ],
     );
+}
+
+#[test]
+fn can_5_each_election_that_fails_doubles_the_next_timeout_up_to_four_times() {
+    // The last leader was of term 1. Nobody is elected in term 2, nor in any that follows.
+    let mut candidate = follower(1, &[1]);
+    for (term, armed) in [
+        (2, "arm Election"),
+        (3, "arm Election x2"),
+        (4, "arm Election x4"),
+        (5, "arm Election x4"),
+    ] {
+        let step = candidate.times_out(Timer::Election);
+        assert_eq!(step.out()[1], armed, "the election of term {term}");
+        candidate = step.given();
+    }
+    // Who votes in such an election waits as long for its outcome.
+    let voter = follower(3, &[1]).receives(1, request_vote(3, (1, 1)));
+    assert_eq!(voter.out()[1], "arm Election x2");
+    // Once there is a leader, timeouts are short again.
+    let following = follower(5, &[1]).receives(1, append(5, (1, 1), &[], 0));
+    assert_eq!(following.out()[0], "arm Election");
 }
 
 // ---- RequestVote, receiver ----
@@ -403,7 +426,7 @@ fn rv_2_a_free_vote_goes_to_a_log_at_least_as_up_to_date() {
     for last in [(2, 2), (2, 3), (3, 1)] {
         follower(4, &[1, 2]).receives(1, request_vote(4, last)).then(
             "follower t4 voted=1 log=[1.noop 2.noop] commit=0",
-            &["save", "arm Election", "to 1: Vote t4 granted"],
+            &["save", "arm Election x2", "to 1: Vote t4 granted"],
         );
     }
     for last in [(0, 0), (1, 1), (1, 9), (2, 1)] {
@@ -419,7 +442,7 @@ fn rv_2_one_vote_a_term_first_come_first_served() {
     // The reply may have been lost: the same candidate gets it again.
     voted()
         .receives(2, request_vote(4, (1, 1)))
-        .unchanged(&["arm Election", "to 2: Vote t4 granted"]);
+        .unchanged(&["arm Election x4", "to 2: Vote t4 granted"]);
     candidate(4, &[1], &[0])
         .receives(1, request_vote(4, (3, 9)))
         .unchanged(&["to 1: Vote t4 denied"]);
@@ -427,7 +450,7 @@ fn rv_2_one_vote_a_term_first_come_first_served() {
     voted().following(2).receives(1, request_vote(4, (3, 9))).unchanged(&["to 1: Vote t4 denied"]);
     voted().receives(1, request_vote(5, (1, 1))).then(
         "follower t5 voted=1 log=[1.noop] commit=0",
-        &["save", "arm Election", "to 1: Vote t5 granted"],
+        &["save", "arm Election x4", "to 1: Vote t5 granted"],
     );
 }
 
@@ -518,6 +541,84 @@ fn ae_5_commit_follows_the_leader_up_to_the_last_new_entry() {
         .unchanged(&["arm Election", "to 1: Conflict at i4: nothing from i4 on t1"]);
 }
 
+// ---- what no correct cluster asks for ----
+
+#[test]
+fn guard_1_a_committed_entry_is_never_deleted_and_who_is_asked_to_halts() {
+    let committed = || follower(3, &[1, 2, 3]).committed(2).following(1);
+    let halted = |index| {
+        format!("halted t4 log=[1.noop 2.noop 3.noop] commit=2 leader=2 disagrees at {index}")
+    };
+    // Another entry at a committed position, and another one before the new entries.
+    for (msg, index) in [
+        (append(4, (1, 1), &[3], 0), 2),
+        (append(4, (0, 0), &[4, 4, 4], 0), 1),
+        (append(4, (1, 2), &[], 0), 2),
+        (append(4, (1, 2), &[4], 2), 2),
+    ] {
+        let server =
+            committed().receives(2, msg).then(&halted(index), &["save", "disarm Election"]);
+        let Role::Halted(disagreement) = server.server().role else { panic!("it has halted") };
+        assert_eq!((disagreement.leader, disagreement.term), (Id::from(2), Term(4)));
+        assert_eq!(disagreement.index, Index(index));
+        assert_eq!(disagreement.committed, Term(index), "the term of its own entry");
+        // From then on it answers nobody, and does nothing by itself.
+        server.clone().receives(1, append(4, (1, 1), &[2, 3], 3)).ignored();
+        server.clone().receives(1, request_vote(9, (9, 9))).ignored();
+        server.clone().receives(CLIENT, register(1)).ignored();
+        server.clone().times_out(Timer::Election).ignored();
+        server.times_out(Timer::Heartbeat).ignored();
+    }
+}
+
+#[test]
+fn guard_1_what_is_not_committed_may_be_deleted_and_what_is_equal_may_come_again() {
+    let committed = || follower(4, &[1, 2, 3]).committed(2).following(1);
+    committed().receives(1, append(4, (2, 2), &[4], 2)).then(
+        "follower t4 log=[1.noop 2.noop 4.noop] commit=2 leader=1",
+        &["save", "arm Election", "to 1: Match i3 t4"],
+    );
+    committed()
+        .receives(1, append(4, (0, 0), &[1, 2], 2))
+        .unchanged(&["arm Election", "to 1: Match i2 t4"]);
+    committed()
+        .receives(1, append(4, (4, 3), &[], 2))
+        .unchanged(&["arm Election", "to 1: Conflict at i3: t3 from i3 on t4"]);
+    // A leader of an earlier term proves nothing: it may never have heard of what was committed.
+    committed().receives(1, append(3, (1, 2), &[3], 2)).unchanged(&["to 1: StaleTerm t4"]);
+}
+
+#[test]
+fn guard_2_a_term_out_of_reach_moves_the_own_by_a_bounded_step_and_is_not_answered() {
+    const REACH: u64 = 1 << 32;
+    let log = "log=[1.noop] commit=0";
+    // The furthest that is believed.
+    let step = follower(7, &[1]).receives(1, request_vote(7 + REACH, (1, 1)));
+    assert_eq!(step.out()[2], format!("to 1: Vote t{} granted", 7 + REACH));
+    // One more, and the last there can be.
+    for term in [8 + REACH, (1 << 63) - 1] {
+        let after = format!("follower t{} {log}", 7 + REACH);
+        follower(7, &[1]).receives(1, request_vote(term, (1, 1))).then(&after, &["save"]);
+        follower(7, &[1]).receives(1, vote(term, true)).then(&after, &["save"]);
+        follower(7, &[1]).receives(1, append(term, (1, 1), &[], 1)).then(&after, &["save"]);
+        follower(7, &[1]).receives(1, stale_term(term)).then(&after, &["save"]);
+    }
+    // A leader steps down as for any later term, and the next election is one like any other.
+    let deposed = leader(7, &[7], &[(1, 2, 1), (2, 2, 1)]).receives(1, stale_term(1 << 62)).then(
+        &format!("follower t{} log=[7.noop] commit=0", 7 + REACH),
+        &["save", "disarm Heartbeat", "arm Election"],
+    );
+    let step = deposed.times_out(Timer::Election);
+    assert_eq!(step.out()[2], format!("to 1: RequestVote t{} last=(t7 i1)", 8 + REACH));
+    // Who is behind by more than one step catches up step by step: nobody is locked out.
+    let mut behind = follower(7, &[1]);
+    for _ in 0..3 {
+        behind = behind.receives(1, append(7 + 3 * REACH, (1, 1), &[], 1)).given();
+    }
+    assert_eq!(behind.server().persistent.current_term, Term(7 + 3 * REACH));
+    assert_eq!(behind.server().role, Role::Follower { leader: Some(Id::from(1)) });
+}
+
 // ---- leaders ----
 
 #[test]
@@ -535,6 +636,106 @@ fn ldr_1_a_leader_sends_to_all_others_at_every_heartbeat() {
         "to 1: AppendEntries t2 prev=(t1 i1) [2.noop] commit=0",
         "to 2: AppendEntries t2 prev=(t0 i0) [1.noop 2.noop] commit=0",
     ]);
+}
+
+/// A leader that repeats entries only when they were lost, and halves what is more than `smallest` no-ops.
+fn asking(term: u64, log: &[u64], peers: &[(usize, u64, u64)], smallest: usize) -> Given {
+    let noop = noop_size();
+    leader(term, log, peers).with(|config| {
+        config.retry = Retry::WhenLost { smallest_batch: smallest * noop };
+        config.max_bytes = 4 * noop;
+    })
+}
+
+fn noop_size() -> usize {
+    log(&[1]).get(Index(1)).expect("an entry").size()
+}
+
+#[test]
+fn ldr_5_a_heartbeat_over_unanswered_entries_is_empty_and_asks_about_their_end() {
+    // The first time, entries are sent; until they are answered, their end is asked about.
+    let sent = asking(2, &[1, 2, 2], &[(1, 2, 1), (2, 4, 3)], 1).times_out(Timer::Heartbeat).then(
+        "leader t2 voted=0 log=[1.noop 2.noop 2.noop] commit=0 next={1:2 2:4} match={1:1 2:3} \
+         unanswered={1:..3}",
+        &[
+            "arm Heartbeat",
+            "to 1: AppendEntries t2 prev=(t1 i1) [2.noop 2.noop] commit=0",
+            "to 2: AppendEntries t2 prev=(t2 i3) [] commit=0",
+        ],
+    );
+    let asked = sent.times_out(Timer::Heartbeat).unchanged(&[
+        "arm Heartbeat",
+        "to 1: AppendEntries t2 prev=(t2 i3) [] commit=0",
+        "to 2: AppendEntries t2 prev=(t2 i3) [] commit=0",
+    ]);
+    // The answer is the one that the entries themselves would have got.
+    let rest = "leader t2 voted=0 log=[1.noop 2.noop 2.noop]";
+    asked
+        .clone()
+        .receives(1, matched(2, 3))
+        .then(&format!("{rest} commit=3 next={{1:4 2:4}} match={{1:3 2:3}}"), &[]);
+    // New entries wait for the answer, too.
+    let step = asked.receives(CLIENT, register(1));
+    assert_eq!(
+        step.out(),
+        ["save", "to 2: AppendEntries t2 prev=(t2 i3) [2.register(9#1)] commit=0"]
+    );
+}
+
+#[test]
+fn ldr_6_entries_that_were_lost_are_sent_again_half_as_many_at_a_time() {
+    let log = [2, 2, 2, 2, 2];
+    let first = asking(2, &log, &[(1, 1, 0), (2, 6, 5)], 1).times_out(Timer::Heartbeat).given();
+    let sent =
+        |entries: &str| [format!("to 1: AppendEntries t2 prev=(t0 i0) [{entries}] commit=0")];
+    let lost = first.receives(1, conflict(2, 4, None, 1));
+    assert_eq!(lost.out(), sent("2.noop 2.noop"));
+    // An answer about the end of what was sent before says nothing about what is sent now.
+    let half = lost.given();
+    half.clone().receives(1, conflict(2, 4, None, 1)).ignored();
+    let lost = half.receives(1, conflict(2, 2, None, 1));
+    assert_eq!(lost.out(), sent("2.noop"));
+    // No smaller than that, however often.
+    let lost = lost.given().receives(1, conflict(2, 1, None, 1));
+    assert_eq!(lost.out(), sent("2.noop"));
+    // What gets through is followed by as little; once the follower has all, nothing is remembered.
+    let step = lost.given().receives(1, matched(2, 1));
+    assert_eq!(step.out(), ["to 1: AppendEntries t2 prev=(t2 i1) [2.noop] commit=5"]);
+    step.given().receives(1, matched(2, 5)).then(
+        "leader t2 voted=0 log=[2.noop 2.noop 2.noop 2.noop 2.noop] commit=5 next={1:6 2:6} match={1:5 2:5}",
+        &[],
+    );
+}
+
+#[test]
+fn ldr_6_an_entry_too_large_to_halve_is_sent_again_after_pauses_that_double() {
+    let large = command_bytes(1, 2, Bytes::from(vec![0; 2 * noop_size()]));
+    let leading = asking(1, &[1], &[(1, 2, 1), (2, 2, 1)], 1).receives(CLIENT, large).given();
+    // Two halvings come first, which change nothing: an AppendEntries has one entry at least.
+    let mut server = leading;
+    for _ in 0..2 {
+        let step = server.receives(1, conflict(1, 2, None, 2));
+        assert_eq!(step.out().len(), 1, "sent again at once");
+        server = step.given();
+    }
+    let carries_it = |step: &Vec<String>| {
+        step.iter().any(|line| line.contains("to 1: AppendEntries t1 prev=(t1 i1) [1.command"))
+    };
+    for pause in [1, 2, 4, 8, 16, 16] {
+        server = server.receives(1, conflict(1, 2, None, 2)).given();
+        for heartbeat in 1..=pause {
+            let step = server.times_out(Timer::Heartbeat);
+            assert_eq!(
+                carries_it(&step.out().to_vec()),
+                heartbeat == pause,
+                "{heartbeat} of {pause}"
+            );
+            server = step.given();
+        }
+    }
+    // A heartbeat within a pause asks nothing: what it is answered is known.
+    let pausing = server.receives(1, conflict(1, 2, None, 2)).given();
+    pausing.receives(1, matched(1, 1)).ignored();
 }
 
 #[test]
@@ -795,6 +996,58 @@ fn cli_3_a_leader_that_cannot_commit_drops_requests_until_it_can() {
     leading.clone().receives(CLIENT, command(1, 2, &put("k", "v"))).ignored();
     let one_committed = leading.committed(1).receives(CLIENT, register(1)).given();
     assert_eq!(one_committed.server().persistent.log.last_index(), Index(3));
+}
+
+#[test]
+fn cli_3_a_leader_that_cannot_commit_bounds_the_bytes_that_wait_too() {
+    let request = |sequence, bytes| command_bytes(1, sequence, Bytes::from(vec![0; bytes]));
+    let overhead = noop_size();
+    let limit = 4 * (overhead + 100);
+    let leading = leader(1, &[1], &[(1, 2, 1), (2, 2, 1)])
+        .committed(1)
+        .with(|config| config.max_bytes = overhead + 100)
+        .with(|config| config.max_uncommitted_bytes = limit as u64);
+    let mut server = leading;
+    for sequence in 2..=5 {
+        server = server.receives(CLIENT, request(sequence, 100)).given();
+    }
+    assert_eq!(server.server().persistent.log.last_index(), Index(5), "four fit exactly");
+    server.clone().receives(CLIENT, request(6, 0)).ignored();
+    // What is committed waits no longer.
+    let committed = server.receives(1, matched(1, 2)).given();
+    let taken = committed.receives(CLIENT, request(6, 100)).given();
+    assert_eq!(taken.server().persistent.log.last_index(), Index(6));
+
+    let config = Config { max_uncommitted_bytes: 99, max_bytes: 100, ..Config::new([Id::from(0)]) };
+    assert_eq!(config.validate(), Err(ConfigError::MaxUncommittedBytes(99, 100)));
+}
+
+#[test]
+fn cli_4_a_copy_of_a_request_that_waits_is_not_appended_again() {
+    let leading =
+        || leader(1, &[1], &[(1, 2, 1), (2, 2, 1)]).with(|config| config.copies = Copies::Awaited);
+    let waiting = leading().receives(CLIENT, register(1)).given();
+    waiting.clone().receives(CLIENT, register(1)).ignored();
+    let request = || command(2, 2, &put("k", "v"));
+    let waiting = waiting.receives(CLIENT, request()).given();
+    waiting.clone().receives(CLIENT, request()).ignored();
+    // Another client, another number and another command are other requests.
+    for other in [command(2, 3, &put("k", "v")), command(2, 2, &put("k", "w")), register(2)] {
+        let taken = waiting.clone().receives(CLIENT, other).given();
+        assert_eq!(taken.server().persistent.log.last_index(), Index(4));
+    }
+    let taken = waiting.clone().receives(CLIENT + 1, request()).given();
+    assert_eq!(taken.server().persistent.log.last_index(), Index(4));
+    // What was committed has been answered; if that was lost, a new entry fetches the answer (SES-4).
+    let applied = waiting.receives(1, matched(1, 3)).given();
+    let taken = applied.receives(CLIENT, request()).given();
+    assert_eq!(taken.server().persistent.log.last_index(), Index(4));
+    // An entry of an earlier leader is not answered by this one, so the copy is taken.
+    let inherited = leading().holding([register_entry(1, 1, 8)]);
+    let later = inherited.receives(1, request_vote(2, (1, 9))).given();
+    let elected = later.times_out(Timer::Election).given().receives(1, vote(3, true)).given();
+    let taken = elected.receives(CLIENT, register(1)).given();
+    assert_eq!(taken.server().persistent.log.last(), (Term(3), Index(4)));
 }
 
 // ---- sessions ----

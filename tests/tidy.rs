@@ -8,10 +8,11 @@ use source::{File, fail, functions, identifiers, sources, text};
 use std::collections::BTreeSet;
 
 /// The ids of all rules: in brackets in `src/raft`, in a test's name, in a row of `spec/README.md`.
-const RULES: [&str; 31] = [
+const RULES: [&str; 37] = [
     "STORE", "ALL-1", "ALL-2", "FOL-1", "FOL-2", "CAN-1", "CAN-2", "CAN-3", "CAN-4", "RV-1",
     "RV-2", "AE-1", "AE-2", "AE-3", "AE-4", "AE-5", "LDR-1", "LDR-2", "LDR-3", "LDR-3a", "LDR-3b",
-    "LDR-4", "NOOP", "CLI-1", "CLI-2", "CLI-3", "SES-1", "SES-2", "SES-3", "SES-4", "SES-5",
+    "LDR-4", "LDR-5", "LDR-6", "NOOP", "CLI-1", "CLI-2", "CLI-3", "CLI-4", "CAN-5", "GUARD-1",
+    "GUARD-2", "SES-1", "SES-2", "SES-3", "SES-4", "SES-5",
 ];
 
 /// The protocol and what it is made of: no effect, no clock, no chance.

@@ -250,7 +250,7 @@ type Indexes = BTreeMap<Id, Index>;
 /// The leader's `next_index` and `match_index`.
 fn progress(server: &mut Server<Kv>) -> Option<(&mut Indexes, &mut Indexes)> {
     match &mut server.role {
-        Role::Leader { next_index, match_index } => Some((next_index, match_index)),
+        Role::Leader { next_index, match_index, .. } => Some((next_index, match_index)),
         _ => None,
     }
 }

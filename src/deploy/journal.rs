@@ -106,7 +106,11 @@ mod tests {
 
     #[test]
     fn a_change_of_role_is_told_once() {
-        let leader = || Role::Leader { next_index: BTreeMap::new(), match_index: BTreeMap::new() };
+        let leader = || Role::Leader {
+            next_index: BTreeMap::new(),
+            match_index: BTreeMap::new(),
+            attempts: BTreeMap::new(),
+        };
         let candidate = || Role::Candidate { votes_granted: BTreeSet::new() };
         let follower = |leader: Option<usize>| Role::Follower { leader: leader.map(Id::from) };
         let (two, none) = (Id::from(2), Vec::<News>::new);

@@ -5,7 +5,7 @@ use crate::state_machine::StateMachine;
 use serde_json::{Value, json};
 use stateright::actor::Id;
 
-/// The state of server `id`, for people: `role` (`follower`, `candidate` or `leader`), `term`,
+/// The state of server `id`, for people: `role` (`follower`, `candidate`, `leader`, or `halted`), `term`,
 /// `voted_for`, `leader` (whom it knows, itself included; or null), `last_log_index`,
 /// `last_log_term`, `commit_index`, `last_applied`, `sessions` (how many are open), and `progress`:
 /// on a leader `{id, next_index, match_index}` for each follower, elsewhere empty.
@@ -16,7 +16,8 @@ pub fn status<S: StateMachine>(id: Id, server: &Server<S>) -> Value {
     let (role, leader, progress) = match &server.role {
         Role::Follower { leader } => ("follower", *leader, Vec::new()),
         Role::Candidate { .. } => ("candidate", None, Vec::new()),
-        Role::Leader { next_index, match_index } => {
+        Role::Halted(_) => ("halted", None, Vec::new()),
+        Role::Leader { next_index, match_index, .. } => {
             let follower = |(peer, next): (&Id, &crate::raft::Index)| {
                 let matching = match_index.get(peer).map_or(0, |index| index.0);
                 json!({ "id": number(*peer), "next_index": next.0, "match_index": matching })

@@ -1,7 +1,7 @@
 //! The trace of a Raft server, and its replay.
 
 use super::{DeployError, actor_id};
-use crate::raft::{Config, Raft};
+use crate::raft::{Config, Copies, Raft, Retry};
 use crate::runtime::trace::{Accepted, Origin, Rejected, TraceWriter, replay};
 use crate::state_machine::StateMachine;
 use serde::{Deserialize, Serialize};
@@ -25,6 +25,9 @@ struct Parameters {
     max_entries: usize,
     max_bytes: usize,
     max_uncommitted: u64,
+    max_uncommitted_bytes: u64,
+    copies: Copies,
+    retry: Retry,
     max_sessions: u32,
 }
 
@@ -63,6 +66,9 @@ fn parameters<S: StateMachine>(raft: &Raft<S>) -> Parameters {
         max_entries,
         max_bytes,
         max_uncommitted,
+        max_uncommitted_bytes,
+        copies,
+        retry,
         max_sessions,
     } = raft.config().clone();
     Parameters {
@@ -73,6 +79,9 @@ fn parameters<S: StateMachine>(raft: &Raft<S>) -> Parameters {
         max_entries,
         max_bytes,
         max_uncommitted,
+        max_uncommitted_bytes,
+        copies,
+        retry,
         max_sessions,
     }
 }
@@ -90,6 +99,9 @@ fn build<S: StateMachine>(actor: &Value) -> Result<Raft<S>, String> {
         max_entries: parameters.max_entries,
         max_bytes: parameters.max_bytes,
         max_uncommitted: parameters.max_uncommitted,
+        max_uncommitted_bytes: parameters.max_uncommitted_bytes,
+        copies: parameters.copies,
+        retry: parameters.retry,
         max_sessions: parameters.max_sessions,
     };
     Raft::new(config).map_err(|error| error.to_string())
@@ -117,6 +129,9 @@ mod tests {
             max_entries: 4,
             max_bytes: 105,
             max_uncommitted: 6,
+            max_uncommitted_bytes: 107,
+            copies: Copies::Appended,
+            retry: Retry::WhenLost { smallest_batch: 70 },
             max_sessions: 8,
             ..Config::new([1, 2, 9].map(actor_id))
         };

@@ -1,7 +1,7 @@
 //! The AppendEntries RPC box of Figure 2, and the rules for Leaders.
 
 use super::log::Entry;
-use super::state::{Index, Role, Server, Term};
+use super::state::{Disagreement, Index, Role, Server, Term};
 use super::{Message, Raft, Timer};
 use crate::state_machine::StateMachine;
 use serde::{Deserialize, Serialize};
@@ -88,6 +88,9 @@ impl<S: StateMachine> Raft<S> {
         if server.is_leader() {
             return;
         }
+        if let Some(disagreement) = server.disagreement(leader, &args) {
+            return Self::halt(server, disagreement, o);
+        }
         // [CAN-3] "If AppendEntries RPC received from new leader: convert to follower"
         self.become_follower(server, Some(leader), o);
         self.reset_election_timer(o); // part of FOL-2
@@ -118,36 +121,16 @@ impl<S: StateMachine> Raft<S> {
     }
 
     /// [LDR-1] "Upon election: send initial empty AppendEntries RPCs (heartbeat) to each server;
-    /// repeat during idle periods to prevent election timeouts (§5.2)". Not empty when there is
-    /// something to send: the heartbeat is also what repeats a lost AppendEntries.
+    /// repeat during idle periods to prevent election timeouts (§5.2)". What a heartbeat carries to a
+    /// follower that lacks entries is told in `retry.rs`.
     pub(super) fn heartbeat(&self, server: &mut Server<S>, o: &mut Out<Self>) {
         o.set_timer(
             Timer::Heartbeat,
             self.config.heartbeat_interval..self.config.heartbeat_interval,
         );
-        if let Role::Leader { next_index, .. } = &server.role {
-            for peer in next_index.keys() {
-                self.append_entries(server, *peer, o);
-            }
+        for peer in server.followers() {
+            self.heartbeat_to(server, peer, o);
         }
-    }
-
-    /// raft.tla's `AppendEntries`: sends one follower what it is believed to lack.
-    ///
-    /// [LDR-3] "If last log index ≥ nextIndex for a follower: send AppendEntries RPC with log entries
-    /// starting at nextIndex", within the limits on a message.
-    pub(super) fn append_entries(&self, server: &Server<S>, follower: Id, o: &mut Out<Self>) {
-        let Role::Leader { next_index, .. } = &server.role else { return };
-        let Some(next) = next_index.get(&follower).copied() else { return };
-        let log = &server.persistent.log;
-        let args = AppendEntries {
-            term: server.persistent.current_term,
-            prev_log_index: next.prev(),
-            prev_log_term: log.term(next.prev()).unwrap_or_default(),
-            entries: log.entries_from(next, self.config.max_entries, self.config.max_bytes),
-            leader_commit: server.commit_index,
-        };
-        o.send(follower, Message::AppendEntries(args));
     }
 
     /// The leader's side of AppendEntries. A reply counts in the term it was given in.
@@ -162,7 +145,7 @@ impl<S: StateMachine> Raft<S> {
             return;
         }
         let log = &server.persistent.log;
-        let Role::Leader { next_index, match_index } = &mut server.role else { return };
+        let Role::Leader { next_index, match_index, attempts } = &mut server.role else { return };
         let (Some(next), Some(matched)) =
             (next_index.get_mut(&follower), match_index.get_mut(&follower))
         else {
@@ -175,10 +158,20 @@ impl<S: StateMachine> Raft<S> {
                 *matched = index;
                 *next = index.next().max(*next);
                 let more = *next <= log.last_index();
+                if let Some(attempt) = attempts.remove(&follower) {
+                    let left = attempt.answered(index, log);
+                    attempts.extend(left.map(|attempt| (follower, attempt)));
+                }
                 self.advance_commit_index(server, o);
-                if more {
+                if more && !server.awaits_answer(follower) {
                     self.append_entries(server, follower, o);
                 }
+            }
+            // The heartbeat of LDR-5 was answered: the entries before it have not come.
+            Outcome::Conflict { prev_log_index, .. }
+                if attempts.get(&follower).is_some_and(|it| it.last == Some(prev_log_index)) =>
+            {
+                self.send_again(server, follower, o);
             }
             // [LDR-3b] "If AppendEntries fails because of log inconsistency: decrement nextIndex and
             // retry (§5.3)", by as much as the hint allows, never to what is known to match. A reply
@@ -192,6 +185,15 @@ impl<S: StateMachine> Raft<S> {
             }
             Outcome::Match(_) | Outcome::Conflict { .. } | Outcome::StaleTerm => {}
         }
+    }
+
+    /// [GUARD-1] An entry that is committed is never deleted. The leader that asks for it, or that has
+    /// another entry at a committed position, is not of the cluster in which it was committed: some
+    /// server has lost what it had saved. The server keeps its log, answers nothing, and does nothing
+    /// any more.
+    fn halt(server: &mut Server<S>, disagreement: Disagreement, o: &mut Out<Self>) {
+        o.cancel_timer(Timer::Election);
+        server.role = Role::Halted(disagreement);
     }
 
     /// raft.tla's `AdvanceCommitIndex`.
@@ -209,6 +211,40 @@ impl<S: StateMachine> Raft<S> {
         if replicated > server.commit_index && of_current_term {
             server.commit_index = replicated;
             Self::apply_committed(server, o);
+        }
+    }
+}
+
+impl<S> Server<S> {
+    /// The first committed entry that the leader's message contradicts, if there is one.
+    fn disagreement(&self, leader: Id, args: &AppendEntries) -> Option<Disagreement> {
+        let terms = args.entries.iter().map(|entry| entry.term);
+        let said = (args.prev_log_index.0..)
+            .map(Index)
+            .zip(std::iter::once(args.prev_log_term).chain(terms));
+        let mut committed = said.take_while(|(index, _)| *index <= self.commit_index);
+        let log = &self.persistent.log;
+        committed.find_map(|(index, proposed)| {
+            let committed = log.term(index).filter(|committed| *committed != proposed)?;
+            Some(Disagreement { leader, term: args.term, index, committed, proposed })
+        })
+    }
+
+    /// The servers that this leader sends AppendEntries; none if it does not lead.
+    fn followers(&self) -> Vec<Id> {
+        match &self.role {
+            Role::Leader { next_index, .. } => next_index.keys().copied().collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether entries are on their way to the follower that it has not answered.
+    fn awaits_answer(&self, follower: Id) -> bool {
+        match &self.role {
+            Role::Leader { attempts, .. } => {
+                attempts.get(&follower).is_some_and(|attempt| attempt.last.is_some())
+            }
+            _ => false,
         }
     }
 }

@@ -149,7 +149,7 @@ impl<S: StateMachine> Raft<S> {
             Role::Follower { leader } => {
                 return respond(ClientResponse::NotLeader { sequence, leader }, o);
             }
-            Role::Candidate { .. } => {
+            Role::Candidate { .. } | Role::Halted(_) => {
                 return respond(ClientResponse::NotLeader { sequence, leader: None }, o);
             }
             Role::Leader { .. } => {}
@@ -173,25 +173,37 @@ impl<S: StateMachine> Raft<S> {
             return respond(ClientResponse::TooLarge { sequence, limit }, o);
         }
         // [CLI-3] A leader that cannot commit takes only so much; the client will ask again.
-        let last = server.persistent.log.last_index();
-        if last.0.saturating_sub(server.commit_index.0) >= self.config.max_uncommitted {
+        if !self.has_room(server, &entry) {
+            return;
+        }
+        // [CLI-4] A copy of a request that stands uncommitted in the leader's log is not appended again:
+        // the entry that stands there will be answered.
+        if self.config.copies == Copies::Awaited && server.is_pending(&entry) {
             return;
         }
         self.append_client_entry(server, entry, o);
+    }
+
+    /// Whether one more entry of a client is within the limits on what is not committed.
+    fn has_room(&self, server: &Server<S>, entry: &Entry) -> bool {
+        let last = server.persistent.log.last_index();
+        let uncommitted = last.0.saturating_sub(server.commit_index.0);
+        let room = self.config.max_uncommitted_bytes.saturating_sub(entry.size() as u64);
+        // No entry is larger than `max_bytes`, so they are added up only when they may be too many.
+        uncommitted < self.config.max_uncommitted
+            && (uncommitted.saturating_mul(self.config.max_bytes as u64) <= room
+                || server.uncommitted().map(|entry| entry.size() as u64).sum::<u64>() <= room)
     }
 
     /// [LDR-2] "If command received from client: append entry to local log, respond after entry
     /// applied to state machine (§5.3)". The response is in `apply`.
     fn append_client_entry(&self, server: &mut Server<S>, entry: Entry, o: &mut Out<Self>) {
         let index = server.persistent.log.append(entry);
-        let Role::Leader { next_index, .. } = &server.role else { return };
         // Followers that have all before it get it at once. To the others AppendEntries are on the
-        // way, and their replies, or the next heartbeat, will send this entry with what else has
-        // come by then.
-        for (peer, next) in next_index {
-            if *next == index {
-                self.append_entries(server, *peer, o);
-            }
+        // way, and their replies, or a later heartbeat, will send this entry with what else has come
+        // by then.
+        for peer in server.followers_that_lack_only(index) {
+            self.append_entries(server, peer, o);
         }
         self.advance_commit_index(server, o);
     }
@@ -219,6 +231,43 @@ impl<S: StateMachine> Raft<S> {
         if answers {
             o.send(client, Message::ClientResponse(response));
         }
+    }
+}
+
+/// What a leader does with a copy of a request that stands uncommitted in its log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Copies {
+    /// It appends the copy, too. Copies are told apart when they are applied, whatever came between.
+    Appended,
+    /// It drops the copy, if the entry is among the last [`PENDING`]: clients that retry while nothing
+    /// can be committed do not lengthen the log.
+    Awaited,
+}
+
+/// Among how many of its last entries a leader looks for a copy of a request.
+pub const PENDING: usize = 1024;
+
+impl<S> Server<S> {
+    /// The entries that are not known to be committed, the last one first.
+    fn uncommitted(&self) -> impl Iterator<Item = &Entry> {
+        let committed = self.commit_index;
+        let log = self.persistent.log.iter().rev();
+        log.take_while(move |(index, _)| *index > committed).map(|(_, entry)| entry)
+    }
+
+    /// Whether the same request stands uncommitted in the log, under this leader's term: when it is
+    /// applied, this leader will answer.
+    fn is_pending(&self, entry: &Entry) -> bool {
+        self.uncommitted()
+            .take(PENDING)
+            .take_while(|it| it.term == entry.term)
+            .any(|it| it == entry)
+    }
+
+    /// The followers that have all that comes before `index`, as far as is known.
+    fn followers_that_lack_only(&self, index: Index) -> Vec<Id> {
+        let Role::Leader { next_index, .. } = &self.role else { return Vec::new() };
+        next_index.iter().filter(|(_, next)| **next == index).map(|(id, _)| *id).collect()
     }
 }
 

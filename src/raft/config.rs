@@ -1,5 +1,7 @@
 //! The parameters of the protocol.
 
+use super::client::Copies;
+use super::retry::Retry;
 use stateright::actor::Id;
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -23,6 +25,13 @@ pub struct Config {
     /// A leader drops requests of clients while so many of its entries are not committed: without
     /// a majority its log would grow for ever. Clients retry.
     pub max_uncommitted: u64,
+    /// The same in bytes of entries: a leader drops requests of clients that would exceed it. At least
+    /// `max_bytes`.
+    pub max_uncommitted_bytes: u64,
+    /// What a leader does with a copy of a request that stands uncommitted in its log.
+    pub copies: Copies,
+    /// How a leader repeats entries that a follower has not answered.
+    pub retry: Retry,
     /// Most client sessions; above it the least recently used one is evicted. At least 1.
     pub max_sessions: u32,
 }
@@ -53,6 +62,9 @@ pub enum ConfigError {
         min = Config::SMALLEST_MAX_BYTES, max = Config::LARGEST_MAX_BYTES
     )]
     MaxBytes(usize),
+    /// The largest entry would never be accepted.
+    #[error("max-uncommitted-bytes is {0}, but one entry may have {1} bytes (max-bytes)")]
+    MaxUncommittedBytes(u64, usize),
 }
 
 impl Config {
@@ -60,6 +72,10 @@ impl Config {
     pub const SMALLEST_MAX_BYTES: usize = 64;
     /// The largest `max_bytes`: 48 KiB of entries and what goes around them fit a UDP datagram.
     pub const LARGEST_MAX_BYTES: usize = 48 * 1024;
+
+    /// So many bytes of entries, and what goes around them, fit the MTU of 1,500 bytes that nearly every
+    /// network has, over IPv4 and IPv6.
+    pub const UNFRAGMENTED: usize = 1280;
 
     /// The defaults, for these servers.
     pub fn new(servers: impl IntoIterator<Item = Id>) -> Self {
@@ -70,6 +86,9 @@ impl Config {
             max_entries: 256,
             max_bytes: 32 * 1024,
             max_uncommitted: 16 * 1024,
+            max_uncommitted_bytes: 64 * 1024 * 1024,
+            copies: Copies::Awaited,
+            retry: Retry::WhenLost { smallest_batch: Self::UNFRAGMENTED },
             max_sessions: 1024,
         }
     }
@@ -86,6 +105,9 @@ impl Config {
         if self.heartbeat_interval.is_zero() || self.heartbeat_interval >= start {
             return Err(ConfigError::HeartbeatInterval(self.heartbeat_interval, start));
         }
+        if let Retry::WhenLost { smallest_batch: 0 } = self.retry {
+            return Err(ConfigError::Zero("smallest-batch"));
+        }
         for (name, value) in [
             ("max-entries", self.max_entries as u64),
             ("max-uncommitted", self.max_uncommitted),
@@ -97,6 +119,10 @@ impl Config {
         }
         if !(Self::SMALLEST_MAX_BYTES..=Self::LARGEST_MAX_BYTES).contains(&self.max_bytes) {
             return Err(ConfigError::MaxBytes(self.max_bytes));
+        }
+        if self.max_uncommitted_bytes < self.max_bytes as u64 {
+            let (bytes, entry) = (self.max_uncommitted_bytes, self.max_bytes);
+            return Err(ConfigError::MaxUncommittedBytes(bytes, entry));
         }
         Ok(())
     }

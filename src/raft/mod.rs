@@ -10,6 +10,7 @@
 //! | AppendEntries RPC, and Leaders' rules | `append_entries.rs` |
 //! | Rules for Servers | this file |
 //! | section 8, client interaction; thesis section 6.3 | `client.rs` (servers), `session.rs` (clients) |
+//! | RPCs are retried (section 5.5, and what a real network asks of it) | `retry.rs` |
 //!
 //! Three rules stand where they take effect: CAN-3 in the AppendEntries receiver, CAN-4 beside
 //! FOL-2 in this file, and LDR-2 in `client.rs`.
@@ -30,17 +31,19 @@ mod client;
 mod config;
 mod log;
 mod request_vote;
+mod retry;
 mod session;
 mod state;
 
 pub use append_entries::{AppendEntries, AppendEntriesResponse, Outcome};
 pub use changes::Changes;
-pub use client::{ClientRequest, ClientResponse, SessionRecord, Sessions};
+pub use client::{ClientRequest, ClientResponse, Copies, PENDING, SessionRecord, Sessions};
 pub use config::{Config, ConfigError};
 pub use log::{Entry, Log, LogChange, Payload};
 pub use request_vote::{RequestVote, RequestVoteResponse};
+pub use retry::{Attempt, Retry};
 pub use session::{Invocation, Session};
-pub use state::{Index, Persistent, Role, Server, Term};
+pub use state::{Disagreement, Index, Persistent, Role, Server, Term};
 
 use crate::state_machine::StateMachine;
 use serde::{Deserialize, Serialize};
@@ -48,6 +51,7 @@ use stateright::actor::{Actor, Id, Out};
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
+use std::ops::Range;
 
 /// A Raft server, replicating the state machine `S`.
 ///
@@ -159,6 +163,19 @@ impl<S: StateMachine> Raft<S> {
         o.set_timer(Timer::Election, self.config.election_timeout.clone());
     }
 
+    /// The timer of an election under way, on the candidate and on who has voted for it.
+    ///
+    /// [CAN-5] Each election that elects nobody doubles the timeout of the next, up to four times the
+    /// shortest: where saves or messages take long, one is long enough. All elections since the last
+    /// entry was created count as failed, since a leader begins with an entry (NOOP).
+    fn await_election(&self, server: &Server<S>, o: &mut Out<Self>) {
+        let (last_log_term, _) = server.persistent.log.last();
+        let elections = server.persistent.current_term.0.saturating_sub(last_log_term.0);
+        let factor = 1 << elections.saturating_sub(1).min(2);
+        let Range { start, end } = self.config.election_timeout.clone();
+        o.set_timer(Timer::Election, start.saturating_mul(factor)..end.saturating_mul(factor));
+    }
+
     /// Applies what is committed. Every handler that may raise `commit_index` ends with it.
     fn apply_committed(server: &mut Server<S>, o: &mut Out<Self>) {
         // [ALL-1] "If commitIndex > lastApplied: increment lastApplied, apply log[lastApplied] to
@@ -191,6 +208,28 @@ impl Term {
     /// make the next election overflow.
     fn is_real(self) -> bool {
         (1..1 << 63).contains(&self.0)
+    }
+
+    /// How far a server moves towards this term from `current_term`, if it does not go all the way. At
+    /// one election in 100 ms, 2^32 take 13 years.
+    pub fn is_beyond_reach_of(self, current_term: Term) -> Option<Term> {
+        /// The number of terms that a server skips at once.
+        const FURTHEST: u64 = 1 << 32;
+        let furthest = Term(current_term.0.saturating_add(FURTHEST));
+        (self > furthest).then_some(furthest)
+    }
+}
+
+impl Message {
+    /// The sender's term; messages of clients and to clients carry none.
+    pub fn term(&self) -> Option<Term> {
+        match self {
+            Message::RequestVote(args) => Some(args.term),
+            Message::RequestVoteResponse(args) => Some(args.term),
+            Message::AppendEntries(args) => Some(args.term),
+            Message::AppendEntriesResponse(args) => Some(args.term),
+            Message::ClientRequest(_) | Message::ClientResponse(_) => None,
+        }
     }
 }
 
@@ -230,8 +269,15 @@ impl<S: StateMachine> Actor for Raft<S> {
         o: &mut Out<Self>,
     ) {
         // [FOL-1] "Respond to RPCs from candidates and leaders", and to nothing else.
-        if !self.is_acceptable(id, src, &msg) {
+        if state.is_halted() || !self.is_acceptable(id, src, &msg) {
             return;
+        }
+        // [GUARD-2] A term that is further away than elections can have led to in years is nobody's. The
+        // message is dropped, and the term moves towards it by that much at most: so one forged message
+        // does not use up all terms, and a server that is behind by more than that still catches up.
+        let current_term = state.persistent.current_term;
+        if let Some(furthest) = msg.term().and_then(|term| term.is_beyond_reach_of(current_term)) {
+            return Self::step(state, o, |server, o| self.update_term(server, furthest, o));
         }
         Self::step(state, o, |server, o| match msg {
             Message::RequestVote(args) => {
@@ -256,6 +302,9 @@ impl<S: StateMachine> Actor for Raft<S> {
     }
 
     fn on_timeout(&self, id: Id, state: &mut Cow<'_, Server<S>>, timer: &Timer, o: &mut Out<Self>) {
+        if state.is_halted() {
+            return;
+        }
         Self::step(state, o, |server, o| match (timer, server.is_leader()) {
             // [FOL-2] "If election timeout elapses without receiving AppendEntries RPC from current
             // leader or granting vote to candidate: convert to candidate"

@@ -6,7 +6,7 @@ use super::{Message, Raft, Timer};
 use crate::state_machine::StateMachine;
 use serde::{Deserialize, Serialize};
 use stateright::actor::{Id, Out};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Arguments of RequestVote.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -47,10 +47,10 @@ impl<S: StateMachine> Raft<S> {
         persistent.current_term = persistent.current_term.next();
         persistent.voted_for = Some(id);
         server.role = Role::Candidate { votes_granted: BTreeSet::from([id]) };
-        self.reset_election_timer(o);
+        self.await_election(server, o);
 
-        let (last_log_term, last_log_index) = persistent.log.last();
-        let term = persistent.current_term;
+        let (last_log_term, last_log_index) = server.persistent.log.last();
+        let term = server.persistent.current_term;
         let args = RequestVote { term, last_log_index, last_log_term };
         for peer in self.config.peers(id) {
             o.send(peer, Message::RequestVote(args.clone()));
@@ -75,9 +75,9 @@ impl<S: StateMachine> Raft<S> {
             && (args.last_log_term, args.last_log_index) >= persistent.log.last();
         if vote_granted {
             persistent.voted_for = Some(candidate);
-            self.reset_election_timer(o); // part of FOL-2
+            self.await_election(server, o); // part of FOL-2
         }
-        let term = persistent.current_term;
+        let term = server.persistent.current_term;
         let response = RequestVoteResponse { term, vote_granted };
         o.send(candidate, Message::RequestVoteResponse(response));
     }
@@ -111,6 +111,7 @@ impl<S: StateMachine> Raft<S> {
         server.role = Role::Leader {
             next_index: self.config.peers(id).map(|peer| (peer, next)).collect(),
             match_index: self.config.peers(id).map(|peer| (peer, Index(0))).collect(),
+            attempts: BTreeMap::new(),
         };
         o.cancel_timer(Timer::Election);
         // [NOOP] "each leader [commits] a blank no-op entry into the log at the start of its term"

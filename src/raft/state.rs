@@ -2,6 +2,7 @@
 
 use super::client::Sessions;
 use super::log::Log;
+use super::retry::Attempt;
 use serde::{Deserialize, Serialize};
 use stateright::actor::Id;
 use std::collections::{BTreeMap, BTreeSet};
@@ -70,7 +71,31 @@ pub enum Role {
         /// "for each server, index of highest log entry known to be replicated on server
         /// (initialized to 0, increases monotonically)"
         match_index: BTreeMap<Id, Index>,
+        /// For each server that has not answered an AppendEntries with entries, what is known of it
+        /// (`retry.rs`). Empty under [`Retry::EveryHeartbeat`](super::Retry::EveryHeartbeat).
+        attempts: BTreeMap<Id, Attempt>,
     },
+    /// The server was asked to delete what it had committed, refused, and does nothing any more
+    /// (GUARD-1). No model reaches it.
+    Halted(Disagreement),
+}
+
+/// Two servers disagree about an entry that one of them has committed: "if a server has applied a log
+/// entry at a given index to its state machine, no other server will ever apply a different log entry
+/// for the same index" (Figure 3) no longer holds. Raft excludes it unless a server has lost what it had
+/// saved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Disagreement {
+    /// The leader that has another entry there.
+    pub leader: Id,
+    /// The leader's term.
+    pub term: Term,
+    /// The position.
+    pub index: Index,
+    /// The term of the entry that was committed here.
+    pub committed: Term,
+    /// The term of the leader's entry.
+    pub proposed: Term,
 }
 
 impl Term {
@@ -111,6 +136,11 @@ impl<S> Server<S> {
     pub fn is_leader(&self) -> bool {
         matches!(self.role, Role::Leader { .. })
     }
+
+    /// Whether the server has refused to delete what it had committed (GUARD-1).
+    pub fn is_halted(&self) -> bool {
+        matches!(self.role, Role::Halted(_))
+    }
 }
 
 impl fmt::Debug for Term {
@@ -146,6 +176,7 @@ impl<S: fmt::Debug> fmt::Debug for Server<S> {
             Role::Follower { .. } => "follower",
             Role::Candidate { .. } => "candidate",
             Role::Leader { .. } => "leader",
+            Role::Halted(_) => "halted",
         };
         write!(f, "{name} t{current_term}")?;
         if let Some(id) = voted_for {
@@ -174,9 +205,18 @@ impl fmt::Debug for Role {
                 let ids: Vec<_> = votes_granted.iter().map(|id| usize::from(*id)).collect();
                 write!(f, " votes={ids:?}")
             }
-            Role::Leader { next_index, match_index } => {
+            Role::Leader { next_index, match_index, attempts } => {
                 indexes(f, "next", next_index)?;
-                indexes(f, "match", match_index)
+                indexes(f, "match", match_index)?;
+                if attempts.is_empty() {
+                    return Ok(());
+                }
+                let attempts: Vec<_> =
+                    attempts.iter().map(|(id, it)| format!("{}:{it}", usize::from(*id))).collect();
+                write!(f, " unanswered={{{}}}", attempts.join(" "))
+            }
+            Role::Halted(Disagreement { leader, index, .. }) => {
+                write!(f, " leader={} disagrees at {index}", usize::from(*leader))
             }
         }
     }

@@ -14,12 +14,13 @@
 use bytes::Bytes;
 use checked_raft::kv::{self, Kv, Output};
 use checked_raft::raft::{
-    AppendEntries, AppendEntriesResponse, ClientRequest, ClientResponse, Config, Entry, Index, Log,
-    Message, Outcome, Payload, Persistent, Raft, RequestVote, RequestVoteResponse, Role, Server,
-    Term, Timer,
+    AppendEntries, AppendEntriesResponse, ClientRequest, ClientResponse, Config, Copies, Entry,
+    Index, Log, Message, Outcome, Payload, Persistent, Raft, RequestVote, RequestVoteResponse,
+    Retry, Role, Server, Term, Timer,
 };
 use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 /// The client of the tests; any number that is no server's.
 pub(crate) const CLIENT: usize = 9;
@@ -39,12 +40,15 @@ pub(crate) struct Step {
     borrowed: bool,
 }
 
-/// A follower of a cluster of three, in this term, with a log of no-ops of these terms.
+/// A follower of a cluster of three, in this term, with a log of no-ops of these terms. Entries are
+/// repeated with every heartbeat, and copies of requests appended, unless a test says otherwise.
 pub(crate) fn follower(term: u64, log: &[u64]) -> Given {
     let log = noops(log).into_iter().collect();
     let persistent = Persistent { current_term: Term(term), voted_for: None, log };
     let server = Server::restored(persistent);
-    Given { raft: raft(Config::new((0..3).map(Id::from))), server }
+    let mut config = Config::new((0..3).map(Id::from));
+    (config.retry, config.copies) = (Retry::EveryHeartbeat, Copies::Appended);
+    Given { raft: raft(config), server }
 }
 
 /// A candidate that has these votes; its own is among them.
@@ -57,7 +61,8 @@ pub(crate) fn candidate(term: u64, log: &[u64], votes: &[usize]) -> Given {
 pub(crate) fn leader(term: u64, log: &[u64], peers: &[(usize, u64, u64)]) -> Given {
     let next_index = peers.iter().map(|(id, next, _)| (Id::from(*id), Index(*next))).collect();
     let match_index = peers.iter().map(|(id, _, matched)| (Id::from(*id), Index(*matched)));
-    let role = Role::Leader { next_index, match_index: match_index.collect() };
+    let match_index = match_index.collect();
+    let role = Role::Leader { next_index, match_index, attempts: BTreeMap::new() };
     follower(term, log).voted_for(0).role(role)
 }
 
@@ -176,12 +181,15 @@ impl Given {
                 Command::Save(_) => "save".to_owned(),
                 Command::SetTimer(timer, range) => {
                     let config = self.raft.config();
-                    let expected = match timer {
+                    let set = match timer {
                         Timer::Election => config.election_timeout.clone(),
                         Timer::Heartbeat => config.heartbeat_interval..config.heartbeat_interval,
                     };
-                    assert_eq!(*range, expected, "the time of {timer:?}");
-                    format!("arm {timer:?}")
+                    let times = [1, 2, 4].into_iter().find(|n| set.start * *n == range.start);
+                    let times = times.expect("a timer is set for one, two or four times its time");
+                    assert_eq!(range.end, set.end * times, "the time of {timer:?}");
+                    let times = if times == 1 { String::new() } else { format!(" x{times}") };
+                    format!("arm {timer:?}{times}")
                 }
                 Command::CancelTimer(timer) => format!("disarm {timer:?}"),
                 Command::Send(to, msg) => format!("to {}: {}", usize::from(*to), message(msg)),

@@ -182,14 +182,18 @@ impl Text<'_> {
             Role::Candidate { votes_granted } => {
                 parts.push(format!("has the votes of {}", self.names(votes_granted)));
             }
-            Role::Leader { next_index, match_index } => {
+            Role::Leader { next_index, match_index, .. } => {
                 let nothing = BTreeMap::new();
                 let (old_next, old_match) = match &before.role {
-                    Role::Leader { next_index, match_index } => (next_index, match_index),
+                    Role::Leader { next_index, match_index, .. } => (next_index, match_index),
                     _ => (&nothing, &nothing),
                 };
                 self.indexes_change("next", old_next, next_index, parts);
                 self.indexes_change("match", old_match, match_index, parts);
+            }
+            Role::Halted(disagreement) => {
+                let (leader, index) = (self.name(disagreement.leader), disagreement.index);
+                parts.push(format!("refuses what {leader} has at {index}"));
             }
         }
     }
