@@ -9,6 +9,10 @@ use super::ghost::Watch;
 use super::member::Asks;
 use super::spec::Spec;
 use crate::kv::Command;
+use crate::raft::{Copies, Retry};
+
+/// The size of a no-op, in bytes of entries of an AppendEntries.
+const NOOP: usize = 51;
 
 /// (c) of Figure 8 with three servers: S0 led term 1 and S1 leads term 2, each with a no-op that
 /// nobody else has; S0 leads term 3 with the vote of S2. All messages are lost.
@@ -92,8 +96,14 @@ deliver S0 C4           # the session of C4 is open
 lose-network";
 
 /// All models.
-#[expect(clippy::too_many_lines, reason = "it is a table")]
 pub fn catalogue() -> Vec<Spec> {
+    let mut catalogue = table();
+    catalogue.extend(deployed(&catalogue));
+    catalogue
+}
+
+#[expect(clippy::too_many_lines, reason = "it is a table")]
+fn table() -> Vec<Spec> {
     let elections = Watch { leaders: true, votes: true, ..Watch::default() };
     let commits = Watch { leaders: true, committed: true, ..Watch::default() };
     let clients = Watch { leaders: true, committed: true, history: true, ..Watch::default() };
@@ -252,6 +262,37 @@ pub fn catalogue() -> Vec<Spec> {
             tuples: (15_987, 15_987),
             states: Some(63_948),
             ..Spec::base("sessions", "Two clients compete for the only session.")
+        },
+        Spec {
+            watch: commits,
+            servers: 2,
+            max_term: 3,
+            restarts: true,
+            max_entries: 2,
+            max_bytes: 2 * NOOP,
+            retry: Retry::WhenLost { smallest_batch: NOOP },
+            fragment: Some(NOOP),
+            sometimes: &["a leader is elected", "all servers commit"],
+            tuples: (3_651, 3_969),
+            ..Spec::base(
+                "fragments",
+                "AppendEntries of two entries never get through; halved ones do, in three terms.",
+            )
+        },
+        Spec {
+            watch: commits,
+            max_term: 2,
+            restarts: true,
+            max_entries: 2,
+            max_bytes: 2 * NOOP,
+            retry: Retry::WhenLost { smallest_batch: NOOP },
+            fragment: Some(NOOP),
+            sometimes: &["two leaders at once", "logs diverge", "all servers commit"],
+            tuples: (109_709, 124_091),
+            ..Spec::base(
+                "fragments-3",
+                "AppendEntries of two entries never get through; halved ones do, on three servers.",
+            )
         },
         Spec {
             watch: commits,
@@ -562,6 +603,35 @@ pub fn catalogue() -> Vec<Spec> {
             )
         },
     ]
+}
+
+/// Models of the [`catalogue`] with what a node has switched on by default and they have not: a leader
+/// repeats entries only when they were lost (LDR-5, LDR-6), and drops copies of requests that wait
+/// (CLI-4). Name, the model's own name, exact numbers of tuples and maximal states, and of states.
+const DEPLOYED: [(&str, &str, (u64, u64), Option<u64>); 11] = [
+    ("terms-deployed", "terms", (3_049, 3_367), None),
+    ("log-repair-deployed", "log-repair", (226, 226), Some(13_528)),
+    ("figure-8-deployed", "figure-8", (516, 654), None),
+    ("leader-change-deployed", "leader-change", (821, 861), None),
+    ("client-deployed", "client", (554, 554), None),
+    ("failover-deployed", "failover", (630, 630), None),
+    ("two-terms-deployed", "two-terms", (66_125, 78_665), None),
+    ("three-terms-deployed", "three-terms", (126_736, 142_051), None),
+    ("command-deployed", "command", (276_537, 276_537), None),
+    ("command-asking-all-deployed", "command-asking-all", (260_544, 286_095), None),
+    ("two-clients-failover-deployed", "two-clients-failover", (688_032, 760_456), None),
+];
+
+/// The models of [`DEPLOYED`].
+fn deployed(catalogue: &[Spec]) -> Vec<Spec> {
+    let model = |(name, of, tuples, states): (&'static str, &str, _, _)| {
+        let spec = catalogue.iter().find(|spec| spec.name == of);
+        let spec = spec.unwrap_or_else(|| panic!("no model `{of}`")).clone();
+        // So much is never halved here: an AppendEntries has one entry.
+        let retry = Retry::WhenLost { smallest_batch: spec.max_bytes };
+        Spec { name, tuples, states, retry, copies: Copies::Awaited, ..spec }
+    };
+    DEPLOYED.into_iter().map(model).collect()
 }
 
 /// The model of that name.

@@ -3,10 +3,11 @@
 
 use checked_raft::checker::{Engine, Limits, Output, PropertyResult, Tally, Verdict, run};
 use checked_raft::durable::Durable;
-use checked_raft::models::catalogue::catalogue;
+use checked_raft::models::Spec;
+use checked_raft::models::catalogue::{catalogue, find};
 use checked_raft::models::coverage::LABELS;
 use checked_raft::models::member::Member;
-use checked_raft::raft::{Message, Persistent};
+use checked_raft::raft::{Message, Persistent, Retry};
 use checked_raft::runtime::wire::{self, Body, Datagram};
 use siphasher::sip128::{Hasher128, SipHasher13};
 use stateright::actor::Command;
@@ -83,6 +84,17 @@ impl Seen {
             assert_eq!(postcard::from_bytes::<Persistent>(&image).expect("it decodes"), *new);
         }
     }
+}
+
+/// A network that loses every AppendEntries of two entries stops a leader that repeats both with every
+/// heartbeat: LDR-6 is what `fragments` shows to be enough.
+#[test]
+fn what_is_not_halved_never_gets_through() {
+    let spec = find("fragments").expect("in the catalogue");
+    let spec = Spec { retry: Retry::EveryHeartbeat, ..spec };
+    let stop = AtomicBool::new(false);
+    let report = run(spec.cluster(), Engine::Antichain, &LIMITS, &stop, &mut |_| {});
+    assert_eq!(report.violated(), ["Recoverability"]);
 }
 
 #[test]
