@@ -167,6 +167,10 @@ impl Disk for Unsynced {
         self.0.rename(from, to)
     }
 
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.0.remove(path)
+    }
+
     fn lock(&self, path: &Path) -> io::Result<Option<Guard>> {
         self.0.lock(path)
     }

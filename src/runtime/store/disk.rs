@@ -23,6 +23,8 @@ pub trait Disk: Send + Sync {
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
     /// Gives a file another name and atomically takes that name from its present holder.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Takes a file's name away.
+    fn remove(&self, path: &Path) -> io::Result<()>;
     /// Creates the file if need be and locks it; `None` if another holds the lock. The lock ends
     /// with the guard, and with the process however that ends.
     fn lock(&self, path: &Path) -> io::Result<Option<Guard>>;
@@ -75,6 +77,10 @@ impl Disk for RealDisk {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
     }
 
     fn lock(&self, path: &Path) -> io::Result<Option<Guard>> {

@@ -16,11 +16,15 @@ const ATOMIC: usize = 64;
 /// What happens at the chosen I/O.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// It fails with an I/O error. A sync that fails leaves its pages and file names in the cache,
-    /// marked as written although they are not: a later sync succeeds without writing them.
+    /// It fails with an I/O error. A sync that fails has written some of its pages. The others and
+    /// the file names stay in the cache, marked as written although they are not: a later sync
+    /// succeeds without writing them.
     Error,
     /// It fails because the disk is full.
     Full,
+    /// It succeeds, and before it the cache forgets all that it takes for written. Whoever reads
+    /// again finds what is on the disk.
+    Forget,
     /// The process stops here: this I/O and all that follow fail until [`SimDisk::restart`] or
     /// [`SimDisk::power_cut`].
     Stop,
@@ -46,6 +50,8 @@ struct State {
     process: u64,
     stopped: bool,
     fault: Option<(u64, Fault)>,
+    /// How many bytes all files that have a name may take.
+    capacity: Option<u64>,
     operations: u64,
     written: u64,
 }
@@ -61,7 +67,7 @@ enum Node {
 struct NameChange {
     directory: PathBuf,
     gone: Option<PathBuf>,
-    now: (PathBuf, Node),
+    now: Option<(PathBuf, Node)>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -86,6 +92,16 @@ impl SimDisk {
     pub fn fail_after(&self, operations: u64, fault: Fault) {
         let mut state = self.state();
         state.fault = Some((state.operations + operations, fault));
+    }
+
+    /// Lets all files together take no more than so many bytes.
+    pub fn set_capacity(&self, bytes: u64) {
+        self.state().capacity = Some(bytes);
+    }
+
+    /// Number of bytes that all files together take.
+    pub fn used(&self) -> u64 {
+        self.state().used()
     }
 
     /// Number of I/Os attempted so far, reads included.
@@ -176,6 +192,11 @@ impl State {
             return Err((Fault::Stop, io::Error::other("the process has stopped")));
         }
         match self.fault {
+            Some((at, Fault::Forget)) if at == number => {
+                self.fault = None;
+                self.forget();
+                Ok(())
+            }
             Some((at, fault)) if at == number => {
                 self.fault = None;
                 self.stopped = fault == Fault::Stop;
@@ -184,12 +205,43 @@ impl State {
                     match fault {
                         Fault::Full => io::ErrorKind::StorageFull.into(),
                         Fault::Error => io::Error::other("injected I/O error"),
-                        Fault::Stop => io::Error::other("the process stops here"),
+                        Fault::Forget | Fault::Stop => io::Error::other("the process stops here"),
                     },
                 ))
             }
             _ => Ok(()),
         }
+    }
+
+    /// Only what was written since the last sync of its file or directory, whether or not that
+    /// succeeded, is sure to be in the cache still.
+    fn forget(&mut self) {
+        self.names.clone_from(&self.durable_names);
+        for change in &self.unsynced_names {
+            change.apply(&mut self.names);
+        }
+        for file in &mut self.files {
+            file.cached.clone_from(&file.durable);
+            for (offset, bytes) in &file.unsynced {
+                overwrite(&mut file.cached, *offset, bytes);
+            }
+        }
+    }
+
+    fn used(&self) -> u64 {
+        let sizes = self.names.values().map(|node| match node {
+            Node::File(file) => self.files[*file].cached.len() as u64,
+            Node::Directory => 0,
+        });
+        sizes.sum()
+    }
+
+    /// How many of `len` bytes at `offset` of a file the disk has room for.
+    fn room(&self, file: usize, offset: usize, len: usize) -> usize {
+        let Some(capacity) = self.capacity else { return len };
+        let size = self.files[file].cached.len();
+        let free = usize::try_from(capacity.saturating_sub(self.used())).unwrap_or(usize::MAX);
+        len.min((size + free).saturating_sub(offset))
     }
 
     fn plain_operation(&mut self) -> io::Result<()> {
@@ -213,11 +265,13 @@ impl State {
         }
     }
 
-    fn change_name(&mut self, gone: Option<&Path>, now: &Path, node: Node) -> io::Result<()> {
-        let directory = now.parent().ok_or(io::ErrorKind::AlreadyExists)?.to_owned();
+    fn change_name(&mut self, gone: Option<&Path>, now: Option<(&Path, Node)>) -> io::Result<()> {
+        let name = now.map(|(name, _)| name).or(gone).expect("a name comes or goes");
+        let directory = name.parent().ok_or(io::ErrorKind::AlreadyExists)?.to_owned();
         self.directory(&directory)?;
         let gone = gone.map(Path::to_owned);
-        let change = NameChange { directory, gone, now: (now.to_owned(), node) };
+        let now = now.map(|(name, node)| (name.to_owned(), node));
+        let change = NameChange { directory, gone, now };
         change.apply(&mut self.names);
         self.unsynced_names.push(change);
         Ok(())
@@ -226,7 +280,7 @@ impl State {
     fn create_file(&mut self, path: &Path) -> io::Result<usize> {
         let file = self.files.len();
         self.files.push(Inode::default());
-        self.change_name(None, path, Node::File(file))?;
+        self.change_name(None, Some((path, Node::File(file))))?;
         Ok(file)
     }
 }
@@ -236,7 +290,9 @@ impl NameChange {
         if let Some(gone) = &self.gone {
             names.remove(gone);
         }
-        names.insert(self.now.0.clone(), self.now.1);
+        if let Some((name, node)) = &self.now {
+            names.insert(name.clone(), *node);
+        }
     }
 }
 
@@ -253,6 +309,12 @@ impl Inode {
     }
 
     fn power_cut(&mut self, random: &mut StdRng) {
+        self.write_some(random);
+        self.cached.clone_from(&self.durable);
+    }
+
+    /// An arbitrary part of what was not synced gets to the disk, and nobody will write the rest.
+    fn write_some(&mut self, random: &mut StdRng) {
         for (offset, bytes) in std::mem::take(&mut self.unsynced) {
             if random.random() {
                 let len = self.durable.len().max(offset + bytes.len());
@@ -269,7 +331,6 @@ impl Inode {
                 start = end;
             }
         }
-        self.cached.clone_from(&self.durable);
     }
 }
 
@@ -291,7 +352,7 @@ impl Disk for SimDisk {
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
         let mut state = self.state();
         state.plain_operation()?;
-        state.change_name(None, dir, Node::Directory)
+        state.change_name(None, Some((dir, Node::Directory)))
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
@@ -307,7 +368,9 @@ impl Disk for SimDisk {
                 _ if change.directory != dir => state.unsynced_names.push(change),
                 Ok(()) => change.apply(&mut state.durable_names),
                 // Nobody could ever make up for a forgotten directory, other than by removing it.
-                Err(_) if change.now.1 == Node::Directory => state.unsynced_names.push(change),
+                Err(_) if matches!(change.now, Some((_, Node::Directory))) => {
+                    state.unsynced_names.push(change);
+                }
                 Err(_) => {}
             }
         }
@@ -332,7 +395,14 @@ impl Disk for SimDisk {
         let mut state = self.state();
         state.plain_operation()?;
         let file = Node::File(state.file(from)?);
-        state.change_name(Some(from), to, file)
+        state.change_name(Some(from), Some((to, file)))
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        state.plain_operation()?;
+        state.file(path)?;
+        state.change_name(Some(path), None)
     }
 
     fn lock(&self, path: &Path) -> io::Result<Option<Guard>> {
@@ -398,10 +468,15 @@ impl DiskFile for SimFile {
         let mut state = self.state();
         let start = usize::try_from(offset).map_err(io::Error::other)?;
         let before = state.stopped;
-        let outcome = state.operation();
+        let mut outcome = state.operation();
+        let room = state.room(self.file, start, bytes.len());
+        if outcome.is_ok() && room < bytes.len() {
+            outcome = Err((Fault::Full, io::ErrorKind::StorageFull.into()));
+        }
         // A write that fails may have done its first part.
         let done = match &outcome {
             Ok(()) => bytes.len(),
+            Err((Fault::Full, _)) if room < bytes.len() => room,
             Err(_) if before || bytes.len() <= ATOMIC => 0,
             Err(_) => (state.operations % 7) as usize * bytes.len() / 6,
         };
@@ -415,12 +490,13 @@ impl DiskFile for SimFile {
     fn sync(&mut self) -> io::Result<()> {
         let mut state = self.state();
         let outcome = state.operation();
+        let random = &mut StdRng::seed_from_u64(state.operations);
         let file = &mut state.files[self.file];
         match outcome {
             Ok(()) => file.sync(),
             Err((Fault::Stop, _)) => {}
             // The cache keeps pages that the disk never got, and nobody will write them again.
-            Err(_) => file.unsynced.clear(),
+            Err(_) => file.write_some(random),
         }
         outcome.map_err(|(_, error)| error)
     }
