@@ -23,10 +23,21 @@ pub(super) struct Salt {
 pub(super) struct Header {
     pub(super) len: u64,
     pub(super) number: u64,
-    payload_crc: u32,
+    pub(super) payload_crc: u32,
 }
 
 impl Header {
+    /// The bytes of this header for a record that is to stand at `offset`.
+    pub(super) fn bytes(&self, salt: Salt, offset: u64) -> [u8; HEADER] {
+        let mut bytes = [0; HEADER];
+        bytes[..8].copy_from_slice(&self.len.to_le_bytes());
+        bytes[8..16].copy_from_slice(&self.number.to_le_bytes());
+        bytes[16..20].copy_from_slice(&self.payload_crc.to_le_bytes());
+        let crc = header_crc(salt, offset, &bytes[..20]);
+        bytes[20..].copy_from_slice(&crc.to_le_bytes());
+        bytes
+    }
+
     /// Reads a header found at `offset`, if it is one.
     pub(super) fn read(salt: Salt, offset: u64, bytes: &[u8; HEADER]) -> Option<Self> {
         let (covered, crc) = bytes.split_at(HEADER - 4);
@@ -54,11 +65,8 @@ impl Header {
 /// `record`, the rest being its payload.
 pub(super) fn seal(salt: Salt, offset: u64, number: u64, record: &mut [u8]) {
     let (header, payload) = record.split_at_mut(HEADER);
-    header[..8].copy_from_slice(&(payload.len() as u64).to_le_bytes());
-    header[8..16].copy_from_slice(&number.to_le_bytes());
-    header[16..20].copy_from_slice(&crc32fast::hash(payload).to_le_bytes());
-    let crc = header_crc(salt, offset, &header[..20]);
-    header[20..].copy_from_slice(&crc.to_le_bytes());
+    let (len, payload_crc) = (payload.len() as u64, crc32fast::hash(payload));
+    header.copy_from_slice(&Header { len, number, payload_crc }.bytes(salt, offset));
 }
 
 fn header_crc(salt: Salt, offset: u64, covered: &[u8]) -> u32 {
@@ -68,4 +76,31 @@ fn header_crc(salt: Salt, offset: u64, covered: &[u8]) -> u32 {
     hasher.update(&offset.to_le_bytes());
     hasher.update(covered);
     hasher.finalize()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_is_one_only_at_its_place_in_its_generation_of_its_directory() {
+        let salt = Salt { directory: 5 << 64 | 7, generation: 3 };
+        let mut record = vec![9; HEADER + 2];
+        seal(salt, 4096, 12, &mut record);
+        let header = record[..HEADER].try_into().expect("a header");
+        let read = Header::read(salt, 4096, header).expect("the header that was written");
+        assert_eq!((read.len, read.number), (2, 12));
+        assert!(read.fits(&record[HEADER..]) && !read.fits(&[9, 8]) && !read.fits(&[9]));
+        for offset in [0, 4095, 4097, 4096 << 32] {
+            assert_eq!(Header::read(salt, offset, header), None, "at byte {offset}");
+        }
+        for generation in [0, 2, 4, 3 << 32] {
+            let salt = Salt { generation, ..salt };
+            assert_eq!(Header::read(salt, 4096, header), None, "generation {generation}");
+        }
+        for directory in [0, 7, 5 << 64, 5 << 64 | 6] {
+            let salt = Salt { directory, ..salt };
+            assert_eq!(Header::read(salt, 4096, header), None, "directory {directory}");
+        }
+    }
 }
