@@ -3,12 +3,13 @@
 use checked_raft::durable::Durable;
 use checked_raft::map::{DiffItem, Map};
 use checked_raft::runtime::store::{
-    Disk, Expected, Fault, Identity, LogStore, Options, RealDisk, SimDisk, Store, StoreError,
+    Disk, Expected, Fault, Identity, LogStore, Options, RealDisk, SimDisk, Store, StoreError, Task,
 };
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// A value like a server's: a number that changes often and a collection that changes a little.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -68,8 +69,47 @@ fn bootstrap(disk: &SimDisk) -> Result<(), StoreError> {
     LogStore::<Book>::bootstrap(Arc::new(disk.clone()), dir(), &identity())
 }
 
+/// Opens a store whose compactions are done at once when they begin.
 fn open(disk: &SimDisk) -> Result<LogStore<Book>, StoreError> {
-    LogStore::open_with(Arc::new(disk.clone()), dir(), &identity().expected(), SMALL)
+    Ok(open_paced(disk, &identity(), usize::MAX)?.0)
+}
+
+/// The work of a store beside its saves, so many steps of it after each save.
+struct Beside {
+    tasks: Arc<Mutex<VecDeque<Task>>>,
+    pace: usize,
+}
+
+impl Beside {
+    fn work(&self) {
+        let mut tasks = self.tasks.lock().unwrap();
+        for _ in 0..self.pace {
+            let Some(task) = tasks.front_mut() else { return };
+            if !task.step() {
+                tasks.pop_front();
+            }
+        }
+    }
+}
+
+fn open_paced(
+    disk: &SimDisk,
+    identity: &Identity,
+    pace: usize,
+) -> Result<(LogStore<Book>, Beside), StoreError> {
+    let tasks = Arc::new(Mutex::new(VecDeque::new()));
+    let beside = Beside { tasks: tasks.clone(), pace };
+    let spawn = Box::new(move |mut task: Task| {
+        if pace == usize::MAX {
+            while task.step() {}
+        } else {
+            tasks.lock().unwrap().push_back(task);
+        }
+        Ok(None)
+    });
+    let disk = Arc::new(disk.clone());
+    let store = LogStore::open_spawning(disk, dir(), &identity.expected(), SMALL, spawn)?;
+    Ok((store, beside))
 }
 
 /// Successive values: short and long changes, growth and removal. The first is the default.
@@ -96,15 +136,25 @@ struct Progress {
     attempted: u64,
 }
 
-/// Saves the rest of `books`, after bootstrap if need be, until something fails.
+/// Saves the rest of `books`, after bootstrap if need be, until something fails. Compactions are
+/// done at once.
 fn live(disk: &SimDisk, books: &[Book], progress: &mut Progress) -> Result<(), StoreError> {
+    live_paced(disk, books, progress, usize::MAX)
+}
+
+fn live_paced(
+    disk: &SimDisk,
+    books: &[Book],
+    progress: &mut Progress,
+    pace: usize,
+) -> Result<(), StoreError> {
     match bootstrap(disk) {
         Ok(()) => progress.bootstrapped = true,
         // Perhaps by a life that was stopped before it knew, so not durable before it is opened.
         Err(StoreError::AlreadyBootstrapped { .. }) => {}
         Err(error) => return Err(error),
     }
-    let mut store = open(disk)?;
+    let (mut store, beside) = open_paced(disk, &identity(), pace)?;
     progress.bootstrapped = true;
     for (number, book) in (0..).zip(books).skip(1) {
         if number > store.saves() {
@@ -112,6 +162,7 @@ fn live(disk: &SimDisk, books: &[Book], progress: &mut Progress) -> Result<(), S
             store.save(book)?;
             progress.acknowledged = number;
             assert_eq!(store.saves(), number);
+            beside.work();
         }
     }
     Ok(())
@@ -165,21 +216,27 @@ fn saving_an_equal_value_writes_nothing() {
     assert_eq!(store.saves(), 5);
 }
 
-/// For every I/O of a life, what happens if the process stops there and then `then` happens.
+/// For every I/O of a life, what happens if the process stops there and then `then` happens;
+/// with compactions done at once, and with saves between their steps.
 fn stop_at_every_operation(then: impl Fn(&SimDisk, u64)) {
-    let books = history(24);
-    let (mut at, mut finished) = (0, false);
-    while !finished {
-        for seed in 0..6 {
-            let (disk, mut progress) = (SimDisk::new(), Progress::default());
-            disk.fail_after(at, Fault::Stop);
-            finished = live(&disk, &books, &mut progress).is_ok();
-            then(&disk, seed);
-            check_restored(&disk, &books, progress, &format!("stop at I/O {at}, seed {seed}"));
+    let books = history(32);
+    for pace in [usize::MAX, 1, 2] {
+        let (mut at, mut finished) = (0, false);
+        while !finished {
+            for seed in 0..6 {
+                let (disk, mut progress) = (SimDisk::new(), Progress::default());
+                disk.fail_after(at, Fault::Stop);
+                finished = live_paced(&disk, &books, &mut progress, pace).is_ok();
+                // A compaction that stops fails no save.
+                finished &= disk.operations() <= at;
+                then(&disk, seed);
+                let context = format!("pace {pace}, stop at I/O {at}, seed {seed}");
+                check_restored(&disk, &books, progress, &context);
+            }
+            at += 1;
         }
-        at += 1;
+        assert!(at > 100, "a life has more I/Os than {at}");
     }
-    assert!(at > 100, "a life has more I/Os than {at}");
 }
 
 #[test]
@@ -230,8 +287,9 @@ fn a_failed_io_is_an_error_and_after_a_restart_no_acknowledged_save_is_lost() {
             let (disk, mut progress) = (SimDisk::new(), Progress::default());
             disk.fail_after(at, fault);
             match live(&disk, &books, &mut progress) {
-                Ok(()) => break,
-                Err(StoreError::Io { .. }) => {}
+                Ok(()) if disk.operations() <= at => break,
+                // Ok: in a compaction, or a full disk that took the record without space behind it.
+                Ok(()) | Err(StoreError::Io { .. } | StoreError::Full { .. }) => {}
                 Err(error) => panic!("{fault:?} at I/O {at} is reported as: {error}"),
             }
             disk.restart();
@@ -242,15 +300,20 @@ fn a_failed_io_is_an_error_and_after_a_restart_no_acknowledged_save_is_lost() {
 
 #[test]
 fn after_a_failed_save_every_save_fails() {
-    // The write of the record, its sync, and the write of the watermark.
+    // The write of the record, its sync, and the write of the watermark. (A write that finds the
+    // disk full is tried again with fewer bytes.)
     for at in 0..3 {
         for fault in [Fault::Error, Fault::Full] {
+            if (at, fault) == (0, Fault::Full) {
+                continue;
+            }
             let (disk, mut books) = used(5);
             books = history(books.len() as u64 + 1);
             let mut store = open(&disk).unwrap();
             disk.fail_after(at, fault);
             let failed = store.save(&books[6]).unwrap_err();
-            assert!(matches!(failed, StoreError::Io { .. }), "{failed}");
+            let is_io = matches!(failed, StoreError::Io { .. } | StoreError::Full { .. });
+            assert!(is_io, "{failed}");
             let operations = disk.operations();
             for book in [&books[6], &books[5], &books[7]] {
                 let refused = store.save(book).unwrap_err();
@@ -518,7 +581,10 @@ fn a_log_stays_within_a_constant_factor_of_its_value() {
         book.term = save;
         store.save(&book).unwrap();
         let len = disk.content(&dir().join("log")).unwrap().len() as u64;
-        assert!(len <= 200 + SMALL.compact_at + 300 + SMALL.chunk, "{len} bytes after save {save}");
+        assert!(
+            len <= 200 + 2 * SMALL.compact_at + 300 + SMALL.chunk,
+            "{len} bytes after save {save}"
+        );
     }
 }
 
@@ -536,6 +602,324 @@ fn an_absurd_length_allocates_nothing() {
             let _ = open(&disk);
         }
     }
+}
+
+#[test]
+fn no_save_waits_for_a_compaction() {
+    let disk = used(0).0;
+    let (mut store, beside) = open_paced(&disk, &identity(), 1).unwrap();
+    let (mut book, mut begun, mut taken_over) = (Book::default(), 0, 0);
+    for term in 1..=60 {
+        book.term = term;
+        let (operations, log_new) = (disk.operations(), disk.content(&dir().join("log.new")));
+        store.save(&book).unwrap();
+        match disk.operations() - operations {
+            // The record and its sync, the watermark.
+            3 => begun += u32::from(log_new.is_some()),
+            // What is left to copy, three syncs, a name and a watermark besides.
+            more => {
+                assert!(log_new.is_some() && more <= 12, "{more} I/Os in save {term}");
+                taken_over += 1;
+            }
+        }
+        beside.work();
+    }
+    assert!(begun > 0 && taken_over > 1, "{begun} saves meanwhile, {taken_over} compactions");
+}
+
+#[test]
+fn a_log_that_only_grows_is_not_compacted() {
+    let disk = used(0).0;
+    let mut store = open(&disk).unwrap();
+    let (mut book, mut ends) = (Book::default(), Vec::new());
+    for page in 0..200 {
+        book.pages.insert(page, vec![1; 90]);
+        let operations = disk.operations();
+        store.save(&book).unwrap();
+        assert_eq!(disk.operations() - operations, 3, "I/Os in save {page}");
+        ends.push(disk.used());
+    }
+    assert!(ends.is_sorted() && ends[199] > 200 * 90);
+}
+
+#[test]
+fn the_logs_of_a_cluster_are_not_all_compacted_at_once() {
+    let mut saves: Vec<_> = (1..=5)
+        .map(|directory| {
+            let (disk, identity) = (SimDisk::new(), Identity { directory, ..identity() });
+            LogStore::<Book>::bootstrap(Arc::new(disk.clone()), dir(), &identity).unwrap();
+            let (mut store, _) = open_paced(&disk, &identity, usize::MAX).unwrap();
+            let log = || disk.content(&dir().join("log")).unwrap().len();
+            let (mut book, mut longest) = (Book::default(), 0);
+            while log() >= longest {
+                longest = log();
+                book.term += 1;
+                store.save(&book).unwrap();
+            }
+            store.saves() * 27
+        })
+        .collect();
+    saves.sort_unstable();
+    let most = 2 * SMALL.compact_at + 2 * 27;
+    assert!(saves[0] > SMALL.compact_at && saves[4] <= most, "{saves:?} bytes of records");
+    saves.dedup();
+    assert!(saves.len() >= 3, "{saves:?} bytes of records");
+}
+
+#[test]
+fn a_compaction_by_a_thread_shortens_a_real_log_while_saves_go_on() {
+    let temp = tempfile::tempdir().unwrap();
+    let me = identity().expected();
+    LogStore::<Book>::bootstrap(Arc::new(RealDisk), temp.path(), &identity()).unwrap();
+    let options = Options { chunk: 1 << 10, compact_at: 1 << 14 };
+    let mut store = LogStore::open_with(Arc::new(RealDisk), temp.path(), &me, options).unwrap();
+    let len = || std::fs::metadata(temp.path().join("log")).unwrap().len();
+    let (mut book, mut longest, mut shortened) = (Book::default(), 0, 0);
+    while shortened < 2 {
+        assert!(store.saves() < 200_000, "{shortened} compactions");
+        book.term += 1;
+        book.pages.insert(book.term % 7, vec![1; 300]);
+        store.save(&book).unwrap();
+        (longest, shortened) = (len(), shortened + u32::from(len() < longest));
+    }
+    let saves = store.saves();
+    drop(store);
+    assert!(!temp.path().join("log.new").exists());
+    let store = LogStore::<Book>::open(Arc::new(RealDisk), temp.path(), &me).unwrap();
+    assert_eq!((store.saves(), store.value()), (saves, &book));
+}
+
+#[test]
+fn a_store_closed_amid_a_compaction_leaves_nothing_of_it() {
+    let disk = used(0).0;
+    let (mut store, beside) = open_paced(&disk, &identity(), 1).unwrap();
+    let mut book = Book::default();
+    while disk.content(&dir().join("log.new")).is_none() {
+        book.term += 1;
+        store.save(&book).unwrap();
+        beside.work();
+    }
+    drop(store);
+    assert!(disk.content(&dir().join("log.new")).is_none());
+    assert_eq!(*open(&disk).unwrap().value(), book);
+}
+
+/// Saves until a compaction has written its image, and no further.
+fn until_a_compaction_begins(disk: &SimDisk) -> (LogStore<Book>, Beside, Book) {
+    let (mut store, beside) = open_paced(disk, &identity(), 1).unwrap();
+    let mut book = Book::default();
+    book.pages.insert(1, vec![7; 600]);
+    while disk.content(&dir().join("log.new")).is_none() {
+        book.term += 1;
+        store.save(&book).unwrap();
+        beside.work();
+    }
+    (store, beside, book)
+}
+
+#[test]
+fn what_opening_finds_left_over_is_removed_and_no_second_copy_needs_room() {
+    let (disk, books) = used(40);
+    let used = disk.used();
+    disk.damage(&dir().join("log.new"), Some(vec![1; 5000]));
+    disk.damage(&dir().join("watermark.new"), Some(vec![1; 36]));
+    disk.set_capacity(used);
+    let (mut store, _) = open_paced(&disk, &identity(), 1).unwrap();
+    assert_eq!(*store.value(), books[40]);
+    assert_eq!(disk.used(), used);
+    disk.set_capacity(used + 200);
+    store.save(&Book::default()).unwrap();
+}
+
+#[test]
+fn a_log_whose_end_is_in_doubt_opens_on_a_full_disk() {
+    let (disk, books) = used(40);
+    let mut store = open(&disk).unwrap();
+    let mut next = books[40].clone();
+    next.term += 1;
+    disk.fail_after(1, Fault::Error);
+    store.save(&next).expect_err("its sync fails");
+    drop(store);
+    disk.restart();
+    disk.set_capacity(disk.used());
+    let store = open(&disk).unwrap();
+    assert_eq!((store.saves(), store.value()), (41, &next));
+}
+
+#[test]
+fn on_a_full_disk_saves_go_on_without_compaction_while_they_fit() {
+    // Room for the log and for none, some or all of the image.
+    let (begun, log_new) = (used(0).0, dir().join("log.new"));
+    drop(until_a_compaction_begins(&begun));
+    let longest = begun.used();
+    let mut given_up = 0;
+    for capacity in (longest - 700..longest + 900).step_by(13) {
+        let disk = SimDisk::new();
+        bootstrap(&disk).unwrap();
+        disk.set_capacity(capacity);
+        let (mut store, beside) = open_paced(&disk, &identity(), 1).unwrap();
+        let mut book = Book::default();
+        book.pages.insert(1, vec![7; 600]);
+        let failed = loop {
+            let has_begun = disk.content(&log_new).is_some();
+            let saved = store.save(&book);
+            given_up += u32::from(has_begun && disk.content(&log_new).is_none());
+            match saved {
+                Ok(()) => book.term += 1,
+                Err(error) => break error,
+            }
+            // The value grows, too, so that the disk is full one day.
+            book.pages.insert(1 + book.term / 8, vec![7; 75]);
+            beside.work();
+        };
+        let StoreError::Full { path, bytes, .. } = &failed else { panic!("{failed}") };
+        assert_eq!(*path, dir().join("log"), "{failed}");
+        assert!(failed.to_string().contains(&format!("{bytes} bytes")), "{failed}");
+        assert!(disk.used() + bytes > capacity, "{bytes} bytes would fit: {failed}");
+        assert!(disk.content(&log_new).is_none(), "a compaction keeps the room");
+        let saves = store.saves();
+        drop(store);
+        // It starts again on the full disk, as often as one likes.
+        for _ in 0..2 {
+            disk.restart();
+            let store = open(&disk).unwrap_or_else(|error| panic!("capacity {capacity}: {error}"));
+            assert!(store.saves() >= saves);
+        }
+    }
+    assert!(given_up > 10, "only {given_up} compactions were given up");
+}
+
+#[test]
+fn a_compaction_given_up_for_want_of_room_is_tried_again_when_the_log_has_grown() {
+    let disk = used(0).0;
+    let (mut store, beside) = open_paced(&disk, &identity(), 1).unwrap();
+    let mut book = Book::default();
+    book.pages.insert(1, vec![7; 600]);
+    store.save(&book).unwrap();
+    let log = |disk: &SimDisk| disk.content(&dir().join("log")).unwrap().len();
+    let (mut attempts, mut longest) = (0, 0);
+    while log(&disk) >= longest {
+        longest = log(&disk);
+        // Room for the log only, for a while.
+        disk.set_capacity(disk.used() + if longest < 9000 { 300 } else { 9000 });
+        let written = disk.written();
+        beside.work();
+        attempts += u32::from(disk.written() > written);
+        assert!(disk.content(&dir().join("log.new")).is_none() || longest >= 9000);
+        book.term += 1;
+        store.save(&book).unwrap();
+    }
+    assert!((2..20).contains(&attempts), "{attempts} attempts");
+    drop(store);
+    assert_eq!(*open(&disk).unwrap().value(), book);
+}
+
+#[test]
+fn what_a_failed_sync_left_in_the_cache_is_durable_once_it_is_opened() {
+    let books = history(26);
+    for saves in 5..25 {
+        // The record is written, its sync fails.
+        let (disk, _) = used(saves);
+        let mut store = open(&disk).unwrap();
+        disk.fail_after(1, Fault::Error);
+        let next = usize::try_from(saves + 1).unwrap();
+        let failed = store.save(&books[next]);
+        drop(store);
+        disk.restart();
+        if failed.is_ok() {
+            continue;
+        }
+        // And opening may fail likewise, or the cache may forget what it has shown.
+        for fault in [Fault::Error, Fault::Forget, Fault::Stop] {
+            for at in 0..30 {
+                let disk = disk.fork();
+                disk.fail_after(at, fault);
+                let context = format!("save {saves}, then {fault:?} at I/O {at}");
+                let progress =
+                    Progress { bootstrapped: true, acknowledged: saves, attempted: saves + 1 };
+                if let Ok(mut store) = open(&disk) {
+                    let opened = usize::try_from(store.saves()).unwrap();
+                    assert_eq!(*store.value(), books[opened], "{context}");
+                    store.save(&books[opened + 1]).ok();
+                    drop(store);
+                    let lost = disk.fork();
+                    lost.power_cut(at);
+                    let least = Progress { acknowledged: opened as u64, ..progress };
+                    let most = Progress { attempted: opened as u64 + 1, ..least };
+                    check_restored(&lost, &books, most, &context);
+                } else {
+                    disk.restart();
+                    check_restored(&disk, &books, progress, &context);
+                }
+            }
+        }
+    }
+}
+
+/// Where the next record of this store goes.
+fn place_of_next(disk: &SimDisk) -> usize {
+    let (disk, log) = (disk.fork(), dir().join("log"));
+    disk.restart();
+    let mut store = open(&disk).unwrap();
+    let (before, mut next) = (disk.content(&log).unwrap(), store.value().clone());
+    next.term += 1;
+    store.save(&next).unwrap();
+    let after = disk.content(&log).unwrap();
+    before.iter().zip(after).position(|(before, after)| *before != after).expect("a record")
+}
+
+#[test]
+fn an_intact_record_is_found_behind_a_broken_one_wherever_windows_end() {
+    const WINDOW: usize = 64 * 1024;
+    let options = Options { chunk: 1 << 20, compact_at: 1 << 30 };
+    let (empty, me) = (used(0).0, identity().expected());
+    let start = place_of_next(&empty);
+    let [log, watermark] = ["log", "watermark"].map(|name| dir().join(name));
+    let old_watermark = empty.content(&watermark).unwrap();
+    for distance in (WINDOW - 30..WINDOW + 30).chain(2 * WINDOW - 60..2 * WINDOW + 10) {
+        let disk = empty.fork();
+        let mut store = LogStore::open_with(Arc::new(disk.clone()), dir(), &me, options).unwrap();
+        let mut book = Book::default();
+        // A header, a term and 6 bytes of keys and lengths make it so far to the second record.
+        book.pages.insert(1, vec![1; distance - 24 - 7]);
+        store.save(&book).unwrap();
+        book.pages.insert(2, vec![2; 50]);
+        store.save(&book).unwrap();
+        drop(store);
+        let mut bytes = disk.content(&log).unwrap();
+        let second = start + distance + 8;
+        assert_eq!(bytes[second..second + 8], 2_u64.to_le_bytes(), "the number of the second save");
+        bytes[start + 5000] ^= 1;
+        disk.damage(&log, Some(bytes));
+        disk.damage(&watermark, Some(old_watermark.clone()));
+        let refused = open(&disk).err().unwrap_or_else(|| panic!("opened, distance {distance}"));
+        assert!(refused.to_string().contains("save 2 is there"), "{refused}");
+    }
+}
+
+#[test]
+fn a_record_within_a_value_is_not_taken_for_one_of_the_log() {
+    let disk = used(2).0;
+    let (log, watermark, start) =
+        (dir().join("log"), dir().join("watermark"), place_of_next(&disk));
+    let acknowledged = disk.content(&watermark).unwrap();
+    // The record that the third save would have had, had it saved something else.
+    let other = disk.fork();
+    other.restart();
+    let mut store = open(&other).unwrap();
+    store.save(&Book { term: 40, ..store.value().clone() }).unwrap();
+    let record = other.content(&log).unwrap()[start..start + 24 + 3].to_vec();
+    // Now it is part of what the third save saves, whose own record is torn.
+    let mut store = open(&disk).unwrap();
+    let mut book = store.value().clone();
+    book.pages.insert(9, record);
+    store.save(&book).unwrap();
+    drop(store);
+    let mut torn = disk.content(&log).unwrap();
+    torn[start..start + 20].fill(0);
+    disk.damage(&log, Some(torn));
+    disk.damage(&watermark, Some(acknowledged));
+    assert_eq!(open(&disk).unwrap().saves(), 2);
 }
 
 proptest! {
@@ -564,11 +948,12 @@ proptest! {
     #[test]
     fn several_lives_ended_by_power_cuts_lose_no_acknowledged_save(
         stops in prop::collection::vec((0..120_u64, any::<u64>(), any::<bool>()), 1..8),
+        pace in prop::sample::select(vec![1, 2, 3, usize::MAX]),
     ) {
         let (disk, books, mut progress) = (SimDisk::new(), history(60), Progress::default());
         for (at, seed, power) in stops {
             disk.fail_after(at, Fault::Stop);
-            match live(&disk, &books, &mut progress) {
+            match live_paced(&disk, &books, &mut progress, pace) {
                 Err(StoreError::Io { .. }) | Ok(()) => {}
                 Err(error) => prop_assert!(false, "{}", error),
             }

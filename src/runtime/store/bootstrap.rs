@@ -15,12 +15,12 @@ pub(super) fn bootstrap<D: Durable>(dir: &Dir, identity: &Identity) -> Result<()
     let _lock = dir.lock()?;
     refuse_if_used(dir)?;
     let mut file = dir.create_file(WATERMARK_NEW)?;
-    Watermark { directory: identity.directory, generation: 1, save: 0 }.write(&mut file)?;
+    Watermark { directory: identity.directory, generation: 0, save: 0 }.write(&mut file)?;
     file.sync()?;
     dir.rename(WATERMARK_NEW, WATERMARK)?;
     dir.sync()?;
-    generation::write(dir, identity, 1, (0, &D::default()), 1)?;
-    generation::put_in_place(dir)
+    let mut log = generation::write(dir, identity, 1, (0, &D::default()), 1)?;
+    generation::put_in_place(dir, &mut log)
 }
 
 /// Lets only an empty directory pass, or what an interrupted bootstrap may have left.

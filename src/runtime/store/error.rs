@@ -17,6 +17,20 @@ pub enum StoreError {
         /// The system's reason.
         source: io::Error,
     },
+    /// There is no room for what must be written.
+    #[error(
+        "cannot write {}: {source}; {bytes} bytes more must fit on this disk: free some space, then \
+         start the node again",
+        path.display()
+    )]
+    Full {
+        /// The file.
+        path: PathBuf,
+        /// How many bytes were to be written.
+        bytes: u64,
+        /// The system's reason.
+        source: io::Error,
+    },
     /// There is no store in the directory.
     #[error(
         "{} holds no store; check the path, or create the store of a new server once with --bootstrap",

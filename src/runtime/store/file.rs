@@ -11,6 +11,9 @@ pub(super) const WATERMARK: &str = "watermark";
 pub(super) const WATERMARK_NEW: &str = "watermark.new";
 pub(super) const LOCK: &str = "lock";
 
+/// What an interrupted bootstrap or compaction leaves; never read.
+pub(super) const LEFTOVERS: [&str; 2] = [LOG_NEW, WATERMARK_NEW];
+
 /// A directory on some disk.
 #[derive(Clone)]
 pub(super) struct Dir {
@@ -82,6 +85,26 @@ impl Dir {
         Ok(Handle { path, file })
     }
 
+    /// Removes a file, if it is there.
+    pub(super) fn remove(&self, name: &str) -> Result<(), StoreError> {
+        let path = self.path.join(name);
+        match self.disk.remove(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(failed("remove", &path, error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives an open file another name, by which its errors will call it.
+    pub(super) fn rename_open(&self, file: &mut Handle, to: &str) -> Result<(), StoreError> {
+        let to = self.path.join(to);
+        let renamed = self.disk.rename(&file.path, &to);
+        renamed.map_err(|error| failed("rename a file to", &to, error))?;
+        file.path = to;
+        Ok(())
+    }
+
     pub(super) fn rename(&self, from: &str, to: &str) -> Result<(), StoreError> {
         let (from, to) = (self.path.join(from), self.path.join(to));
         self.disk.rename(&from, &to).map_err(|error| failed("rename a file to", &to, error))
@@ -104,12 +127,22 @@ impl Handle {
     }
 
     pub(super) fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), StoreError> {
-        self.file.write_at(offset, bytes).map_err(|error| failed("write", &self.path, error))
+        self.file.write_at(offset, bytes).map_err(|source| {
+            if is_full(&source) {
+                StoreError::Full { path: self.path.clone(), bytes: bytes.len() as u64, source }
+            } else {
+                failed("write", &self.path, source)
+            }
+        })
     }
 
     pub(super) fn sync(&mut self) -> Result<(), StoreError> {
         self.file.sync().map_err(|error| failed("sync", &self.path, error))
     }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 fn failed(op: &'static str, path: &Path, source: io::Error) -> StoreError {

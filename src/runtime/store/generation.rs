@@ -2,10 +2,12 @@
 
 use super::StoreError;
 use super::file::{Dir, Handle, LOG, LOG_NEW};
-use super::frame::{self, HEADER, Salt};
+use super::frame::{self, HEADER, Header, Salt};
 use super::identity::Identity;
+use super::pieces::{Pieces, encoded_len};
 use crate::durable::Durable;
 use serde::Serialize;
+use std::sync::atomic::AtomicBool;
 
 /// What a log begins with: what it is, and the version of its format.
 pub(super) const MAGIC: [u8; 8] = *b"durable\x01";
@@ -21,8 +23,95 @@ pub(super) struct Log {
     pub(super) allocated: u64,
 }
 
-/// Writes `log.new` and syncs it: the identity under the generation's number, then the whole of
-/// `value` under the number of the save it came from, then zeros up to a multiple of `chunk`.
+impl Log {
+    /// Writes `records` at the end, and behind them zeros if the space prepared is used up. They
+    /// count once they are synced and [`Log::end`] is moved behind them.
+    pub(super) fn write(&mut self, records: &[u8], chunk: u64) -> Result<(), StoreError> {
+        let end = self.end + records.len() as u64;
+        if end <= self.allocated {
+            return self.file.write_at(self.end, records);
+        }
+        let allocated = allocation(end, chunk);
+        let mut bytes = records.to_vec();
+        bytes.resize(bytes.len() + zeros(end, allocated), 0);
+        self.file.write_at(self.end, &bytes)?;
+        self.allocated = allocated;
+        Ok(())
+    }
+
+    /// Writes zeros, in pieces, from the end to the end of the file.
+    pub(super) fn clear_behind_end(&mut self, piece: u64) -> Result<(), StoreError> {
+        let mut offset = self.end;
+        while offset < self.allocated {
+            let end = self.allocated.min(offset + piece.max(1));
+            self.file.write_at(offset, &vec![0; zeros(offset, end)])?;
+            offset = end;
+        }
+        Ok(())
+    }
+
+    /// Writes `records` at the end without preparing space behind them.
+    pub(super) fn write_tightly(&mut self, records: &[u8]) -> Result<(), StoreError> {
+        self.file.write_at(self.end, records)?;
+        self.allocated = self.allocated.max(self.end + records.len() as u64);
+        Ok(())
+    }
+}
+
+/// What a new log is to hold: the identity under the generation's number, then the whole value under
+/// the number of the save it came from.
+pub(super) struct Beginning<'a, C> {
+    pub(super) identity: &'a Identity,
+    pub(super) generation: u64,
+    pub(super) save: u64,
+    /// What makes the value out of the default.
+    pub(super) image: &'a C,
+}
+
+impl<C: Serialize> Beginning<'_, C> {
+    /// Writes `log.new` and syncs it, filled with zeros up to a multiple of `chunk`. `None` if it
+    /// was given up since `is_cancelled` became true.
+    pub(super) fn write(
+        &self,
+        dir: &Dir,
+        chunk: u64,
+        is_cancelled: &AtomicBool,
+    ) -> Result<Option<Log>, StoreError> {
+        self.try_write(dir, chunk, is_cancelled).map_err(|error| match error {
+            StoreError::Full { path, source, .. } => {
+                let bytes = encoded_len(self.image) + chunk;
+                StoreError::Full { path, bytes, source }
+            }
+            error => error,
+        })
+    }
+
+    fn try_write(
+        &self,
+        dir: &Dir,
+        chunk: u64,
+        is_cancelled: &AtomicBool,
+    ) -> Result<Option<Log>, StoreError> {
+        let mut file = dir.create_file(LOG_NEW)?;
+        let mut start = MAGIC.to_vec();
+        // The salt holds the directory, which is known only once this first record has been read.
+        start.extend(record(Salt::default(), MAGIC.len() as u64, self.generation, self.identity)?);
+        file.write_at(0, &start)?;
+        let salt = Salt { directory: self.identity.directory, generation: self.generation };
+        let offset = start.len() as u64;
+        let mut pieces = Pieces::new(&mut file, offset + HEADER as u64, chunk, is_cancelled);
+        let Some((len, payload_crc)) = pieces.write(self.image)? else { return Ok(None) };
+        let header = Header { len, number: self.save, payload_crc };
+        file.write_at(offset, &header.bytes(salt, offset))?;
+        let end = offset + HEADER as u64 + len;
+        let allocated = allocation(end, chunk);
+        file.write_at(end, &vec![0; zeros(end, allocated)])?;
+        file.sync()?;
+        Ok(Some(Log { file, image_end: end, end, allocated }))
+    }
+}
+
+/// Writes and syncs `log.new` with the image of `value`, to be put in place at once.
 pub(super) fn write<D: Durable>(
     dir: &Dir,
     identity: &Identity,
@@ -30,27 +119,16 @@ pub(super) fn write<D: Durable>(
     (save, value): (u64, &D),
     chunk: u64,
 ) -> Result<Log, StoreError> {
-    let mut file = dir.create_file(LOG_NEW)?;
-    let mut start = MAGIC.to_vec();
-    // The salt holds the directory, which is known only once this first record has been read.
-    start.extend(record(Salt::default(), MAGIC.len() as u64, generation, identity)?);
-    let salt = Salt { directory: identity.directory, generation };
-    let offset = start.len() as u64;
-    let image = record(salt, offset, save, &D::default().changes(value))?;
-    let end = offset + image.len() as u64;
-    let allocated = allocation(end, chunk);
-    file.write_at(0, &start)?;
-    file.write_at(offset, &image)?;
-    drop(image);
-    file.write_at(end, &vec![0; zeros(end, allocated)])?;
-    file.sync()?;
-    Ok(Log { file, image_end: end, end, allocated })
+    let image = &D::default().changes(value);
+    let beginning = Beginning { identity, generation, save, image };
+    let log = beginning.write(dir, chunk, &AtomicBool::new(false))?;
+    Ok(log.expect("nobody cancels it"))
 }
 
 /// Makes `log.new` the log. Until the directory is synced a power loss may still undo it, which is
 /// why nothing is saved to the new log before.
-pub(super) fn put_in_place(dir: &Dir) -> Result<(), StoreError> {
-    dir.rename(LOG_NEW, LOG)?;
+pub(super) fn put_in_place(dir: &Dir, log: &mut Log) -> Result<(), StoreError> {
+    dir.rename_open(&mut log.file, LOG)?;
     dir.sync()
 }
 
@@ -68,11 +146,11 @@ pub(super) fn record(
 }
 
 /// How long a file should be so that the next records after `end` find their space prepared.
-pub(super) fn allocation(end: u64, chunk: u64) -> u64 {
+fn allocation(end: u64, chunk: u64) -> u64 {
     (end + 1).next_multiple_of(chunk.max(1))
 }
 
 /// How many zeros fill the file from `end` to `allocated`.
-pub(super) fn zeros(end: u64, allocated: u64) -> usize {
+fn zeros(end: u64, allocated: u64) -> usize {
     usize::try_from(allocated - end).expect("a chunk fits the memory")
 }

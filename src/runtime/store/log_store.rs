@@ -1,21 +1,26 @@
 //! The store on a disk.
 
 use super::bootstrap::{self, refuse_if_log_lost};
-use super::file::{Dir, Handle, LOG};
+use super::compaction::{Compaction, Copier, Signals, Spawn};
+use super::compactor::{Compactor, on_a_thread};
+use super::file::{Dir, Handle, LEFTOVERS, LOG, LOG_NEW};
 use super::frame::Salt;
 use super::generation::{self, Log};
 use super::identity::{Expected, Identity};
+use super::reader::Record;
 use super::recovery::recover;
 use super::watermark::Watermark;
 use super::{Disk, Guard, Store, StoreError};
 use crate::durable::Durable;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, mpsc};
 
 /// How a [`LogStore`] uses its disk.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// The file grows by multiples of this, filled with zeros. In bytes.
+    /// The file grows by multiples of this, filled with zeros; an image is written in pieces of it.
+    /// In bytes.
     pub chunk: u64,
     /// A log whose records are shorter than this is not compacted. In bytes.
     pub compact_at: u64,
@@ -28,7 +33,7 @@ impl Default for Options {
 }
 
 /// A value in a directory. See the [module](super) for its rules.
-pub struct LogStore<D> {
+pub struct LogStore<D: Durable + Send + 'static> {
     dir: Dir,
     options: Options,
     identity: Identity,
@@ -37,12 +42,13 @@ pub struct LogStore<D> {
     value: D,
     log: Log,
     watermark: Handle,
+    compactor: Compactor,
     /// Why nothing can be saved any more.
     poison: Option<String>,
     _lock: Guard,
 }
 
-impl<D: Durable> LogStore<D> {
+impl<D: Durable + Send + 'static> LogStore<D> {
     /// Creates the store of `D::default()`, once in the life of a server, in an empty or missing
     /// directory. If it is interrupted, either it has happened or it can be run again.
     pub fn bootstrap(
@@ -65,6 +71,17 @@ impl<D: Durable> LogStore<D> {
         expected: &Expected,
         options: Options,
     ) -> Result<Self, StoreError> {
+        Self::open_spawning(disk, dir, expected, options, on_a_thread())
+    }
+
+    /// The same, with what is done beside the saves started by `spawn`.
+    pub fn open_spawning(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        expected: &Expected,
+        options: Options,
+        spawn: Spawn,
+    ) -> Result<Self, StoreError> {
         let dir = Dir::new(disk, dir);
         let names = dir.list()?;
         if !names.iter().any(|name| name == LOG) {
@@ -74,26 +91,29 @@ impl<D: Durable> LogStore<D> {
         let lock = dir.lock()?;
         let (watermark, watermark_file) = Watermark::read(&dir)?;
         let found = recover::<D>(&dir, expected, watermark)?;
-        let log = generation::write(
-            &dir,
-            &found.identity,
-            found.generation + 1,
-            (found.save, &found.value),
-            options.chunk,
-        )?;
+        for leftover in
+            LEFTOVERS.into_iter().filter(|leftover| names.iter().any(|it| it == leftover))
+        {
+            dir.remove(leftover)?;
+        }
         let mut store = Self {
+            compactor: Compactor::new(spawn, options.compact_at, found.identity.directory),
             dir,
             options,
             identity: found.identity,
             generation: found.generation,
             saves: found.save,
             value: found.value,
-            log,
+            log: found.log,
             watermark: watermark_file,
             poison: None,
             _lock: lock,
         };
-        store.begin_generation()?;
+        if watermark.generation == found.generation {
+            store.settle(found.last)?;
+        } else {
+            store.rewrite()?;
+        }
         Ok(store)
     }
 
@@ -102,9 +122,40 @@ impl<D: Durable> LogStore<D> {
         &self.identity
     }
 
+    /// Makes what was read durable where it stands: all that need not be is written again.
+    fn settle(&mut self, last: Option<Record>) -> Result<(), StoreError> {
+        let log = &mut self.log;
+        if let Some(record) = last {
+            let salt = Salt { directory: self.identity.directory, generation: self.generation };
+            log.file.write_at(record.offset, &record.bytes(salt, record.offset))?;
+        }
+        log.clear_behind_end(self.options.chunk)?;
+        log.file.sync()?;
+        self.write_watermark()?;
+        self.watermark.sync()
+    }
+
+    /// Makes what was read durable in a new log, for the name of the one it was read from need not be.
+    fn rewrite(&mut self) -> Result<(), StoreError> {
+        let written = generation::write(
+            &self.dir,
+            &self.identity,
+            self.generation + 1,
+            (self.saves, &self.value),
+            self.options.chunk,
+        );
+        if written.is_err() {
+            // What failed is the error to report; if this fails, too, the next start removes it.
+            let _ = self.dir.remove(LOG_NEW);
+        }
+        self.begin_generation(written?)
+    }
+
     /// Puts the new log in place and syncs the watermark into its generation.
-    fn begin_generation(&mut self) -> Result<(), StoreError> {
-        generation::put_in_place(&self.dir)?;
+    fn begin_generation(&mut self, mut log: Log) -> Result<(), StoreError> {
+        generation::put_in_place(&self.dir, &mut log)?;
+        let old = std::mem::replace(&mut self.log, log);
+        self.compactor.close(old);
         self.generation += 1;
         self.write_watermark()?;
         self.watermark.sync()
@@ -115,47 +166,91 @@ impl<D: Durable> LogStore<D> {
         Watermark { directory, generation, save: self.saves }.write(&mut self.watermark)
     }
 
-    /// Whether the records are so much longer than an image that writing one costs each of them
-    /// only a constant share.
-    fn is_compaction_due(&self) -> bool {
-        let records = self.log.end - self.log.image_end;
-        records > self.options.compact_at && records / 4 > self.log.image_end
+    /// Takes over the new log of a compaction that has ended, or begins a compaction that is due.
+    fn see_to_compaction(&mut self) -> Result<(), StoreError> {
+        if let Some(copier) = self.compactor.take(self.log.end) {
+            self.take_over(copier)
+        } else {
+            if self.compactor.is_due(&self.log) {
+                self.begin_compaction();
+            }
+            Ok(())
+        }
     }
 
-    fn compact(&mut self) -> Result<(), StoreError> {
-        self.log = generation::write(
-            &self.dir,
-            &self.identity,
-            self.generation + 1,
-            (self.saves, &self.value),
-            self.options.chunk,
-        )?;
-        self.begin_generation()
+    fn begin_compaction(&mut self) {
+        let (sender, outcome) = mpsc::channel();
+        let start = self.log.end;
+        let signals = Signals { end: AtomicU64::new(start), is_cancelled: AtomicBool::new(false) };
+        let compaction = Compaction {
+            dir: self.dir.clone(),
+            identity: self.identity.clone(),
+            generation: self.generation,
+            start,
+            save: self.saves,
+            value: Some(self.value.clone()),
+            chunk: self.options.chunk,
+            signals: Arc::new(signals),
+            copier: None,
+            rounds: 0,
+            outcome: sender,
+        };
+        self.compactor.begin(compaction, outcome);
+    }
+
+    /// Copies what is left to copy and lets the new log take the place of the old one. Until then a
+    /// failure costs the new log only. From the renaming on nobody can tell which is in place.
+    fn take_over(&mut self, mut copier: Copier) -> Result<(), StoreError> {
+        if let Err(error) = copier.copy_up_to(self.log.end) {
+            drop(copier);
+            // If this fails, too, the next start removes it.
+            let _ = self.dir.remove(LOG_NEW);
+            self.compactor.put_off(self.log.end, &error.to_string());
+            return Ok(());
+        }
+        assert_eq!(copier.save, self.saves, "the records that end with the log are all of them");
+        self.watermark.sync()?;
+        self.begin_generation(copier.into_log())
     }
 
     fn append(&mut self, next: &D) -> Result<(), StoreError> {
-        if self.is_compaction_due() {
-            self.compact()?;
-        }
+        self.see_to_compaction()?;
         let changes = self.value.changes(next);
         let salt = Salt { directory: self.identity.directory, generation: self.generation };
-        let log = &mut self.log;
-        let mut bytes = generation::record(salt, log.end, self.saves + 1, &changes)?;
+        let record = generation::record(salt, self.log.end, self.saves + 1, &changes)?;
         debug_assert!(
-            restores(&self.value, &bytes, next),
+            restores(&self.value, &record, next),
             "the changes of a `Durable` are not exact"
         );
-        let end = log.end + bytes.len() as u64;
-        if end > log.allocated {
-            log.allocated = generation::allocation(end, self.options.chunk);
-            bytes.resize(bytes.len() + generation::zeros(end, log.allocated), 0);
-        }
-        log.file.write_at(log.end, &bytes)?;
-        log.file.sync()?;
-        log.end = end;
+        self.write(&record)?;
+        self.log.file.sync()?;
+        self.log.end += record.len() as u64;
         self.saves += 1;
         self.value = next.clone();
+        self.compactor.saved_up_to(self.log.end);
         self.write_watermark()
+    }
+
+    /// Writes a record. On a full disk it takes the room of a compaction, and does without prepared
+    /// space. (To write once more is sound where to sync once more is not: it leaves nothing that the
+    /// sync after it might take for written.)
+    fn write(&mut self, record: &[u8]) -> Result<(), StoreError> {
+        match self.log.write(record, self.options.chunk) {
+            Err(StoreError::Full { .. }) => {
+                if self.compactor.is_running() {
+                    self.compactor.cancel(&self.dir);
+                    self.compactor.put_off(self.log.end, "a save needed the room");
+                }
+                self.log.write_tightly(record)
+            }
+            written => written,
+        }
+    }
+}
+
+impl<D: Durable + Send + 'static> Drop for LogStore<D> {
+    fn drop(&mut self) {
+        self.compactor.cancel(&self.dir);
     }
 }
 
@@ -166,7 +261,7 @@ fn restores<D: Durable>(value: &D, record: &[u8], next: &D) -> bool {
         .is_ok_and(|changes| value.apply(changes).is_ok() && value == *next)
 }
 
-impl<D: Durable> Store<D> for LogStore<D> {
+impl<D: Durable + Send + 'static> Store<D> for LogStore<D> {
     fn value(&self) -> &D {
         &self.value
     }

@@ -7,7 +7,7 @@
 //! | `log`       | identity, one full image, then one record per save. The name `log` *is* the store: nothing else makes a directory bootstrapped |
 //! | `watermark` | number of the last acknowledged save; overwritten in place, without a sync, before each save returns |
 //! | `lock`      | empty; locked while a node uses the directory |
-//! | `*.new`     | a file not finished yet; never read |
+//! | `*.new`     | a file not finished yet; never read, and removed when the store is opened |
 //!
 //! # Invariants
 //!
@@ -17,26 +17,72 @@
 //!   broken record nothing intact may follow, or the record was damaged after it was saved.
 //! - **The watermark is never ahead of the log, and after SIGKILL never behind.** A log that ends
 //!   before its watermark has lost acknowledged saves. After a power loss the watermark may be older,
-//!   for it is synced only when a log begins: then, and only then, damage to the very last record
-//!   cannot be told from a save that was never acknowledged.
-//! - **Opening trusts no page cache.** After a failed sync, pages that never reached the disk read
-//!   back as if they had. So opening always writes what it has read into a new `log`, synced, before
-//!   it returns. That also drops a torn tail, and means that no byte of a log is ever written twice.
-//! - **A failed write or sync is final**: every later save fails, because a second sync may succeed
-//!   without having written anything.
+//!   for it is synced only before and after a new log is put in place: then, and only then, damage to
+//!   the very last record cannot be told from a save that was never acknowledged.
+//! - **A generation is left with a synced watermark.** So beside the watermark of an earlier
+//!   generation a log holds exactly the saves that the watermark knows.
+//! - **A failed sync, and a failed write of `log` or `watermark`, is final**: every later save fails,
+//!   because a second sync may succeed without having written anything. Two failures are not: to
+//!   write `log` onto a full disk, which is attempted once more with all its bytes, then synced for
+//!   the first time; and whatever happens to a `log.new` before it is renamed, since it is thrown away.
 //!
 //! Assumed of the disk: what it has confirmed stays, and a 512-byte sector is written whole or not at
 //! all (a sector holds the end of acknowledged records beside the start of the next, and the watermark).
 //!
+//! # Opening trusts no page cache
+//!
+//! After a failed sync, pages that never reached the disk read back as if they had, until the cache
+//! forgets them. A second sync does not write them; only to write the bytes once more does. So opening
+//! asks what, of all that it has read, no sync has ever confirmed, and writes exactly that again:
+//!
+//! - **The last record, and all behind it.** No record is written before the sync of the one before
+//!   it has succeeded, and opening itself ends with such a sync before the first save. So by induction
+//!   over the lives of a store everything before the last record is durable, and nothing else need be.
+//!   The bytes that were checked are written again, where they stand: the record, then zeros to the
+//!   end of the file, which drop a torn record and make the length durable. To read them again would
+//!   not do: the cache may have forgotten them meanwhile. A crash in between is harmless. Where the
+//!   record was durable the sectors are written as they were; where it was not, it was never
+//!   acknowledged.
+//! - **The image** needs nothing: it was synced before its log got the name.
+//! - **The name `log`** need not be durable if the directory's sync was never confirmed. The watermark
+//!   enters a generation only after that. So a watermark of an earlier generation, and only that,
+//!   leaves the name in doubt. Then all is written into a new `log`, which is put in place. That is
+//!   the case after bootstrap, when there is nothing to write yet, and after a crash within a few
+//!   milliseconds of a compaction, which has just made the log short.
+//! - **The watermark** is written and synced each time.
+//!
+//! Writing over what is there needs no room, so a store on a full disk opens. (A file system that
+//! copies on write wants some.)
+//!
+//! # Compaction goes on beside the saves
+//!
+//! A log much longer than its value is replaced by a new one. A thread encodes a clone of the value,
+//! piece by piece, into `log.new`, and copies the records that are appended to `log` meanwhile, read
+//! from `log` itself and checked. When little is left it hands the file over. The next save copies the
+//! rest, syncs both files, renames, and goes on with the new log: some five syncs more than usual.
+//! Up to the renaming `log` is the whole store, and a compaction that fails in any way is given up,
+//! removed, logged once and attempted again when the log has grown by a quarter. When a save finds the
+//! disk full, it takes the room of a compaction under way.
+//!
+//! It begins when the records since the image exceed both four images and [`Options::compact_at`],
+//! lengthened by a share of up to one that comes from the directory's id: so the servers of a cluster,
+//! whose logs grow alike, do not all compact at once. It writes nothing unless the new image is at
+//! most half as long as the log; if it is not, the next look comes when the log is twice as long. So a
+//! log that only grows is never rewritten for nothing, and all images together are a constant share
+//! of what was saved.
+//!
 //! # Cost
 //!
 //! A save writes what changed: one write and one `fdatasync` into a file whose space was filled with
-//! zeros beforehand, so that no metadata changes, and a 36-byte write to the page cache. When the
-//! records since the image exceed both four images and [`Options::compact_at`], the next save writes
-//! a new image first, which takes time in proportion to the value, and a constant share per byte saved.
-//! Memory: the value, and one encoded record (while opening or compacting: one encoded image).
+//! zeros beforehand, so that no metadata changes, and a 36-byte write to the page cache. The disk must
+//! have room for `log` and one [`Options::chunk`]; a compaction wants half as much again for a while.
+//! Memory: the value and one encoded record. While a compaction runs: what the value it began with
+//! does not share with the present one, the list of that value's changes, and two chunks. While
+//! opening: the encoded image and the list of its changes.
 
 mod bootstrap;
+mod compaction;
+mod compactor;
 mod disk;
 mod error;
 mod file;
@@ -45,10 +91,13 @@ mod generation;
 mod identity;
 mod log_store;
 mod memory;
+mod pieces;
+mod reader;
 mod recovery;
 mod sim;
 mod watermark;
 
+pub use compaction::{Spawn, Task};
 pub use disk::{Disk, DiskFile, Guard, RealDisk};
 pub use error::StoreError;
 pub use identity::{Expected, Identity};

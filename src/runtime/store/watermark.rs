@@ -40,10 +40,10 @@ impl Watermark {
         file.write_at(0, &self.encode())
     }
 
-    /// Whether this is what bootstrap leaves. Opening goes on to the second generation before it
-    /// returns, so such a store has never been used.
+    /// Whether this is what bootstrap leaves. Opening writes the generation of a log into it before
+    /// it returns, so such a store has never been used.
     pub(super) fn is_unused(self) -> bool {
-        self.generation == 1 && self.save == 0
+        self.generation == 0 && self.save == 0
     }
 
     fn encode(self) -> [u8; SIZE] {
