@@ -671,7 +671,7 @@ fn a_compaction_by_a_thread_shortens_a_real_log_while_saves_go_on() {
     let temp = tempfile::tempdir().unwrap();
     let me = identity().expected();
     LogStore::<Book>::bootstrap(Arc::new(RealDisk), temp.path(), &identity()).unwrap();
-    let options = Options { chunk: 1 << 10, compact_at: 1 << 14 };
+    let options = Options { chunk: 1 << 10, compact_at: 1 << 12 };
     let mut store = LogStore::open_with(Arc::new(RealDisk), temp.path(), &me, options).unwrap();
     let len = || std::fs::metadata(temp.path().join("log")).unwrap().len();
     let (mut book, mut longest, mut shortened) = (Book::default(), 0, 0);
