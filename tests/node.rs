@@ -287,6 +287,26 @@ impl Observer<Toy> for FullDisk {
     }
 }
 
+/// Does not let a total of 13 pass.
+#[derive(Default)]
+struct Superstitious {
+    has_seen_it: bool,
+}
+
+impl Observer<Toy> for Superstitious {
+    fn handled(&mut self, _: u64, _: &Event<Toy>, _: Option<&State>, after: &State, _: &Out<Toy>) {
+        self.has_seen_it |= after.saved.total == 13;
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn must_stop(&self) -> Option<String> {
+        self.has_seen_it.then(|| "the total is 13; add something".to_owned())
+    }
+}
+
 // ---- Nodes and clients --------------------------------------------------------------------------
 
 type ToyNode<St, O> = Node<Toy, St, fn(&State) -> Value, O>;
@@ -710,6 +730,24 @@ fn a_trace_that_cannot_be_written_stops_the_node_before_the_save() {
     let error = run(node).ended().expect_err("the node stops");
     assert!(error.to_string().contains("trace could not be written"), "{error}");
     gate.entered.try_recv().expect_err("nothing was saved");
+}
+
+#[test]
+fn an_observer_can_stop_the_node_after_a_save_and_before_anything_leaves() {
+    let (store, gate) = gate();
+    let node = bind(local(&[]), store, Superstitious::default(), vec![]).expect("a free port");
+    let node = run(node);
+    let client = node.client();
+    client.send(Msg::Add(12));
+    gate.begun();
+    gate.succeed();
+    assert_eq!(client.reply(), Msg::Total(12));
+    client.send(Msg::Add(1));
+    assert_eq!(gate.begun(), 13, "what the handler saved is saved");
+    gate.succeed();
+    let error = node.ended().expect_err("the node stops");
+    assert_eq!(error.to_string(), "the total is 13; add something");
+    client.nothing();
 }
 
 #[test]

@@ -37,6 +37,9 @@ pub enum NodeError {
     /// The observer (a trace) could not write.
     #[error("the node stopped because its trace could not be written: {0}")]
     Observe(#[source] io::Error),
+    /// The observer saw something after which the node must not go on; this is what it says.
+    #[error("{0}")]
+    MustStop(String),
     /// The file that remembers the peers' directory ids could not be read or written.
     #[error(
         "cannot use {}, which remembers the directory ids of the other servers: {source}",

@@ -41,6 +41,14 @@ pub trait Observer<A: Actor> {
     /// Called once the batch is durable: from here on what was seen of it may be told to people,
     /// as it may be sent.
     fn committed(&mut self) {}
+
+    /// Asked after each batch was committed, before anything of it leaves: why the node must not go
+    /// on, in a sentence for people. It then ends with [`NodeError::MustStop`].
+    ///
+    /// [`NodeError::MustStop`]: super::NodeError::MustStop
+    fn must_stop(&self) -> Option<String> {
+        None
+    }
 }
 
 impl<A: Actor> Observer<A> for () {

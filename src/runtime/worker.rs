@@ -186,6 +186,9 @@ where
 
     fn commit(&mut self, batch: Batch<A>) -> Result<Committed, NodeError> {
         let (committed, outputs) = batch.commit(&mut self.node.store, &mut self.node.observer)?;
+        if let Some(reason) = self.node.observer.must_stop() {
+            return Err(NodeError::MustStop(reason));
+        }
         for output in outputs {
             self.send(output);
         }
