@@ -27,6 +27,7 @@ mod error;
 mod journal;
 mod local;
 mod status;
+mod suspicion;
 mod trace;
 
 pub use error::DeployError;

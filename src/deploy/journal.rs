@@ -1,5 +1,6 @@
 //! What a deployed server tells people as it runs: its trace, and log lines when its role changes.
 
+use super::suspicion::Suspicion;
 use crate::raft::{Raft, Role, Server, Term};
 use crate::runtime::trace::TraceWriter;
 use crate::runtime::{Event, Observer};
@@ -12,6 +13,7 @@ use std::io;
 pub(super) struct Journal {
     id: u64,
     trace: Option<TraceWriter>,
+    suspicion: Suspicion,
     /// News of the present batch. A log line can be observed, so it waits for the save as a
     /// datagram does.
     news: Vec<News>,
@@ -27,7 +29,7 @@ enum News {
 
 impl Journal {
     pub(super) fn new(id: u64, trace: Option<TraceWriter>) -> Self {
-        Self { id, trace, news: Vec::new() }
+        Self { id, trace, suspicion: Suspicion::default(), news: Vec::new() }
     }
 }
 
@@ -45,6 +47,7 @@ impl<S: StateMachine + Serialize> Observer<Raft<S>> for Journal {
         }
         if let Some(before) = before {
             self.news.extend(news(before, after));
+            self.suspicion.see(event, before, after);
         }
     }
 
@@ -56,6 +59,10 @@ impl<S: StateMachine + Serialize> Observer<Raft<S>> for Journal {
         for news in self.news.drain(..) {
             news.log(self.id);
         }
+    }
+
+    fn must_stop(&self) -> Option<String> {
+        self.suspicion.must_stop()
     }
 }
 
