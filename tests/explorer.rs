@@ -1,9 +1,13 @@
 //! The Explorer, driven as a browser does, to a state with a committed entry.
 
+use checked_raft::checker::Limits;
+use checked_raft::checker::search::{Outcome as Searched, shortest};
+use checked_raft::models::mutants;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::AtomicBool;
 
 /// `raft explore` on a free port; ends with the test.
 struct Explorer {
@@ -20,23 +24,51 @@ impl Explorer {
         let mut lines = BufReader::new(output).lines().map(|line| line.expect("text"));
         let line = lines.find(|line| line.contains("http://")).expect("it says where it serves");
         let address = line.split("http://").nth(1).and_then(|rest| rest.split('/').next());
-        let explorer = Self { process, address: address.expect("an address").to_owned() };
-        // It says so just before it listens.
-        while TcpStream::connect(&explorer.address).is_err() {
-            std::thread::yield_now();
-        }
-        explorer
+        Self { process, address: address.expect("an address").to_owned() }
     }
 
-    fn get(&self, path: &str) -> Value {
+    /// The status code and the body.
+    fn ask(&self, request: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(&self.address).expect("the Explorer listens");
-        write!(stream, "GET {path} HTTP/1.0\r\n\r\n").expect("it takes a request");
+        write!(stream, "{request} HTTP/1.0\r\n\r\n").expect("it takes a request");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("it answers");
         let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
-        assert!(head.lines().next().is_some_and(|line| line.contains(" 200 ")), "{head}");
-        serde_json::from_str(body).expect("the body is JSON")
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+        (status.expect("a status code"), body.to_owned())
     }
+
+    fn get(&self, path: &str) -> Value {
+        let (status, body) = self.ask(&format!("GET {path}"));
+        assert_eq!(status, 200, "{path}: {body}");
+        serde_json::from_str(&body).expect("the body is JSON")
+    }
+
+    /// The state at the end of a path, as the one before it shows it.
+    fn step(&self, path: &[usize]) -> Value {
+        let (last, before) = path.split_last().expect("a path begins with the first state");
+        let steps = self.next(before);
+        let step = steps.iter().find(|step| step["actionIndex"] == *last);
+        step.expect("the step of that number").clone()
+    }
+
+    /// The steps that follow the state at the end of a path.
+    fn next(&self, path: &[usize]) -> Vec<Value> {
+        let steps = self.get(&format!("/.states/{}", text(path)));
+        steps.as_array().expect("steps").clone()
+    }
+}
+
+/// A path as the page writes it.
+fn text(path: &[usize]) -> String {
+    path.iter().map(ToString::to_string).collect::<Vec<_>>().join("/")
+}
+
+/// Where the page is told that something was found about a property of a step.
+fn found(step: &Value, property: &str) -> Value {
+    let mut properties = step["properties"].as_array().expect("the properties").iter();
+    let property = properties.find(|known| known[1] == property).expect("it is asked");
+    property[2].clone()
 }
 
 impl Drop for Explorer {
@@ -92,13 +124,79 @@ fn actions_chosen_by_their_text_lead_to_a_committed_entry() {
 
 #[test]
 fn a_mutant_is_explored_as_one() {
-    let mutant = &checked_raft::models::mutants::catalogue()[0];
+    let mutant = &mutants::catalogue()[0];
     let explorer = Explorer::start(&["--mutant", mutant.name]);
     let status = explorer.get("/.status");
     let always = status["properties"].as_array().expect("the properties");
     let always: Vec<_> = always.iter().filter(|property| property[0] == "Always").collect();
     assert_eq!(always.len(), 1, "only the property that must catch it");
     assert_eq!(always[0][1], mutant.caught_by);
+}
+
+/// What the page is told of a state is what the model says of that state, whatever has been discovered
+/// elsewhere: nothing before the last state of a counterexample, a violation there.
+#[test]
+fn the_verdict_on_a_state_of_a_counterexample_is_the_models() {
+    // A property of histories, of two servers, and of a step.
+    for name in ["count-stale-vote", "vote-for-stale-log", "saved-last"] {
+        let mutant = mutants::find(name).expect("a mutant");
+        let explorer = Explorer::start(&["--mutant", name]);
+        let world = mutant.spec.mutated(mutant.fault, mutant.caught_by);
+        let limits = Limits { threads: 1, max_states: None, max_time: None, max_memory: None };
+        let never = AtomicBool::new(false);
+        let Searched::Found(shortest) = shortest(&world, Some(mutant.caught_by), &limits, &never)
+        else {
+            panic!("{name} is caught");
+        };
+        let path: Vec<_> = std::iter::once(0).chain(shortest.indices).collect();
+        let judge = || {
+            for length in 1..path.len() {
+                let step = explorer.step(&path[..length]);
+                assert_eq!(found(&step, mutant.caught_by), Value::Null, "{name}: {step}");
+            }
+            assert_eq!(
+                found(&explorer.step(&path), mutant.caught_by),
+                text(&path).as_str(),
+                "{name}"
+            );
+        };
+        judge();
+        // A run to its end finds one counterexample, which need not be this one.
+        assert_eq!(explorer.ask("POST /.runtocompletion").0, 200);
+        while explorer.get("/.status")["done"] != true {
+            std::thread::yield_now();
+        }
+        judge();
+    }
+}
+
+/// Of what must be reachable an example is found in each state that is one, and in no other.
+#[test]
+fn an_example_is_found_in_the_states_that_are_one() {
+    let explorer = Explorer::start(&["election"]);
+    let mut path = vec![0];
+    for wanted in ["S0: Election timeout", "S0 → S1: RequestVote", "S1 → S0: RequestVoteResponse"]
+    {
+        assert_eq!(found(&explorer.step(&path), "a leader is elected"), Value::Null);
+        let steps = explorer.next(&path);
+        let mut steps = steps.iter();
+        let step = steps.find(|it| it["action"].as_str().is_some_and(|it| it.starts_with(wanted)));
+        let number = step.expect("that step")["actionIndex"].as_u64().expect("its number");
+        path.push(number.try_into().expect("a small one"));
+    }
+    assert_eq!(found(&explorer.step(&path), "a leader is elected"), text(&path).as_str());
+}
+
+#[test]
+fn everything_else_is_stateright_s() {
+    let explorer = Explorer::start(&["election"]);
+    for (file, text) in [("/", "Stateright Explorer"), ("/app.js", "getPropertyForState")] {
+        let (status, body) = explorer.ask(&format!("GET {file}"));
+        assert!(status == 200 && body.contains(text), "{file}: {status} {body}");
+    }
+    for wrong in ["GET /nothing", "GET /.states/0/99999", "GET /.states/9", "GET /.states/x"] {
+        assert_eq!(explorer.ask(wrong).0, 404, "{wrong}");
+    }
 }
 
 #[test]

@@ -1,12 +1,15 @@
 //! `raft explore`: the Stateright Explorer on one of our models.
 
 use super::counterexample::EXPLORER;
+use super::explorer::Explorer;
 use super::subject::Subject;
 use super::{Failure, Status};
 use clap::Args;
 use stateright::Model;
+use std::fmt;
 use std::io::Write;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
+use tiny_http::Server;
 
 /// Walk through a model, or through a mutant's, in the browser
 #[derive(Args)]
@@ -28,7 +31,12 @@ impl Explore {
             (Some(mutant), _) => Subject::mutant(mutant)?,
             (None, model) => Subject::models(model.as_slice())?.swap_remove(0),
         };
-        let address = self.free_address()?;
+        let server = Server::http(self.address).map_err(|error| self.refused(&error))?;
+        let address = server.server_addr().to_ip().unwrap_or(self.address);
+        let checked = subject.cluster();
+        let serve = |inner| drop(checked.checker().serve(inner));
+        let explorer = Explorer::start(subject.cluster(), serve)
+            .map_err(|error| Failure::Refused(format!("cannot start the Explorer: {error}")))?;
         writeln!(out, "{}: {}", subject.name(), subject.spec.about)?;
         writeln!(out, "bounds {}", subject.spec.bounds_text())?;
         if let Some(prefix) = subject.prefix() {
@@ -36,18 +44,14 @@ impl Explore {
         }
         writeln!(out, "Explorer at http://{address}/#/steps/0 (Ctrl-C ends it)")?;
         out.flush()?;
-        subject.cluster().checker().serve(address);
+        explorer.serve(&server);
         Ok(Status::Success)
     }
 
-    /// stateright panics if it cannot listen, so this is tried before.
-    fn free_address(&self) -> Result<SocketAddr, Failure> {
-        let bound = TcpListener::bind(self.address).and_then(|listener| listener.local_addr());
-        bound.map_err(|error| {
-            Failure::Refused(format!(
-                "cannot listen on {}: {error}; choose another with --address IP:PORT",
-                self.address
-            ))
-        })
+    fn refused(&self, error: &dyn fmt::Display) -> Failure {
+        Failure::Refused(format!(
+            "cannot listen on {}: {error}; choose another with --address IP:PORT",
+            self.address
+        ))
     }
 }

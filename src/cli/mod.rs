@@ -5,6 +5,7 @@ mod children;
 mod cluster;
 mod counterexample;
 mod explore;
+mod explorer;
 mod json;
 mod kill_matrix;
 mod kv;
