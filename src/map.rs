@@ -159,6 +159,20 @@ mod tests {
         assert_ne!(stream(&(one, two)), stream(&(both, Map::<i32, i32>::new())));
     }
 
+    /// Its last pair would win, and the bytes written again would be others.
+    #[test]
+    fn a_map_that_holds_a_key_twice_or_out_of_order_is_refused() {
+        let read = |pairs: &[(u8, u8)]| {
+            postcard::from_bytes::<Map<u8, u8>>(&postcard::to_stdvec(pairs).unwrap())
+        };
+        for pairs in
+            [&[(1, 1), (1, 1)][..], &[(1, 1), (1, 2)], &[(0, 0), (1, 1), (1, 2)], &[(2, 2), (1, 1)]]
+        {
+            assert!(read(pairs).is_err(), "{pairs:?}");
+        }
+        assert_eq!(read(&[(1, 1), (2, 1)]).unwrap(), Map::from_iter([(1, 1), (2, 1)]));
+    }
+
     proptest! {
         #[test]
         fn unequal_values_give_unequal_hash_streams(a in pairs(), b in pairs(), c in pairs(), d in pairs()) {

@@ -454,6 +454,29 @@ fn rv_2_one_vote_a_term_first_come_first_served() {
     );
 }
 
+/// A request that was sent twice arrives late: who asked leads by now, with other votes than this one.
+#[test]
+fn rv_2_a_late_copy_of_a_leaders_request_frees_no_vote() {
+    let copy = || request_vote(4, (1, 1));
+    let refused = &["to 1: Vote t4 denied"];
+    let voted = || follower(4, &[1, 4]).voted_for(2);
+    voted().following(1).receives(1, copy()).unchanged(refused);
+    voted().following(1).committed(2).receives(1, copy()).unchanged(refused);
+    // Nor does it if the log is empty still, nor twice in a row.
+    let empty = follower(4, &[]).voted_for(2).following(1);
+    empty.receives(1, copy()).unchanged(refused).receives(1, copy()).unchanged(refused);
+    // Who voted for it says so again, whatever it has got from it since, unless its log is ahead now.
+    follower(4, &[1])
+        .voted_for(1)
+        .following(1)
+        .receives(1, copy())
+        .unchanged(&["arm Election", "to 1: Vote t4 granted"]);
+    follower(4, &[1, 4]).voted_for(1).following(1).receives(1, copy()).unchanged(refused);
+    // A leader and a candidate gave theirs to themselves.
+    leader(4, &[1, 4], &[(1, 3, 0), (2, 3, 0)]).receives(1, copy()).unchanged(refused);
+    candidate(4, &[1], &[0, 2]).of(5).receives(1, copy()).unchanged(refused);
+}
+
 // ---- AppendEntries, receiver ----
 
 #[test]
@@ -494,6 +517,25 @@ fn ae_3_a_conflicting_entry_and_all_that_follow_it_are_deleted() {
         "follower t3 log=[1.noop 1.noop 3.noop 3.noop] commit=0 leader=1",
         &["save", "arm Election", "to 1: Match i4 t3"],
     );
+}
+
+/// What a deposed leader left may be of a later term than the leader's entries there, though not than the
+/// leader's own term.
+#[test]
+fn ae_3_a_conflicting_tail_of_a_later_term_is_deleted_likewise() {
+    follower(5, &[1, 4, 4, 4]).receives(1, append(5, (1, 1), &[2], 0)).then(
+        "follower t5 log=[1.noop 2.noop] commit=0 leader=1",
+        &["save", "arm Election", "to 1: Match i2 t5"],
+    );
+    follower(5, &[1, 2, 4]).receives(1, append(5, (1, 1), &[2, 3, 5], 3)).then(
+        "follower t5 log=[1.noop 2.noop 3.noop 5.noop] commit=3 leader=1",
+        &["save", "arm Election", "to 1: Match i4 t5"],
+    );
+    // A leader that probes further on is told where that later term begins.
+    follower(5, &[1, 4, 4, 4])
+        .following(1)
+        .receives(1, append(5, (2, 4), &[5], 0))
+        .unchanged(&["arm Election", "to 1: Conflict at i4: t4 from i2 on t5"]);
 }
 
 /// An old AppendEntries may arrive after a later, longer one that was acknowledged.
@@ -843,6 +885,24 @@ fn ldr_3a_an_old_repeated_or_impossible_success_changes_nothing() {
     candidate(2, &[1], &[0]).receives(1, matched(2, 1)).ignored(); // nor yet
 }
 
+/// Only the success that makes a majority commits; the later ones are noted and change nothing else.
+#[test]
+fn ldr_4_a_success_at_or_below_the_commit_index_is_noted_and_commits_nothing() {
+    let leading = || leader(2, &[1, 2, 2], &[(1, 4, 3), (2, 2, 0)]).committed(3);
+    let noted = |matched: u64, next: u64| {
+        let log = "[1.noop 2.noop 2.noop]";
+        format!(
+            "leader t2 voted=0 log={log} commit=3 next={{1:4 2:{next}}} match={{1:3 2:{matched}}}"
+        )
+    };
+    leading().receives(2, matched(2, 3)).then(&noted(3, 4), &[]);
+    // Below it there is more to send, with the commit index as it is.
+    let rest = "to 2: AppendEntries t2 prev=(t2 i2) [2.noop] commit=3";
+    leading().receives(2, matched(2, 2)).then(&noted(2, 3), &[rest]);
+    let rest = "to 2: AppendEntries t2 prev=(t1 i1) [2.noop 2.noop] commit=3";
+    leading().receives(2, matched(2, 1)).then(&noted(1, 2), &[rest]);
+}
+
 #[test]
 fn ldr_3b_a_refusal_moves_next_index_back_by_the_hint_and_retries() {
     let leading = || leader(5, &[1, 1, 2, 4, 4], &[(1, 5, 0), (2, 6, 0)]);
@@ -943,6 +1003,26 @@ fn noop_a_leader_starts_its_term_with_an_entry_that_does_nothing() {
     elected.receives(1, matched(3, 3)).then(
         "leader t3 voted=0 log=[1.noop 1.noop 3.noop] commit=3 next={1:4 2:3} match={1:3 2:0}",
         &[],
+    );
+}
+
+/// A leader finds out that all is committed only with an entry of its own: it appends one whatever it knows
+/// of the commit index.
+#[test]
+fn noop_a_leader_appends_one_though_everything_is_committed_already() {
+    candidate(3, &[1, 2], &[0]).committed(2).receives(2, vote(3, true)).then(
+        "leader t3 voted=0 log=[1.noop 2.noop 3.noop] commit=2 next={1:3 2:3} match={1:0 2:0}",
+        &[
+            "save",
+            "disarm Election",
+            "arm Heartbeat",
+            "to 1: AppendEntries t3 prev=(t2 i2) [3.noop] commit=2",
+            "to 2: AppendEntries t3 prev=(t2 i2) [3.noop] commit=2",
+        ],
+    );
+    follower(3, &[1, 3]).of(1).committed(2).times_out(Timer::Election).then(
+        "leader t4 voted=0 log=[1.noop 3.noop 4.noop] commit=3 next={} match={}",
+        &["save", "arm Election", "disarm Election", "arm Heartbeat"],
     );
 }
 
@@ -1147,6 +1227,47 @@ fn ses_5_the_session_used_longest_ago_is_evicted_by_the_entrys_limit() {
         command_entry(1, 1, 3, &put("k", "late")),
     ]);
     assert_eq!(sessions(&applied(late)), "sessions={5@5} {k=a}");
+}
+
+/// Age is counted from the last use, not from the registration, and not by the number of the session.
+#[test]
+fn ses_5_of_three_sessions_the_third_goes_if_it_was_used_longest_ago() {
+    let entries = [
+        register_entry(1, 1, 3),
+        register_entry(1, 1, 3),
+        register_entry(1, 1, 3),
+        command_entry(1, 2, 2, &put("k", "b")),
+        command_entry(1, 1, 2, &put("k", "a")),
+    ];
+    assert_eq!(sessions(&applied(entries.clone())), "sessions={1:#2@5 2:#2@4 3@3} {k=a}");
+    let fourth = entries.iter().cloned().chain([register_entry(1, 1, 3)]);
+    assert_eq!(sessions(&applied(fourth.clone())), "sessions={1:#2@5 2:#2@4 6@6} {k=a}");
+    // A copy of the last command is a use, and an old one too: now the first of them is the oldest.
+    let used = fourth.chain([
+        command_entry(1, 2, 2, &put("k", "b")),
+        command_entry(1, 6, 3, &put("k", "c")),
+        register_entry(1, 1, 3),
+    ]);
+    assert_eq!(sessions(&applied(used)), "sessions={2:#2@7 6:#3@8 9@9} {k=c}");
+}
+
+/// A session is used when it is opened: one that was never used since outlives one whose last use is older.
+#[test]
+fn ses_5_a_younger_session_that_was_never_used_stays() {
+    let entries = [
+        register_entry(1, 1, 2),
+        command_entry(1, 1, 2, &put("k", "a")),
+        register_entry(1, 1, 2), // never used
+        register_entry(1, 1, 2),
+    ];
+    assert_eq!(sessions(&applied(entries.clone())), "sessions={3@3 4@4} {k=a}");
+    // And it goes when it is the older one: a command of a session that is gone is no use of it.
+    let more = entries.into_iter().chain([
+        command_entry(1, 1, 3, &put("k", "late")),
+        command_entry(1, 3, 2, &put("k", "b")),
+        register_entry(1, 1, 2),
+    ]);
+    assert_eq!(sessions(&applied(more)), "sessions={3:#2@6 7@7} {k=b}");
 }
 
 #[test]

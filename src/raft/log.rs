@@ -344,6 +344,20 @@ mod tests {
     }
 
     #[test]
+    fn a_change_that_removes_an_absent_entry_is_refused() {
+        let remove = |indexes: &[u64]| {
+            let changes = indexes.iter().map(|index| LogChange::Remove(Index(*index)));
+            log(&[1, 1, 2]).apply(changes.collect())
+        };
+        for absent in [&[0][..], &[4], &[u64::MAX], &[3, 3], &[3, 4]] {
+            let error = remove(absent).expect_err("nothing is there");
+            assert!(error.starts_with("no entry "), "{absent:?}: {error}");
+        }
+        assert_eq!(remove(&[3]), Ok(()));
+        assert_eq!(remove(&[3, 2, 1]), Ok(()));
+    }
+
+    #[test]
     fn a_log_with_a_hole_or_before_its_beginning_is_refused() {
         let entry = entries(&[1])[0].clone();
         for indexes in [&[0][..], &[2], &[0, 1], &[1, 3], &[0, 1, 3], &[u64::MAX]] {
