@@ -95,6 +95,31 @@ settle S0 S1 S2
 deliver S0 C4           # the session of C4 is open
 lose-network";
 
+/// S0 and S1 have committed the no-op of S0, a session and five commands of C3, who has an answer to each. S2
+/// has heard of nothing. All messages are lost.
+const FAR_BEHIND_PREFIX: &str = "\
+timeout S0
+settle S0 S1            # S0 leads term 1
+deliver C3 S0
+settle S0 S1
+deliver S0 C3           # the session is open
+deliver C3 S0
+settle S0 S1
+deliver S0 C3           # the first command is done
+deliver C3 S0
+settle S0 S1
+deliver S0 C3
+deliver C3 S0
+settle S0 S1
+deliver S0 C3
+deliver C3 S0
+settle S0 S1
+deliver S0 C3
+deliver C3 S0
+settle S0 S1
+deliver S0 C3           # and the fifth
+lose-network";
+
 /// All models.
 pub fn catalogue() -> Vec<Spec> {
     let mut catalogue = table();
@@ -111,6 +136,7 @@ fn table() -> Vec<Spec> {
     let get = || Command::Get("x".into());
     // Unlike a put it answers differently when it is applied twice.
     let create = || Command::Cas { key: "x".into(), old: None, new: "1".into() };
+    let delete = || Command::Delete("x".into());
     // After it, a late copy of the put before it would show.
     let advance = || Command::Cas { key: "x".into(), old: Some("1".into()), new: "2".into() };
     vec![
@@ -600,6 +626,46 @@ fn table() -> Vec<Spec> {
             ..Spec::base(
                 "three-commands",
                 "A client with three commands for all of three servers, over restarts and a change of leader.",
+            )
+        },
+        Spec {
+            watch: clients,
+            servers: 1,
+            max_sessions: 2,
+            clients: vec![vec![create(), put("2")], vec![delete()]],
+            max_client_entries: 7,
+            sometimes: &["a client is done", "all clients are done"],
+            tuples: (85_192, 85_192),
+            ..Spec::base(
+                "two-sessions",
+                "Two clients with two sessions between them, which copies of registrations evict.",
+            )
+        },
+        Spec {
+            watch: commits,
+            max_term: 3,
+            max_entries: 4,
+            sometimes: &["two leaders at once", "logs diverge", "all servers commit"],
+            tuples: (71_761, 82_633),
+            ..Spec::base(
+                "batches",
+                "Three terms of three servers; entries of several in one message.",
+            )
+        },
+        Spec {
+            watch: commits,
+            max_term: 2,
+            max_entries: 8,
+            max_bytes: 256,
+            clients: vec![vec![put("1"), put("2"), advance(), create(), delete()]],
+            max_client_entries: 6,
+            restarts: true,
+            prefix: FAR_BEHIND_PREFIX,
+            sometimes: &["two leaders at once", "all servers commit"],
+            tuples: (6_282, 8_312),
+            ..Spec::base(
+                "far-behind",
+                "Who lacks seven committed entries gets and applies them at once.",
             )
         },
     ]

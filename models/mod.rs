@@ -10,6 +10,7 @@ pub mod linearizability;
 pub mod member;
 pub mod mutants;
 pub mod properties;
+mod replay;
 pub mod script;
 mod spec;
 mod symmetry;

@@ -5,15 +5,14 @@
 
 use super::ghost::Ghost;
 use super::member::{ClientState, Member, MemberTimer};
-use crate::checker::{Change, Local, Output, View};
+use super::replay::Replay;
+use crate::checker::{Change, Event, Local, Output, View};
 use crate::kv::Kv;
 use crate::raft::{
-    Entry, Index, Log, Message, Outcome, Payload, Persistent, Role, Server, Term, Timer,
+    AppendEntriesResponse, ClientRequest, ClientResponse, Config, Entry, Index, Log, Message,
+    Outcome, Payload, Persistent, Role, Server, Term, Timer,
 };
-use crate::state_machine::StateMachine;
-use bytes::Bytes;
 use stateright::actor::{Command, Id};
-use std::collections::BTreeMap;
 
 /// A view of a cluster.
 pub type ClusterView<'a> = View<'a, Member, Ghost>;
@@ -165,6 +164,58 @@ pub fn votes_counted_were_cast(a: Peer<'_>, b: Peer<'_>) -> bool {
     })
 }
 
+/// A term begins when a server stands for election, and is the next one then; every other server has it from
+/// a message.
+pub fn terms_begin_with_elections(step: &ClusterOutput<'_>) -> bool {
+    let (Some(before), Some(after)) = (step.before.state.server(), step.after.state.server())
+    else {
+        return true;
+    };
+    let own = before.persistent.current_term;
+    let latest = match step.event {
+        Event::Timeout(_) => own.next(),
+        Event::Deliver { msg, .. } => msg.term().map_or(own, |term| term.max(own)),
+        Event::Restart | Event::Choose { .. } => own,
+    };
+    after.persistent.current_term <= latest
+}
+
+/// A server votes for who asks it, in the term of the request, or for itself when it stands for election. It
+/// says that it does only to a candidate whose log is at least as up-to-date as its own (§5.4.1). A vote that
+/// it has given it gives again, unless its log has got ahead.
+pub fn votes_follow_requests(step: &ClusterOutput<'_>) -> bool {
+    let (Some(before), Some(after)) = (step.before.state.server(), step.after.state.server())
+    else {
+        return true;
+    };
+    let (old, new) = (&before.persistent, &after.persistent);
+    let is_given = step.out.iter().any(|command| {
+        matches!(command, Command::Send(_, Message::RequestVoteResponse(args)) if args.vote_granted)
+    });
+    if let Event::Deliver { src, msg: Message::RequestVote(args) } = step.event
+        && args.term == new.current_term
+    {
+        let up_to_date = (args.last_log_term, args.last_log_index) >= old.log.last();
+        let was_given = (old.current_term, old.voted_for) == (args.term, Some(*src));
+        let is_new = (old.current_term, old.voted_for) != (new.current_term, new.voted_for);
+        let is_asked_for = !is_new || new.voted_for.is_none_or(|candidate| candidate == *src);
+        return is_asked_for
+            && (up_to_date || !is_given)
+            && (is_given || !was_given || !up_to_date);
+    }
+    let for_itself = matches!(step.event, Event::Timeout(_)).then_some(step.who);
+    let is_kept = (old.current_term, old.voted_for) == (new.current_term, new.voted_for);
+    !is_given && (is_kept || new.voted_for.is_none_or(|vote| Some(vote) == for_itself))
+}
+
+/// Who a follower takes for the leader of its term was elected in that term.
+pub fn who_is_followed_was_elected(_: Id, local: ClusterLocal<'_>, ghost: &Ghost) -> bool {
+    let Some(server) = local.state.server() else { return true };
+    let Role::Follower { leader: Some(leader) } = &server.role else { return true };
+    let elected = ghost.leaders.get(&server.persistent.current_term);
+    elected.is_some_and(|elected| elected.contains(leader))
+}
+
 // ---- logs ----
 
 /// Indexes are contiguous from 1 and terms never decrease (`MonoLogInv`), nor exceed the server's own
@@ -210,6 +261,33 @@ pub fn committed_is_kept(step: &ClusterChange<'_>) -> bool {
     committed.all(|(index, entry)| after.persistent.log.get(index) == Some(entry))
 }
 
+/// What a follower acknowledges is what it was sent, it connects to what stands before it, and it is in the
+/// follower's log.
+pub fn acknowledged_is_what_was_sent(step: &ClusterOutput<'_>) -> bool {
+    let Some(server) = step.after.state.server() else { return true };
+    let acknowledged = step.out.iter().filter_map(|command| match command {
+        Command::Send(
+            to,
+            Message::AppendEntriesResponse(AppendEntriesResponse {
+                outcome: Outcome::Match(index),
+                ..
+            }),
+        ) => Some((*to, *index)),
+        _ => None,
+    });
+    let acknowledged: Vec<_> = acknowledged.collect();
+    let Event::Deliver { src, msg: Message::AppendEntries(args) } = step.event else {
+        return acknowledged.is_empty();
+    };
+    let log = &server.persistent.log;
+    let mut sent = (args.prev_log_index.0 + 1..).map(Index).zip(&args.entries);
+    let last = Index(args.prev_log_index.0 + args.entries.len() as u64);
+    acknowledged.is_empty()
+        || (acknowledged == [(*src, last)]
+            && log.term(args.prev_log_index) == Some(args.prev_log_term)
+            && sent.all(|(index, entry)| log.get(index) == Some(entry)))
+}
+
 // ---- timers ----
 
 /// The timer of its role is armed and no other: a server without one would never act again by itself.
@@ -237,6 +315,11 @@ pub fn indexes_are_ordered(_: Id, local: ClusterLocal<'_>) -> bool {
 /// No server was asked to delete what it had committed (GUARD-1).
 pub fn no_committed_entry_is_contested(_: Id, local: ClusterLocal<'_>) -> bool {
     local.state.server().is_none_or(|server| !server.is_halted())
+}
+
+/// `commit_index == last_applied` when a step is done (ALL-1): what is committed is applied at once.
+pub fn committed_is_applied(_: Id, local: ClusterLocal<'_>) -> bool {
+    local.state.server().is_none_or(|server| server.last_applied == server.commit_index)
 }
 
 /// Commit index and last applied never decrease, but for restarts.
@@ -312,8 +395,8 @@ fn is_send(command: &ClusterCommand) -> bool {
     matches!(command, Command::Send(..))
 }
 
-/// A server says only what is on its disk: its term, a vote, an acknowledged entry
-/// (`VoteDurableBeforeReply`, `AckDurableBeforeReply`, `MessageTermsLtCurrentTerm`).
+/// A server says only what is on its disk: its term, a vote, an acknowledged entry, where its log has parted
+/// from another one (`VoteDurableBeforeReply`, `AckDurableBeforeReply`, `MessageTermsLtCurrentTerm`).
 pub fn sends_only_what_is_durable(step: &ClusterOutput<'_>) -> bool {
     if step.after.state.server().is_none() {
         return true;
@@ -342,11 +425,20 @@ fn is_justified(saved: &Persistent, to: Id, msg: &Message) -> bool {
                 && sent.into_iter().all(|(index, entry)| saved.log.get(index) == Some(entry))
         }
         Message::AppendEntriesResponse(args) => {
-            let acknowledged = match args.outcome {
-                Outcome::Match(index) => index,
-                Outcome::Conflict { .. } | Outcome::StaleTerm => Index(0),
+            let log = &saved.log;
+            let is_so = match args.outcome {
+                Outcome::Match(index) => index <= log.last_index(),
+                Outcome::Conflict { prev_log_index, term: None, index } => {
+                    log.term(prev_log_index).is_none() && index == log.last_index().next()
+                }
+                Outcome::Conflict { prev_log_index, term, index } => {
+                    log.term(prev_log_index) == term
+                        && log.term(index) == term
+                        && log.term(index.prev()) < term
+                }
+                Outcome::StaleTerm => true,
             };
-            args.term == saved.current_term && acknowledged <= saved.log.last_index()
+            args.term == saved.current_term && is_so
         }
         Message::ClientRequest(_) | Message::ClientResponse(_) => true,
     }
@@ -355,44 +447,123 @@ fn is_justified(saved: &Persistent, to: Id, msg: &Message) -> bool {
 // ---- clients ----
 
 /// Exactly once: each state machine is what applying every command once, where it first stands in the
-/// log, makes of it; commands of unknown sessions never. Computed from the log by a definition of
-/// its own.
+/// log, makes of it; commands of unknown sessions never. The open sessions are those that the log opened
+/// and did not evict; each was last used by its last entry and remembers the last answer. Computed from
+/// the log by a definition of its own.
 pub fn exactly_once(_: Id, local: ClusterLocal<'_>) -> bool {
     let Some(server) = local.state.server() else { return true };
-    let log = server.persistent.log.iter();
-    let applied = log.take_while(|(index, _)| *index <= server.last_applied);
-    server.machine == replay(applied)
+    Replay::up_to(&server.persistent.log, server.last_applied).is_of(server)
 }
 
-/// The state machine after these entries, by the definition of a session: open from its Register
-/// entry until, when another one is opened and there are too many, no other was used longer ago.
-fn replay<'a>(entries: impl Iterator<Item = (Index, &'a Entry)>) -> Kv {
-    let mut machine = Kv::default();
-    let mut last_use: BTreeMap<Index, Index> = BTreeMap::new();
-    let mut highest: BTreeMap<Index, u64> = BTreeMap::new();
-    for (index, entry) in entries {
-        match &entry.payload {
-            Payload::Noop => {}
-            Payload::Register { max_sessions, .. } => {
-                while last_use.len() >= *max_sessions as usize {
-                    let oldest =
-                        *last_use.iter().min_by_key(|(_, used)| **used).expect("not empty").0;
-                    last_use.remove(&oldest);
-                }
-                last_use.insert(index, index);
-            }
-            Payload::Command { session, sequence, command, .. } => {
-                if last_use.contains_key(session) {
-                    last_use.insert(*session, index);
-                    if highest.get(session).is_none_or(|highest| sequence > highest) {
-                        highest.insert(*session, *sequence);
-                        let _: Bytes = machine.apply(command);
-                    }
-                }
-            }
+/// A leader answers the entries of its own term as it applies them, in their order and each to its
+/// client, with what the log says; nobody else answers, and nothing is answered twice.
+pub fn clients_are_told_what_was_applied(step: &ClusterOutput<'_>) -> bool {
+    let (Some(before), Some(after)) = (step.before.state.server(), step.after.state.server())
+    else {
+        return true;
+    };
+    let told = step.out.iter().filter_map(|command| match command {
+        Command::Send(to, Message::ClientResponse(response)) if !is_refusal(response) => {
+            Some((*to, response.clone()))
         }
+        _ => None,
+    });
+    if after.last_applied <= before.last_applied {
+        return told.count() == 0;
     }
-    machine
+    let Persistent { current_term, log, .. } = &after.persistent;
+    let mut replay = Replay::up_to(log, before.last_applied);
+    let newly = log
+        .iter()
+        .filter(|(index, _)| (before.last_applied.next()..=after.last_applied).contains(index));
+    let due = newly.filter_map(|(index, entry)| {
+        let answer = replay.apply(index, entry);
+        answer.filter(|_| after.is_leader() && entry.term == *current_term)
+    });
+    told.eq(due)
+}
+
+fn is_refusal(response: &ClientResponse) -> bool {
+    matches!(response, ClientResponse::NotLeader { .. } | ClientResponse::TooLarge { .. })
+}
+
+/// Who does not lead says whom it knows to lead, and nothing else. A leader appends the request as its
+/// last entry, or says that it is too large if it is, or drops it, and that only while something is
+/// uncommitted. What it appends is within the limits, and nothing else makes its log grow but its election.
+pub fn requests_are_appended_or_refused(step: &ClusterOutput<'_>, limits: &Config) -> bool {
+    let (Some(before), Some(after)) = (step.before.state.server(), step.after.state.server())
+    else {
+        return true;
+    };
+    let refusals = step.out.iter().filter_map(|command| match command {
+        Command::Send(to, Message::ClientResponse(response)) if is_refusal(response) => {
+            Some((*to, response))
+        }
+        _ => None,
+    });
+    let refusals: Vec<_> = refusals.collect();
+    let Event::Deliver { src, msg: Message::ClientRequest(request) } = step.event else {
+        let led = before.is_leader() && after.is_leader();
+        return refusals.is_empty() && (!led || before.persistent.log == after.persistent.log);
+    };
+    let sequence = request.sequence();
+    let known = match &before.role {
+        Role::Leader { .. } => return is_taken(before, after, *src, request, &refusals, limits),
+        Role::Follower { leader } => *leader,
+        Role::Candidate { .. } | Role::Halted(_) => None,
+    };
+    let refusal = ClientResponse::NotLeader { sequence, leader: known };
+    before == after && step.out.len() == 1 && refusals == [(*src, &refusal)]
+}
+
+/// Whether a leader does with a request what it should.
+fn is_taken(
+    before: &Server<Kv>,
+    after: &Server<Kv>,
+    client: Id,
+    request: &ClientRequest,
+    refusals: &[(Id, &ClientResponse)],
+    limits: &Config,
+) -> bool {
+    let payload = match request.clone() {
+        ClientRequest::Register { sequence } => {
+            Payload::Register { client, sequence, max_sessions: limits.max_sessions }
+        }
+        ClientRequest::Command { session, sequence, command } => {
+            Payload::Command { client, session, sequence, command }
+        }
+    };
+    let wanted = Entry { term: before.persistent.current_term, payload };
+    let fits = wanted.size() <= limits.max_bytes;
+    let (last, sequence) = (before.persistent.log.last_index(), request.sequence());
+    if before.persistent.log == after.persistent.log {
+        let is_too_large = |(to, response): &(Id, &ClientResponse)| {
+            *to == client
+                && matches!(response, ClientResponse::TooLarge { sequence: of, .. } if *of == sequence)
+        };
+        return match refusals {
+            [] => fits && before.commit_index < last,
+            [refusal] => !fits && is_too_large(refusal),
+            _ => false,
+        };
+    }
+    let mut appended = before.persistent.log.clone();
+    appended.append(wanted);
+    fits && refusals.is_empty()
+        && after.persistent.log == appended
+        && last.0.saturating_sub(before.commit_index.0) < limits.max_uncommitted
+}
+
+/// An AppendEntries has no more entries than it may, and no more bytes of them, unless it is one entry.
+pub fn messages_are_within_limits(step: &ClusterOutput<'_>, limits: &Config) -> bool {
+    step.out.iter().all(|command| match command {
+        Command::Send(_, Message::AppendEntries(args)) => {
+            let bytes: usize = args.entries.iter().map(Entry::size).sum();
+            args.entries.len() <= limits.max_entries
+                && (bytes <= limits.max_bytes || args.entries.len() == 1)
+        }
+        _ => true,
+    })
 }
 
 // ---- recovery ----
@@ -404,14 +575,17 @@ pub fn latest_term(members: &[Peer<'_>]) -> Term {
 }
 
 /// One of them leads a term later than all at the start, and has committed an entry of it: an entry
-/// beyond all that was committed before.
+/// beyond all that was committed before. All of them know that it is committed: who never learns it
+/// would apply nothing any more.
 pub fn recoverability(start: &[Peer<'_>], now: &[Peer<'_>]) -> bool {
     let latest = latest_term(start);
-    now.iter().filter_map(|(_, local)| local.state.server()).any(|server| {
-        let Persistent { current_term, log, .. } = &server.persistent;
-        server.is_leader()
+    let servers = || now.iter().filter_map(|(_, local)| local.state.server());
+    servers().any(|leader| {
+        let Persistent { current_term, log, .. } = &leader.persistent;
+        leader.is_leader()
             && *current_term > latest
-            && log.term(server.commit_index) == Some(*current_term)
+            && log.term(leader.commit_index) == Some(*current_term)
+            && servers().all(|server| server.commit_index >= leader.commit_index)
     })
 }
 

@@ -181,18 +181,22 @@ impl Spec {
         self.build(Some(fault), None)
     }
 
-    fn build(&self, fault: Option<Fault>, only: Option<&'static str>) -> Cluster {
-        let servers: Vec<Id> = (0..self.servers).map(Id::from).collect();
-        let config = Config {
+    /// What its servers are configured with.
+    fn config(&self) -> Config {
+        Config {
             max_entries: self.max_entries,
             max_bytes: self.max_bytes,
             max_sessions: self.max_sessions,
             max_uncommitted: self.max_uncommitted,
             copies: self.copies,
             retry: self.retry,
-            ..Config::new(servers.clone())
-        };
-        let raft = Raft::<Kv>::new(config).expect("a model's configuration is valid");
+            ..Config::new((0..self.servers).map(Id::from))
+        }
+    }
+
+    fn build(&self, fault: Option<Fault>, only: Option<&'static str>) -> Cluster {
+        let servers: Vec<Id> = (0..self.servers).map(Id::from).collect();
+        let raft = Raft::<Kv>::new(self.config()).expect("a model's configuration is valid");
         let member = |_| match fault {
             None => Member::Server(raft.clone(), Fragments(self.fragment)),
             Some(fault) => {
@@ -323,6 +327,7 @@ impl Spec {
         let Watch { leaders, votes, committed, .. } = self.watch;
         let clients = !self.clients.is_empty();
         let completeness = StatePredicate::ActorAndGhost(Arc::new(p::leader_completeness));
+        let followed = StatePredicate::ActorAndGhost(Arc::new(p::who_is_followed_was_elected));
         let durable = StatePredicate::View(Arc::new(p::committed_is_durable));
         let rows = [
             ("Election Safety", leaders, StatePredicate::Ghost(Arc::new(p::election_safety))),
@@ -332,6 +337,7 @@ impl Spec {
             ("Committed is durable", committed, durable),
             ("Memory equals storage", true, of_actor(p::memory_equals_storage)),
             ("Votes counted were cast", true, of_pair(p::votes_counted_were_cast)),
+            ("Who is followed was elected", leaders, followed),
             ("Logs are well-formed", true, of_actor(p::logs_are_well_formed)),
             (
                 "Leader has all entries of its term",
@@ -339,6 +345,7 @@ impl Spec {
                 of_pair(p::leader_has_all_entries_of_its_term),
             ),
             ("Indexes are ordered", true, of_actor(p::indexes_are_ordered)),
+            ("Committed is applied", true, of_actor(p::committed_is_applied)),
             ("Match index below next index", true, of_actor(p::match_index_below_next_index)),
             ("Match index is replicated", true, of_pair(p::match_index_is_replicated)),
             ("No committed entry is contested", true, of_actor(p::no_committed_entry_is_contested)),
@@ -352,6 +359,7 @@ impl Spec {
     fn steps(&self) -> Vec<StepProperty<Member, Ghost>> {
         type OfChange = fn(&p::ClusterChange<'_>) -> bool;
         type OfOutput = fn(&p::ClusterOutput<'_>) -> bool;
+        type OfLimited = fn(&p::ClusterOutput<'_>, &Config) -> bool;
         let changes: [(&str, OfChange); 7] = [
             ("Leader Append-Only", p::leader_append_only),
             ("Durable vote is kept", p::durable_vote_is_kept),
@@ -361,10 +369,21 @@ impl Spec {
             ("Match index is monotone", p::match_index_is_monotone),
             ("Commits only its own term", p::commits_only_its_own_term),
         ];
-        let outputs: [(&str, OfOutput); 2] = [
+        let outputs: [(&str, OfOutput); 5] = [
+            ("Terms begin with elections", p::terms_begin_with_elections),
+            ("Votes follow requests", p::votes_follow_requests),
+            ("Acknowledged is what was sent", p::acknowledged_is_what_was_sent),
             ("Saved before sent", p::saved_before_sent),
             ("Sends only what is durable", p::sends_only_what_is_durable),
         ];
+        let of_clients: [(&str, OfLimited); 2] = [
+            ("Requests are appended or refused", p::requests_are_appended_or_refused),
+            ("Clients are told what was applied", |step, _| {
+                p::clients_are_told_what_was_applied(step)
+            }),
+        ];
+        let limited: [(&str, OfLimited); 1] =
+            [("Messages are within limits", p::messages_are_within_limits)];
         let of_change = |(name, holds): (&'static str, OfChange)| {
             let holds = move |change: &p::ClusterChange<'_>, _: &Ghost| holds(change);
             StepProperty { name, holds: StepPredicate::Change(Arc::new(holds)) }
@@ -373,8 +392,17 @@ impl Spec {
             name,
             holds: StepPredicate::Output(Arc::new(holds)),
         };
+        let of_limited = |(name, holds): (&'static str, OfLimited)| {
+            let config = self.config();
+            let holds = move |output: &p::ClusterOutput<'_>| holds(output, &config);
+            StepProperty { name, holds: StepPredicate::Output(Arc::new(holds)) }
+        };
         let changes = changes.into_iter().map(of_change);
         let mut steps: Vec<_> = changes.chain(outputs.into_iter().map(of_output)).collect();
+        steps.extend(limited.into_iter().map(of_limited));
+        if !self.clients.is_empty() {
+            steps.extend(of_clients.into_iter().map(of_limited));
+        }
         if self.watch.committed {
             let holds = StepPredicate::Change(Arc::new(p::state_machine_safety));
             steps.insert(0, StepProperty { name: "State Machine Safety", holds });

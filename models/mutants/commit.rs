@@ -17,6 +17,7 @@ pub(super) fn list() -> Vec<MutantSpec> {
         commit_goes_backwards(),
         applied_before_committed(),
         applies_only_the_last(),
+        applies_one_at_a_time(),
     ]
 }
 
@@ -228,6 +229,31 @@ fn applies_only_the_last() -> MutantSpec {
                 let entry = handled.server.persistent.log.get(last);
                 if let Some(Payload::Command { command, .. }) = entry.map(|entry| &entry.payload) {
                     handled.server.machine.apply(command);
+                }
+            },
+            ..Fault::NONE
+        },
+    }
+}
+
+fn applies_one_at_a_time() -> MutantSpec {
+    MutantSpec {
+        name: "applies-one-at-a-time",
+        breaks: "ALL-1",
+        caught_by: "Committed is applied",
+        seen_in: "willemt/raft#54",
+        about: "Each message applies at most one entry, however many have become committed.",
+        story: "S0 has committed and applied its no-op, and restarts. It is elected again, and with its new \
+                no-op two entries are committed in one go. It applies the first, and the second only \
+                when something else happens.",
+        difference: "`if` instead of `while commit_index > last_applied`",
+        spec: Spec { max_term: 2, restarts: true, ..scenes::alone(Vec::new(), 1) },
+        fault: Fault {
+            after: |handled| {
+                let next = handled.before.last_applied.next();
+                if handled.server.last_applied > next {
+                    // No-ops only, which change nothing else.
+                    handled.server.last_applied = next;
                 }
             },
             ..Fault::NONE

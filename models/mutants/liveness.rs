@@ -1,7 +1,8 @@
 //! What does nothing wrong and comes to a halt.
 //!
 //! No property of safety can show these. `Recoverability` asks whether from every reachable state, all
-//! messages lost, a majority can elect a leader that commits a new entry.
+//! messages lost, a majority can elect a leader that commits a new entry, and whether all of that majority
+//! learn that it is committed.
 
 use super::scenes;
 use super::wrapper::ServerCommand;
@@ -21,6 +22,7 @@ pub(super) fn list() -> Vec<MutantSpec> {
         commit_needs_all(),
         retries_are_empty(),
         probing_stands_still(),
+        heartbeat_commits_nothing(),
     ]
 }
 
@@ -243,6 +245,29 @@ fn probing_stands_still() -> MutantSpec {
             before: |arriving| {
                 if let Message::AppendEntriesResponse(args) = &arriving.msg {
                     arriving.dropped = matches!(args.outcome, Outcome::Conflict { .. });
+                }
+            },
+            ..Fault::NONE
+        },
+    }
+}
+
+fn heartbeat_commits_nothing() -> MutantSpec {
+    MutantSpec {
+        name: "heartbeat-commits-nothing",
+        breaks: "AE-5",
+        caught_by: RECOVERABILITY,
+        seen_in: "ktoso/akka-raft#33",
+        about: "A follower takes the commit index only from an AppendEntries that has entries.",
+        story: "S0 leads and has committed its no-op with S1. Nobody asks for anything more, so all that S1 \
+                hears of S0 are heartbeats, and it ignores their commit index. It never applies what \
+                everybody has.",
+        difference: "an AppendEntries without entries does not move `commit_index`",
+        spec: scenes::pair(),
+        fault: Fault {
+            after: |handled| {
+                if handled.accepted().is_some_and(|(args, _)| args.entries.is_empty()) {
+                    nothing_committed(handled);
                 }
             },
             ..Fault::NONE

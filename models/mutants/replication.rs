@@ -27,6 +27,7 @@ pub(super) fn list() -> Vec<MutantSpec> {
         roll_back_on_new_term(),
         deposed_leader_appends(),
         leader_erases_entry(),
+        batch_over_the_limit(),
     ]
 }
 
@@ -464,5 +465,33 @@ fn take_back(handled: &mut Handled<'_>) {
     let leads = handled.before.is_leader() && handled.server.is_leader();
     if handled.event.is_none() && leads && of_client && last > handled.server.commit_index {
         handled.server.persistent.log = up_to(log, last.prev());
+    }
+}
+
+fn batch_over_the_limit() -> MutantSpec {
+    MutantSpec {
+        name: "batch-over-the-limit",
+        breaks: "LDR-3",
+        caught_by: "Messages are within limits",
+        seen_in: "tikv/raft-rs#326",
+        about: "An entry that is ready is added to a message that is full.",
+        story: "S0 led term 1, restarts and leads term 2. S1 has neither of its no-ops and says so. A message \
+                may carry one entry, and S0 sends both in one.",
+        difference: "the limit is compared with what the message holds, not with what it is going to hold",
+        spec: Spec { max_term: 2, restarts: true, ..scenes::pair() },
+        fault: Fault {
+            after: |handled| {
+                let log = &handled.server.persistent.log;
+                for command in &mut *handled.commands {
+                    if let Command::Send(_, Message::AppendEntries(args)) = command
+                        && !args.entries.is_empty()
+                    {
+                        let next = args.prev_log_index.0 + args.entries.len() as u64 + 1;
+                        args.entries.extend(log.get(Index(next)).cloned());
+                    }
+                }
+            },
+            ..Fault::NONE
+        },
     }
 }

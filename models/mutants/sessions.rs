@@ -7,6 +7,7 @@ use super::scenes::{self, advance, create, put};
 use super::wrapper::ServerCommand;
 use super::{Fault, Handled, MutantSpec};
 use crate::kv::Kv;
+use crate::models::spec::Spec;
 use crate::raft::{ClientResponse, Entry, Index, Message, Payload};
 use crate::state_machine::StateMachine;
 use bytes::Bytes;
@@ -25,6 +26,7 @@ pub(super) fn list() -> Vec<MutantSpec> {
         implicit_session(),
         no_eviction(),
         early_eviction(),
+        uncommitted_of_its_term(),
     ]
 }
 
@@ -442,6 +444,42 @@ fn early_eviction() -> MutantSpec {
                     replica.insert(index);
                 };
                 apply_by(handled, Rules { open, ..Rules::RIGHT });
+            },
+            ..Fault::NONE
+        },
+    }
+}
+
+fn uncommitted_of_its_term() -> MutantSpec {
+    MutantSpec {
+        name: "uncommitted-of-its-term",
+        breaks: "CLI-3",
+        caught_by: "Requests are appended or refused",
+        seen_in: "etcd-io/raft#11",
+        about: "What earlier leaders left uncommitted does not count against the limit.",
+        story: "A leader may have two uncommitted entries. S0 has the no-op of its first term and that of its \
+                second, and can commit neither. It takes the request of C2 all the same: with each new \
+                term its log may grow by as much again.",
+        difference: "the uncommitted entries are counted from the first one of the leader's term",
+        spec: Spec {
+            max_term: 2,
+            restarts: true,
+            max_uncommitted: 2,
+            ..scenes::pair_with_client()
+        },
+        fault: Fault {
+            before: |arriving| {
+                let Message::ClientRequest(_) = arriving.msg else { return };
+                let server = &mut *arriving.server;
+                let term = server.persistent.current_term;
+                if let Some(first) = server.persistent.log.first_index_of(term) {
+                    server.commit_index = first.prev().max(server.commit_index);
+                }
+            },
+            after: |handled| {
+                if let Some((_, Message::ClientRequest(_))) = handled.event {
+                    handled.server.commit_index = handled.before.commit_index;
+                }
             },
             ..Fault::NONE
         },
