@@ -1,7 +1,7 @@
 //! A search that is put down and taken up again finds what one finds that goes through.
 
 use checked_raft::checker::engine::{CheckpointError, Checkpoints, explore_with_checkpoints};
-use checked_raft::checker::{Limits, Report, Verdict};
+use checked_raft::checker::{Engine, Limits, PropertyResult, Report, Verdict, run};
 use checked_raft::models::catalogue::find;
 use checked_raft::models::mutants;
 use checked_raft::models::{Cluster, Spec};
@@ -36,6 +36,11 @@ fn counts(report: &Report) -> (u64, u64) {
     (report.tuples.expect("the antichain engine counts tuples").tuples, report.states)
 }
 
+/// What is known of each property.
+fn results(report: &Report) -> Vec<(&'static str, PropertyResult)> {
+    report.properties.iter().map(|property| (property.name, property.result)).collect()
+}
+
 /// A model that takes a moment: with symmetry, ghosts, restarts and two rounds now and then.
 fn two_terms() -> Spec {
     find("two-terms").expect("it is in the catalogue")
@@ -46,6 +51,9 @@ fn a_search_that_is_taken_up_again_and_again_counts_like_one_that_goes_through()
     let directory = tempfile::tempdir().expect("there is room");
     let path = directory.path().join("search");
     let spec = two_terms();
+    let unlimited = Limits { threads: 2, max_states: None, max_time: None, max_memory: None };
+    let never = AtomicBool::new(false);
+    let through = run(spec.cluster(), Engine::Antichain, &unlimited, &never, &mut |_| {});
     for threads in [1, 2] {
         let mut sittings = 0;
         let mut limit = 500;
@@ -62,6 +70,7 @@ fn a_search_that_is_taken_up_again_and_again_counts_like_one_that_goes_through()
         assert!(sittings > 3, "it was taken up {sittings} times");
         assert_eq!(report.verdict, Verdict::Exhaustive);
         assert_eq!(counts(&report), spec.tuples);
+        assert_eq!(results(&report), results(&through), "what was witnessed before, too");
         assert!(!path.exists(), "what has ended is not taken up");
     }
 }
@@ -168,16 +177,36 @@ fn a_checkpoint_is_not_overwritten_by_another_search() {
 }
 
 #[test]
-fn a_checkpoint_that_cannot_be_written_does_not_end_the_search() {
+fn a_checkpoint_that_cannot_be_written_any_more_does_not_end_the_search() {
+    let directory = tempfile::tempdir().expect("there is room");
+    let inside = directory.path().join("directory");
+    std::fs::create_dir(&inside).unwrap();
+    let spec = two_terms();
+    let nowhere = checkpoints(&inside.join("search"), false);
+    let limits = Limits { threads: 1, max_states: Some(500), max_time: None, max_memory: None };
+    let never = AtomicBool::new(false);
+    let mut remove = |_| {
+        let _ = std::fs::remove_dir(&inside);
+    };
+    let (report, trouble) =
+        explore_with_checkpoints(&spec.cluster(), &limits, &nowhere, &never, &mut remove).unwrap();
+    assert_eq!(report.verdict, Verdict::Bounded);
+    assert!(trouble.expect("it says so").to_string().contains("went on without it"));
+}
+
+/// Not when it has run for hours.
+#[test]
+fn a_checkpoint_that_cannot_be_written_is_refused_before_the_search_begins() {
     let directory = tempfile::tempdir().expect("there is room");
     let spec = two_terms();
     let nowhere = checkpoints(&directory.path().join("no directory").join("search"), false);
-    let limits = Limits { threads: 1, max_states: Some(500), max_time: None, max_memory: None };
-    let never = AtomicBool::new(false);
-    let (report, trouble) =
-        explore_with_checkpoints(&spec.cluster(), &limits, &nowhere, &never, &mut |_| {}).unwrap();
-    assert_eq!(report.verdict, Verdict::Bounded);
-    assert!(trouble.expect("it says so").to_string().contains("no directory"));
+    let limits = Limits { threads: 1, max_states: None, max_time: None, max_memory: None };
+    let (never, mut looks) = (AtomicBool::new(false), 0);
+    let mut look = |_| looks += 1;
+    let refused = explore_with_checkpoints(&spec.cluster(), &limits, &nowhere, &never, &mut look)
+        .unwrap_err();
+    assert!(refused.to_string().contains("name a file in a directory that is there"), "{refused}");
+    assert_eq!(looks, 0, "it has not begun");
 }
 
 #[test]
@@ -193,8 +222,8 @@ fn a_damaged_checkpoint_is_refused() {
         assert!(matches!(refused, CheckpointError::Damaged { .. }), "{refused}");
     };
     damage(&[]);
-    damage(b"raft checkpoint4");
-    damage(&[&b"raft checkpoint3"[..], &whole[16..]].concat());
+    damage(b"raft checkpoint5");
+    damage(&[&b"raft checkpoint4"[..], &whole[16..]].concat());
     proptest!(ProptestConfig::with_cases(64), |(at in 0..whole.len(), bit in 0..8_u32)| {
         let mut flipped = whole.clone();
         flipped[at] ^= 1_u8 << bit;

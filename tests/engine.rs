@@ -1,16 +1,24 @@
 //! The checker does not claim more than it has seen. Toy actors, for which every figure is known.
 
+mod common;
+
+use checked_raft::checker::engine::explore;
 use checked_raft::checker::{
     Bound, Checkable, Engine, Kind, Limits, Local, PropertyResult, Report, StatePredicate,
     StateProperty, StepPredicate, StepProperty, Tally, Verdict, World, run, search,
 };
 use checked_raft::models::Spec;
 use checked_raft::models::ghost::Watch;
-use stateright::actor::{Actor, ActorModel, Id, Out, model_timeout};
+use common::full_search::full;
+use stateright::actor::{
+    Actor, ActorModel, Envelope, Id, LossyNetwork, Network, Out, model_timeout,
+};
+use stateright::util::HashableHashSet;
+use std::any::Any;
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// An actor with one timer for each of its moves. A move maps a state to the next one.
@@ -44,24 +52,44 @@ type ToyWorld = World<Toy, ()>;
 /// So many toys side by side, with one property that always holds.
 fn world(toys: usize, moves: &'static [fn(u8) -> u8]) -> ToyWorld {
     World {
-        actors: ActorModel::new((), ()).actors((0..toys).map(|_| Toy { moves })),
-        names: (0..toys).map(|n| format!("T{n}")).collect(),
-        restartable: Vec::new(),
-        ghost: (),
-        observe: Arc::new(|(), _| {}),
         always: vec![always("true", |_| true)],
-        steps: Vec::new(),
-        sometimes: Vec::new(),
-        recovery: None,
-        bounds: Vec::new(),
         label: Arc::new(|step, labels| {
             labels.push(if *step.after.state == 0 { "zero" } else { "other" });
         }),
         labels: &["zero", "other", "never"],
+        tally: Arc::new(Tally::default()),
+        ..of((0..toys).map(|_| Toy { moves }))
+    }
+}
+
+/// A world of these actors of which nothing is asked but that it is a world.
+fn of<A: Checkable>(actors: impl IntoIterator<Item = A>) -> World<A, ()> {
+    let actors = ActorModel::new((), ()).actors(actors);
+    World {
+        names: (0..actors.actors.len()).map(|n| format!("A{n}")).collect(),
+        actors,
+        restartable: Vec::new(),
+        ghost: (),
+        observe: Arc::new(|(), _| {}),
+        always: vec![StateProperty {
+            name: "true",
+            holds: StatePredicate::Ghost(Arc::new(|()| true)),
+        }],
+        steps: Vec::new(),
+        sometimes: Vec::new(),
+        recovery: None,
+        bounds: Vec::new(),
+        label: Arc::new(|_, _| {}),
+        labels: &[],
         symmetry: None,
         initial: None,
-        tally: Arc::new(Tally::default()),
+        tally: Arc::new(Tally::new(0, &[])),
     }
+}
+
+/// What the antichain engine says of a world.
+fn explored<A: Checkable>(world: &World<A, ()>, threads: usize) -> Report {
+    explore(world, &limits(threads), &AtomicBool::new(false), &mut |_| {})
 }
 
 /// A property of the sum of all toys.
@@ -128,26 +156,7 @@ impl Actor for Fuse {
 
 #[test]
 fn states_that_differ_only_in_whose_timer_is_armed_are_different_states() {
-    let fuses = || World {
-        actors: ActorModel::new((), ()).actors([Fuse, Fuse, Fuse]),
-        names: (0..3).map(|n| format!("F{n}")).collect(),
-        restartable: Vec::new(),
-        ghost: (),
-        observe: Arc::new(|(), _| {}),
-        always: vec![StateProperty {
-            name: "true",
-            holds: StatePredicate::Ghost(Arc::new(|()| true)),
-        }],
-        steps: Vec::new(),
-        sometimes: Vec::new(),
-        recovery: None,
-        bounds: Vec::new(),
-        label: Arc::new(|_, _| {}),
-        labels: &[],
-        symmetry: None,
-        initial: None,
-        tally: Arc::new(Tally::default()),
-    };
+    let fuses = || of([Fuse, Fuse, Fuse]);
     for engine in EXHAUSTING {
         let report = run(fuses(), engine, &limits(2), &AtomicBool::new(false), &mut |_| {});
         assert_eq!((report.verdict, report.states), (Verdict::Exhaustive, 8));
@@ -350,6 +359,65 @@ fn the_shortest_search_does_not_go_beyond_a_broken_step_as_the_engines_do_not() 
     }
 }
 
+/// The first may go two ways. On one a timer changes it, on the other, or on both, it answers what was sent to it
+/// at the start. Both put out something that is forbidden.
+struct TwoWays {
+    answers_on_both: bool,
+}
+
+impl Actor for TwoWays {
+    type Msg = ();
+    type Timer = u8;
+    type State = u8;
+    type Storage = ();
+    type Random = ();
+
+    fn on_start(&self, id: Id, _: &Option<()>, o: &mut Out<Self>) -> u8 {
+        match usize::from(id) {
+            0 => (1..3).for_each(|timer| o.set_timer(timer, model_timeout())),
+            _ => o.send(Id::from(0), ()),
+        }
+        0
+    }
+
+    fn on_timeout(&self, _: Id, state: &mut Cow<'_, u8>, timer: &u8, o: &mut Out<Self>) {
+        match **state {
+            0 => *state = Cow::Owned(*timer),
+            1 => {
+                *state = Cow::Owned(3);
+                o.send(Id::from(1), ());
+            }
+            _ => {}
+        }
+    }
+
+    fn on_msg(&self, id: Id, state: &mut Cow<'_, u8>, src: Id, (): (), o: &mut Out<Self>) {
+        let answers = **state == 2 || **state == 1 && self.answers_on_both;
+        if id == Id::from(0) && answers {
+            o.send(src, ());
+        }
+    }
+}
+
+/// What counts is how many steps change an actor. The answer changes none, so one is enough.
+#[test]
+fn the_shortest_way_is_by_the_step_that_changes_no_actor_if_there_is_one() {
+    for answers_on_both in [true, false] {
+        let mut world = of([TwoWays { answers_on_both }, TwoWays { answers_on_both }]);
+        world.steps = vec![StepProperty {
+            name: "says nothing",
+            holds: StepPredicate::Output(Arc::new(|step| step.out.is_empty())),
+        }];
+        let search::Outcome::Found(found) = shortest(&world, None, 1, 1000) else {
+            panic!("there is a violation")
+        };
+        let last = found.steps.iter().map(|(action, _)| &action.event).last();
+        assert!(matches!(last, Some(checked_raft::checker::Event::Deliver { .. })), "{last:?}");
+        assert_eq!(found.steps.len(), 2);
+        assert_eq!(found.unsure, None);
+    }
+}
+
 #[test]
 fn a_shortest_search_cut_by_its_limit_says_so() {
     assert!(matches!(
@@ -428,4 +496,285 @@ fn bfs_and_dfs_agree_on_the_number_of_states_of_small_clusters_and_ours_needs_fe
         assert_eq!(bfs, dfs);
         assert!(10 < maximal && maximal < bfs, "there is something to agree on");
     }
+}
+
+/// What a panic says.
+fn said(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("nothing")
+}
+
+/// Its lock is poisoned then, and another thread may come across that before the first has ended.
+#[test]
+fn the_panic_that_reaches_the_caller_is_that_of_the_handler() {
+    const FALLS: &[fn(u8) -> u8] = &[
+        |n| {
+            assert!(n < 5, "this toy breaks on purpose");
+            n + 1
+        },
+        |n| n ^ 1,
+    ];
+    for _ in 0..100 {
+        let checked = || check(world(3, FALLS), Engine::Antichain, &limits(2));
+        let panic = catch_unwind(AssertUnwindSafe(checked)).expect_err("it panics");
+        assert_eq!(said(&*panic), "this toy breaks on purpose");
+    }
+}
+
+// ---- values are compared, not hashes ----
+
+/// Two sets of which stateright writes only the elements when it hashes them: it does not tell in which of them
+/// one is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Holds {
+    a: HashableHashSet<u8>,
+    b: HashableHashSet<u8>,
+    count: u8,
+}
+
+/// The first takes the first thing it is given, into one set or the other. The others give it one each, and
+/// count.
+struct Giver;
+
+const MOST: u8 = 20;
+
+impl Actor for Giver {
+    type Msg = bool;
+    type Timer = ();
+    type State = Holds;
+    type Storage = ();
+    type Random = ();
+
+    fn on_start(&self, id: Id, _: &Option<()>, o: &mut Out<Self>) -> Holds {
+        if id != Id::from(0) {
+            o.send(Id::from(0), id == Id::from(1));
+            o.set_timer((), model_timeout());
+        }
+        Holds { a: HashableHashSet::new(), b: HashableHashSet::new(), count: 0 }
+    }
+
+    fn on_msg(&self, _: Id, state: &mut Cow<'_, Holds>, _: Id, first: bool, _: &mut Out<Self>) {
+        if state.a.is_empty() && state.b.is_empty() {
+            let Holds { a, b, .. } = state.to_mut();
+            if first { a } else { b }.insert(7);
+        }
+    }
+
+    fn on_timeout(&self, _: Id, state: &mut Cow<'_, Holds>, (): &(), o: &mut Out<Self>) {
+        state.to_mut().count += 1;
+        if state.count < MOST {
+            o.set_timer((), model_timeout());
+        }
+    }
+}
+
+#[test]
+fn values_that_differ_and_hash_alike_are_told_apart() {
+    let givers = || of([Giver, Giver, Giver]);
+    let counters = u64::from(MOST + 1).pow(2);
+    let nothing_in = |name, is_it: fn(&Holds) -> bool| StateProperty {
+        name,
+        holds: StatePredicate::Actor(Arc::new(move |_, local: Local<'_, Giver>| {
+            is_it(local.state)
+        })),
+    };
+    let report = explored(&givers(), 1);
+    let counts = report.tuples.expect("they are counted");
+    assert_eq!((report.verdict, counts.tuples), (Verdict::Exhaustive, 3 * counters));
+    assert!(report.expected_collisions() == 0.0);
+    let plain = full(&givers(), 10_000).expect("it is small");
+    assert_eq!(plain.tuples.len() as u64, 3 * counters);
+    for property in
+        [nothing_in("a", |holds| holds.a.is_empty()), nothing_in("b", |holds| holds.b.is_empty())]
+    {
+        let world = World { always: vec![property], ..givers() };
+        let expected: Vec<_> =
+            full(&world, 10_000).expect("it is small").broken.into_iter().collect();
+        let report = explored(&world, 1);
+        assert_eq!(report.violated(), expected);
+        assert_eq!(expected.len(), 1);
+    }
+}
+
+// ---- what never meets ----
+
+/// The first asks, and the second answers. So no answer comes to the first before it has asked, and what its
+/// handler would do then was never thought of.
+struct Asking {
+    /// Whether the handler panics then; otherwise it does what nobody expects.
+    panics: bool,
+}
+
+impl Actor for Asking {
+    type Msg = ();
+    type Timer = ();
+    type State = u8;
+    type Storage = ();
+    type Random = ();
+
+    fn on_start(&self, id: Id, _: &Option<()>, o: &mut Out<Self>) -> u8 {
+        if id == Id::from(0) {
+            o.set_timer((), model_timeout());
+        }
+        0
+    }
+
+    fn on_timeout(&self, _: Id, state: &mut Cow<'_, u8>, (): &(), o: &mut Out<Self>) {
+        *state = Cow::Owned(1);
+        o.send(Id::from(1), ());
+    }
+
+    fn on_msg(&self, id: Id, state: &mut Cow<'_, u8>, src: Id, (): (), o: &mut Out<Self>) {
+        if id == Id::from(1) {
+            o.send(src, ());
+        } else {
+            assert!(**state > 0 || !self.panics, "nothing was asked");
+            *state = Cow::Owned(2);
+        }
+    }
+}
+
+/// Whether a step is an answer before anything was asked.
+fn is_unasked(step: &checked_raft::checker::Output<'_, Asking>) -> bool {
+    step.who == Id::from(0)
+        && *step.before.state == 0
+        && matches!(step.event, checked_raft::checker::Event::Deliver { .. })
+}
+
+#[test]
+fn a_handler_that_panics_on_what_never_meets_ends_no_search() {
+    for threads in [1, 2] {
+        let asking = of([Asking { panics: true }, Asking { panics: true }]);
+        let report = explored(&asking, threads);
+        let tuples = report.tuples.expect("they are counted").tuples;
+        assert_eq!((report.verdict, tuples), (Verdict::Exhaustive, 3));
+    }
+}
+
+#[test]
+fn properties_of_outputs_and_labels_that_panic_on_what_never_meets_end_no_search() {
+    let mut asking = of([Asking { panics: false }, Asking { panics: false }]);
+    asking.steps = vec![StepProperty {
+        name: "asked",
+        holds: StepPredicate::Output(Arc::new(|step| {
+            assert!(!is_unasked(step), "nothing was asked");
+            true
+        })),
+    }];
+    asking.label = Arc::new(|step, labels| {
+        assert!(!is_unasked(step), "nothing was asked");
+        labels.push("a step");
+    });
+    asking.labels = &["a step"];
+    asking.tally = Arc::new(Tally::new(0, asking.labels));
+    let report = explored(&asking, 1);
+    let tuples = report.tuples.expect("they are counted").tuples;
+    assert_eq!((report.verdict, tuples), (Verdict::Exhaustive, 3));
+}
+
+// ---- limits ----
+
+/// Each counts to 4 and tells the first one of eight things each time, which matters to that once its timer has
+/// fired. So there are few tuples, and many thousand states of some.
+struct Telling;
+
+impl Actor for Telling {
+    type Msg = u8;
+    type Timer = u8;
+    type State = u8;
+    type Storage = ();
+    type Random = ();
+
+    fn on_start(&self, id: Id, _: &Option<()>, o: &mut Out<Self>) -> u8 {
+        let timers = if id == Id::from(0) { 0..1 } else { 0..8 };
+        timers.for_each(|timer| o.set_timer(timer, model_timeout()));
+        0
+    }
+
+    fn on_timeout(&self, id: Id, state: &mut Cow<'_, u8>, timer: &u8, o: &mut Out<Self>) {
+        if id == Id::from(0) {
+            *state = Cow::Owned(1);
+            return;
+        }
+        o.set_timer(*timer, model_timeout());
+        if **state < 4 {
+            o.send(Id::from(0), *timer);
+            *state = Cow::Owned(**state + 1);
+        }
+    }
+
+    fn on_msg(&self, _: Id, state: &mut Cow<'_, u8>, _: Id, msg: u8, _: &mut Out<Self>) {
+        if **state != 0 {
+            *state = Cow::Owned(2 + msg);
+        }
+    }
+}
+
+/// How many steps are taken between an interruption and the end. Each is made to last a little then.
+#[expect(clippy::disallowed_methods, reason = "what must not be done any more takes time")]
+fn steps_after_an_interruption(threads: usize) -> u64 {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let (after, is_over) = (Arc::new(AtomicU64::new(0)), Arc::clone(&interrupted));
+    let counted = Arc::clone(&after);
+    let mut telling = of([Telling, Telling, Telling, Telling]);
+    telling.bounds = vec![Bound {
+        name: "none",
+        limit: 0,
+        within: StatePredicate::View(Arc::new(move |_| {
+            if is_over.load(Ordering::Relaxed) {
+                counted.fetch_add(1, Ordering::Relaxed);
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            true
+        })),
+    }];
+    let mut interrupt = |now: checked_raft::checker::Progress| {
+        if now.states > 3_000 {
+            interrupted.store(true, Ordering::Relaxed);
+        }
+    };
+    let report = explore(&telling, &limits(threads), &interrupted, &mut interrupt);
+    assert_eq!((report.verdict, report.ended_by), (Verdict::Bounded, Some("an interruption")));
+    after.load(Ordering::Relaxed)
+}
+
+#[test]
+fn an_interruption_is_noticed_between_two_steps_however_many_states_a_tuple_has() {
+    for threads in [1, 2] {
+        let after = steps_after_an_interruption(threads);
+        assert!(after < 2_000, "{after} steps were taken that nobody waited for");
+    }
+}
+
+// ---- worlds that no engine checks ----
+
+#[test]
+fn a_world_of_another_network_or_with_crashes_of_its_own_is_refused_with_a_sentence() {
+    let asked = |change: fn(&mut ToyWorld)| {
+        let mut toys = world(1, UP);
+        change(&mut toys);
+        assert!(toys.refusal().is_some());
+        for engine in EXHAUSTING {
+            let mut toys = world(1, UP);
+            change(&mut toys);
+            let checked = AssertUnwindSafe(|| check(toys, engine, &limits(1)));
+            let panic = catch_unwind(checked).expect_err("it is refused");
+            assert!(said(&*panic).contains("world"), "{}", said(&*panic));
+        }
+    };
+    assert_eq!(world(1, UP).refusal(), None);
+    asked(|toys| toys.actors.init_network = Network::new_ordered([]));
+    asked(|toys| toys.actors.init_network = Network::new_unordered_nonduplicating([]));
+    asked(|toys| {
+        let mut other = world(1, UP);
+        let envelope = Envelope { src: Id::from(0), dst: Id::from(0), msg: 1 };
+        other.actors.init_network = Network::new_ordered([envelope]);
+        toys.initial = Some(other.started());
+    });
+    asked(|toys| toys.actors.lossy_network = LossyNetwork::Yes);
+    asked(|toys| toys.actors.max_crashes = 1);
+    asked(|toys| {
+        let inner = std::mem::replace(&mut toys.actors, ActorModel::new((), ()));
+        toys.actors = inner.property(stateright::Expectation::Always, "asked", |_, _| true);
+    });
 }

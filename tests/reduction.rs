@@ -6,20 +6,23 @@
 
 mod common;
 
-use checked_raft::checker::engine::explore_and_visit;
+use checked_raft::checker::engine::{Checkpoints, explore_and_visit, explore_by};
 use checked_raft::checker::{
-    Bound, Checkable, Engine, Ghostly, Limits, Local, PropertyResult, Report, StatePredicate,
-    StateProperty, StepPredicate, StepProperty, Tally, Verdict, View, World, run,
+    Bound, Checkable, Engine, Event, Ghostly, Limits, Local, PropertyResult, RECOVERABILITY,
+    Recovery, Report, StatePredicate, StateProperty, StepPredicate, StepProperty, Tally, Verdict,
+    View, World, run,
 };
 use checked_raft::models::Spec;
 use checked_raft::models::catalogue::catalogue;
-use common::full_search::{full, tuple};
+use checked_raft::models::ghost::Ghost;
+use checked_raft::models::member::Member;
+use common::full_search::{Tuples, full, is_dead_end, tuple};
 use proptest::prelude::*;
 use stateright::actor::{Actor, ActorModel, Id, Out, model_timeout};
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 fn limits(threads: usize) -> Limits {
     Limits { threads, max_states: None, max_time: None, max_memory: None }
@@ -34,8 +37,8 @@ fn reduced<A: Checkable, G: Ghostly>(
     world: &World<A, G>,
     threads: usize,
     surveys: &[u16],
-) -> (Report, BTreeSet<u128>) {
-    let mut tuples = BTreeSet::new();
+) -> (Report, Tuples<A, G>) {
+    let mut tuples = Tuples::new();
     let report = explore_and_visit(world, &limits(threads), surveys, &mut |view| {
         tuples.insert(tuple(view));
     });
@@ -47,8 +50,8 @@ fn counts(report: &Report) -> (u64, u64) {
 }
 
 /// The tuples that stateright's breadth-first search meets, and the number of its states.
-fn by_stateright(spec: &Spec) -> (u64, BTreeSet<u128>) {
-    let met = Arc::new(Mutex::new(BTreeSet::new()));
+fn by_stateright(spec: &Spec) -> (u64, Tuples<Member, Ghost>) {
+    let met = Arc::new(Mutex::new(Tuples::new()));
     let notes = Arc::clone(&met);
     // Every state it visits is judged, so what is asked of it can write it down.
     let recorded = StatePredicate::View(Arc::new(move |view: &View<'_, _, _>| {
@@ -98,6 +101,13 @@ fn the_counts_do_not_depend_on_the_number_of_threads() {
 
 // ---- random systems ----
 
+/// So many cases, unless `PROPTEST_CASES` asks for another number.
+fn cases(cases: u32) -> ProptestConfig {
+    let asked = ProptestConfig::default();
+    let is_asked = std::env::var_os("PROPTEST_CASES").is_some();
+    if is_asked { asked } else { ProptestConfig { cases, ..asked } }
+}
+
 /// An actor that does what a table says.
 #[derive(Clone, Debug)]
 struct Tabled {
@@ -121,6 +131,8 @@ enum Put {
 }
 
 const STATES: u8 = 4;
+/// No state: to come there is a panic.
+const BREAKS: u8 = u8::MAX;
 const MESSAGES: u8 = 3;
 const TIMERS: u8 = 2;
 const CHOICES: u8 = 2;
@@ -139,6 +151,7 @@ impl Tabled {
                 Put::Save(value) => o.save(value),
             }
         }
+        assert!(reaction.next != BREAKS, "it breaks on purpose");
         reaction.next
     }
 
@@ -238,17 +251,50 @@ fn forward_actor(ways_back: bool) -> impl Strategy<Value = Tabled> {
 
 type TabledWorld = World<Tabled, Vec<u8>>;
 
-/// A system of these actors. Its ghost remembers the first few states that actor 0 has been in.
+/// What else is forbidden in a system.
+#[derive(Clone, Copy, Debug)]
+struct More {
+    /// An actor in a state, with the last of the ghost.
+    with_ghost: u8,
+    /// A restart from one state to another.
+    restart: u8,
+    /// A step of actor 2 from this state out of its bound.
+    beyond: u8,
+    /// What actor 0 sent first, where it comes to an actor that neither changes nor answers.
+    unheard: u8,
+    /// Actor 1 is out of bounds beyond this state once the ghost is full.
+    tight: u8,
+}
+
+const NO_MORE: More = More {
+    with_ghost: NOTHING,
+    restart: NOTHING,
+    beyond: NOTHING,
+    unheard: NOTHING,
+    tight: NOTHING,
+};
+
+/// In the ghost, that a state was come to by a restart.
+const RESTARTED: u8 = STATES;
+
+/// A system of these actors.
 fn system(actors: &[Tabled], restarts: bool, forbidden: [u8; 4]) -> TabledWorld {
+    system_with(actors, restarts, forbidden, NO_MORE)
+}
+
+/// A system of these actors. Its ghost remembers the first few states that actor 0 has been in, and whether it
+/// came there by a restart.
+fn system_with(actors: &[Tabled], restarts: bool, forbidden: [u8; 4], more: More) -> TabledWorld {
     let [pair, sent, word, limit] = forbidden;
+    let More { with_ghost, restart, beyond, unheard, tight } = more;
     World {
         actors: ActorModel::new((), ()).actors(actors.iter().cloned()),
         names: (0..actors.len()).map(|n| format!("T{n}")).collect(),
-        restartable: if restarts { vec![Id::from(1)] } else { Vec::new() },
+        restartable: if restarts { vec![Id::from(0), Id::from(1)] } else { Vec::new() },
         ghost: Vec::new(),
         observe: Arc::new(|ghost: &mut Vec<u8>, change| {
             if change.who == Id::from(0) && ghost.len() < 3 {
-                ghost.push(*change.after.state);
+                ghost.push(*change.after.state + if change.restart { RESTARTED } else { 0 });
             }
         }),
         always: vec![
@@ -266,6 +312,14 @@ fn system(actors: &[Tabled], restarts: bool, forbidden: [u8; 4]) -> TabledWorld 
                     ghost.first().zip(ghost.last()).is_none_or(|(a, b)| a * STATES + b != word)
                 })),
             },
+            StateProperty {
+                name: "with ghost",
+                holds: StatePredicate::ActorAndGhost(Arc::new(
+                    move |_, local: Local<'_, Tabled>, ghost: &Vec<u8>| {
+                        ghost.last().is_none_or(|last| local.state * STATES + last != with_ghost)
+                    },
+                )),
+            },
         ],
         steps: vec![
             StepProperty {
@@ -280,6 +334,29 @@ fn system(actors: &[Tabled], restarts: bool, forbidden: [u8; 4]) -> TabledWorld 
                     ghost.len() < 2 || change.after.state + change.before.state != word
                 })),
             },
+            StepProperty {
+                name: "restart",
+                holds: StepPredicate::Change(Arc::new(move |change, _| {
+                    !change.restart || change.before.state * STATES + change.after.state != restart
+                })),
+            },
+            StepProperty {
+                name: "beyond",
+                holds: StepPredicate::Change(Arc::new(move |change, _| {
+                    let goes_beyond = change.who == Id::from(2) && *change.after.state > limit;
+                    !goes_beyond || *change.before.state != beyond
+                })),
+            },
+            StepProperty {
+                name: "unheard",
+                holds: StepPredicate::Output(Arc::new(move |step| {
+                    let by = |src: &Id, msg: &u8| {
+                        usize::from(*src) * usize::from(MESSAGES) + usize::from(*msg)
+                    };
+                    !matches!(step.event, Event::Deliver { src, msg }
+                        if by(src, msg) == usize::from(unheard) && *step.after.state == STATES - 1)
+                })),
+            },
         ],
         sometimes: vec![StateProperty {
             name: "all in the last state",
@@ -288,18 +365,29 @@ fn system(actors: &[Tabled], restarts: bool, forbidden: [u8; 4]) -> TabledWorld 
             })),
         }],
         recovery: None,
-        bounds: vec![Bound {
-            name: "actor 2",
-            limit: u64::from(limit),
-            within: StatePredicate::Actor(Arc::new(move |id, local: Local<'_, Tabled>| {
-                id != Id::from(2) || *local.state <= limit
-            })),
-        }],
+        bounds: vec![
+            Bound {
+                name: "actor 2",
+                limit: u64::from(limit),
+                within: StatePredicate::Actor(Arc::new(move |id, local: Local<'_, Tabled>| {
+                    id != Id::from(2) || *local.state <= limit
+                })),
+            },
+            Bound {
+                name: "actor 1 with the ghost",
+                limit: u64::from(tight),
+                within: StatePredicate::ActorAndGhost(Arc::new(
+                    move |id, local: Local<'_, Tabled>, ghost: &Vec<u8>| {
+                        id != Id::from(1) || *local.state <= tight || ghost.len() < 3
+                    },
+                )),
+            },
+        ],
         label: Arc::new(|_, _| {}),
         labels: &[],
         symmetry: None,
         initial: None,
-        tally: Arc::new(Tally::new(1, &[])),
+        tally: Arc::new(Tally::new(2, &[])),
     }
 }
 
@@ -338,6 +426,122 @@ const OTHER_FROM_ACTOR_2: u8 = 0;
 /// A survey that fires each step once is misled, and all tuples are reached in the end.
 fn is_made_up_for(actors: &[Tabled]) {
     after_a_survey_all_is_reached(SURVEYS[1], &system(actors, false, [NOTHING; 4]));
+}
+
+/// All tuples are reached, and nothing else is violated than in a plain search.
+fn is_searched_as_plainly(world: &TabledWorld) {
+    let full = full(world, 1_000).expect("it is small");
+    for surveys in [SURVEYS[0], SURVEYS[1], BLIND] {
+        let (report, tuples) = reduced(world, 1, surveys);
+        if full.broken.is_empty() {
+            assert_eq!(report.verdict, Verdict::Exhaustive, "{:?}", report.violated());
+            assert!(tuples == full.tuples, "{} of {}", tuples.len(), full.tuples.len());
+        } else {
+            assert_eq!(report.verdict, Verdict::Violated, "{:?}", full.broken);
+        }
+    }
+}
+
+/// The message does nothing to actor 0 at first. Later it makes it send something to itself, which changes it.
+#[test]
+fn what_an_actor_tells_itself_matters() {
+    use Put::{Arm, Send};
+    let talks_to_itself = scripted(&[
+        (0, START, 0, &[Arm(0)]),
+        (0, TIMER, 1, &[]),
+        (1, FIRST, 1, &[Send(0, 0)]),
+        (1, ASKED, 2, &[]),
+    ]);
+    let sender = scripted(&[(0, START, 0, &[Arm(0)]), (0, TIMER, 1, &[Send(0, 0)])]);
+    is_searched_as_plainly(&system(&[talks_to_itself, sender], false, [NOTHING; 4]));
+}
+
+/// Both messages lead from state 0 to state 1, and one also arms a timer, or makes the actor save something, or
+/// send something.
+#[test]
+fn messages_that_leave_an_actor_in_one_state_and_differ_otherwise_are_not_one() {
+    use Put::{Arm, Save, Send};
+    let also: [&'static [Put]; 3] = [&[Arm(0)], &[Save(2)], &[Send(1, 0)]];
+    for (also, first) in also.iter().flat_map(|also| [(also, true), (also, false)]) {
+        let (a, b) = if first { (*also, &[][..]) } else { (&[][..], *also) };
+        let receiver = scripted(&[
+            (0, FIRST, 1, a),
+            (0, SECOND, 1, b),
+            (1, TIMER, 2, &[]),
+            (0, START + 3, 3, &[]),
+        ]);
+        let sender = scripted(&[(0, START, 0, &[Send(0, 0), Send(0, 1)]), (0, ASKED, 1, &[])]);
+        is_searched_as_plainly(&system(&[receiver, sender], true, [NOTHING; 4]));
+    }
+}
+
+/// Both messages are there at the start, and do nothing then. Later they do the same, and only the second may not.
+#[test]
+fn messages_that_do_the_same_and_of_which_one_violates_a_property_are_not_one() {
+    use Put::{Arm, Send};
+    let receiver = scripted(&[
+        (0, START, 0, &[Arm(0)]),
+        (0, TIMER, 1, &[]),
+        (1, FIRST, 3, &[]),
+        (1, SECOND, 3, &[]),
+    ]);
+    let sender = scripted(&[(0, START, 0, &[Send(0, 0), Send(0, 1)])]);
+    for unheard in [MESSAGES, MESSAGES + 1] {
+        let more = More { unheard, ..NO_MORE };
+        is_searched_as_plainly(&system_with(
+            &[receiver.clone(), sender.clone()],
+            false,
+            [NOTHING; 4],
+            more,
+        ));
+    }
+}
+
+/// Actor 1 goes further than it may once the ghost is full; actor 0 fills it.
+#[test]
+fn a_bound_with_the_ghost_is_judged_of_all_actors_when_another_changes_the_ghost() {
+    use Put::Arm;
+    let counts = scripted(&[
+        (0, START, 0, &[Arm(0)]),
+        (0, TIMER, 1, &[Arm(0)]),
+        (1, TIMER, 2, &[Arm(0)]),
+        (2, TIMER, 3, &[]),
+    ]);
+    let goes = scripted(&[(0, START, 0, &[Arm(0)]), (0, TIMER, 1, &[])]);
+    let more = More { tight: 0, ..NO_MORE };
+    let world = system_with(&[counts, goes], false, [NOTHING; 4], more);
+    assert!(full(&world, 1_000).expect("it is small").tuples.len() == 7);
+    is_searched_as_plainly(&world);
+}
+
+/// Actor 0 comes from state 1 to state 0 by a timer, and by a restart: to the ghost that is not the same.
+#[test]
+fn a_restart_is_another_change_than_the_same_by_a_timer() {
+    use Put::Arm;
+    let returns =
+        scripted(&[(0, START, 0, &[Arm(0)]), (0, TIMER, 1, &[Arm(0)]), (1, TIMER, 0, &[Arm(0)])]);
+    let still = scripted(&[]);
+    let world = |more| system_with(&[returns.clone(), still.clone()], true, [NOTHING; 4], more);
+    is_searched_as_plainly(&world(NO_MORE));
+    let more = More { restart: STATES, ..NO_MORE };
+    assert_eq!(full(&world(more), 1_000).expect("it is small").broken.len(), 1);
+    is_searched_as_plainly(&world(more));
+}
+
+/// Actor 0 panics if it is asked in state 1. It was asked at the start, when it makes no difference; so a search
+/// that knows no better leaves that out, and must find when it tries it that it may not.
+#[test]
+fn a_panic_of_a_trial_that_is_met_after_all_reaches_the_caller() {
+    use Put::{Arm, Send};
+    let receiver =
+        scripted(&[(0, START, 0, &[Arm(0)]), (0, TIMER, 1, &[]), (1, FIRST, BREAKS, &[])]);
+    let sender = scripted(&[(0, START, 0, &[Send(0, 0)])]);
+    for surveys in [SURVEYS[0], BLIND] {
+        let world = system(&[receiver.clone(), sender.clone()], false, [NOTHING; 4]);
+        let ran = std::panic::AssertUnwindSafe(|| reduced(&world, 1, surveys));
+        let panic = std::panic::catch_unwind(ran).err().expect("it panics");
+        assert_eq!(panic.downcast_ref(), Some(&"it breaks on purpose"));
+    }
 }
 
 /// All tuples are reached with a survey that is misled.
@@ -610,7 +814,7 @@ fn the_counts_do_not_depend_on_hypotheses_that_were_refuted() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(cases(400))]
 
     /// Nothing is forbidden: the engine must reach exactly the tuples of the full search, and witness
     /// what it witnesses.
@@ -619,21 +823,51 @@ proptest! {
         actors in prop::collection::vec(actor(), 2..4),
         restarts: bool,
         limit in 1..STATES,
+        tight in prop_oneof![Just(NOTHING), 0..STATES],
     ) {
-        let world = || system(&actors, restarts, [NOTHING, NOTHING, NOTHING, limit]);
-        let Some(full) = full(&world(), 30_000) else { return Ok(()) };
+        let more = More { tight, ..NO_MORE };
+        let world = || system_with(&actors, restarts, [NOTHING, NOTHING, NOTHING, limit], more);
+        let Some(full) = full(&world(), 20_000) else { return Ok(()) };
         let (report, tuples) = reduced(&world(), 1, SURVEYS[0]);
         prop_assert_eq!(report.verdict, Verdict::Exhaustive);
         prop_assert_eq!(&tuples, &full.tuples);
         let (again, tuples) = reduced(&world(), 2, SURVEYS[1]);
         prop_assert_eq!(&tuples, &full.tuples);
         prop_assert_eq!(counts(&report), counts(&again));
-        let bfs = run(world(), Engine::Bfs, &limits(1), &AtomicBool::new(false), &mut |_| {});
         let witnessed = |report: &Report| {
             let property = report.properties.last().expect("there is one");
             property.result == PropertyResult::Witnessed
         };
-        prop_assert_eq!(witnessed(&report), witnessed(&bfs));
+        prop_assert_eq!(witnessed(&report), !full.witnessed.is_empty());
+        prop_assert_eq!(witnessed(&again), !full.witnessed.is_empty());
+    }
+
+    /// A group recovers, or does not, as a plain search from each tuple says.
+    #[test]
+    fn in_random_systems_recovery_is_judged_alike(
+        actors in prop::collection::vec(actor(), 2..4),
+        restarts: bool,
+        goal in 0..STATES,
+        barrier in 0..=STATES,
+        limit in 1..STATES,
+    ) {
+        let mut world = system(&actors, restarts, [NOTHING, NOTHING, NOTHING, limit]);
+        let pairs = [[0, 1], [1, 2], [2, 0]].into_iter().filter(|pair| pair.iter().all(|n| *n < actors.len()));
+        world.recovery = Some(Recovery {
+            groups: pairs.map(|pair| pair.map(Id::from).to_vec()).collect(),
+            recovered: Arc::new(move |start, now| {
+                let has_moved = start.iter().zip(now).all(|(a, b)| a.1.state != b.1.state);
+                has_moved || now.iter().any(|(_, local)| *local.state == goal)
+            }),
+            within: Arc::new(move |start, now| {
+                let goes_on = |(_, local): &(Id, Local<'_, Tabled>)| *local.state != barrier;
+                now.iter().all(goes_on) || now.iter().zip(start).any(|(a, b)| a.1.state == b.1.state)
+            }),
+        });
+        let Some(full) = full(&world, 3_000) else { return Ok(()) };
+        let dead = full.examples.iter().any(|state| is_dead_end(&world, state));
+        let (report, _) = reduced(&world, 1, SURVEYS[0]);
+        prop_assert_eq!(report.violated(), if dead { vec![RECOVERABILITY] } else { Vec::new() });
     }
 
     /// The same of actors that go forward, and of such that begin again now and then.
@@ -663,19 +897,75 @@ proptest! {
         sent in 0..STATES,
         word in 0..STATES * STATES,
         limit in 1..STATES,
+        tight in prop_oneof![2 => Just(NOTHING), 1 => 0..STATES],
+        (with_ghost, unheard) in (0..STATES * (STATES + RESTARTED), 0..3 * MESSAGES),
     ) {
+        let [none, more] = [[NOTHING, NOTHING, NOTHING, limit], [NOTHING; 4]];
+        let limited = More { tight, ..NO_MORE };
         let forbidden = [
-            [pair, NOTHING, NOTHING, limit],
-            [NOTHING, sent, NOTHING, limit],
-            [NOTHING, NOTHING, word, limit],
+            ([pair, NOTHING, NOTHING, limit], limited),
+            ([NOTHING, sent, NOTHING, limit], limited),
+            ([NOTHING, NOTHING, word, limit], limited),
+            (none, More { with_ghost, ..limited }),
+            (none, More { restart: pair, ..limited }),
+            (none, More { beyond: sent, ..limited }),
+            (more, More { unheard, ..limited }),
         ];
-        for forbidden in forbidden {
-            let world = || system(&actors, restarts, forbidden);
+        for (forbidden, more) in forbidden {
+            let world = || system_with(&actors, restarts, forbidden, more);
             let Some(full) = full(&world(), 10_000) else { return Ok(()) };
             let (report, _) = reduced(&world(), 1, SURVEYS[1]);
             let verdict = if full.broken.is_empty() { Verdict::Exhaustive } else { Verdict::Violated };
             prop_assert_eq!(report.verdict, verdict, "{:?}", full.broken);
             prop_assert!(report.violated().iter().all(|name| full.broken.contains(name)));
+        }
+    }
+}
+
+proptest! {
+    // Each writes a file now and then.
+    #![proptest_config(cases(15))]
+
+    /// Searches that are put down again and again reach what a plain search reaches.
+    #[test]
+    fn searches_of_random_systems_are_put_down_and_taken_up_again(
+        actors in prop::collection::vec(actor(), 2..4),
+        restarts: bool,
+        threads in 1..3_usize,
+    ) {
+        let world = system(&actors, restarts, [NOTHING; 4]);
+        let Some(full) = full(&world, 5_000) else { return Ok(()) };
+        let directory = tempfile::tempdir().expect("there is room");
+        let path = directory.path().join("search");
+        for surveys in [SURVEYS[1], BLIND] {
+            let mut sitting = 0;
+            let (report, tuples) = loop {
+                // So that it comes to an end.
+                let most = Duration::from_micros(200) * 2_u32.pow(sitting);
+                let limits = Limits { max_time: Some(most), ..limits(threads) };
+                let saved = Checkpoints {
+                    path: path.clone(),
+                    every: Duration::from_hours(1),
+                    resume: sitting > 0,
+                    identity: "this system".to_owned(),
+                };
+                let mut tuples = Tuples::new();
+                let mut visit = |view: &View<'_, _, _>| {
+                    tuples.insert(tuple(view));
+                };
+                let explored = explore_by(surveys, &world, &limits, Some(&saved), &mut visit);
+                let (report, trouble) = explored.expect("it can be taken up");
+                prop_assert!(trouble.is_none());
+                if report.verdict != Verdict::Bounded {
+                    break (report, tuples);
+                }
+                sitting += 1;
+            };
+            prop_assert_eq!(report.verdict, Verdict::Exhaustive);
+            prop_assert_eq!(&tuples, &full.tuples);
+            let property = report.properties.last().expect("there is one");
+            let witnessed = property.result == PropertyResult::Witnessed;
+            prop_assert_eq!(witnessed, !full.witnessed.is_empty());
         }
     }
 }

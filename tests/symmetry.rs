@@ -10,14 +10,21 @@ use checked_raft::checker::{
 use checked_raft::models::catalogue::{catalogue, find};
 use checked_raft::models::member::{Asks, MemberState};
 use checked_raft::models::{Cluster, Spec};
-use common::full_search::{full, tuple};
+use common::full_search::{Tuples, full, tuple};
 use proptest::prelude::*;
 use stateright::actor::{Actor, ActorModel, Id, Out, model_timeout};
-use stateright::{Rewrite, RewritePlan};
+use stateright::{Model, Rewrite, RewritePlan};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+
+/// So many cases, unless `PROPTEST_CASES` asks for another number.
+fn cases(cases: u32) -> ProptestConfig {
+    let asked = ProptestConfig::default();
+    let is_asked = std::env::var_os("PROPTEST_CASES").is_some();
+    if is_asked { asked } else { ProptestConfig { cases, ..asked } }
+}
 
 /// With one thread or two, and with surveys that see much or next to nothing.
 const WAYS: [(usize, &[u16]); 2] = [(2, &[4, 32, 256]), (1, &[1])];
@@ -25,9 +32,9 @@ const WAYS: [(usize, &[u16]); 2] = [(2, &[4, 32, 256]), (1, &[1])];
 fn explored<A: Checkable, G: Ghostly>(
     world: &World<A, G>,
     (threads, surveys): (usize, &[u16]),
-) -> (Report, BTreeSet<u128>) {
+) -> (Report, Tuples<A, G>) {
     let limits = Limits { threads, max_states: None, max_time: None, max_memory: None };
-    let mut tuples = BTreeSet::new();
+    let mut tuples = Tuples::new();
     let report = explore_and_visit(world, &limits, surveys, &mut |view| {
         tuples.insert(tuple(view));
     });
@@ -345,7 +352,7 @@ fn system(table: &[(u8, Vec<Act>)], peers: usize, first: usize, forbidden: [u8; 
 const NOTHING: [u8; 3] = [u8::MAX, u8::MAX, u8::MAX];
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #![proptest_config(cases(300))]
 
     #[test]
     fn random_systems_have_the_same_tuples_with_symmetry(
@@ -364,6 +371,45 @@ proptest! {
             prop_assert_eq!(counts(&report).1, counts(&plain).1);
             prop_assert_eq!(counts(&report).1.0, full.tuples.len() as u64);
             prop_assert_eq!(results(&report), results(&plain));
+        }
+    }
+
+    /// Where the first state has a ghost or messages that tell some actors apart, or where some restart and others
+    /// do not, fewer permutations are used; and as many tuples are reached.
+    #[test]
+    fn from_first_states_that_are_not_symmetric_random_systems_have_the_same_tuples(
+        table in table(),
+        peers in 2..5_usize,
+        restarting in 0..5_usize,
+        walk in prop::collection::vec(0..1000_usize, 0..4),
+        lost: bool,
+    ) {
+        let first = restarting.min(peers);
+        let world = || {
+            let mut world = system(&table, peers, first, NOTHING);
+            world.symmetry = Some(Symmetry::within(peers, &[(0..peers).map(Id::from).collect()]));
+            let mut state = world.started();
+            for n in &walk {
+                let enabled = world.enabled(&state);
+                let Some(action) = enabled.get(n % enabled.len().max(1)) else { break };
+                let next = world.step(&state, action);
+                state = next.filter(|next| world.within_boundary(next)).unwrap_or(state);
+            }
+            // The ghost alone, or with the messages.
+            if lost {
+                let mut fresh = world.started();
+                fresh.ghost = state.ghost;
+                state = fresh;
+            }
+            world.initial = Some(state);
+            world
+        };
+        let Some(full) = full(&world(), 20_000) else { return Ok(()) };
+        for way in WAYS {
+            let (report, tuples) = explored(&world(), way);
+            prop_assert_eq!(report.verdict, Verdict::Exhaustive);
+            prop_assert!(tuples.is_subset(&full.tuples));
+            prop_assert_eq!(counts(&report).1.0, full.tuples.len() as u64);
         }
     }
 

@@ -11,7 +11,7 @@ use stateright::{Checker, CheckerBuilder, HasDiscoveries, Model, UniformChooser}
 use std::fmt;
 use std::hash::Hash;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Which engine.
@@ -108,8 +108,8 @@ pub struct Report {
     pub depth: u64,
     /// How long it took.
     pub elapsed: Duration,
-    /// Resident memory of the process in bytes when it ended, where the system tells: of a search, near
-    /// to the most that it needed.
+    /// The most resident memory of the process that was seen, in bytes, where the system tells. If the limit on
+    /// memory ended the run, this is what reached it.
     pub memory: Option<u64>,
     /// The verdict.
     pub verdict: Verdict,
@@ -133,6 +133,8 @@ pub struct TupleCounts {
     /// Permutations of interchangeable actors, the identity included: states that differ by one only
     /// are visited once.
     pub symmetries: u64,
+    /// As many permutations leave the first state as it is. Where there are too many, only some are used.
+    pub permutations: u64,
     /// So many tuples and maximal states were visited: they stand for all the others.
     pub standing: (u64, u64),
     /// States that were expanded.
@@ -162,8 +164,8 @@ impl Report {
     }
 
     /// An upper bound of the expected number of pairs of states that share a 64-bit fingerprint and
-    /// were taken for one: n²/2⁶⁵, as TLC reports it. The antichain
-    /// engine compares states themselves, see its documentation.
+    /// were taken for one: n²/2⁶⁵, as TLC reports it. That takes for granted that values which differ are
+    /// hashed differently. The antichain engine compares values: there it is none, whatever their `Hash` does.
     pub fn expected_collisions(&self) -> f64 {
         if self.tuples.is_some() {
             return 0.0;
@@ -184,6 +186,7 @@ impl fmt::Display for Verdict {
 
 /// Runs an engine on a world until it ends by itself, a property fails, a limit is reached, or
 /// `interrupted` becomes true. `progress` is called a few times a second.
+#[expect(clippy::disallowed_methods, reason = "a progress report and a time limit need a clock")]
 pub fn run<A: Checkable, G: Ghostly>(
     world: World<A, G>,
     engine: Engine,
@@ -198,9 +201,10 @@ pub fn run<A: Checkable, G: Ghostly>(
     let recovery = world.recovery.is_some().then_some((RECOVERABILITY, Kind::Recovery));
     let properties: Vec<_> = world.property_names().chain(recovery).collect();
     let bounds: Vec<_> = world.bounds.iter().map(|bound| bound.name).collect();
+    let start = Instant::now();
     let builder: CheckerBuilder<World<A, G>> =
         world.checker().threads(limits.threads.max(1)).finish_when(HasDiscoveries::AnyFailures);
-    let watch = Watch { engine, limits, interrupted, tally: &tally, properties, bounds };
+    let watch = Watch { engine, limits, interrupted, start, tally: &tally, properties, bounds };
     match engine {
         Engine::Antichain => unreachable!("it has returned"),
         Engine::Bfs => watch.finish(builder.spawn_bfs(), progress),
@@ -230,29 +234,56 @@ impl Limits {
     }
 }
 
-/// Looks at the limits of what is done without telling how far it is.
+/// How often a [`Lookout`] asks the system for the memory of the process, in milliseconds.
+const BETWEEN_LOOKS_AT_MEMORY: u64 = 100;
+
+/// Looks at the limits of what is done without telling how far it is. It costs little more than a look at the
+/// clock, so it can be asked often.
 pub(super) struct Lookout<'l> {
     limits: &'l Limits,
     interrupted: &'l AtomicBool,
     start: Instant,
+    /// When memory is looked at next, in milliseconds from the start.
+    due: AtomicU64,
+    /// The most memory that was seen.
+    most: AtomicU64,
 }
 
 impl<'l> Lookout<'l> {
     /// From this time on, which may be past.
     pub(super) fn since(start: Instant, limits: &'l Limits, interrupted: &'l AtomicBool) -> Self {
-        Self { limits, interrupted, start }
+        Self { limits, interrupted, start, due: AtomicU64::new(0), most: AtomicU64::new(0) }
     }
 
     /// Why it must end now, if it must. A limit on states is none here.
     pub(super) fn reached(&self) -> Option<&'static str> {
-        let now = Progress {
-            states: 0,
-            depth: 0,
-            tuples: None,
-            elapsed: self.start.elapsed(),
-            memory: self.limits.max_memory.and_then(|_| resident_memory()),
-        };
+        let elapsed = self.start.elapsed();
+        let memory = self.limits.max_memory.filter(|_| self.is_due(elapsed));
+        let memory = memory.and_then(|_| self.memory());
+        let now = Progress { states: 0, depth: 0, tuples: None, elapsed, memory };
         self.limits.reached(&now, self.interrupted)
+    }
+
+    /// Resident memory now, which is noted.
+    pub(super) fn memory(&self) -> Option<u64> {
+        let memory = resident_memory()?;
+        self.most.fetch_max(memory, Ordering::Relaxed);
+        Some(memory)
+    }
+
+    /// The most resident memory that was seen.
+    pub(super) fn most_memory(&self) -> Option<u64> {
+        self.memory().map(|_| self.most.load(Ordering::Relaxed))
+    }
+
+    /// Whether it is time to look at memory.
+    fn is_due(&self, elapsed: Duration) -> bool {
+        let now = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+        let is_due = now >= self.due.load(Ordering::Relaxed);
+        if is_due {
+            self.due.store(now.saturating_add(BETWEEN_LOOKS_AT_MEMORY), Ordering::Relaxed);
+        }
+        is_due
     }
 }
 
@@ -261,16 +292,15 @@ struct Watch<'a> {
     engine: Engine,
     limits: &'a Limits,
     interrupted: &'a AtomicBool,
+    /// Before the engine began: its threads run as soon as they are there.
+    start: Instant,
     tally: &'a Tally,
     properties: Vec<(&'static str, Kind)>,
     bounds: Vec<&'static str>,
 }
 
 impl Watch<'_> {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a progress report and a time limit need a clock"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "it is looked at the engine now and then")]
     fn finish<M, C>(&self, mut checker: C, progress: &mut dyn FnMut(Progress)) -> Report
     where
         C: Checker<M>,
@@ -278,8 +308,7 @@ impl Watch<'_> {
         M::State: Hash + Clone + PartialEq,
         M::Action: Clone + PartialEq,
     {
-        let start = Instant::now();
-        let mut ended_by = None;
+        let (mut ended_by, mut most_memory) = (None, resident_memory());
         let handles = checker.handles();
         while !handles.iter().all(std::thread::JoinHandle::is_finished) {
             std::thread::sleep(Duration::from_millis(20));
@@ -287,9 +316,10 @@ impl Watch<'_> {
                 states: checker.unique_state_count() as u64,
                 depth: self.steps(checker.max_depth()),
                 tuples: None,
-                elapsed: start.elapsed(),
+                elapsed: self.start.elapsed(),
                 memory: resident_memory(),
             };
+            most_memory = most_memory.max(now.memory);
             progress(now);
             ended_by = ended_by.or(self.limits.reached(&now, self.interrupted));
             if ended_by.is_some() {
@@ -302,7 +332,7 @@ impl Watch<'_> {
                 std::panic::resume_unwind(panic);
             }
         }
-        let elapsed = start.elapsed();
+        let elapsed = self.start.elapsed();
         let expanded = self.tally.expanded.load(Ordering::Relaxed);
         let cuts = self.tally.cuts.iter().map(|count| count.load(Ordering::Relaxed));
         let labels = self.tally.labels.iter().map(|(name, n)| (*name, n.load(Ordering::Relaxed)));
@@ -330,7 +360,7 @@ impl Watch<'_> {
             tuples,
             depth,
             elapsed,
-            memory: resident_memory(),
+            memory: most_memory.max(resident_memory()),
             verdict,
             properties,
             cuts,
@@ -365,7 +395,7 @@ impl Watch<'_> {
 }
 
 /// Resident memory of this process in bytes, where the system has a `/proc`.
-pub(super) fn resident_memory() -> Option<u64> {
+fn resident_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
     let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;

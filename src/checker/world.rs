@@ -15,7 +15,9 @@
 
 use super::symmetry::Symmetry;
 use super::view::{Change, Checkable, Event, Ghostly, Local, Output, View, local};
-use stateright::actor::{Actor, ActorModel, ActorModelAction, ActorModelState, Id, Network, Out};
+use stateright::actor::{
+    Actor, ActorModel, ActorModelAction, ActorModelState, Id, LossyNetwork, Network, Out,
+};
 use stateright::{Model, Path, Property};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -216,6 +218,39 @@ pub struct Action<Msg, Timer, Random> {
 pub type ActionOf<A> = Action<<A as Actor>::Msg, <A as Actor>::Timer, <A as Actor>::Random>;
 
 impl<A: Checkable, G: Ghostly> World<A, G> {
+    /// Why no engine can check it, if there is a reason: something is asked of stateright's model of the actors
+    /// that a world has otherwise, or has not.
+    pub fn refusal(&self) -> Option<&'static str> {
+        let is_duplicating =
+            |network: &Network<A::Msg>| matches!(network, Network::UnorderedDuplicating(..));
+        let first = self.initial.as_ref().map(|state| &state.system.network);
+        if !std::iter::once(&self.actors.init_network).chain(first).all(is_duplicating) {
+            return Some(
+                "a world's network is stateright's unordered, duplicating one, in which every message may \
+                 also be lost: no other is checked",
+            );
+        }
+        if self.actors.lossy_network == LossyNetwork::Yes {
+            return Some(
+                "a world's network loses messages as it is, by never delivering them: leave out \
+                 `lossy_network`",
+            );
+        }
+        if self.actors.max_crashes != 0 {
+            return Some(
+                "the actors of a world crash and start again in one step, any number of times, if they are \
+                 `restartable`: name them there, and leave out `max_crashes`",
+            );
+        }
+        if !self.actors.properties.is_empty() {
+            return Some(
+                "the properties of stateright's model of the actors are not asked: put them into the \
+                 world's `always`, `steps` or `sometimes`",
+            );
+        }
+        None
+    }
+
     /// The state in which all actors have just started for the first time.
     pub fn started(&self) -> State<A, G> {
         let mut system = self.actors.init_states().remove(0);
@@ -502,7 +537,12 @@ impl<A: Checkable, G: Ghostly> Model for World<A, G> {
     type State = State<A, G>;
     type Action = ActionOf<A>;
 
+    /// # Panics
+    /// If no engine can check this world, see [`World::refusal`].
     fn init_states(&self) -> Vec<State<A, G>> {
+        if let Some(reason) = self.refusal() {
+            panic!("{reason}");
+        }
         vec![self.initial.clone().unwrap_or_else(|| self.started())]
     }
 

@@ -3,13 +3,14 @@
 use super::counterexample::{self, Explained};
 use super::progress::Bar;
 use super::subject::Subject;
-use super::{Failure, Status, json, options, report};
+use super::{Failure, Status, json, memory, options, report};
 use checked_raft::checker::engine::{CheckpointError, Checkpoints, explore_with_checkpoints};
 use checked_raft::checker::{
     self, Kind, Limits, PropertyResult, RECOVERABILITY, Report, Tally, Verdict,
 };
 use checked_raft::models::{Cluster, Spec};
 use clap::{Args, ValueEnum};
+use indicatif::HumanBytes;
 use siphasher::sip128::SipHasher13;
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -55,7 +56,7 @@ pub(super) struct Check {
     #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..))]
     max_seconds: Option<u64>,
     /// End a search when the process uses so much memory: bytes, or with KiB, MiB, GiB [default: 85%
-    /// of what is available]
+    /// of what is available, or of what a control group leaves]
     #[arg(long, alias = "max-memory", value_name = "SIZE", value_parser = options::bytes)]
     memory: Option<u64>,
     /// Visit all states, also those that differ only in which of some interchangeable servers is which:
@@ -216,7 +217,7 @@ impl Check {
             threads,
             max_states: self.max_states,
             max_time: self.max_seconds.map(Duration::from_secs),
-            max_memory: self.memory.or_else(options::most_memory),
+            max_memory: self.memory.or_else(memory::most),
         };
         // A walk has no end, and how many states stand for others is not known.
         let pinned = subject.pinned(engine).filter(|_| match self.engine {
@@ -250,7 +251,13 @@ impl Check {
             ))
         })?;
         let (report, counterexample) = ran?;
-        let mut checked = Checked::new(subject, engine_name, threads, report, counterexample);
+        let mut checked = Checked::new(
+            subject,
+            engine_name,
+            (threads, limits.max_memory),
+            report,
+            counterexample,
+        );
         checked.failures.extend(trouble.map(|trouble| trouble.to_string()));
         Ok(checked)
     }
@@ -313,11 +320,11 @@ impl Checked {
     fn new(
         subject: Subject,
         engine: &'static str,
-        threads: usize,
+        (threads, max_memory): (usize, Option<u64>),
         mut report: Report,
         counterexample: Option<Result<Explained, String>>,
     ) -> Self {
-        let mut failures = failures(&subject, &report);
+        let mut failures = failures(&subject, &report, max_memory);
         let counterexample = match counterexample.transpose() {
             Ok(counterexample) => counterexample,
             Err(reason) => {
@@ -347,12 +354,18 @@ impl Checked {
 }
 
 /// Everything but a violation that keeps a run from being a success.
-fn failures(subject: &Subject, report: &Report) -> Vec<String> {
+fn failures(subject: &Subject, report: &Report, max_memory: Option<u64>) -> Vec<String> {
     let mut failures = Vec::new();
     match (report.verdict, &subject.mutant) {
         (Verdict::Violated, _) => return failures,
         (Verdict::Bounded, _) => {
-            let what = report.ended_by.unwrap_or("the nature of a simulation");
+            let what = report.ended_by.unwrap_or("the nature of a simulation").to_owned();
+            let what = match max_memory {
+                Some(most) if what == "the limit on memory" => {
+                    format!("{what} of {}, which `--memory` sets", HumanBytes(most))
+                }
+                _ => what,
+            };
             failures.push(format!("the search was ended by {what}: nothing is said of the rest"));
         }
         (Verdict::Exhaustive, Some(mutant)) => failures.push(format!(
@@ -405,7 +418,7 @@ mod tests {
         let interrupted = AtomicBool::new(false);
         let engine = checker::Engine::Bfs;
         let report = checker::run(subject.cluster(), engine, &limits, &interrupted, &mut |_| {});
-        Checked::new(subject, "bfs", 1, report, None)
+        Checked::new(subject, "bfs", (1, None), report, None)
     }
 
     /// The true number of states of that model.
@@ -445,7 +458,7 @@ mod tests {
         let mut mutant = checked_raft::models::mutants::catalogue().swap_remove(0);
         mutant.caught_by = "Log Matching";
         checked.subject.mutant = Some(mutant);
-        let failures = failures(&checked.subject, &checked.report);
+        let failures = failures(&checked.subject, &checked.report, None);
         let [failure] = &failures[..] else { panic!("{failures:?}") };
         assert!(failure.contains("SURVIVES"), "{failure}");
     }

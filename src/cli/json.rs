@@ -221,7 +221,7 @@ pub(super) struct Model<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     depth: Option<u64>,
     seconds: f64,
-    /// Resident memory of the process at the end, in bytes.
+    /// The most resident memory of the process that was seen, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     memory: Option<u64>,
     verdict: String,
@@ -240,6 +240,7 @@ pub(super) struct Model<'a> {
 struct Antichain {
     tuples: u64,
     symmetries: u64,
+    permutations: u64,
     visited_tuples: u64,
     visited_states: u64,
     expanded: u64,
@@ -255,10 +256,12 @@ struct Antichain {
 impl From<TupleCounts> for Antichain {
     fn from(counts: TupleCounts) -> Self {
         let TupleCounts { tuples, expanded, locals, messages, steps, ghosts, .. } = counts;
-        let TupleCounts { rounds, recoveries, bytes, symmetries, standing, .. } = counts;
+        let TupleCounts { rounds, recoveries, bytes, symmetries, permutations, standing, .. } =
+            counts;
         Self {
             tuples,
             symmetries,
+            permutations,
             visited_tuples: standing.0,
             visited_states: standing.1,
             expanded,

@@ -10,6 +10,7 @@ mod json;
 mod kill_matrix;
 mod kv;
 mod logging;
+mod memory;
 mod models;
 mod mutant_pages;
 mod mutants;

@@ -2,6 +2,7 @@
 
 use super::counterexample::{self, Explained};
 use super::models::table;
+use super::progress::Hunt;
 use super::subject::Subject;
 use super::{Failure, Status, json, kill_matrix, mutant_pages};
 use checked_raft::checker::{Engine, Limits, RECOVERABILITY, Verdict, run};
@@ -121,13 +122,16 @@ impl Mutants {
 /// Hunts several mutants at a time, each on one thread.
 fn hunt_all(mutants: Vec<(MutantSpec, Expected)>) -> Vec<Hunted> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let progress = Hunt::new(mutants.len());
     let waiting = Mutex::new(mutants.into_iter().enumerate());
     let work = || {
         let mut hunted = Vec::new();
         loop {
             let next = waiting.lock().expect("no thread panics with it").next();
             let Some((n, (mutant, expected))) = next else { return hunted };
-            hunted.push((n, hunt(mutant, expected)));
+            let one = hunt(mutant, expected);
+            progress.hunted(one.mutant.name, one.as_expected, one.elapsed);
+            hunted.push((n, one));
         }
     };
     let mut hunted: Vec<_> = std::thread::scope(|scope| {
@@ -138,6 +142,7 @@ fn hunt_all(mutants: Vec<(MutantSpec, Expected)>) -> Vec<Hunted> {
         });
         joined.flatten().collect()
     });
+    progress.clear();
     hunted.sort_by_key(|(n, _)| *n);
     hunted.into_iter().map(|(_, hunted)| hunted).collect()
 }

@@ -14,15 +14,6 @@ pub(super) fn bytes(text: &str) -> Result<u64, String> {
     number.checked_mul(unit).ok_or("more than 2^64 bytes".to_owned())
 }
 
-/// The memory that a search may use if nothing is said: 85% of what is available now, so that it ends
-/// by itself and not by the system. `None` where the system does not tell.
-pub(super) fn most_memory() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find(|line| line.starts_with("MemAvailable:"))?;
-    let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
-    Some(kilobytes * 1024 / 100 * 85)
-}
-
 /// `1234567` as `1,234,567`.
 pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();

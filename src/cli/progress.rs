@@ -1,8 +1,43 @@
-//! The progress of a run on a terminal. Without one indicatif draws nothing.
+//! The progress of a run on a terminal. Without one indicatif draws nothing, and what takes long by itself says
+//! so in lines.
 
 use super::options::grouped;
 use checked_raft::checker::Progress;
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+use std::io::{self, Write};
+use std::time::Duration;
+
+/// How far a hunt of several mutants is: a bar on a terminal, a line for each without one.
+pub(super) struct Hunt(ProgressBar);
+
+impl Hunt {
+    /// Begins with so many mutants.
+    pub(super) fn new(mutants: usize) -> Self {
+        let bar = ProgressBar::new(mutants as u64);
+        let template = "{spinner} {pos} of {len} mutants [{bar:24}] {elapsed} {msg}";
+        bar.set_style(ProgressStyle::with_template(template).expect("the template is well-formed"));
+        bar.enable_steady_tick(Duration::from_millis(200));
+        Self(bar)
+    }
+
+    /// One has been hunted.
+    pub(super) fn hunted(&self, name: &str, as_expected: bool, took: Duration) {
+        self.0.inc(1);
+        self.0.set_message(name.to_owned());
+        if self.0.is_hidden() {
+            let (n, all) = (self.0.position(), self.0.length().unwrap_or_default());
+            let outcome = if as_expected { "as expected" } else { "NOT as expected" };
+            let seconds = took.as_secs_f64();
+            // Nobody need read it.
+            let _ = writeln!(io::stderr(), "{n} of {all}: {name}, {outcome}, {seconds:.2} s");
+        }
+    }
+
+    /// Removes the bar.
+    pub(super) fn clear(self) {
+        self.0.finish_and_clear();
+    }
+}
 
 /// A line that is drawn over while a model is searched.
 pub(super) struct Bar(ProgressBar);

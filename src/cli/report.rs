@@ -67,7 +67,7 @@ fn write_search(out: &mut dyn Write, checked: &Checked) -> io::Result<()> {
     let memory = report.memory.map_or(String::new(), |bytes| format!(", {}", HumanBytes(bytes)));
     let threads = checked.threads;
     if let Some(counts) = report.tuples {
-        let TupleCounts { tuples, symmetries, standing, .. } = counts;
+        let TupleCounts { tuples, symmetries, permutations, standing, .. } = counts;
         writeln!(
             out,
             "  search      {}, {threads} threads: {} tuples, {states} maximal states, {generated} \
@@ -82,6 +82,15 @@ fn write_search(out: &mut dyn Write, checked: &Checked) -> io::Result<()> {
                  states stand for all",
                 grouped(standing.0),
                 grouped(standing.1),
+            )?;
+        }
+        if symmetries < permutations {
+            writeln!(
+                out,
+                "  symmetry    only {} of {} permutations are used: with all of them what is known of values \
+                 would be too much",
+                grouped(symmetries),
+                grouped(permutations),
             )?;
         }
         return write_memoised(out, &counts);

@@ -1,53 +1,147 @@
 //! A plain search over whole states, through stateright's `Model` interface: what the engine's is held
-//! against.
+//! against. It compares values, and takes no hash for one.
 
-use checked_raft::checker::{Checkable, Ghostly, Local, State, View, World};
-use siphasher::sip128::{Hasher128, SipHasher13};
+use checked_raft::checker::{Checkable, Event, Ghostly, Local, State, View, World};
+use hashbrown::HashSet;
 use stateright::Model;
+use stateright::actor::{Actor, Id, RandomChoices, Timers};
 use std::collections::BTreeSet;
-use std::hash::Hash;
+use std::fmt;
+use std::hash::{Hash, Hasher};
 
-fn fingerprint(value: &impl Hash) -> u128 {
-    let mut hasher = SipHasher13::new();
-    value.hash(&mut hasher);
-    hasher.finish128().as_u128()
+/// The local states and the ghost of a state.
+#[derive(Clone)]
+pub(crate) struct Tuple<A: Actor, G> {
+    locals: Vec<OwnedLocal<A>>,
+    ghost: G,
 }
 
-/// Stands for the local states and the ghost of a state.
-pub(crate) fn tuple<A: Checkable, G: Ghostly>(view: &View<'_, A, G>) -> u128 {
-    let of = |local: Local<'_, A>| {
-        let timers = local.timers.iter().count();
-        fingerprint(&(local.state, local.timers, timers, local.randoms, local.storage))
+/// What an actor is, by value.
+struct OwnedLocal<A: Actor> {
+    state: A::State,
+    timers: Timers<A::Timer>,
+    randoms: RandomChoices<A::Random>,
+    storage: Option<A::Storage>,
+}
+
+impl<A: Actor> Clone for OwnedLocal<A> {
+    fn clone(&self) -> Self {
+        let Self { state, timers, randoms, storage } = self;
+        let (state, timers) = (state.clone(), timers.clone());
+        Self { state, timers, randoms: randoms.clone(), storage: storage.clone() }
+    }
+}
+
+impl<A: Actor> OwnedLocal<A> {
+    fn view(&self) -> Local<'_, A> {
+        let Self { state, timers, randoms, storage } = self;
+        Local { state, timers, randoms, storage: storage.as_ref() }
+    }
+}
+
+impl<A: Actor, G: PartialEq> PartialEq for Tuple<A, G> {
+    fn eq(&self, other: &Self) -> bool {
+        let pairs = self.locals.iter().zip(&other.locals);
+        self.ghost == other.ghost && pairs.into_iter().all(|(a, b)| a.view() == b.view())
+    }
+}
+
+impl<A: Actor, G: PartialEq> Eq for Tuple<A, G> {}
+
+impl<A: Actor, G: fmt::Debug> fmt::Debug for Tuple<A, G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for OwnedLocal { state, timers, randoms, storage } in &self.locals {
+            write!(f, "{state:?} {timers:?} {randoms:?} {storage:?}; ")?;
+        }
+        write!(f, "{:?}", self.ghost)
+    }
+}
+
+impl<A: Actor, G: Hash> Hash for Tuple<A, G> {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        self.ghost.hash(hasher);
+        for OwnedLocal { state, timers, randoms, storage } in &self.locals {
+            (state, timers, randoms, storage).hash(hasher);
+        }
+    }
+}
+
+/// A set of them, to compare.
+pub(crate) type Tuples<A, G> = HashSet<Tuple<A, G>>;
+
+/// The local states and the ghost of a state.
+pub(crate) fn tuple<A: Checkable, G: Ghostly>(view: &View<'_, A, G>) -> Tuple<A, G> {
+    let of = |local: Local<'_, A>| OwnedLocal {
+        state: local.state.clone(),
+        timers: local.timers.clone(),
+        randoms: local.randoms.clone(),
+        storage: local.storage.cloned(),
     };
-    fingerprint(&(view.locals().map(of).collect::<Vec<_>>(), view.ghost))
+    Tuple { locals: view.locals().map(of).collect(), ghost: view.ghost.clone() }
+}
+
+/// A state that is compared by value.
+struct Known<A: Checkable, G>(State<A, G>);
+
+impl<A: Checkable, G: Ghostly> PartialEq for Known<A, G> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl<A: Checkable, G: Ghostly> Eq for Known<A, G> {}
+
+impl<A: Checkable, G: Ghostly> Hash for Known<A, G> {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        self.0.hash(hasher);
+    }
 }
 
 /// What a search over whole states finds.
-#[derive(Default)]
-pub(crate) struct Full {
-    pub(crate) tuples: BTreeSet<u128>,
+pub(crate) struct Full<A: Checkable, G> {
+    pub(crate) tuples: Tuples<A, G>,
+    /// A state of each of these tuples.
+    pub(crate) examples: Vec<State<A, G>>,
     pub(crate) states: usize,
     pub(crate) broken: BTreeSet<&'static str>,
+    /// The `sometimes` properties that some state satisfies.
+    pub(crate) witnessed: BTreeSet<&'static str>,
 }
 
-/// All states, one after the other; `None` if there are more than `most`. With `all` it goes on beyond
-/// a violation, as far as the violation is not one of a step.
-pub(crate) fn full<A: Checkable, G: Ghostly>(world: &World<A, G>, most: usize) -> Option<Full> {
-    let mut found = Full::default();
+/// All states, one after the other; `None` if there are more than `most`. It goes on beyond a violation, as far
+/// as the violation is not one of a step.
+pub(crate) fn full<A: Checkable, G: Ghostly>(
+    world: &World<A, G>,
+    most: usize,
+) -> Option<Full<A, G>> {
+    let (tuples, broken, witnessed) = (HashSet::new(), BTreeSet::new(), BTreeSet::new());
+    let mut found = Full { tuples, examples: Vec::new(), states: 0, broken, witnessed };
     let first = world.init_states().remove(0);
     if !world.within_boundary(&first) {
         return Some(found);
     }
-    let mut known = BTreeSet::from([fingerprint(&first)]);
+    let mut known = HashSet::new();
+    known.insert(Known(first.clone()));
     let mut waiting: Vec<State<A, G>> = vec![first];
     while let Some(state) = waiting.pop() {
-        found.broken.extend(world.broken(&state));
-        found.tuples.insert(tuple(&state.view()));
+        let broken = world.broken(&state);
+        let by_step = world.steps.iter().any(|property| broken.contains(&property.name));
+        found.broken.extend(broken);
+        // A step that violates a property leads nowhere, and may lead out of bounds.
+        if by_step {
+            continue;
+        }
+        let view = state.view();
+        let witnessed = world.sometimes.iter().filter(|property| property.holds.holds(&view));
+        found.witnessed.extend(witnessed.map(|property| property.name));
+        if found.tuples.insert(tuple(&view)) {
+            found.examples.push(state.clone());
+        }
         let mut actions = Vec::new();
         world.actions(&state, &mut actions);
         for action in actions {
             let Some(next) = world.next_state(&state, action) else { continue };
-            if world.within_boundary(&next) && known.insert(fingerprint(&next)) {
+            if world.within_boundary(&next) && known.insert(Known(next.clone())) {
                 waiting.push(next);
             }
         }
@@ -57,4 +151,50 @@ pub(crate) fn full<A: Checkable, G: Ghostly>(world: &World<A, G>, most: usize) -
     }
     found.states = known.len();
     Some(found)
+}
+
+/// Whether some group that must be able to recover cannot from a state: no way leads there that its members can
+/// go by themselves, with every message lost, and without a restart.
+pub(crate) fn is_dead_end<A: Checkable, G: Ghostly>(
+    world: &World<A, G>,
+    state: &State<A, G>,
+) -> bool {
+    let recovery = world.recovery.as_ref().expect("it is asked");
+    recovery.groups.iter().any(|group| {
+        fn members<'s, A: Checkable, G: Ghostly>(
+            group: &[Id],
+            view: &View<'s, A, G>,
+        ) -> Vec<(Id, Local<'s, A>)> {
+            group.iter().map(|id| (*id, view.local(usize::from(*id)))).collect()
+        }
+        let first = state.clone().with_messages_lost();
+        let first_view = first.view();
+        let start = members(group, &first_view);
+        let mut known = HashSet::new();
+        known.insert(Known(first.clone()));
+        let mut waiting = vec![first.clone()];
+        while let Some(state) = waiting.pop() {
+            let view = state.view();
+            let now = members(group, &view);
+            if (recovery.recovered)(&start, &now) {
+                return false;
+            }
+            if !(recovery.within)(&start, &now) {
+                continue;
+            }
+            for action in world.enabled(&state) {
+                let may_do = group.contains(&action.who)
+                    && action.event != Event::Restart
+                    && !matches!(&action.event, Event::Deliver { src, .. } if !group.contains(src));
+                if !may_do {
+                    continue;
+                }
+                let Some(next) = world.step(&state, &action) else { continue };
+                if known.insert(Known(next.clone())) {
+                    waiting.push(next);
+                }
+            }
+        }
+        true
+    })
 }

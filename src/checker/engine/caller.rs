@@ -1,6 +1,7 @@
 //! Handler calls by one of several threads: what is known is read, and the tables are locked for
 //! writing only where a call is new.
 
+use super::panics::Held;
 use super::tables::{Delivery, Tables};
 use crate::checker::view::{Checkable, Ghostly};
 use std::sync::{RwLock, RwLockReadGuard};
@@ -15,7 +16,7 @@ pub(super) struct Caller<'t, 'w, A: Checkable, G: Ghostly> {
 
 impl<'t, 'w, A: Checkable, G: Ghostly> Caller<'t, 'w, A, G> {
     pub(super) fn new(lock: &'t RwLock<Tables<'w, A, G>>) -> Self {
-        Self { lock, tables: Some(lock.read().expect("no thread panics with it")) }
+        Self { lock, tables: Some(lock.read().held()) }
     }
 
     /// What is known.
@@ -42,8 +43,8 @@ impl<'t, 'w, A: Checkable, G: Ghostly> Caller<'t, 'w, A, G> {
 
     fn call<T>(&mut self, call: impl FnOnce(&mut Tables<'w, A, G>) -> T) -> T {
         self.tables = None;
-        let called = call(&mut self.lock.write().expect("no thread panics with it"));
-        self.tables = Some(self.lock.read().expect("no thread panics with it"));
+        let called = call(&mut self.lock.write().held());
+        self.tables = Some(self.lock.read().held());
         called
     }
 }

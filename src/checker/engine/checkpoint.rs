@@ -6,6 +6,7 @@
 //! be the one that was saved. Verdicts are not run again: a checkpoint is therefore of one `identity`,
 //! which must change with whatever may judge differently. The program uses a digest of itself.
 
+use super::refuted::Repair;
 use super::relevance::Relevance;
 use super::search::Search;
 use super::sets::Sets;
@@ -26,7 +27,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 /// The first bytes of the file, with the version of what follows.
-const MAGIC: &[u8; 16] = b"raft checkpoint4";
+const MAGIC: &[u8; 16] = b"raft checkpoint5";
 
 /// Whether and where a search is saved.
 #[derive(Clone, Debug)]
@@ -48,6 +49,17 @@ pub enum CheckpointError {
     /// The file cannot be written.
     #[error("cannot write the checkpoint {path}: {source}; the search went on without it")]
     Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file could not be written, which is tried before the search begins.
+    #[error(
+        "cannot write a checkpoint {path}: {source}; name a file in a directory that is there and that you \
+         may write to"
+    )]
+    Unwritable {
         /// The file.
         path: PathBuf,
         /// Why.
@@ -105,6 +117,8 @@ struct Saved {
     relevance: Relevance,
     rounds: u64,
     surveys: u64,
+    /// What is left to do before the search goes on.
+    repair: Option<Repair>,
     elapsed: Duration,
     unwitnessed: u64,
     transitions: u64,
@@ -124,6 +138,7 @@ impl<A: Checkable, G: Ghostly> Search<'_, '_, A, G> {
         surveys: usize,
     ) -> Result<(), CheckpointError> {
         let elapsed = self.elapsed();
+        let repair = self.repair.take();
         let shared = &mut self.shared;
         let tables = shared.tables.get_mut().expect("no thread runs");
         // Taken out and put back, since none of this is small.
@@ -133,6 +148,7 @@ impl<A: Checkable, G: Ghostly> Search<'_, '_, A, G> {
             relevance: std::mem::take(relevance),
             rounds,
             surveys: surveys as u64,
+            repair,
             elapsed,
             unwitnessed: shared.unwitnessed.load(Ordering::Relaxed),
             transitions: shared.transitions.load(Ordering::Relaxed),
@@ -144,6 +160,7 @@ impl<A: Checkable, G: Ghostly> Search<'_, '_, A, G> {
         let written = write(&checkpoints.path, &checkpoints.identity, &saved);
         tables.calls = saved.calls;
         *relevance = saved.relevance;
+        self.repair = saved.repair;
         shared.sets = saved.sets;
         shared.shards = saved.shards;
         written.map_err(|source| CheckpointError::Write { path: checkpoints.path.clone(), source })
@@ -177,6 +194,7 @@ impl<A: Checkable, G: Ghostly> Search<'_, '_, A, G> {
         shared.shards = saved.shards;
         queue_again(shared);
         self.elapsed_before = saved.elapsed;
+        self.repair = saved.repair;
         let Saved { relevance, rounds, surveys, .. } = saved;
         Ok(Resumed { relevance, rounds, surveys: usize::try_from(surveys).unwrap_or(usize::MAX) })
     }
@@ -233,9 +251,30 @@ impl<R: Read> Read for Summed<R> {
     }
 }
 
-fn write(path: &Path, identity: &str, saved: &Saved) -> io::Result<()> {
+/// Where the file is written before it takes its place.
+fn beside(path: &Path) -> PathBuf {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".part");
+    beside.into()
+}
+
+/// Sees to it before a search begins that it can be saved, and that nothing is overwritten that it does not go
+/// on from.
+pub(super) fn try_to_write(checkpoints: &Checkpoints) -> Result<(), CheckpointError> {
+    let path = &checkpoints.path;
+    if checkpoints.resume {
+        // What it goes on from is judged first.
+        File::open(path).map_err(|source| CheckpointError::Read { path: path.clone(), source })?;
+    } else if path.exists() {
+        return Err(CheckpointError::Exists { path: path.clone() });
+    }
+    let beside = beside(path);
+    let written = File::create(&beside).and_then(|_| std::fs::remove_file(&beside));
+    written.map_err(|source| CheckpointError::Unwritable { path: path.clone(), source })
+}
+
+fn write(path: &Path, identity: &str, saved: &Saved) -> io::Result<()> {
+    let beside = beside(path);
     let file = BufWriter::with_capacity(1 << 20, File::create(&beside)?);
     let mut out = Summed { inner: file, crc: Crc::new() };
     out.write_all(MAGIC)?;

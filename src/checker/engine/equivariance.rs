@@ -7,6 +7,7 @@
 use super::bits::{Bits, numbers};
 use super::relevance::Relevance;
 use super::tables::{Memo, StepEvent, Tables};
+use crate::checker::run::Lookout;
 use crate::checker::view::{Checkable, Ghostly};
 
 /// Compares what is thought of each local state with what is thought of those that it can be renamed to. It
@@ -16,12 +17,23 @@ use crate::checker::view::{Checkable, Ghostly};
 /// # Panics
 /// If they differ: then handlers, or properties of outputs, tell apart actors that the world's symmetry says
 /// are interchangeable, be it only where nothing ever comes to.
-pub(super) fn check<A: Checkable, G: Ghostly>(relevance: &Relevance, tables: &Tables<'_, A, G>) {
+///
+/// # Errors
+/// The limit that was reached before all was compared.
+pub(super) fn check<A: Checkable, G: Ghostly>(
+    relevance: &Relevance,
+    tables: &Tables<'_, A, G>,
+    lookout: &Lookout<'_>,
+) -> Result<(), &'static str> {
     for n in tables.group.generators() {
         for who in 0..relevance.locals.len() {
+            if let Some(reason) = lookout.reached() {
+                return Err(reason);
+            }
             compare(relevance, tables, *n, who);
         }
     }
+    Ok(())
 }
 
 fn compare<A: Checkable, G: Ghostly>(

@@ -2,17 +2,24 @@
 //! here to one actor; that both do the same is what the comparison with a search through stateright's
 //! interface in `tests/reduction.rs` shows.
 
+use super::effects::Effects;
 use super::local::LocalValue;
 use super::tables::{ChangeKey, Delivery, GhostStep, Sent, StepEvent, StepRecord, Tables, small};
+use super::trial::tried;
 use crate::checker::view::{Change, Checkable, CommandOf, Event, EventOf, Ghostly, Output};
-use siphasher::sip128::{Hasher128, SipHasher13};
 use stateright::actor::{Command, Id, Out, RandomChoices, Timers};
 use std::borrow::Cow;
-use std::collections::BTreeSet;
-use std::hash::Hash;
 
 /// What a handler did: what the actor is then, and what it put out.
 type Ran<A> = (LocalValue<A>, Vec<CommandOf<A>>);
+
+/// The same of a handler that was tried, with whether that changes the actor, and the properties of outputs
+/// that it breaks, as bits.
+struct Trial<A: Checkable> {
+    ran: Ran<A>,
+    changes: bool,
+    broken: u32,
+}
 
 impl<A: Checkable, G: Ghostly> Tables<'_, A, G> {
     /// The spontaneous events of a local state, in a fixed order.
@@ -87,25 +94,35 @@ impl<A: Checkable, G: Ghostly> Tables<'_, A, G> {
             return known;
         }
         let event = self.event(who, local, StepEvent::Deliver(message));
-        let Some((next, out)) = self.run(who, local, &event) else {
-            self.note(who, local, message, Delivery::Silent);
-            return Delivery::Silent;
+        let delivery = match tried(|| self.trial(who, local, &event)) {
+            None => Delivery::NotMet(Effects::<A>::of_panic()),
+            Some(None) => Delivery::Silent,
+            Some(Some(Trial { ran: (next, out), changes, broken })) => {
+                if changes || broken != 0 {
+                    Delivery::NotMet(self.effect(&next, &out, broken))
+                } else if !self.only_known(who, &out) {
+                    // Until what it puts out is known.
+                    return Delivery::NotMet(self.effect(&next, &out, broken));
+                } else {
+                    let number = StepEvent::Deliver(message);
+                    let step = self.record(who, local, number, &event, (next, out));
+                    step.map_or(Delivery::Silent, Delivery::Step)
+                }
+            }
         };
+        self.note(who, local, message, delivery);
+        delivery
+    }
+
+    /// What an event would do to a local state that it may never meet; `None` if nothing happens.
+    fn trial(&self, who: usize, local: u32, event: &EventOf<A>) -> Option<Trial<A>> {
+        let (next, out) = self.run(who, local, event)?;
         let changes = *self.actors[who].locals.get(local) != next;
-        let breaks = self.breaks(who, local, &event, &next, &out);
-        let tried = if !changes && out.is_empty() {
-            Delivery::Silent
-        } else if changes || breaks != 0 {
-            Delivery::NotMet(self.effect(&next, &out, breaks))
-        } else if !self.only_known(who, &out) {
-            // Until what it puts out is known.
-            return Delivery::NotMet(self.effect(&next, &out, breaks));
-        } else {
-            let step = self.record(who, local, StepEvent::Deliver(message), &event, (next, out));
-            step.map_or(Delivery::Silent, Delivery::Step)
-        };
-        self.note(who, local, message, tried);
-        tried
+        if !changes && out.is_empty() {
+            return None;
+        }
+        let broken = self.breaks(who, local, event, &next, &out);
+        Some(Trial { ran: (next, out), changes, broken })
     }
 
     pub(super) fn known(&self, who: usize, local: u32, message: u32) -> Delivery {
@@ -147,14 +164,7 @@ impl<A: Checkable, G: Ghostly> Tables<'_, A, G> {
 
     /// The number of what a delivery does.
     fn effect(&mut self, next: &LocalValue<A>, out: &[CommandOf<A>], broken: u32) -> u32 {
-        let sent = out.iter().filter_map(|command| match command {
-            Command::Send(to, msg) if usize::from(*to) < self.actors.len() => Some((*to, msg)),
-            _ => None,
-        });
-        let sent: BTreeSet<_> = sent.collect();
-        let mut hasher = SipHasher13::new();
-        (next, sent, broken).hash(&mut hasher);
-        self.effects.intern(hasher.finish128().as_u128()).0
+        self.effects.number(self.actors.len(), next, out, broken)
     }
 
     /// What the handler does, be it nothing.

@@ -1,5 +1,6 @@
 //! Bounds and properties of tuples, remembered by the part of a tuple they look at.
 
+use super::panics::Held;
 use super::shared::Shared;
 use super::tables::{Memo, Tables};
 use crate::checker::view::{Checkable, Ghostly, Local, View};
@@ -106,7 +107,7 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Judge<'s, 'w, A, G> {
     }
 
     fn tables<T>(&self, ask: impl FnOnce(&Tables<'w, A, G>) -> T) -> T {
-        ask(&self.shared.tables.read().expect("no thread panics with it"))
+        ask(&self.shared.tables.read().held())
     }
 
     /// The first bound that a tuple is outside of. Where it came from by the change of one actor,

@@ -61,8 +61,16 @@ impl Partition {
 /// Splits messages that are taken for one until no local state leads to one that tells them apart.
 ///
 /// Takes for each local state what each message does there, as a number, and gives for each message the
-/// least one that does the same there and in whatever the local state leads to.
-pub(super) fn refine(effects: &mut [Vec<u32>], predecessors: &[Vec<u32>]) {
+/// least one that does the same there and in whatever the local state leads to. `goes_on` is asked now and
+/// then.
+///
+/// # Errors
+/// That of `goes_on`.
+pub(super) fn refine<E>(
+    effects: &mut [Vec<u32>],
+    predecessors: &[Vec<u32>],
+    goes_on: impl Fn() -> Result<(), E>,
+) -> Result<(), E> {
     let mut least = Memo::default();
     for row in effects.iter_mut() {
         least.clear();
@@ -76,6 +84,7 @@ pub(super) fn refine(effects: &mut [Vec<u32>], predecessors: &[Vec<u32>]) {
     queue.make_contiguous().reverse();
     let mut least = Memo::default();
     while let Some(local) = queue.pop_front() {
+        goes_on()?;
         queued[local as usize] = false;
         let later = std::mem::take(&mut effects[local as usize]);
         for from in &predecessors[local as usize] {
@@ -105,6 +114,7 @@ pub(super) fn refine(effects: &mut [Vec<u32>], predecessors: &[Vec<u32>]) {
         }
         effects[local as usize] = later;
     }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -116,11 +126,12 @@ mod tests {
     fn messages_are_one_if_nothing_tells_them_apart_now_or_later() {
         // Local state 0 leads to 1, and 1 to 2; 2 tells message 1 from message 2, and 1 message 0 from
         // the others.
+        let goes_on = || Ok::<(), ()>(());
         let mut effects = vec![vec![7, 7, 7, 7], vec![5, 9, 9, 9], vec![0, 1, 2, 2]];
-        refine(&mut effects, &[vec![], vec![0], vec![1]]);
+        assert_eq!(refine(&mut effects, &[vec![], vec![0], vec![1]], goes_on), Ok(()));
         assert_eq!(effects, [[0, 1, 2, 2], [0, 1, 2, 2], [0, 1, 2, 2]]);
         let mut effects = vec![vec![7, 7, 7], vec![5, 9, 9], Vec::new()];
-        refine(&mut effects, &[vec![1], vec![0, 1], vec![0]]);
+        assert_eq!(refine(&mut effects, &[vec![1], vec![0, 1], vec![0]], goes_on), Ok(()));
         assert_eq!(effects, [vec![0, 1, 1], vec![0, 1, 1], vec![]], "in a circle, too");
     }
 

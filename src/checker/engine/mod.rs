@@ -6,10 +6,11 @@
 //!
 //! # 1. Run each handler once (`tables.rs`, `handlers.rs`)
 //!
-//! An actor is a deterministic function of its local state and one event. Local states, messages and
-//! ghosts are interned by value and compared exactly, never by hash alone; each pair of local state and
-//! event is run once. A global state is then a few numbers, the *tuple* `t` of the local states and the
-//! ghost, and a set `N` of messages.
+//! An actor is a deterministic function of its local state and one event. Local states, messages,
+//! ghosts and what handlers do are interned by value and compared exactly, so nothing that is said rests on a
+//! hash: two values may differ and be hashed alike, as stateright's sets are, side by side in a struct. Each
+//! pair of local state and event is run once. A global state is then a few numbers, the *tuple* `t` of the
+//! local states and the ghost, and a set `N` of messages.
 //!
 //! # 2. Keep the maximal sets only (`store.rs`)
 //!
@@ -24,7 +25,8 @@
 //! What makes it true, and where that is enforced:
 //!
 //! - *A step is enabled by one local state and at most one message*, and adds messages only: so
-//!   `World` is built. Dropping a message leads to a simulated state, so no step does.
+//!   `World` is built. Dropping a message leads to a simulated state, so no step does. A world of another
+//!   network, or with crashes of its own, is refused ([`World::refusal`](super::World::refusal)).
 //! - *Nothing that is asked sees the network*, by type: properties, bounds and ghosts get a
 //!   [`View`](super::View), a [`Change`](super::Change) or an [`Output`](super::Output).
 //! - *A ghost is a function of the changes of local states*, by type: it gets a `Change`, which has
@@ -50,7 +52,9 @@
 //!
 //! In a tuple `t`, `m` is relevant if it is hard at its receiver's local state, or soft there with some
 //! message that is hard or soft at *its* receiver's. To know, every message is tried on every local state
-//! that was reached, whether or not the two ever meet; what such a trial leads to is not explored.
+//! that was reached, whether or not the two ever meet; what such a trial leads to is not explored. Handlers and
+//! properties of outputs need not be made for what never meets: where a trial panics (`trial.rs`), the message
+//! is hard there. Should it be met after all, the panic is one of the world, and reaches the caller.
 //!
 //! **What is left out does nothing.** Write `Rel(t)` for the relevant messages. (a) A step of `t` to `t'`
 //! moves one actor from `l` to `l'`, `R(l') ⊆ R(l)`, so what is hard or soft there was hard or soft before,
@@ -129,8 +133,8 @@
 //! *stabiliser*, those that leave that tuple as it is; for the message sets of the state any of these may be
 //! taken, so a state is left out also if it is below another one renamed by the stabiliser.
 //!
-//! Only permutations that leave the first state as it is are used. Then what is reachable is closed under
-//! them, and the counts of the full search are known: a tuple stands for as many as the group has
+//! Only permutations that leave the first state as it is are used, and at most 720 of these, those of six
+//! actors: what is known of values grows with their number. Then what is reachable is closed under them, and the counts of the full search are known: a tuple stands for as many as the group has
 //! permutations, divided by those of its stabiliser. The counts that are reported and pinned are these,
 //! with or without symmetry.
 //!
@@ -162,9 +166,21 @@
 //! Surveys merge nothing, nor does a search for coverage, whose labels tell messages apart, nor the search
 //! for a counterexample.
 //!
-//! Effects of deliveries are compared by digests of 128 bits of what is hashed, so values that differ must
-//! hash differently. That is the one place where values are not compared themselves: there are as many
-//! effects as pairs of a local state and a message.
+//! What deliveries do is compared by value, too (`effects.rs`). Two that panic are one: if either is met, that
+//! ends the search.
+//!
+//! # In which order
+//!
+//! The order in which tuples are expanded changes nothing that is counted, but how often. Steps mostly raise the
+//! sum of the numbers of local states, which are given in the order of discovery; so the tuple with the least
+//! sum comes first, and most tuples are expanded once, when all that leads there has been. Where actors go in
+//! circles that is the worst order: what is sent late comes to the first tuples one message at a time, and each
+//! time all is expanded again. So a tuple that has been expanded again and again waits: at each doubling from
+//! the fourth time on, it comes after all that have not been expanded so often, and then has all at once that
+//! came in the meantime (`store.rs`).
+//!
+//! Limits and interruptions are looked at between two steps, and in whatever takes long between two rounds. What
+//! was not done then waits, and is saved as such.
 //!
 //! # What may be asked
 //!
@@ -176,8 +192,8 @@
 //!
 //! # Memory
 //!
-//! For `n` actors a tuple takes `4(n + 1)` bytes for its numbers, 4 for the head of its list and about 10
-//! in an index; a maximal state takes `8n` bytes for its sets, as they are and by names, and 4 for its
+//! For `n` actors a tuple takes `4(n + 1)` bytes for its numbers, 4 for the head of its list, 1 for how
+//! often it was expanded and about 10 in an index; a maximal state takes `8n` bytes for its sets, as they are and by names, and 4 for its
 //! link. Sets of messages are bit sets, shared: far fewer than states. Handler calls, local states and
 //! ghosts are few; each thread remembers those it has met, also from one hypothesis to the next. Tuples,
 //! states, sets and the index come to 75 to 160 bytes for each state visited. What is known of handlers,
@@ -187,8 +203,9 @@
 //! # How it is tested
 //!
 //! `tests/reduction.rs`: on the small models of the catalogue the tuples are those that stateright's search
-//! meets, and on random systems of small actors those of a plain search over whole states, and so are the
-//! verdicts; with a poor survey, so that hypotheses are refuted, too. `tests/symmetry.rs`: with and without
+//! meets, and on random systems of small actors those of a plain search over whole states, which compares
+//! values; and so are the verdicts, those on recovery among them. This is so with a poor survey, so that
+//! hypotheses are refuted, and of searches that are put down again and again. `tests/symmetry.rs`: with and without
 //! symmetry models and random systems have the same counts and verdicts, and worlds that are not symmetric
 //! are found out. `tests/catalogue.rs` pins both counts of every model, but for the deep ones, whose counts
 //! `raft check --deep` compares.
@@ -197,6 +214,7 @@ mod bits;
 mod caller;
 mod canon;
 mod checkpoint;
+mod effects;
 mod equivariance;
 mod handlers;
 mod intern;
@@ -205,6 +223,7 @@ mod local;
 mod merging;
 mod normal;
 mod orbits;
+mod panics;
 mod recovery;
 mod refuted;
 mod relevance;
@@ -216,8 +235,9 @@ mod store;
 mod symmetry;
 mod tables;
 pub(super) mod trace;
+mod trial;
 mod worker;
 
 pub use checkpoint::{CheckpointError, Checkpoints};
 pub(super) use recovery::is_dead_end;
-pub use search::{explore, explore_and_visit, explore_with_checkpoints};
+pub use search::{explore, explore_and_visit, explore_by, explore_with_checkpoints};

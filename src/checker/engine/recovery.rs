@@ -8,6 +8,7 @@
 
 use super::bits::{Bits, is_subset, numbers};
 use super::caller::Caller;
+use super::panics::Held;
 use super::symmetry::Permutations;
 use super::tables::{Memo, Tables};
 use crate::checker::run::{Limits, Lookout};
@@ -51,8 +52,6 @@ struct Group {
 const PATIENCE: usize = 8;
 /// So many messages arrive after each time. Members may answer each other for ever.
 const ARRIVALS: usize = 1000;
-/// Looks at the limits are so many states apart.
-const BETWEEN_LOOKS: usize = 1024;
 
 impl<'w, A: Checkable> Judged<'w, A> {
     pub(super) fn new(recovery: &'w Recovery<A>, lookout: &'w Lookout<'w>) -> Self {
@@ -62,7 +61,7 @@ impl<'w, A: Checkable> Judged<'w, A> {
 
     /// How many combinations of local states were judged, all that they can be renamed to among them.
     pub(super) fn starts(&self) -> u64 {
-        let verdicts = self.verdicts.lock().expect("no thread panics with it");
+        let verdicts = self.verdicts.lock().held();
         verdicts.iter().map(|known| known.len() as u64).sum()
     }
 
@@ -110,7 +109,7 @@ impl<A: Checkable> RecoveryJudge<'_, '_, A> {
         group: usize,
         start: &[u32],
     ) -> Result<bool, Undecided> {
-        let verdicts = || self.judged.verdicts.lock().expect("no thread panics with it");
+        let verdicts = || self.judged.verdicts.lock().held();
         if let Some(is_dead) = verdicts()[group].get(start) {
             return Ok(*is_dead);
         }
@@ -293,15 +292,11 @@ impl<A: Checkable> Attempt<'_, A> {
     ) -> Result<Option<Vec<u32>>, Undecided> {
         let mut known: Memo<Vec<u32>, Vec<Vec<Bits>>> = Memo::default();
         let mut waiting = vec![self.first()];
-        let mut looked_at = 0_usize;
         while let Some(now) = waiting.pop() {
             if self.has_recovered(tables.tables(), &now.locals) {
                 return Ok(Some(now.locals));
             }
-            looked_at += 1;
-            if looked_at.is_multiple_of(BETWEEN_LOOKS)
-                && let Some(reason) = self.lookout.reached()
-            {
+            if let Some(reason) = self.lookout.reached() {
                 return Err(reason);
             }
             let sets = known.entry(now.locals.clone()).or_default();

@@ -4,13 +4,23 @@ use super::bits::{Bits, numbers};
 use super::relevance::{LocalRelevance, Relevance};
 use super::tables::{Memo, Tables};
 use crate::checker::view::{Checkable, Ghostly};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// In what a hypothesis is refuted by a better one: for each actor the local states in which some message
 /// matters more than was thought, or is not one with what it was taken for.
 pub(super) struct Refuted(Vec<Bits>);
 
 /// For each actor those local states, and those from which one step leads to one of them.
+#[derive(Serialize, Deserialize)]
 pub(super) struct Concerned(Vec<Bits>);
+
+/// What is left to do of a repair: in these shards, what is concerned; and the first state.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Repair {
+    pub(super) concerned: Concerned,
+    pub(super) shards: BTreeSet<u32>,
+}
 
 impl Refuted {
     /// In what `old` is refuted by `newer`, of the local states that both know.

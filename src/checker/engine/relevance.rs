@@ -3,13 +3,18 @@
 //! See the module's documentation for what is relevant and why it is enough to keep that.
 
 use super::bits::Bits;
+use super::effects::NOTHING;
 use super::intern::Interned;
 use super::merging::Partition;
 use super::tables::{Delivery, Memo, Sent, Tables};
+use crate::checker::run::Lookout;
 use crate::checker::view::{Checkable, Ghostly};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+
+/// Looks at the limits are so many trials apart.
+const BETWEEN_LOOKS: u32 = 256;
 
 /// Which messages may still matter to whom: a hypothesis, taken from the steps seen so far.
 #[derive(Default, PartialEq, Serialize, Deserialize)]
@@ -70,7 +75,7 @@ impl Growing {
         lists: &mut Interned<Sent>,
     ) -> u32 {
         match tried {
-            Delivery::Silent | Delivery::Unknown => 0,
+            Delivery::Silent | Delivery::Unknown => NOTHING,
             Delivery::NotMet(effect) => {
                 self.hard.insert(message);
                 effect
@@ -80,7 +85,7 @@ impl Growing {
                 if step.change.is_some() || step.broken != 0 {
                     self.hard.insert(message);
                 } else if step.sent.is_empty() {
-                    return 0; // as when a timer is set that is set
+                    return NOTHING; // as when a timer is set that is set
                 } else {
                     self.soft.push((message, lists.intern(Arc::clone(&step.sent)).0));
                 }
@@ -105,20 +110,26 @@ impl Relevance {
 
     /// What all steps seen say. Tries every message on every local state that was reached. With
     /// `merging` it says which messages are one, too.
+    ///
+    /// # Errors
+    /// The limit that was reached before that was known.
     pub(super) fn of<A: Checkable, G: Ghostly>(
         tables: &mut Tables<'_, A, G>,
         merging: bool,
-    ) -> Self {
+        lookout: &Lookout<'_>,
+    ) -> Result<Self, &'static str> {
         let actors = tables.actors.len();
         let mut relevance = Self::everything(actors);
         relevance.sent.intern(Arc::from([]));
         for who in 0..actors {
-            let (locals, mut effects) = relevance.own(tables, who);
+            let (locals, mut effects) = relevance.own(tables, who, lookout)?;
             let predecessors = predecessors(tables, who);
-            let locals = relevance.closed(&predecessors, locals).into_iter();
+            let locals = relevance.closed(&predecessors, locals, lookout)?.into_iter();
             let mut locals: Vec<_> = locals.map(|entry| entry.map(LocalRelevance::from)).collect();
             if merging {
-                super::merging::refine(&mut effects, &predecessors);
+                super::merging::refine(&mut effects, &predecessors, || {
+                    lookout.reached().map_or(Ok(()), Err)
+                })?;
                 for (entry, effects) in locals.iter_mut().zip(effects) {
                     let Some(entry) = entry else { continue };
                     entry.partition = relevance.partitions.intern(Partition::new(effects)).0;
@@ -128,8 +139,8 @@ impl Relevance {
             let known = tables.actors[who].inbox.len();
             relevance.messages[who] = u32::try_from(known).expect("numbers are u32");
         }
-        super::equivariance::check(&relevance, tables);
-        relevance
+        super::equivariance::check(&relevance, tables, lookout)?;
+        Ok(relevance)
     }
 
     /// What messages do to each local state at once; and the numbers of these effects, by message.
@@ -137,7 +148,8 @@ impl Relevance {
         &mut self,
         tables: &mut Tables<'_, A, G>,
         who: usize,
-    ) -> (Vec<Option<Growing>>, Vec<Vec<u32>>) {
+        lookout: &Lookout<'_>,
+    ) -> Result<(Vec<Option<Growing>>, Vec<Vec<u32>>), &'static str> {
         let count = tables.actors[who].rows.len();
         let mut locals = vec![None; count];
         let mut effects = vec![Vec::new(); count];
@@ -147,16 +159,19 @@ impl Relevance {
                 continue;
             }
             let mut own = Growing::default();
-            effects[number as usize] = (0..)
-                .take(tables.actors[who].inbox.len())
-                .map(|message| {
-                    let tried = tables.try_delivery(who, number, message);
-                    own.add(tables, message, tried, &mut self.sent)
-                })
-                .collect();
+            for message in (0_u32..).take(tables.actors[who].inbox.len()) {
+                if message.is_multiple_of(BETWEEN_LOOKS)
+                    && let Some(reason) = lookout.reached()
+                {
+                    return Err(reason);
+                }
+                let tried = tables.try_delivery(who, number, message);
+                let effect = own.add(tables, message, tried, &mut self.sent);
+                effects[number as usize].push(effect);
+            }
             *entry = Some(own);
         }
-        (locals, effects)
+        Ok((locals, effects))
     }
 
     /// What they do now or later: closed under the steps of the actor.
@@ -164,13 +179,17 @@ impl Relevance {
         &mut self,
         predecessors: &[Vec<u32>],
         mut locals: Vec<Option<Growing>>,
-    ) -> Vec<Option<Growing>> {
+        lookout: &Lookout<'_>,
+    ) -> Result<Vec<Option<Growing>>, &'static str> {
         let mut unions = Memo::default();
         let mut queued = vec![true; locals.len()];
         let mut queue: VecDeque<u32> = (0..).take(locals.len()).collect();
         // What was reached last is what others lead to.
         queue.make_contiguous().reverse();
         while let Some(local) = queue.pop_front() {
+            if let Some(reason) = lookout.reached() {
+                return Err(reason);
+            }
             queued[local as usize] = false;
             let Some(later) = locals[local as usize].clone() else { continue };
             for from in &predecessors[local as usize] {
@@ -181,7 +200,7 @@ impl Relevance {
                 }
             }
         }
-        locals
+        Ok(locals)
     }
 
     /// Adds what matters in a local state that `entry` leads to; whether that is anything new.

@@ -1,20 +1,16 @@
 //! What a search says at its end.
 
+use super::panics::Held;
 use super::recovery::Judged;
 use super::relevance::Relevance;
 use super::search::{Ended, Search};
 use super::store::Shard;
 use super::tables::Tables;
 use super::worker::{Counted, Worker};
-use crate::checker::run::{
-    Lookout, PropertyReport, PropertyResult, Report, TupleCounts, Verdict, resident_memory,
-};
+use crate::checker::run::{PropertyReport, PropertyResult, Report, TupleCounts, Verdict};
 use crate::checker::view::{Checkable, Ghostly};
 use crate::checker::world::{Kind, RECOVERABILITY};
 use std::sync::atomic::Ordering;
-
-/// Looks at the limits are so many tuples apart.
-const BETWEEN_LOOKS: usize = 1 << 14;
 
 impl<'w, A: Checkable, G: Ghostly> Search<'w, '_, A, G> {
     /// The report, after what can be asked only now.
@@ -22,16 +18,24 @@ impl<'w, A: Checkable, G: Ghostly> Search<'w, '_, A, G> {
         &mut self,
         mut ended: Ended,
         rounds: u64,
-        relevance: &Relevance,
+        mut relevance: Relevance,
     ) -> Report {
         let violated = self.shared.violated.load(Ordering::Relaxed);
         let standing = self.shared.count(Shard::tuples);
-        let counted = if matches!(ended, Ended::Exhausted) {
-            self.count_maximal(relevance)
-        } else {
+        let mut counted = None;
+        if matches!(ended, Ended::Exhausted) {
+            match self.count_maximal(&relevance) {
+                Ok(all) => counted = Some(all),
+                Err(reason) => {
+                    self.checkpoint(&mut relevance, rounds, 0);
+                    ended = Ended::By(reason);
+                }
+            }
+        }
+        let counted = counted.unwrap_or_else(|| {
             let states = self.shared.count(Shard::states);
             Counted { tuples: standing, states, standing: states }
-        };
+        });
         let labels = std::mem::take(&mut self.tables().labels);
         if matches!(ended, Ended::Exhausted)
             && let Some(reason) = self.look_for_dead_ends()
@@ -78,6 +82,7 @@ impl<'w, A: Checkable, G: Ghostly> Search<'w, '_, A, G> {
         let tuples = TupleCounts {
             tuples: counted.tuples,
             symmetries: tables.group.len() as u64,
+            permutations: tables.group.of_so_many() as u64,
             standing: (standing, counted.standing),
             expanded: shared.expanded.load(Ordering::Relaxed),
             locals: actors.clone().map(|table| table.locals.len() as u64).sum(),
@@ -94,7 +99,7 @@ impl<'w, A: Checkable, G: Ghostly> Search<'w, '_, A, G> {
             tuples: Some(tuples),
             depth: 0,
             elapsed: self.elapsed(),
-            memory: resident_memory(),
+            memory: self.lookout.most_memory(),
             verdict,
             properties: properties.chain(recovery).collect(),
             cuts: world.bounds.iter().map(|bound| bound.name).zip(cuts).collect(),
@@ -109,17 +114,15 @@ impl<'w, A: Checkable, G: Ghostly> Search<'w, '_, A, G> {
 
     /// Judges whether every group can go on from every tuple; tells why it had to stop, if it had to.
     fn look_for_dead_ends(&mut self) -> Option<&'static str> {
-        let lookout = Lookout::since(self.start, self.limits, self.interrupted);
-        let judged = Judged::new(self.shared.world.recovery.as_ref()?, &lookout);
+        let lookout = &self.lookout;
+        let judged = Judged::new(self.shared.world.recovery.as_ref()?, lookout);
         let found = self.shared.share_out(self.limits.threads, |shards| {
             let mut judge = judged.judge();
             let mut found = false;
             for (_, shard) in shards {
-                let shard = shard.lock().expect("no thread panics with it");
-                for (n, (key, _)) in shard.all().enumerate() {
-                    if n.is_multiple_of(BETWEEN_LOOKS)
-                        && let Some(reason) = lookout.reached()
-                    {
+                let shard = shard.lock().held();
+                for (key, _) in shard.all() {
+                    if let Some(reason) = lookout.reached() {
                         return (found, Some(reason));
                     }
                     match judge.is_dead_end(&self.shared.tables, key) {
@@ -137,21 +140,22 @@ impl<'w, A: Checkable, G: Ghostly> Search<'w, '_, A, G> {
 
     /// The number of maximal states by what matters at the end. It does not depend on the order in
     /// which they were found, nor on what was thought to matter on the way.
-    fn count_maximal(&self, relevance: &Relevance) -> Counted {
+    fn count_maximal(&self, relevance: &Relevance) -> Result<Counted, &'static str> {
         let counted = self.shared.share_out(self.limits.threads, |shards| {
             let mut worker = Worker::new(&self.shared, relevance, None);
             let mut counted = Counted::default();
             for (_, shard) in shards {
-                for (key, states) in shard.lock().expect("no thread panics with it").all() {
-                    counted += worker.maximal(key, &states);
+                for (key, states) in shard.lock().held().all() {
+                    counted += worker.maximal(key, &states, &self.lookout)?;
                 }
             }
             worker.end();
-            counted
+            Ok::<_, &'static str>(counted)
         });
-        counted.into_iter().fold(Counted::default(), |mut all, counted| {
-            all += counted;
-            all
-        })
+        let mut all = Counted::default();
+        for counted in counted {
+            all += counted?;
+        }
+        Ok(all)
     }
 }

@@ -3,17 +3,19 @@
 
 use super::checkpoint::{self, CheckpointError, Checkpoints, Resumed};
 use super::judge::view;
-use super::refuted::Refuted;
+use super::panics::{self, Held};
+use super::refuted::{Refuted, Repair};
 use super::relevance::Relevance;
 use super::shared::{Shared, StopOnPanic};
 use super::store::Shard;
 use super::symmetry::Permutations;
 use super::tables::Tables;
 use super::worker::Worker;
-use crate::checker::run::{Limits, Progress, Report, Verdict, resident_memory};
+use crate::checker::run::{Limits, Lookout, Progress, Report, Verdict};
 use crate::checker::view::{Checkable, Ghostly, View};
 use crate::checker::world::World;
 use stateright::Model;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -35,7 +37,7 @@ pub(super) enum Ended {
 }
 
 /// When a hypothesis is judged while the threads work: when twenty times as long has gone by as that took,
-/// and twice as long as the last repair, and ever less often.
+/// and twice as long as the last repair, and ever less often; in a hurry, when four times as long has gone by.
 struct Judging {
     last: Duration,
     pause: Duration,
@@ -47,6 +49,10 @@ impl Judging {
     fn after(now: Duration, cost: Duration, repair: Duration, known: Vec<usize>) -> Self {
         let pause = (cost * 20).max(repair * 2).max(now / 8).max(Duration::from_millis(100));
         Self { last: now, pause, known }
+    }
+
+    fn hurried(self, is_hurried: bool, cost: Duration) -> Self {
+        Self { pause: if is_hurried { cost * 4 } else { self.pause }, ..self }
     }
 }
 
@@ -66,14 +72,19 @@ pub(super) struct Search<'w, 'l, A: Checkable, G> {
     pub(super) limits: &'l Limits,
     pub(super) interrupted: &'l AtomicBool,
     pub(super) start: Instant,
+    /// Looks at the limits where it is not told how far the search is.
+    pub(super) lookout: Lookout<'l>,
     /// How long it had taken when it was taken up again.
     pub(super) elapsed_before: Duration,
     checkpoints: Option<&'l Checkpoints>,
     /// When the last one was written, and what kept it from being.
     saved_at: Duration,
     trouble: Option<CheckpointError>,
-    /// How long the last repair took.
+    /// The repair that has begun, and how long the last one took.
+    pub(super) repair: Option<Repair>,
     repair_took: Duration,
+    /// Whether hypotheses are judged more often than is of use.
+    is_hurried: bool,
     pub(super) key: Vec<u32>,
     pub(super) messages: Vec<(u8, u32)>,
     /// Whether some group cannot go on from some tuple, and from how many places that was asked.
@@ -109,34 +120,37 @@ pub fn explore_with_checkpoints<A: Checkable, G: Ghostly>(
 ) -> Result<(Report, Option<CheckpointError>), CheckpointError> {
     assert!(world.tally.labels.is_empty(), "labels are not saved");
     let mut search = Search::new(world, limits, interrupted, true);
-    search.checkpoints = Some(checkpoints);
-    if !checkpoints.resume && checkpoints.path.exists() {
-        return Err(CheckpointError::Exists { path: checkpoints.path.clone() });
-    }
-    let report = if checkpoints.resume {
-        let Resumed { relevance, rounds, surveys } = search.restore(checkpoints)?;
-        let surveys = &SURVEYS[SURVEYS.len() - surveys.min(SURVEYS.len())..];
-        // A survey is not long: it is begun again.
-        search.go_on(relevance, rounds, surveys, surveys.is_empty(), progress)
-    } else {
-        search.run(&SURVEYS, progress)
-    };
-    let ended = report.verdict != Verdict::Bounded;
-    let trouble = if ended { checkpoint::remove(checkpoints) } else { search.trouble };
-    Ok((report, trouble))
+    search.run_saved(&SURVEYS, Some(checkpoints), progress)
 }
 
-/// The same, with surveys of one's own: how often each fires a step. After an exhaustive search every
-/// tuple is shown to `visit`. With short surveys the first hypotheses are poor, and must be refuted.
+/// The same, with surveys of one's own: how often each fires a step. With short surveys the first hypotheses are
+/// poor, and must be refuted. They are also judged more often than is of use, so that some are refuted while
+/// tuples wait. After an exhaustive search every tuple is shown to `visit`.
 pub fn explore_and_visit<A: Checkable, G: Ghostly>(
     world: &World<A, G>,
     limits: &Limits,
     surveys: &[u16],
     visit: &mut dyn FnMut(&View<'_, A, G>),
 ) -> Report {
+    let explored = explore_by(surveys, world, limits, None, visit);
+    explored.expect("without a checkpoint there is nothing to be read").0
+}
+
+/// The same, of a search that is saved when a limit ends it, and taken up again.
+///
+/// # Errors
+/// As of [`explore_with_checkpoints`].
+pub fn explore_by<A: Checkable, G: Ghostly>(
+    surveys: &[u16],
+    world: &World<A, G>,
+    limits: &Limits,
+    checkpoints: Option<&Checkpoints>,
+    visit: &mut dyn FnMut(&View<'_, A, G>),
+) -> Result<(Report, Option<CheckpointError>), CheckpointError> {
     let interrupted = AtomicBool::new(false);
     let mut search = Search::new(world, limits, &interrupted, true);
-    let report = search.run(surveys, &mut |_| {});
+    search.is_hurried = true;
+    let (report, trouble) = search.run_saved(surveys, checkpoints, &mut |_| {})?;
     if report.verdict == Verdict::Exhaustive {
         let tables = search.shared.tables.read().expect("no thread runs");
         for shard in &search.shared.shards {
@@ -144,7 +158,7 @@ pub fn explore_and_visit<A: Checkable, G: Ghostly>(
             shard.all().for_each(|(key, _)| visit(&view(&tables, key)));
         }
     }
-    report
+    Ok((report, trouble))
 }
 
 impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
@@ -167,21 +181,49 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
         let mut tables = Tables::new(world, !world.tally.labels.is_empty(), group);
         let (key, messages) = tables.import(&first);
         let shared = Shared::new(world, tables);
+        let start = Instant::now();
         Self {
             shared,
             limits,
             interrupted,
-            start: Instant::now(),
+            start,
+            lookout: Lookout::since(start, limits, interrupted),
             elapsed_before: Duration::ZERO,
             checkpoints: None,
             saved_at: Duration::ZERO,
             trouble: None,
+            repair: None,
             repair_took: Duration::ZERO,
+            is_hurried: false,
             key,
             messages,
             dead_end: false,
             starts: 0,
         }
+    }
+
+    /// Runs a search that is saved, if there are checkpoints: it begins, or goes on from one. Also gives what
+    /// kept the last from being written.
+    fn run_saved(
+        &mut self,
+        surveys: &[u16],
+        checkpoints: Option<&'l Checkpoints>,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<(Report, Option<CheckpointError>), CheckpointError> {
+        let Some(saved) = checkpoints else { return Ok((self.run(surveys, progress), None)) };
+        self.checkpoints = checkpoints;
+        checkpoint::try_to_write(saved)?;
+        let report = if saved.resume {
+            let Resumed { relevance, rounds, surveys: left } = self.restore(saved)?;
+            let surveys = &surveys[surveys.len() - left.min(surveys.len())..];
+            // A survey is not long: it is begun again.
+            self.go_on(relevance, rounds, surveys, surveys.is_empty(), progress)
+        } else {
+            self.run(surveys, progress)
+        };
+        let ended = report.verdict != Verdict::Bounded;
+        let trouble = if ended { checkpoint::remove(saved) } else { self.trouble.take() };
+        Ok((report, trouble))
     }
 
     fn run(&mut self, surveys: &[u16], progress: &mut dyn FnMut(Progress)) -> Report {
@@ -206,63 +248,68 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
                 self.begin(&relevance, survey);
             }
             let mut judging = self.judging();
-            let mut ended = self.round(&relevance, survey, &mut judging, progress);
+            let mut ended = self.attempt(&relevance, survey, &mut judging, progress);
             while let Ended::Paused = ended {
                 self.checkpoint(&mut relevance, rounds, surveys.len());
-                ended = self.round(&relevance, survey, &mut judging, progress);
+                ended = self.attempt(&relevance, survey, &mut judging, progress);
             }
-            if let Ended::By(_) = ended {
-                self.checkpoint(&mut relevance, rounds, surveys.len());
+            let exhausted = matches!(ended, Ended::Exhausted);
+            if exhausted {
+                ended = self.hypothesis(surveys.len() <= 1).map_or_else(Ended::By, Ended::Judged);
             }
-            surveys = surveys.get(1..).unwrap_or_default();
-            match ended {
-                Ended::Paused => unreachable!("it has gone on"),
-                Ended::By(_) | Ended::Violated => break ended,
-                Ended::Exhausted if survey.is_some() => {
-                    relevance = self.hypothesis(surveys.is_empty());
+            let newer = match ended {
+                Ended::Judged(newer) => newer,
+                Ended::By(_) => {
+                    self.checkpoint(&mut relevance, rounds, surveys.len());
+                    break ended;
                 }
-                Ended::Judged(_) | Ended::Exhausted => {
-                    let exhausted = matches!(ended, Ended::Exhausted);
-                    let newer = match ended {
-                        Ended::Judged(newer) => newer,
-                        _ => self.hypothesis(true),
-                    };
-                    let refuted = Refuted::of(&relevance, &newer);
-                    relevance = newer;
-                    if !refuted.is_nothing() {
-                        rounds += 1;
-                        self.repair(&relevance, &refuted);
-                    } else if exhausted {
-                        // What comes now may be ended, too, and is begun again then.
-                        if self.shared.world.recovery.is_some() {
-                            self.checkpoint(&mut relevance, rounds, surveys.len());
-                        }
-                        relevance = self.by_names(relevance);
-                        break Ended::Exhausted;
+                ended => break ended,
+            };
+            if survey.is_some() {
+                surveys = &surveys[1..];
+                relevance = newer;
+                continue;
+            }
+            let refuted = Refuted::of(&relevance, &newer);
+            relevance = newer;
+            if !refuted.is_nothing() {
+                rounds += 1;
+                self.must_repair(&refuted);
+            } else if exhausted {
+                // What comes now may be ended, too, and is begun again then.
+                if self.shared.world.recovery.is_some() {
+                    self.checkpoint(&mut relevance, rounds, surveys.len());
+                }
+                break match self.by_names() {
+                    Some(Ok(names)) => {
+                        relevance = names;
+                        Ended::Exhausted
                     }
-                    begun = true;
-                }
+                    Some(Err(reason)) => Ended::By(reason),
+                    None => Ended::Exhausted,
+                };
             }
+            begun = true;
         };
-        self.report(ended, rounds, &relevance)
+        self.report(ended, rounds, relevance)
     }
 
     /// What matters by all that is known. A survey merges no messages, since it knows too little, nor does
-    /// a search that counts labels, which tell messages apart.
-    fn hypothesis(&mut self, merging: bool) -> Relevance {
+    /// a search that counts labels, which tell messages apart. The error is the limit that was reached.
+    fn hypothesis(&mut self, merging: bool) -> Result<Relevance, &'static str> {
         let tables = self.shared.tables.get_mut().expect("no thread runs");
         let merging = merging && tables.labels.is_empty();
-        Relevance::of(tables, merging)
+        Relevance::of(tables, merging, &self.lookout)
     }
 
-    /// What states are counted by: names, also where none were used.
-    fn by_names(&mut self, relevance: Relevance) -> Relevance {
+    /// What states are counted by where no names were used: names all the same.
+    fn by_names(&mut self) -> Option<Result<Relevance, &'static str>> {
         let tables = self.shared.tables.get_mut().expect("no thread runs");
-        if tables.labels.is_empty() { relevance } else { Relevance::of(tables, true) }
+        (!tables.labels.is_empty()).then(|| Relevance::of(tables, true, &self.lookout))
     }
 
     /// Saves the search, if it is one that is saved.
-    fn checkpoint(&mut self, relevance: &mut Relevance, rounds: u64, surveys: usize) {
+    pub(super) fn checkpoint(&mut self, relevance: &mut Relevance, rounds: u64, surveys: usize) {
         if let Some(checkpoints) = self.checkpoints {
             self.trouble = self.save(checkpoints, relevance, rounds, surveys).err();
             self.saved_at = self.start.elapsed();
@@ -283,7 +330,8 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
             self.begin(&relevance, Some(*times));
             let mut judging = self.judging();
             self.round(&relevance, Some(*times), &mut judging, &mut |_| {});
-            relevance = self.hypothesis(false);
+            let Ok(newer) = self.hypothesis(false) else { break };
+            relevance = newer;
         }
         relevance
     }
@@ -296,28 +344,69 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
         first.end();
     }
 
-    /// Goes on from a hypothesis that is refuted to a better one: expands again what rests on the refuted
-    /// one, with names given anew, and begins at the first state again.
-    fn repair(&mut self, better: &Relevance, refuted: &Refuted) {
-        let began = self.start.elapsed();
+    /// Takes note that a hypothesis is refuted, and what rests on it must be done again.
+    fn must_repair(&mut self, refuted: &Refuted) {
         let concerned = refuted.concerned(self.shared.tables.get_mut().expect("no thread runs"));
-        self.shared.share_out(self.limits.threads, |shards| {
+        let shards = (0..).zip(&self.shared.shards).map(|(number, _)| number).collect();
+        self.repair = Some(Repair { concerned, shards });
+    }
+
+    /// Goes on from a hypothesis that was refuted to a better one, if that is not done yet: expands again what
+    /// rests on the refuted one, with names given anew, and begins at the first state again.
+    ///
+    /// # Errors
+    /// The limit that was reached before it was done.
+    fn repair(&mut self, better: &Relevance) -> Result<(), &'static str> {
+        let Some(mut repair) = self.repair.take() else { return Ok(()) };
+        let began = self.start.elapsed();
+        let Repair { concerned, shards: left } = &repair;
+        let done = self.shared.share_out(self.limits.threads, |shards| {
             let mut worker = Worker::new(&self.shared, better, None);
-            for (number, shard) in shards {
-                let mut shard = shard.lock().expect("no thread panics with it");
+            let (mut done, mut ended) = (Vec::new(), None);
+            for (number, shard) in shards.filter(|(number, _)| left.contains(number)) {
+                ended = self.lookout.reached();
+                if ended.is_some() {
+                    break;
+                }
+                let mut shard = shard.lock().held();
                 let tasks = shard.expand_again(
                     number,
                     |locals| concerned.has(locals),
                     |key, sets, names| worker.name_again(key, sets, names),
                 );
                 worker.tasks.extend(tasks);
+                done.push(number);
             }
             worker.end();
+            (done, ended)
         });
+        let ended = done.iter().find_map(|(_, ended)| *ended);
+        if let Some(reason) = ended {
+            done.iter().flat_map(|(done, _)| done).for_each(|done| {
+                repair.shards.remove(done);
+            });
+            self.repair = Some(repair);
+            return Err(reason);
+        }
         let mut worker = Worker::new(&self.shared, better, None);
         worker.start(&self.key, &self.messages);
         worker.end();
         self.repair_took = self.start.elapsed().saturating_sub(began);
+        Ok(())
+    }
+
+    /// Explores under one hypothesis, from where the search is, after what is left to repair.
+    fn attempt(
+        &mut self,
+        relevance: &Relevance,
+        survey: Option<u16>,
+        judging: &mut Judging,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Ended {
+        match self.repair(relevance) {
+            Ok(()) => self.round(relevance, survey, judging, progress),
+            Err(reason) => Ended::By(reason),
+        }
     }
 
     /// Explores under one hypothesis, from where the search is.
@@ -332,11 +421,9 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
         if self.shared.violated.load(Ordering::Relaxed) == 0 || !self.shared.ends_at_a_violation {
             self.shared.stop.store(false, Ordering::Relaxed);
         }
-        self.shared.queue.lock().expect("no thread runs").busy = threads;
+        self.shared.queue.get_mut().expect("no thread runs").busy = threads;
         let shared = &self.shared;
         std::thread::scope(|scope| {
-            // Nor would the others end if this one panicked while it watches them.
-            let _guard = StopOnPanic(&shared.stop, &shared.wake);
             let workers: Vec<_> = (0..threads)
                 .map(|_| {
                     scope.spawn(move || {
@@ -347,12 +434,13 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
                     })
                 })
                 .collect();
-            let ended = self.watch(relevance, survey, &workers, judging, progress);
-            for worker in workers {
-                if let Err(panic) = worker.join() {
-                    std::panic::resume_unwind(panic);
-                }
-            }
+            let watched = catch_unwind(AssertUnwindSafe(|| {
+                // Nor would the others end if this one panicked while it watches them.
+                let _guard = StopOnPanic(&shared.stop, &shared.wake);
+                self.watch(relevance, survey, &workers, judging, progress)
+            }));
+            let worked = workers.into_iter().map(|worker| worker.join().map(|()| None));
+            let ended = panics::all(worked.chain([watched])).into_iter().flatten().next();
             match ended {
                 _ if self.shared.ends_at_a_violation
                     && self.shared.violated.load(Ordering::Relaxed) != 0 =>
@@ -381,12 +469,13 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
             std::thread::park_timeout(wait);
             wait = (wait * 2).min(Duration::from_millis(50));
             let tuples = self.shared.count(Shard::tuples);
+            let states = self.shared.count(Shard::states);
             let now = Progress {
-                states: self.shared.count(Shard::states),
+                states,
                 depth: 0,
                 tuples: Some(tuples),
                 elapsed: self.start.elapsed(),
-                memory: resident_memory(),
+                memory: self.lookout.memory(),
             };
             progress(now);
             if self.shared.stop.load(Ordering::Relaxed) {
@@ -409,9 +498,9 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
             }
             if ended.is_none()
                 && survey.is_none()
-                && let Some(newer) = self.judge(relevance, judging)
+                && let Some(judged) = self.judge(relevance, judging)
             {
-                ended = Some(Ended::Judged(newer));
+                ended = Some(judged);
                 self.shared.stop_all();
             }
         }
@@ -420,24 +509,31 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
 
     /// When the hypothesis that a round begins with is to be judged.
     fn judging(&self) -> Judging {
-        Judging::after(self.start.elapsed(), Duration::ZERO, self.repair_took, Vec::new())
+        let none = Duration::ZERO;
+        let judging = Judging::after(self.start.elapsed(), none, self.repair_took, Vec::new());
+        judging.hurried(self.is_hurried, none)
     }
 
-    /// The hypothesis from what is known by now, if it is time for one and it is another.
-    fn judge(&self, relevance: &Relevance, judging: &mut Judging) -> Option<Relevance> {
+    /// The hypothesis from what is known by now, if it is time for one and it is another; or the limit that was
+    /// reached before it was known.
+    fn judge(&self, relevance: &Relevance, judging: &mut Judging) -> Option<Ended> {
         let began = self.start.elapsed();
         if began.saturating_sub(judging.last) <= judging.pause {
             return None;
         }
-        let mut tables = self.shared.tables.write().expect("no thread panics with it");
+        let mut tables = self.shared.tables.write().held();
         let changed = knowledge(&tables) != judging.known;
         let newer = changed.then(|| {
             let merging = tables.labels.is_empty();
-            Relevance::of(&mut tables, merging)
+            Relevance::of(&mut tables, merging, &self.lookout)
         });
         let now = self.start.elapsed();
         let cost = now.saturating_sub(began);
-        *judging = Judging::after(now, cost, self.repair_took, knowledge(&tables));
-        newer.filter(|newer| newer != relevance)
+        *judging = Judging::after(now, cost, self.repair_took, knowledge(&tables))
+            .hurried(self.is_hurried, cost);
+        match newer? {
+            Ok(newer) => (newer != *relevance).then_some(Ended::Judged(newer)),
+            Err(reason) => Some(Ended::By(reason)),
+        }
     }
 }

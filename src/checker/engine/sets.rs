@@ -1,6 +1,7 @@
 //! Sets of messages by number, shared by all states that have them.
 
 use super::bits::Bits;
+use super::panics::Held;
 use hashbrown::HashTable;
 use rustc_hash::FxHasher;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -72,7 +73,7 @@ impl Sets {
     /// Bytes of all sets and their index.
     pub(super) fn bytes(&self) -> u64 {
         let of = |sets: &Mutex<Numbered>| {
-            let sets = sets.lock().expect("no thread panics with it");
+            let sets = sets.lock().held();
             let words: usize = sets.values.iter().map(|words| words.len() + 4).sum();
             8 * words + 17 * sets.index.capacity() * 8 / 7
         };
@@ -100,7 +101,7 @@ impl<'s> SetCache<'s> {
             return number;
         }
         {
-            let mut sets = self.shared.0[who].lock().expect("no thread panics with it");
+            let mut sets = self.shared.0[who].lock().held();
             if sets.find(hash, words).is_none() {
                 sets.add(hash, words.into());
             }
@@ -133,7 +134,7 @@ impl<'s> SetCache<'s> {
     }
 
     fn refresh_one(&mut self, who: usize) {
-        let sets = self.shared.0[who].lock().expect("no thread panics with it");
+        let sets = self.shared.0[who].lock().held();
         let known = &mut self.known.0[who];
         for words in &sets.values[known.values.len()..] {
             known.add(hash(words), Arc::clone(words));

@@ -1,6 +1,7 @@
 //! What the threads of a search share: what is known, what was reached, and what waits.
 
 use super::canon::Canon;
+use super::panics::{self, Held};
 use super::sets::Sets;
 use super::store::Shard;
 use super::tables::Tables;
@@ -8,7 +9,6 @@ use super::worker::{Remembered, Task, Worker};
 use crate::checker::view::{Checkable, Ghostly};
 use crate::checker::world::World;
 use std::collections::BTreeMap;
-use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, RwLock};
 
@@ -72,12 +72,12 @@ impl<'w, A: Checkable, G: Ghostly> Shared<'w, A, G> {
 
     /// What a thread that has ended knew, if that is still to be had.
     pub(super) fn remembered(&self) -> Option<Remembered> {
-        self.remembered.lock().expect("no thread panics with it").pop()
+        self.remembered.lock().held().pop()
     }
 
     /// Leaves that to another thread.
     pub(super) fn remember(&self, known: Remembered) {
-        self.remembered.lock().expect("no thread panics with it").push(known);
+        self.remembered.lock().held().push(known);
     }
 
     /// Takes note of violated properties of states.
@@ -103,7 +103,7 @@ impl<'w, A: Checkable, G: Ghostly> Shared<'w, A, G> {
 
     /// What a thread needs to find the state that stands for another.
     pub(super) fn canon(&self) -> Canon {
-        let tables = self.tables.read().expect("no thread panics with it");
+        let tables = self.tables.read().held();
         let mut canon = Canon::new(&tables.group, self.world.actors.actors.len());
         canon.learn(&tables);
         canon
@@ -126,7 +126,7 @@ impl<'w, A: Checkable, G: Ghostly> Shared<'w, A, G> {
         if tasks.is_empty() {
             return;
         }
-        let mut queue = self.queue.lock().expect("no thread panics with it");
+        let mut queue = self.queue.lock().held();
         for Task { rank, shard, tuple } in tasks.drain(..) {
             queue.waiting.entry(rank).or_default().push((shard, tuple));
         }
@@ -136,10 +136,10 @@ impl<'w, A: Checkable, G: Ghostly> Shared<'w, A, G> {
 
     /// Waits for tuples; `None` when there will be no more.
     fn get(&self) -> Option<Vec<Task>> {
-        let mut queue = self.queue.lock().expect("no thread panics with it");
+        let mut queue = self.queue.lock().held();
         queue.busy -= 1;
         loop {
-            if self.stop.load(Ordering::Relaxed) || (queue.waiting.is_empty() && queue.busy == 0) {
+            if self.must_stop() || (queue.waiting.is_empty() && queue.busy == 0) {
                 self.wake.notify_all();
                 return None;
             }
@@ -161,7 +161,7 @@ impl<'w, A: Checkable, G: Ghostly> Shared<'w, A, G> {
                 queue.busy += 1;
                 return Some(tasks);
             }
-            queue = self.wake.wait(queue).expect("no thread panics with it");
+            queue = self.wake.wait(queue).held();
         }
     }
 
@@ -169,7 +169,11 @@ impl<'w, A: Checkable, G: Ghostly> Shared<'w, A, G> {
         let (mut key, mut sets) = (Vec::new(), Vec::new());
         while let Some(tasks) = self.get() {
             for task in tasks {
-                worker.expand(task, &mut key, &mut sets);
+                if self.must_stop() {
+                    worker.tasks.push(task); // for another time
+                } else {
+                    worker.expand(task, &mut key, &mut sets);
+                }
             }
             self.put(&mut worker.tasks);
             self.add_counts(&mut worker);
@@ -186,7 +190,7 @@ impl<'w, A: Checkable, G: Ghostly> Shared<'w, A, G> {
     }
 
     pub(super) fn count(&self, of: impl Fn(&Shard) -> u64) -> u64 {
-        self.shards.iter().map(|shard| of(&shard.lock().expect("no thread panics with it"))).sum()
+        self.shards.iter().map(|shard| of(&shard.lock().held())).sum()
     }
 
     /// What each thread makes of its share of the shards, which come with their numbers.
@@ -210,9 +214,13 @@ impl<'w, A: Checkable, G: Ghostly> Shared<'w, A, G> {
                 })
             };
             let threads: Vec<_> = (0..threads.max(1)).map(spawn).collect();
-            let joined = threads.into_iter().map(std::thread::ScopedJoinHandle::join);
-            joined.map(|made| made.unwrap_or_else(|panic| resume_unwind(panic))).collect()
+            panics::all(threads.into_iter().map(std::thread::ScopedJoinHandle::join))
         })
+    }
+
+    /// Whether the round has been ended.
+    pub(super) fn must_stop(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
     }
 
     /// Ends the round.

@@ -19,7 +19,12 @@ pub(super) struct Permutations {
     products: Vec<Vec<usize>>,
     /// A few of which all others are products.
     generators: Vec<usize>,
+    /// How many permutations there were before some were left out.
+    of_so_many: usize,
 }
+
+/// Most permutations that are used, those of six actors: with each value its image under each of them is kept.
+const MOST: usize = 720;
 
 impl Permutations {
     /// Nobody is interchangeable.
@@ -52,7 +57,19 @@ impl Permutations {
                 && renamed.collect::<BTreeSet<_>>() == messages
                 && restartable.iter().all(|id| restartable.contains(&names.rewrite(id)))
         };
-        Self::new(symmetry.permutations.iter().filter(fixes).cloned().collect())
+        Self::few(symmetry.permutations.iter().filter(fixes).cloned().collect())
+    }
+
+    /// Those of a group, or if these are too many, those that leave the last actors where they are, as many as
+    /// need be: again a group.
+    fn few(mut permutations: Vec<Permutation>) -> Self {
+        let of_so_many = permutations.len();
+        while permutations.len() > MOST {
+            let last = permutations.iter().filter_map(Permutation::last_moved).max();
+            let last = last.expect("somebody moves");
+            permutations.retain(|permutation| permutation.of(last) == last);
+        }
+        Self { of_so_many, ..Self::new(permutations) }
     }
 
     fn new(permutations: Vec<Permutation>) -> Self {
@@ -66,7 +83,12 @@ impl Permutations {
             .map(|first| permutations.iter().map(|second| product(first, second)).collect())
             .collect();
         let generators = generators(&products);
-        Self { members: permutations, products, generators }
+        Self { of_so_many: permutations.len(), members: permutations, products, generators }
+    }
+
+    /// How many permutations leave the first state as it is, with those that are left out.
+    pub(super) fn of_so_many(&self) -> usize {
+        self.of_so_many
     }
 
     /// How many permutations there are, the identity included. It is number 0.
@@ -176,6 +198,16 @@ mod tests {
         }
         assert_eq!(generated.len(), 24);
         assert_eq!(Permutations::trivial(5).generators(), &[] as &[usize]);
+    }
+
+    #[test]
+    fn of_too_many_permutations_a_group_is_used_that_leaves_the_last_actors_where_they_are() {
+        let servers: Vec<_> = (0..7).map(Id::from).collect();
+        let group = Permutations::few(Permutation::within(8, &[servers]));
+        assert_eq!((group.len(), group.of_so_many()), (720, 5040));
+        assert!(group.others().all(|n| group.moves(n, 6) == 6));
+        let group = Permutations::few(Permutation::within(5, &[vec![Id::from(1), Id::from(4)]]));
+        assert_eq!((group.len(), group.of_so_many()), (2, 2), "few are all used");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! Everything here is interned by value and compared exactly (`orbits.rs`), and handlers run in
 //! `handlers.rs`. Here each call is made with all that it can be renamed to, and the outcomes compared.
 
+use super::effects::Effects;
 use super::intern::Interned;
 use super::local::LocalValue;
 use super::symmetry::{Images, Permutations};
@@ -31,7 +32,8 @@ pub(super) enum Delivery {
     Silent,
     /// It would change the local state, or put out what no step has; but the two have not met in any
     /// state that was reached. The outcome is not interned, or unreachable local states would breed
-    /// more of them; this is its number in [`Tables::effects`].
+    /// more of them; this is its number in [`Tables::effects`]. Or the handler panicked, which may be why
+    /// the two never meet.
     NotMet(u32),
     /// This step.
     Step(u32),
@@ -166,9 +168,9 @@ pub(super) struct Tables<'w, A: Checkable, G> {
     pub(super) orbit_count: u32,
     /// The calls that gave all this its numbers.
     pub(super) calls: Vec<Call>,
-    /// Digests of what deliveries do, 128 bits each: the local state that an actor comes to, what it
-    /// puts out and which properties that breaks. Zero is nothing.
-    pub(super) effects: Interned<u128>,
+    /// What deliveries do: the local state that an actor comes to, what it sends and which properties of
+    /// outputs that breaks.
+    pub(super) effects: Effects<A>,
 }
 
 /// The ghost after a change, and the properties broken by it, as bits.
@@ -200,9 +202,8 @@ impl<'w, A: Checkable, G: Ghostly> Tables<'w, A, G> {
             orbits: vec![Vec::new(); actors],
             orbit_count: 0,
             calls: Vec::new(),
-            effects: Interned::new(),
+            effects: Effects::new(),
         };
-        tables.effects.intern(0);
         for id in &world.restartable {
             tables.may_restart[usize::from(*id)] = true;
         }

@@ -4,6 +4,7 @@
 //! The length of a path is the number of its steps that change an actor. Message-only steps are taken
 //! along only where a later step needs what they send.
 
+use super::panics::Held;
 use super::recovery::Judged;
 use super::relevance::Relevance;
 use super::search::{SURVEYS, Search};
@@ -209,9 +210,6 @@ fn trace_by<A: Checkable, G: Ghostly>(
     unreachable!("it ends when there is nothing shorter")
 }
 
-/// States that are expanded between two looks at the limits.
-const BETWEEN_LOOKS: usize = 1024;
-
 /// Searches for a shortest way to each thing that is wanted, also beyond violations of the others: each
 /// is judged as if it alone were asked. All messages are taken to matter, and there is one thread, so
 /// that what is found within its reach is always the same.
@@ -238,16 +236,50 @@ pub(crate) fn trace_each<A: Checkable, G: Ghostly>(
 /// Takes what was found, and says what is wanted then.
 type Found<'f, A> = &'f mut dyn FnMut(&mut Wanted, Way<A>);
 
+/// What is wanted, and who is told of it.
+struct Asked<'f, A: Checkable> {
+    wanted: Wanted,
+    found: Found<'f, A>,
+    /// Ways of one step more than those of their level: another state of the level may have a shorter one.
+    longer: Vec<Way<A>>,
+}
+
+impl<A: Checkable> Asked<'_, A> {
+    /// Whether that is still wanted.
+    fn is_wanted(&self, what: Wanted) -> bool {
+        !self.wanted.and(what).is_nothing()
+    }
+
+    /// A way was found from a state of this level.
+    fn tell(&mut self, way: Way<A>, level: usize) {
+        if way.length > level {
+            self.longer.push(way);
+        } else {
+            (self.found)(&mut self.wanted, way);
+        }
+    }
+
+    /// All states of a level have been looked at.
+    fn end_level(&mut self) {
+        for way in std::mem::take(&mut self.longer) {
+            if self.is_wanted(way.what) {
+                (self.found)(&mut self.wanted, way);
+            }
+        }
+    }
+}
+
 /// Visits states level by level, and shows each thing that is wanted when it is found, with a shortest
 /// way there. Ends when nothing is wanted any more.
 fn levels<A: Checkable, G: Ghostly>(
     search: &mut Search<'_, '_, A, G>,
     relevance: &Relevance,
-    mut wanted: Wanted,
+    wanted: Wanted,
     reach: Reach,
     lookout: &Lookout<'_>,
     found: Found<'_, A>,
 ) -> (Ended, usize) {
+    let mut asked = Asked { wanted, found, longer: Vec::new() };
     search.shared.clear();
     search.shared.take_violated();
     let (shared, start) = (&search.shared, &search.key);
@@ -258,19 +290,23 @@ fn levels<A: Checkable, G: Ghostly>(
         Some(judge) => judge.is_dead_end(&shared.tables, key),
         None => Ok(false),
     };
-    let mut show = |wanted: &mut Wanted, seen: Wanted, path: &[StepOf], visited, worker: &mut _| {
+    let show = |asked: &mut Asked<'_, A>,
+                seen: Wanted,
+                (path, level): (&[StepOf], usize),
+                visited,
+                worker: &mut _| {
         for what in seen.each() {
-            if wanted.and(what).is_nothing() {
+            if !asked.is_wanted(what) {
                 continue;
             }
             // What a handler puts out there may be what violates.
             let here = broken_here(worker, what.violations);
             let path: Vec<_> = path.iter().copied().chain(here).collect();
-            let tables = shared.tables.read().expect("no thread panics with it");
+            let tables = shared.tables.read().held();
             let changes = |(_, step): &&StepOf| tables.steps[*step as usize].change.is_some();
             let length = path.iter().filter(changes).count();
             let actions = actions(&tables, start, &search.messages, &path, shared.goes_on);
-            found(wanted, Way { what, actions, length, visited });
+            asked.tell(Way { what, actions, length, visited }, level);
         }
     };
     let mut levels =
@@ -279,19 +315,24 @@ fn levels<A: Checkable, G: Ghostly>(
         return (Ended::Exhausted, 0);
     }
     levels.add(worker.state(), (0, 0, 0));
-    let dead_end = wanted.dead_end.then(|| is_dead_end(levels.key(0))).transpose();
+    let dead_end = asked.wanted.dead_end.then(|| is_dead_end(levels.key(0))).transpose();
     let seen = Wanted {
         violations: shared.take_violated(),
         dead_end: dead_end.is_ok_and(|dead_end| dead_end.unwrap_or(false)),
     };
-    show(&mut wanted, seen, &[], 1, &mut worker);
-    if let (Err(reason), false) = (dead_end, wanted.is_nothing()) {
+    show(&mut asked, seen, (&[], 0), 1, &mut worker);
+    asked.end_level();
+    if let (Err(reason), false) = (dead_end, asked.wanted.is_nothing()) {
         return (Ended::By(reason), 1);
     }
     // States up to `level_end` are at most `depth` steps from the first.
     let (mut state, mut depth, mut level_end) = (0, 0, 1);
     let ended = loop {
-        if wanted.is_nothing() {
+        if state == level_end {
+            asked.end_level();
+            (depth, level_end) = (depth + 1, levels.origins.len());
+        }
+        if asked.wanted.is_nothing() {
             break Ended::Found;
         }
         if state == levels.origins.len() {
@@ -300,15 +341,10 @@ fn levels<A: Checkable, G: Ghostly>(
         if levels.origins.len() >= reach.states {
             break Ended::AtStates;
         }
-        if state == level_end {
-            (depth, level_end) = (depth + 1, levels.origins.len());
-        }
         if depth == reach.steps {
             break Ended::AtSteps;
         }
-        if state.is_multiple_of(BETWEEN_LOOKS)
-            && let Some(reason) = lookout.reached()
-        {
+        if let Some(reason) = lookout.reached() {
             break Ended::By(reason);
         }
         let (key, sets) = (levels.key(state).to_vec(), levels.sets(state).to_vec());
@@ -321,18 +357,19 @@ fn levels<A: Checkable, G: Ghostly>(
                 let number = u8::try_from(who).expect("at most 255 actors");
                 let parent = u32::try_from(state).expect("fewer than 2^32 states");
                 levels.add(worker.state(), (parent, number, step));
-                match wanted.dead_end.then(|| is_dead_end(worker.state().0)).transpose() {
+                match asked.wanted.dead_end.then(|| is_dead_end(worker.state().0)).transpose() {
                     Ok(found) => dead_end = found.unwrap_or(false),
                     Err(reason) => undecided = Some(reason),
                 }
             }
             let seen = Wanted { violations: shared.take_violated(), dead_end };
-            if !wanted.and(seen).is_nothing() {
+            if asked.is_wanted(seen) {
                 let mut path = levels.path(state);
                 path.push((who, step));
-                show(&mut wanted, seen, &path, levels.origins.len(), worker);
+                let visited = levels.origins.len();
+                show(&mut asked, seen, (&path, depth + 1), visited, worker);
             }
-            !wanted.is_nothing() && undecided.is_none()
+            !asked.wanted.is_nothing() && undecided.is_none()
         });
         if let Some(reason) = undecided {
             break Ended::By(reason);
@@ -340,10 +377,12 @@ fn levels<A: Checkable, G: Ghostly>(
         worker.tasks.clear();
         state += 1;
     };
+    asked.end_level();
     (ended, levels.origins.len())
 }
 
-/// A step that can be taken in the state in the scratch and whose outputs violate a property.
+/// A step that can be taken in the state in the scratch and whose outputs violate a property; if there is one
+/// that changes no actor, such a one.
 fn broken_here<A: Checkable, G: Ghostly>(
     worker: &mut Worker<'_, '_, A, G>,
     wanted: u64,
@@ -352,7 +391,8 @@ fn broken_here<A: Checkable, G: Ghostly>(
     let messages = worker.messages().to_vec();
     let shared = worker.shared();
     let steps_from = shared.world.always.len();
-    let mut tables = shared.tables.write().expect("no thread panics with it");
+    let mut tables = shared.tables.write().held();
+    let mut changing = None;
     for (who, set) in messages.iter().enumerate() {
         let mut steps = tables.spontaneous(who, locals[who]);
         for message in super::bits::numbers(set.words()) {
@@ -360,11 +400,14 @@ fn broken_here<A: Checkable, G: Ghostly>(
         }
         let breaks =
             |step: &u32| u64::from(tables.steps[*step as usize].broken) << steps_from & wanted != 0;
-        if let Some(step) = steps.into_iter().find(breaks) {
-            return Some((who, step));
+        for step in steps.into_iter().filter(breaks) {
+            if tables.steps[step as usize].change.is_none() {
+                return Some((who, step));
+            }
+            changing = changing.or(Some((who, step)));
         }
     }
-    None
+    changing
 }
 
 /// Where a message comes from.

@@ -4,16 +4,26 @@ use super::bits::{Bits, common, is_subset, numbers};
 use super::canon::Canon;
 use super::judge::{Judge, Verdicts};
 use super::normal::{Normal, Renamed};
+use super::panics::Held;
 use super::relevance::Relevance;
 use super::sets::{KnownSets, SetCache};
 use super::shared::Shared;
-use super::store::{Inserted, hash, rank};
+use super::store::{Inserted, hash};
 use super::tables::{GhostStep, Memo, StepRecord, Tables};
+use crate::checker::run::Lookout;
 use crate::checker::view::{Checkable, Ghostly};
 use std::ops::AddAssign;
 
 /// Messages, each by its receiver and its number there.
 type Sent = Box<[(u8, u32)]>;
+
+/// Most states of a tuple that are expanded before others have their turn.
+const AT_A_TIME: usize = 64;
+
+fn at_a_time() -> usize {
+    static AT: std::sync::OnceLock<usize> = std::sync::OnceLock::new();
+    *AT.get_or_init(|| std::env::var("AT").ok().and_then(|o| o.parse().ok()).unwrap_or(AT_A_TIME))
+}
 
 /// All that can happen to one actor in one local state.
 #[derive(Default)]
@@ -204,19 +214,29 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
         true
     }
 
-    /// Fires every step of every new state of a tuple.
+    /// Fires every step of new states of a tuple. If the search must stop, it does so between two steps, and
+    /// the states that are left wait again.
     pub(super) fn expand(&mut self, task: Task, key: &mut Vec<u32>, sets: &mut Vec<u32>) {
         let shard = &self.shared.shards[task.shard as usize];
-        shard.lock().expect("no thread panics with it").take(task.tuple, key, sets);
-        for state in sets.chunks_exact(self.actors) {
+        if shard.lock().held().take(task.tuple, at_a_time(), key, sets) {
+            self.tasks.push(task);
+        }
+        for (n, state) in sets.chunks_exact(self.actors).enumerate() {
             self.expanded += 1;
             self.close(key, state);
             self.successors(key, state, &mut |worker, who, _, fired| {
                 if let Fired::Inside { ghost_changed } = fired {
                     worker.insert(Some(who), ghost_changed);
                 }
-                true
+                !worker.shared.must_stop()
             });
+            if self.shared.must_stop() {
+                let left = &sets[n * self.actors..];
+                if shard.lock().held().put_back(task.tuple, left) {
+                    self.tasks.push(task);
+                }
+                return;
+            }
         }
     }
 
@@ -405,7 +425,7 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
     /// The same where there are permutations, with these sets.
     fn choose(&mut self, numbers: &[u32]) {
         if !self.canon.knows(&self.scratch.reached) {
-            self.canon.learn(&self.shared.tables.read().expect("no thread panics with it"));
+            self.canon.learn(&self.shared.tables.read().held());
         }
         let (least, chosen) = self.canon.least(&self.scratch.reached);
         self.scratch.key.clear();
@@ -440,7 +460,7 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
         let mut messages = Bits::default();
         messages.copy(&self.sets.get(who, set));
         if !self.canon.knows_messages(who, &messages) {
-            self.canon.learn(&self.shared.tables.read().expect("no thread panics with it"));
+            self.canon.learn(&self.shared.tables.read().held());
         }
         let renamed = self.canon.rename_messages(n, who, &messages);
         let renamed = self.sets.number(self.canon.moves(n, who), &renamed);
@@ -491,8 +511,8 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
         let shard = u32::try_from(hash >> 40 & (shards - 1)).expect("few shards");
         let lock = &self.shared.shards[shard as usize];
         let mut judged = false;
-        let (tuple, inserted) = loop {
-            let mut guard = lock.lock().expect("no thread panics with it");
+        let (tuple, rank, inserted) = loop {
+            let mut guard = lock.lock().held();
             let tuple = match guard.find(key, hash) {
                 Some(tuple) => tuple,
                 None if judged => guard.add(key, hash),
@@ -507,14 +527,14 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
             if guard.greatest_sets().enumerate().all(|(who, set)| sets.knows(who, set)) {
                 let contents = |who: usize, set: u32| sets.words(who, set);
                 let Scratch { names, kept, .. } = &self.scratch;
-                break (tuple, guard.insert(tuple, names, kept, contents));
+                let inserted = guard.insert(tuple, names, kept, contents);
+                break (tuple, guard.rank(tuple), inserted);
             }
             drop(guard);
             // Another thread has added states with sets that are new here.
             self.sets.refresh();
         };
         if inserted == Inserted::MustQueue {
-            let rank = rank(&key[..self.actors]);
             self.tasks.push(Task { rank, shard, tuple });
         }
         inserted
@@ -562,7 +582,7 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
         let is_new = slot.is_none();
         let row = slot.get_or_insert_default();
         let shared = self.shared;
-        let mut tables = shared.tables.write().expect("no thread panics with it");
+        let mut tables = shared.tables.write().held();
         // Beyond a step that violates a property nothing is explored.
         let ends_here = |record: &StepRecord| record.broken != 0 && !shared.goes_on;
         if is_new {
@@ -607,7 +627,7 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
             return *step;
         }
         let step = {
-            let mut tables = self.shared.tables.write().expect("no thread panics with it");
+            let mut tables = self.shared.tables.write().held();
             tables.ghost_step(ghost, change)
         };
         self.ghost_steps.insert((ghost, change), step);
@@ -616,7 +636,15 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
 
     /// How many tuples and maximal states a tuple and its states stand for, by what this worker's
     /// relevance says matters, and how many maximal states stand for them.
-    pub(super) fn maximal(&mut self, key: &[u32], states: &[&[u32]]) -> Counted {
+    ///
+    /// # Errors
+    /// The limit that was reached before that was known.
+    pub(super) fn maximal(
+        &mut self,
+        key: &[u32],
+        states: &[&[u32]],
+        lookout: &Lookout<'_>,
+    ) -> Result<Counted, &'static str> {
         let mut antichain: Vec<Vec<Bits>> = Vec::new();
         let below =
             |a: &[Bits], b: &[Bits]| a.iter().zip(b).all(|(a, b)| is_subset(a.words(), b.words()));
@@ -624,6 +652,9 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
         self.scratch.key.extend_from_slice(key);
         let stabiliser = self.stabiliser(key);
         for state in states {
+            if let Some(reason) = lookout.reached() {
+                return Err(reason);
+            }
             for who in 0..self.actors {
                 let set = self.sets.get(who, state[who]);
                 self.scratch.messages[who].copy(&set);
@@ -647,7 +678,7 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
                 antichain.retain(|other| !(below(other, &alike) && below(&alike, other)));
             }
         }
-        Counted { tuples, states, standing }
+        Ok(Counted { tuples, states, standing })
     }
 
     /// The permutations that leave a tuple as it is, the identity first. The tuple must be one that
@@ -656,7 +687,7 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
         if self.canon.is_trivial() {
             return vec![0];
         }
-        self.canon.learn(&self.shared.tables.read().expect("no thread panics with it"));
+        self.canon.learn(&self.shared.tables.read().held());
         let (least, chosen) = self.canon.least(key);
         assert!(least == key && chosen[0] == 0, "only what stands for others is kept");
         chosen.to_vec()

@@ -1,0 +1,73 @@
+//! What deliveries do, by value: two do the same only if all of it is equal.
+
+use super::intern::Interned;
+use super::local::LocalValue;
+use crate::checker::view::{Checkable, CommandOf};
+use stateright::actor::{Command, Id};
+
+/// The number of the effect of a delivery that does nothing.
+pub(super) const NOTHING: u32 = 0;
+/// The number of the effect of a delivery that panics: if it is ever met, that ends the search, whichever
+/// message it is.
+const PANIC: u32 = 1;
+
+/// The effects of deliveries, each with a number.
+pub(super) struct Effects<A: Checkable> {
+    /// What actors come to. Not all of that is reached, so these are not the local states of the search.
+    locals: Interned<LocalValue<A>>,
+    /// What is sent, with its addressee.
+    messages: Interned<(Id, A::Msg)>,
+    effects: Interned<Effect>,
+}
+
+/// What one delivery does.
+#[derive(PartialEq, Eq, Hash)]
+enum Effect {
+    Nothing,
+    Panic,
+    Some {
+        /// What the actor comes to.
+        next: u32,
+        /// What it sends, in order.
+        sent: Box<[u32]>,
+        /// The properties of outputs that are violated, as bits.
+        broken: u32,
+    },
+}
+
+impl<A: Checkable> Effects<A> {
+    /// None but nothing, and a panic.
+    pub(super) fn new() -> Self {
+        let mut effects = Interned::new();
+        assert!(effects.intern(Effect::Nothing).0 == NOTHING, "it is the first");
+        assert!(effects.intern(Effect::Panic).0 == PANIC, "it is the second");
+        Self { locals: Interned::new(), messages: Interned::new(), effects }
+    }
+
+    /// The number of a panic.
+    pub(super) fn of_panic() -> u32 {
+        PANIC
+    }
+
+    /// The number of what a delivery does in a world of so many actors.
+    pub(super) fn number(
+        &mut self,
+        actors: usize,
+        next: &LocalValue<A>,
+        out: &[CommandOf<A>],
+        broken: u32,
+    ) -> u32 {
+        let next = match self.locals.number(next) {
+            Some(known) => known,
+            None => self.locals.intern(next.clone()).0,
+        };
+        let sent = out.iter().filter_map(|command| match command {
+            Command::Send(to, msg) if usize::from(*to) < actors => Some((*to, msg.clone())),
+            _ => None,
+        });
+        let mut sent: Vec<_> = sent.map(|message| self.messages.intern(message).0).collect();
+        sent.sort_unstable();
+        sent.dedup();
+        self.effects.intern(Effect::Some { next, sent: sent.into(), broken }).0
+    }
+}
