@@ -121,6 +121,8 @@ fn options_that_cannot_be_are_refused_before_anything_is_created() {
         (&["--max-bytes=-1"], &["--max-bytes", "invalid digit"]),
         (&["--cluster", ""], &["name is empty"]),
         (&["--log", "raft=loud"], &["no log filter", "info"]),
+        (&["--log", "blah="], &["--log: ", "\"\" is no level"]),
+        (&["--log", "inof"], &["\"inof\" is no level", "debug"]),
         (&["--config", "/nonexistent/node.toml"], &["/nonexistent/node.toml", "cannot read"]),
     ] {
         let server = Server::alone();
@@ -129,6 +131,19 @@ fn options_that_cannot_be_are_refused_before_anything_is_created() {
         server.run(&arguments).refused(texts);
         assert!(!server.data.exists(), "{options:?}");
     }
+}
+
+#[test]
+fn an_empty_rust_log_says_nothing_and_a_wrong_one_is_refused() {
+    let server = Server::alone();
+    let mut command = server.command(&["--bootstrap"]);
+    command.env("RUST_LOG", "");
+    let node = Process::start(command);
+    node.logs("INFO became leader");
+    node.stop();
+    let mut command = server.command(&[]);
+    command.env("RUST_LOG", "inof");
+    run(command).refused(&["RUST_LOG: ", "\"inof\" is no level"]);
 }
 
 #[test]

@@ -1,19 +1,25 @@
 //! Log lines on standard error.
 
 use super::Failure;
+use std::env::{self, VarError};
 use std::io::{self, IsTerminal};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 /// Begins to log what `filter` says, or else what the environment variable `RUST_LOG` says, or else
-/// from `info` on.
+/// from `info` on. A variable that is empty says nothing.
 pub(super) fn start(filter: Option<&str>) -> Result<(), Failure> {
-    let variable = std::env::var("RUST_LOG").ok();
-    let filter = filter.or(variable.as_deref()).unwrap_or("info");
-    let filter = EnvFilter::builder().parse(filter).map_err(|error| {
-        Failure::Refused(format!(
-            "{filter:?} is no log filter: {error}; say error, warn, info, debug or trace"
-        ))
-    })?;
+    let refused = |name: &str, reason: String| Failure::Refused(format!("{name}: {reason}"));
+    let filter = match (filter, env::var("RUST_LOG")) {
+        (Some(filter), _) => parse(filter).map_err(|reason| refused("--log", reason))?,
+        (None, Ok(filter)) if !filter.trim().is_empty() => {
+            parse(&filter).map_err(|reason| refused("RUST_LOG", reason))?
+        }
+        (None, Ok(_) | Err(VarError::NotPresent)) => EnvFilter::new("info"),
+        (None, Err(VarError::NotUnicode(_))) => {
+            return Err(refused("RUST_LOG", "it is no text".to_owned()));
+        }
+    };
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
@@ -21,4 +27,41 @@ pub(super) fn start(filter: Option<&str>) -> Result<(), Failure> {
         .with_target(false)
         .init();
     Ok(())
+}
+
+/// A filter whose every part says a level. Without this a misspelt level would be taken for a part of
+/// the program, and all else silenced.
+fn parse(filter: &str) -> Result<EnvFilter, String> {
+    let parts = || filter.split(',').map(|part| part.rsplit_once('=').map_or(part, |it| it.1));
+    let is_level = |level: &str| !level.is_empty() && level.parse::<LevelFilter>().is_ok();
+    let unsound = |reason: String| {
+        format!(
+            "{filter:?} is no log filter: {reason}; say off, error, warn, info, debug or trace, for \
+             all or as in `info,checked_raft::runtime=debug`"
+        )
+    };
+    if let Some(level) = parts().map(str::trim).find(|level| !is_level(level)) {
+        return Err(unsound(format!("{level:?} is no level")));
+    }
+    EnvFilter::builder().parse(filter).map_err(|error| unsound(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+
+    #[test]
+    fn a_filter_says_a_level_for_all_or_for_each_part() {
+        for filter in ["info", "OFF", "warn,checked_raft=debug", "checked_raft::runtime=trace"] {
+            assert!(parse(filter).is_ok(), "{filter}");
+        }
+    }
+
+    #[test]
+    fn a_filter_without_a_level_is_refused_with_the_levels() {
+        for filter in ["", " ", "inof", "blah=", "checked_raft", "info,", "info,x=", "=", "a=b"] {
+            let error = parse(filter).expect_err(filter);
+            assert!(error.contains("no level") && error.contains("debug or trace"), "{error}");
+        }
+    }
 }
