@@ -144,7 +144,9 @@ impl Deployment {
         tracing::info!(id = self.id, %data, term, last_log_index, "recovered");
         let config = self.node_config(store.identity().directory);
         let origin = trace::origin(&self.cluster, self.id, &raft);
-        let trace = self.trace.as_deref().map(|path| trace::writer(path, origin)).transpose()?;
+        let held = (store.saves() > 0).then(|| store.value());
+        let trace = self.trace.as_deref().map(|path| trace::writer(path, origin, held));
+        let trace = trace.transpose()?;
         let id = actor_id(self.id);
         let status: StatusFn<S> = Box::new(move |server| status(id, server));
         let journal = Journal::new(self.id, trace);

@@ -1,6 +1,8 @@
 //! The rules of the trace: the actor reproduces every record, or the trace is rejected at the line.
 
-use checked_raft::runtime::trace::{Accepted, Call, Origin, Rejected, TraceWriter, replay};
+use checked_raft::runtime::trace::{
+    Accepted, Call, NotAccepted, Origin, Rejected, TraceWriter, Unfit, is_fit, replay,
+};
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -137,7 +139,10 @@ impl Node {
 }
 
 fn accept(text: &str) -> Result<Accepted, Rejected> {
-    replay::<Voter>(text.as_bytes(), build)
+    replay::<Voter>(text.as_bytes(), build).map_err(|error| match error {
+        NotAccepted::Rejected(rejected) => rejected,
+        NotAccepted::NoTrace(reason) => panic!("{reason}"),
+    })
 }
 
 /// Two requests and a timeout, then a request of an old term that changes nothing durable.
@@ -282,21 +287,80 @@ fn a_restart_may_find_what_was_saved_before_the_batch_it_was_killed_in() {
     assert_eq!(node.replay().unwrap().starts, 4);
 }
 
+/// Whether the node could go on with its trace, or the reason why not.
+fn fit(node: &Node) -> Result<(), String> {
+    let origin = Origin { cluster: "test".into(), server: 1, actor: Value::Null };
+    is_fit(&node.path, &origin, node.store.as_ref()).map_err(|error| match error {
+        Unfit::Gap(reason) => reason,
+        error => panic!("{error}"),
+    })
+}
+
 #[test]
 fn a_restart_that_finds_an_older_or_another_value_is_rejected() {
     let mut node = Node::new();
     node.live(SECOND, false);
     let saved = node.store.clone();
-    for wrong in [None, Some(Vote::default()), Some(Vote { term: 9, candidate: Some(0) })] {
+    let vote = |term, candidate| Some(Vote { term, candidate: Some(candidate) });
+    for (wrong, says) in [
+        (None, "saved in line 1: it has lost"),
+        (vote(9, 2), "saved in line 2: it has lost"),
+        (vote(12, 0), "saved in line 3: it has lost"),
+        (vote(9, 0), "a life is missing between lines 4 and 5"),
+        (Some(Vote::default()), "a life is missing between lines 4 and 5"),
+    ] {
+        // The second of two batches saved a vote of term 12, then one of 13.
+        let is_before_the_last_batch = wrong == vote(9, 2);
         let text = node.text();
         node.store = wrong;
+        let fits = fit(&node);
         node.live(FIRST, false);
-        rejected_at(5, "storage", &node.text());
+        if is_before_the_last_batch {
+            fits.unwrap();
+            node.replay().unwrap();
+        } else {
+            let reason = fits.expect_err("its store is another");
+            assert!(reason.contains(says), "{reason}");
+            rejected_at(5, "storage", &node.text());
+            let seen = node.replay().unwrap_err().seen;
+            assert!(seen.contains(says), "{seen}");
+        }
         fs::write(&node.path, text).unwrap();
     }
     node.store = saved;
+    fit(&node).unwrap();
     node.live(FIRST, false);
     node.replay().unwrap();
+}
+
+#[test]
+fn what_may_be_found_is_said_once_if_it_is_one_thing() {
+    let mut node = Node::new();
+    node.live(&[&[None], &[Some((0, 0))]], false);
+    node.store = None;
+    node.live(FIRST, false);
+    let expected = node.replay().unwrap_err().expected;
+    assert!(expected.ends_with(" (saved last)") && !expected.contains(" or "), "{expected}");
+}
+
+#[test]
+fn a_node_goes_on_with_its_trace_wherever_that_was_cut_in_its_last_batch() {
+    let mut node = Node::new();
+    fit(&node).expect("a file that is not there yet");
+    node.live(FIRST, false);
+    let before = node.text();
+    node.live(SECOND, true);
+    let text = node.text();
+    let last_batch = text.rfind("{\"seq\":9").expect("the second of three records");
+    for end in last_batch..=text.len() {
+        fs::write(&node.path, &text[..end]).unwrap();
+        fit(&node).unwrap_or_else(|reason| panic!("cut at {end}: {reason}"));
+    }
+    // In its first record it may be cut as well, or end.
+    for end in 0..before.find('\n').expect("a line") {
+        fs::write(&node.path, &text[..end]).unwrap();
+        fit(&node).unwrap_or_else(|reason| panic!("cut at {end}: {reason}"));
+    }
 }
 
 #[test]
@@ -380,8 +444,23 @@ fn traces_of_two_servers_do_not_mix() {
 }
 
 #[test]
+fn what_is_no_trace_is_not_rejected_but_said_to_be_none() {
+    let none = |text: &str| match replay::<Voter>(text.as_bytes(), build) {
+        Err(NotAccepted::NoTrace(reason)) => reason,
+        other => panic!("{text:?}: {other:?}"),
+    };
+    assert_eq!(none(""), "it is empty");
+    let first = lines(&two_lives().text()).swap_remove(0);
+    for end in 1..first.len() {
+        assert_eq!(none(&first[..end]), "its only record is cut short");
+    }
+    for text in ["# Read me\n", "{\n\"name\":\"raft\"}\n", "\n", "x", "[1]"] {
+        assert!(none(text).starts_with("its first line is no record"), "{text}");
+    }
+}
+
+#[test]
 fn a_trace_without_a_start_is_rejected() {
-    rejected_at(1, "event", "");
     let second = &lines(&two_lives().text())[1];
     rejected_at(1, "event", &second.replacen("\"seq\":2", "\"seq\":1", 1));
 }
@@ -403,7 +482,7 @@ proptest! {
         let old = char::from(text[at]).to_digit(16).unwrap();
         text[at] = u8::try_from(char::from_digit((old + digit) % 16, 16).unwrap()).unwrap();
         let line = text[..at].split(|byte| *byte == b'\n').count() as u64;
-        let rejected = replay::<Voter>(&text[..], build).unwrap_err();
-        prop_assert_eq!(rejected.line, line);
+        let text = String::from_utf8(text).unwrap();
+        prop_assert_eq!(accept(&text).unwrap_err().line, line);
     }
 }

@@ -3,7 +3,7 @@
 use super::{Failure, Status, json};
 use checked_raft::deploy::replay_trace;
 use checked_raft::kv::Kv;
-use checked_raft::runtime::trace::{Accepted, Rejected};
+use checked_raft::runtime::trace::{Accepted, NotAccepted, Rejected};
 use clap::Args;
 use serde::Serialize;
 use std::fs::File;
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 /// Replay the traces of `raft node --trace` through the actor, record by record
 ///
 /// The exit code is 0 if the actor reproduces every record of every file, 1 if it does not, 2 if a
-/// file cannot be read.
+/// file cannot be read or is no trace.
 #[derive(Args)]
 pub(super) struct Trace {
     /// The traces
@@ -28,7 +28,8 @@ pub(super) struct Trace {
 enum Verdict {
     Accept(Accepted),
     Reject(Rejected),
-    Unreadable(io::Error),
+    /// Nothing can be said of a server.
+    Unreadable(String),
 }
 
 #[derive(Serialize)]
@@ -80,13 +81,14 @@ impl Trace {
 fn judge(path: &Path) -> Verdict {
     let mut file = match File::open(path) {
         Ok(inner) => Noting { inner, failed: None },
-        Err(error) => return Verdict::Unreadable(error),
+        Err(error) => return Verdict::Unreadable(error.to_string()),
     };
     let result = replay_trace::<Kv>(BufReader::new(&mut file));
     match (file.failed, result) {
-        (Some(error), _) => Verdict::Unreadable(error),
+        (Some(error), _) => Verdict::Unreadable(error.to_string()),
         (None, Ok(accepted)) => Verdict::Accept(accepted),
-        (None, Err(rejected)) => Verdict::Reject(rejected),
+        (None, Err(NotAccepted::Rejected(rejected))) => Verdict::Reject(rejected),
+        (None, Err(error @ NotAccepted::NoTrace(_))) => Verdict::Unreadable(error.to_string()),
     }
 }
 
@@ -138,7 +140,7 @@ impl Verdict {
                 let Rejected { line, field, expected, seen } = rejected.clone();
                 Told::Reject { line, field, expected, seen }
             }
-            Self::Unreadable(error) => Told::Unreadable { error: error.to_string() },
+            Self::Unreadable(error) => Told::Unreadable { error: error.clone() },
         }
     }
 }

@@ -3,6 +3,7 @@
 use crate::raft::ConfigError;
 use crate::runtime::NodeError;
 use crate::runtime::store::StoreError;
+use crate::runtime::trace::Unfit;
 use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
@@ -48,6 +49,17 @@ pub enum DeployError {
     UsedTrace {
         /// The trace.
         path: PathBuf,
+    },
+    /// The file that was named is no trace that this server can go on with.
+    #[error(
+        "cannot go on with the trace {}: {reason}; name a new file for the records from here on",
+        path.display()
+    )]
+    UnfitTrace {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: Unfit,
     },
     /// A directory of servers is not the one asked for.
     #[error("{}: {problem}", path.display())]

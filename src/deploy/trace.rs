@@ -1,8 +1,8 @@
 //! The trace of a Raft server, and its replay.
 
 use super::{DeployError, actor_id};
-use crate::raft::{Config, Copies, Raft, Retry};
-use crate::runtime::trace::{Accepted, Origin, Rejected, TraceWriter, replay};
+use crate::raft::{Config, Copies, Persistent, Raft, Retry};
+use crate::runtime::trace::{Accepted, NotAccepted, Origin, TraceWriter, Unfit, is_fit, replay};
 use crate::state_machine::StateMachine;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -35,7 +35,7 @@ struct Parameters {
 /// actor, asked the same, must answer the same, record by record.
 pub fn replay_trace<S: StateMachine + Serialize>(
     trace: impl BufRead,
-) -> Result<Accepted, Rejected> {
+) -> Result<Accepted, NotAccepted> {
     replay(trace, build::<S>)
 }
 
@@ -45,16 +45,24 @@ pub(super) fn origin<S: StateMachine>(cluster: &str, server: u64, raft: &Raft<S>
     Origin { cluster: cluster.to_owned(), server, actor }
 }
 
-/// Appends to the trace.
-pub(super) fn writer(path: &Path, origin: Origin) -> Result<TraceWriter, DeployError> {
-    let is_file = path.metadata().map_or(true, |metadata| metadata.is_file());
-    let writer = if is_file {
-        TraceWriter::create(path, origin)
-    } else {
+/// Appends to the trace of a server that has `held` in its store, if anything. A trace that does not
+/// end there has missed something: what is appended to it could never be accepted.
+pub(super) fn writer(
+    path: &Path,
+    origin: Origin,
+    held: Option<&Persistent>,
+) -> Result<TraceWriter, DeployError> {
+    let failed = |source| DeployError::Trace { path: path.to_owned(), source };
+    if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
         // What is there is read first, which a device or a pipe may never let end.
-        Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"))
-    };
-    writer.map_err(|source| DeployError::Trace { path: path.to_owned(), source })
+        let reason = "it is not a regular file";
+        return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, reason)));
+    }
+    match is_fit(path, &origin, held) {
+        Ok(()) => TraceWriter::create(path, origin).map_err(failed),
+        Err(Unfit::Io(source)) => Err(failed(source)),
+        Err(reason) => Err(DeployError::UnfitTrace { path: path.to_owned(), reason }),
+    }
 }
 
 fn parameters<S: StateMachine>(raft: &Raft<S>) -> Parameters {

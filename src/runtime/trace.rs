@@ -6,15 +6,18 @@
 //! again appears in full, in hexadecimal. A batch is flushed to the file before its save, so only
 //! the records of the last batch can be missing or cut short when a node is killed. A node that
 //! starts again finds in its store what it had after the last batch of the trace, or what it had
-//! before it. Anything else means that the store lost a save, or made one up. (After a power loss,
-//! which takes from the trace as well, begin a new file.)
+//! before it. Anything else means that the store lost a save, or made one up, or that the server has
+//! lived without its trace: [`is_fit`] finds that before the next record is written. (After a power
+//! loss, which takes from the trace as well, begin a new file.)
 //!
 //! A record costs two passes over the whole state. A trace is replayed by the code that wrote it:
 //! the same actor, and the same encoding of its values.
 
+mod past;
 mod replay;
 
-pub use replay::{Accepted, Rejected, replay};
+pub use past::{Unfit, is_fit};
+pub use replay::{Accepted, NotAccepted, Rejected, replay};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -244,9 +247,17 @@ fn number(id: Id) -> u64 {
 }
 
 fn hash(value: &impl Serialize) -> Result<String, postcard::Error> {
+    Ok(format!("{:032x}", digest(value)?))
+}
+
+fn digest(value: &impl Serialize) -> Result<u128, postcard::Error> {
+    Ok(digest_of_bytes(&postcard::to_stdvec(value)?))
+}
+
+fn digest_of_bytes(bytes: &[u8]) -> u128 {
     let mut hasher = SipHasher13::new();
-    hasher.write(&postcard::to_stdvec(value)?);
-    Ok(format!("{:032x}", hasher.finish128().as_u128()))
+    hasher.write(bytes);
+    hasher.finish128().as_u128()
 }
 
 fn hex(value: &impl Serialize) -> Result<String, postcard::Error> {

@@ -1,6 +1,7 @@
 //! Does the actor, asked the same, answer the same?
 
-use super::{Effects, Event, Origin, Record, Traceable, VERSION, hash};
+use super::past::{Past, shown};
+use super::{Effects, Event, Origin, Record, Traceable, VERSION, digest, hash};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, error::Category};
 use stateright::actor::{Command, Id, Out};
@@ -41,12 +42,27 @@ pub struct Rejected {
     pub seen: String,
 }
 
+/// Why a trace was not accepted.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum NotAccepted {
+    /// The actor does not reproduce it.
+    #[error(transparent)]
+    Rejected(#[from] Rejected),
+    /// It is no trace, or none with a whole record: it says nothing of any server.
+    #[error("it is no trace that can be judged: {0}")]
+    NoTrace(&'static str),
+}
+
+/// With what a node begins every record.
+const BEGINNING: &[u8] = b"{\"seq\":";
+
 /// Replays a trace. `build` makes the actor from [`Origin::actor`], anew at each start.
 pub fn replay<A: Traceable>(
     mut trace: impl BufRead,
     build: impl Fn(&Value) -> Result<A, String>,
-) -> Result<Accepted, Rejected> {
-    let mut replay = Replay { build, line: 0, origin: None, life: None, torn: None };
+) -> Result<Accepted, NotAccepted> {
+    let past = Past::default();
+    let mut replay = Replay { build, line: 0, origin: None, life: None, past, torn: None };
     let mut accepted = Accepted::default();
     let mut text = Vec::new();
     loop {
@@ -54,14 +70,25 @@ pub fn replay<A: Traceable>(
         text.clear();
         match trace.read_until(b'\n', &mut text) {
             Ok(0) => break,
+            Ok(_) if replay.line == 1 && !is_record(&text) => {
+                let reason = "its first line is no record, as `raft node --trace` writes them";
+                return Err(NotAccepted::NoTrace(reason));
+            }
             Ok(_) => replay.line(&text, &mut accepted)?,
-            Err(error) => return Err(replay.rejected("text", "a readable file", error)),
+            Err(error) => Err(replay.rejected("text", "a readable file", error))?,
         }
     }
-    if replay.life.is_none() {
-        return Err(replay.rejected("event", "a start", "the end of the file"));
+    match (replay.life, replay.line) {
+        (Some(_), _) => Ok(accepted),
+        (None, 1) => Err(NotAccepted::NoTrace("it is empty")),
+        (None, _) => Err(NotAccepted::NoTrace("its only record is cut short")),
     }
-    Ok(accepted)
+}
+
+/// Whether a line is a record or, damaged, has been one.
+fn is_record(line: &[u8]) -> bool {
+    let is_cut = !line.ends_with(b"\n") && BEGINNING.starts_with(line);
+    is_cut || line.starts_with(BEGINNING) || serde_json::from_slice::<Record>(line).is_ok()
 }
 
 struct Replay<A: Traceable, F> {
@@ -70,6 +97,7 @@ struct Replay<A: Traceable, F> {
     /// Of the first start.
     origin: Option<Origin>,
     life: Option<Life<A>>,
+    past: Past,
     /// The record before this one was cut short: its line, and why it cannot be read.
     torn: Option<Rejected>,
 }
@@ -79,11 +107,8 @@ struct Life<A: Traceable> {
     actor: A,
     id: Id,
     state: A::State,
+    /// The number of the last batch.
     batch: u64,
-    /// What it had saved before the present batch.
-    saved_before: Option<A::Storage>,
-    /// What it has saved, the present batch included.
-    saved: Option<A::Storage>,
 }
 
 impl<A: Traceable, F: Fn(&Value) -> Result<A, String>> Replay<A, F> {
@@ -132,7 +157,7 @@ impl<A: Traceable, F: Fn(&Value) -> Result<A, String>> Replay<A, F> {
             return Err(torn);
         }
         self.same("seq", &self.line, &record.seq)?;
-        let (mut life, out) = match &record.event {
+        let (life, out) = match &record.event {
             Event::Start { v, origin, storage } => {
                 self.same("v", &VERSION, v)?;
                 accepted.starts += 1;
@@ -150,11 +175,12 @@ impl<A: Traceable, F: Fn(&Value) -> Result<A, String>> Replay<A, F> {
             }
         };
         self.compare(&record, &life, &out)?;
-        for command in out {
+        for command in out.iter() {
             match command {
                 Command::Save(value) => {
                     accepted.saves += 1;
-                    life.saved = Some(value);
+                    let digest = digest(value).map_err(|error| self.unencodable(&error))?;
+                    self.past.save(digest);
                 }
                 Command::Send(..) => accepted.sends += 1,
                 _ => {}
@@ -177,14 +203,11 @@ impl<A: Traceable, F: Fn(&Value) -> Result<A, String>> Replay<A, F> {
             self.same("server", &first.server, &origin.server)?;
         }
         let storage: Option<A::Storage> = self.value("storage", storage)?;
-        if let Some(life) = &self.life
-            && storage != life.saved
-            && storage != life.saved_before
-        {
-            let [after, before, found] =
-                [&life.saved, &life.saved_before, &storage].map(|value| self.hash(value));
-            let expected = format!("{} (after the last batch) or {} (before it)", after?, before?);
-            return Err(self.rejected("storage", expected, found?));
+        let found = storage.as_ref().map(digest).transpose();
+        let found = found.map_err(|error| self.unencodable(&error))?;
+        if let Err(gap) = self.past.allows(found) {
+            let seen = format!("{}: {gap}", shown(found));
+            return Err(self.rejected("storage", self.past.expected(), seen));
         }
         let actor = (self.build)(&origin.actor)
             .map_err(|reason| self.rejected("actor", "a configuration of the actor", reason))?;
@@ -193,20 +216,17 @@ impl<A: Traceable, F: Fn(&Value) -> Result<A, String>> Replay<A, F> {
         let state = self.call(|| actor.on_start(id, &storage, &mut out))?;
         self.origin = Some(origin.clone());
         self.same("before", &None, &record.before)?;
-        let saved_before = storage.clone();
-        let life = Life { actor, id, state, batch: record.batch, saved_before, saved: storage };
-        Ok((life, out))
+        self.past.start(self.line, record.batch, found);
+        Ok((Life { actor, id, state, batch: record.batch }, out))
     }
 
-    fn go_on(&self, mut life: Life<A>, record: &Record) -> Result<(Life<A>, Out<A>), Rejected> {
+    fn go_on(&mut self, mut life: Life<A>, record: &Record) -> Result<(Life<A>, Out<A>), Rejected> {
         if record.batch < life.batch {
             let expected = format!("{} or later", life.batch);
             return Err(self.rejected("batch", expected, record.batch));
         }
-        if record.batch > life.batch {
-            life.batch = record.batch;
-            life.saved_before.clone_from(&life.saved);
-        }
+        life.batch = record.batch;
+        self.past.go_on(self.line, record.batch);
         self.same("before", &Some(self.hash(&life.state)?), &record.before)?;
         let mut out = Out::new();
         let mut state = Cow::Borrowed(&life.state);
@@ -265,7 +285,7 @@ impl<A: Traceable, F: Fn(&Value) -> Result<A, String>> Replay<A, F> {
     }
 }
 
-fn unhex(text: &str) -> Option<Vec<u8>> {
+pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {
     let digit =
         |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let pairs = text.as_bytes().chunks(2);
