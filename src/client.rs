@@ -17,16 +17,19 @@
 
 mod error;
 mod kv;
+mod pace;
 mod roster;
 mod status;
 
-pub use error::ClientError;
+pub use error::{ClientError, Sightings};
 pub use kv::{KvClient, Swap};
+pub use pace::LONGEST_WAIT;
 pub use status::{Member, Progress, ServerStatus, Surveyed, inspect, survey};
 
 use crate::raft::{ClientRequest, ClientResponse, Config, Invocation, Message, Session};
-use crate::runtime::endpoint::{Deadline, Endpoint, Heard};
+use crate::runtime::endpoint::{self, Deadline, Endpoint};
 use bytes::Bytes;
+use pace::{Moment, Pace};
 use rand::Rng;
 use rand::seq::SliceRandom;
 use roster::Roster;
@@ -39,20 +42,37 @@ use std::time::Duration;
 pub struct Options {
     /// How long [`Client::connect`] waits for any server, and [`Client::execute`] for a result.
     pub timeout: Duration,
-    /// After how long without a result a request is sent again, to the next server. Each time in a
-    /// row it is twice as long, up to [`SLOWEST`] times as long: requests that pile up at a slow
-    /// leader would make it slower still.
+    /// After how long without a result a request is sent again, to the next server. It is longer
+    /// where answers take longer: twice as long as they usually take, which the client measures. Each
+    /// time in a row it is twice as long again, up to four times as long. [`LONGEST_WAIT`] is the most
+    /// that it becomes by all this. Requests that pile up at a slow leader, or on a long way, would
+    /// make it slower still, and each may become an entry of its log.
     pub retry_interval: Duration,
 }
-
-/// How many times [`Options::retry_interval`] the longest wait for an answer is.
-pub const SLOWEST: u32 = 4;
 
 impl Default for Options {
     /// 5 s, and 100 ms: an election takes a few hundred.
     fn default() -> Self {
         Self { timeout: Duration::from_secs(5), retry_interval: Duration::from_millis(100) }
     }
+}
+
+/// A request that was sent and has not been answered.
+#[derive(Clone, Copy, Debug)]
+struct Flight {
+    sequence: u64,
+    /// When it was sent first, and in which attempt.
+    since: Moment,
+    attempt: u32,
+}
+
+/// What has come.
+enum Heard {
+    Response(ClientResponse),
+    /// A server has said where all of them are.
+    Report,
+    /// Nothing, in time.
+    Silence,
 }
 
 /// A client with a session of its own. Blocking: one command at a time.
@@ -62,6 +82,9 @@ pub struct Client {
     roster: Roster,
     session: Session,
     options: Options,
+    pace: Pace,
+    /// The request in flight.
+    flight: Option<Flight>,
     /// How many copies of the command in flight have been sent.
     copies: u64,
 }
@@ -77,7 +100,7 @@ impl Client {
         let mut roster = Roster::new(addresses)?;
         let mut endpoint = roster::open(cluster, addresses)?;
         let deadline = Deadline::after(options.timeout);
-        roster.gather(&mut endpoint, deadline, &options, Roster::has_heard)?;
+        let way = roster.gather(&mut endpoint, deadline, &options, Roster::has_heard)?;
         if !roster.has_heard() {
             let (cluster, timeout) = (cluster.to_owned(), options.timeout);
             return Err(ClientError::NoServer { cluster, tried: addresses.to_vec(), timeout });
@@ -89,7 +112,11 @@ impl Client {
         let leader = roster.leader();
         servers.sort_by_key(|server| Some(*server) != leader);
         let session = Session::new(servers.into_iter().map(id).collect());
-        Ok(Self { endpoint, roster, session, options, copies: 0 })
+        let mut pace = Pace::new(options.retry_interval);
+        if let Some(way) = way {
+            pace.has_reported(way);
+        }
+        Ok(Self { endpoint, roster, session, options, pace, flight: None, copies: 0 })
     }
 
     /// Executes a command and returns the state machine's response. It is sent until the result
@@ -108,6 +135,7 @@ impl Client {
         self.session.invoke(command);
         let result = self.drive();
         self.session.abandon();
+        self.flight = None;
         match result? {
             Invocation::Applied(response) => Ok(response),
             Invocation::Unknown => Err(ClientError::Expired),
@@ -119,51 +147,91 @@ impl Client {
 
     /// One attempt after the other, each with more patience, until the command in flight has ended.
     fn drive(&mut self) -> Result<Invocation, ClientError> {
-        let Options { timeout, retry_interval } = self.options;
+        let timeout = self.options.timeout;
         let deadline = Deadline::after(timeout);
-        let mut patience = retry_interval;
-        while !deadline.has_passed() {
+        self.roster.forget();
+        for attempt in 0.. {
             // Clients that have lost the same leader at the same time should not all come back at
             // the same time.
-            let wait = patience.mul_f64(rand::rng().random_range(1.0..1.5));
-            if let Some(invocation) = self.attempt(deadline.min(Deadline::after(wait)))? {
+            let wait = self.pace.wait(attempt).min(deadline.remaining());
+            let wait = Deadline::after(wait.mul_f64(rand::rng().random_range(1.0..1.5)));
+            // Where servers are is asked when waiting was in vain, and before that may be an error,
+            // which tells what was seen.
+            if attempt > 0 || wait >= deadline {
+                self.roster.ask_again(&self.endpoint);
+            }
+            if let Some(invocation) = self.attempt(attempt, deadline.min(wait))? {
                 return Ok(invocation);
             }
+            if deadline.has_passed() {
+                break;
+            }
             self.session.on_timeout();
-            patience = (patience * 2).min(retry_interval * SLOWEST);
         }
+        let seen = self.roster.sightings();
         if self.copies > 0 {
-            return Err(ClientError::TimedOut { timeout });
+            Err(ClientError::TimedOut { seen, timeout })
+        } else {
+            Err(ClientError::NoSession { seen, timeout })
         }
-        let servers = self.roster.members().values().copied().collect();
-        Err(ClientError::NoSession { servers, timeout })
     }
 
-    /// Sends what the session wants sent, and again whenever an answer has changed that, until
-    /// `deadline`. Servers that point at each other must not keep a client spinning, so it
+    /// Sends what the session wants sent, and again whenever an answer has changed that or where it
+    /// goes, until `deadline`. Servers that point at each other must not keep a client spinning, so it
     /// sends once for each server and two times more (a session is opened, then used), then waits.
-    fn attempt(&mut self, deadline: Deadline) -> Result<Option<Invocation>, ClientError> {
+    fn attempt(
+        &mut self,
+        attempt: u32,
+        deadline: Deadline,
+    ) -> Result<Option<Invocation>, ClientError> {
         let mut requests_left = self.roster.members().len() + 2;
         let mut asked = None;
         loop {
-            let request = self.session.request();
+            let request = self.session.request().and_then(|(server, request)| {
+                let server = number(server);
+                Some((server, *self.roster.members().get(&server)?, request))
+            });
             if request != asked && requests_left > 0 {
-                if let Some((server, request)) = &request {
-                    self.send(number(*server), request.clone());
+                if let Some((server, address, request)) = request.clone() {
+                    self.takes_off(request.sequence(), attempt);
+                    self.send(server, address, request);
                 }
                 asked = request;
                 requests_left -= 1;
             }
-            let Some(response) = self.answer(deadline)? else { return Ok(None) };
-            if let Some(invocation) = self.session.on_response(response) {
-                return Ok(Some(invocation));
+            let response = match self.hear(deadline)? {
+                Heard::Response(response) => response,
+                Heard::Report => continue,
+                Heard::Silence => return Ok(None),
+            };
+            let invocation = self.session.on_response(response);
+            self.lands(attempt);
+            if invocation.is_some() {
+                return Ok(invocation);
             }
         }
     }
 
+    /// Notes when a request was sent first.
+    fn takes_off(&mut self, sequence: u64, attempt: u32) {
+        if self.flight.is_none_or(|flight| flight.sequence != sequence) {
+            self.flight = Some(Flight { sequence, since: Moment::now(), attempt });
+        }
+    }
+
+    /// Learns from how long an answer took, if the request in flight has got one.
+    fn lands(&mut self, attempt: u32) {
+        let in_flight = self.session.request().map(|(_, request)| request.sequence());
+        if let Some(Flight { sequence, since, attempt: first }) = self.flight
+            && in_flight != Some(sequence)
+        {
+            self.pace.has_answered(since.elapsed(), attempt - first + 1);
+            self.flight = None;
+        }
+    }
+
     /// Sends a request. One that the operating system does not take is as good as lost.
-    fn send(&mut self, server: u64, request: ClientRequest) {
-        let Some(address) = self.roster.members().get(&server).copied() else { return };
+    fn send(&mut self, server: u64, address: SocketAddr, request: ClientRequest) {
         self.copies += u64::from(matches!(request, ClientRequest::Command { .. }));
         let message = Message::ClientRequest(request);
         if let Err(error) = self.endpoint.request(server, address, message) {
@@ -171,26 +239,31 @@ impl Client {
         }
     }
 
-    /// The next response of a server of the cluster, if one comes before the deadline.
-    fn answer(&mut self, deadline: Deadline) -> Result<Option<ClientResponse>, ClientError> {
+    /// The next response or report of a server of the cluster, if one comes before the deadline.
+    fn hear(&mut self, deadline: Deadline) -> Result<Heard, ClientError> {
         loop {
             let heard = self.endpoint.receive(deadline);
             let in_flight = self.copies > 0;
             match heard.map_err(|source| ClientError::Socket { source, in_flight })? {
-                Some(Heard::Reply { server, message: Message::ClientResponse(response) })
-                    if self.roster.members().contains_key(&server) =>
-                {
-                    return Ok(Some(response));
+                Some(endpoint::Heard::Reply { server, message }) => {
+                    if let Message::ClientResponse(response) = message
+                        && self.roster.members().contains_key(&server)
+                    {
+                        return Ok(Heard::Response(response));
+                    }
                 }
-                // A late answer from when the servers were looked for: it came from an address that
-                // was given, which is better than one that another server has told.
-                Some(Heard::Report { server, nonce, status })
-                    if self.roster.members().contains_key(&server) =>
-                {
-                    self.roster.hear(server, nonce, &status);
+                Some(endpoint::Heard::Report { server, nonce, status }) => {
+                    if self.roster.members().contains_key(&server)
+                        && let Some(news) = self.roster.hear(server, nonce, &status)
+                    {
+                        self.pace.has_reported(news.way);
+                        if news.has_place {
+                            self.roster.ask(&self.endpoint);
+                        }
+                        return Ok(Heard::Report);
+                    }
                 }
-                Some(Heard::Reply { .. } | Heard::Report { .. }) => {}
-                None => return Ok(None),
+                None => return Ok(Heard::Silence),
             }
         }
     }

@@ -162,6 +162,41 @@ fn a_command_without_a_result_in_time_is_of_unknown_outcome_and_applied_at_most_
 }
 
 #[test]
+fn a_leader_that_alone_cannot_be_reached_is_named_with_its_address() {
+    let cluster = cluster::<Journal>(3, 9, Faults::NONE);
+    let options = Options { timeout: Duration::from_secs(2), ..Options::default() };
+    let mut client = cluster.client(options).expect("a server answers");
+    wait_for("a session", || client.execute("first".into()).ok());
+    // What the leader sends still leaves it, so it goes on leading.
+    let leader = cluster.leader();
+    cluster.set_faults(leader, Faults::CUT);
+    let error = client.execute("unknown".into()).expect_err("the leader cannot be reached");
+    let ClientError::TimedOut { seen, .. } = &error else { panic!("{error}") };
+    assert_eq!((seen.answered.len(), seen.leader), (2, Some(leader)), "{error}");
+    let named = format!("server {leader}, which does not answer at {}", cluster.address(leader));
+    assert!(error.to_string().contains(&named), "{error}");
+}
+
+#[test]
+fn where_answers_take_long_a_command_is_one_entry_of_the_log() {
+    let mut cluster = Cluster::<Journal>::new(3, 10, Faults::NONE, |config| {
+        config.election_timeout = Duration::from_secs(2)..Duration::from_secs(4);
+        config.heartbeat_interval = Duration::from_millis(500);
+    });
+    start_all(&mut cluster);
+    let leader = cluster.leader();
+    cluster.set_latency(Duration::from_millis(80));
+    let mut client = cluster.client(patient()).expect("a server answers");
+    for number in 0..10 {
+        client.execute(number.to_string().into()).expect("a result");
+    }
+    cluster.set_latency(Duration::ZERO);
+    let status = wait_for("the leader", || cluster.status(leader));
+    // The leader's own entry, the session, and ten. A machine under load may cause a few more.
+    assert!((12..=16).contains(&status.last_log_index), "{status:?}");
+}
+
+#[test]
 fn a_command_too_large_is_refused_with_the_limit_and_has_no_effect() {
     let cluster = cluster::<Journal>(1, 5, Faults::NONE);
     let mut client = cluster.client(patient()).expect("a server answers");
@@ -316,6 +351,53 @@ fn serve(
         }
         body => panic!("a client sent {body:?}"),
     }
+}
+
+#[test]
+fn servers_of_which_two_of_three_have_moved_are_found_again() {
+    let socket = |_| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let (before, after): (Vec<_>, Vec<_>) =
+        ((0..3).map(socket).collect(), (0..2).map(socket).collect());
+    let address = |socket: &UdpSocket| socket.local_addr().expect("bound");
+    let old: Vec<_> = before.iter().map(address).collect();
+    let new = [address(&after[0]), address(&after[1]), old[2]];
+    let script = |server, request: &ClientRequest| {
+        let (sequence, leader) = (request.sequence(), Some(id(2)));
+        Some(if server == 2 {
+            obliging(request)
+        } else {
+            ClientResponse::NotLeader { sequence, leader }
+        })
+    };
+    let (have_moved, stopped) = (AtomicBool::new(false), AtomicBool::new(false));
+    // Each socket with its server, and whether that is there before and after the move.
+    let places = (1..).zip(&before).map(|(id, socket)| (id, socket, true, id == 3));
+    let places = places.chain((1..).zip(&after).map(|(id, socket)| (id, socket, false, true)));
+    thread::scope(|scope| {
+        let (old, new) = (&old, &new);
+        let (script, have_moved, stopped) = (&script, &have_moved, &stopped);
+        for (id, socket, is_there_before, is_there_after) in places {
+            socket.set_read_timeout(Some(Duration::from_millis(20))).expect("a timeout");
+            scope.spawn(move || {
+                while !stopped.load(Ordering::Relaxed) {
+                    let moved = have_moved.load(Ordering::SeqCst);
+                    let servers = if moved { &new[..] } else { &old[..] };
+                    if if moved { is_there_after } else { is_there_before } {
+                        serve(id, socket, servers, script);
+                    } else {
+                        let _ = socket.recv_from(&mut [0; 1]);
+                    }
+                }
+            });
+        }
+        let _ends = EndOnDrop(stopped);
+        let mut client = Client::connect(CLUSTER, old, patient()).expect("they answer");
+        assert_eq!(client.execute("x".into()).expect("a result"), "done");
+        have_moved.store(true, Ordering::SeqCst);
+        for _ in 0..3 {
+            assert_eq!(client.execute("y".into()).expect("a result of the one that moved"), "done");
+        }
+    });
 }
 
 /// The status of a follower that knows no leader.

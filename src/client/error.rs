@@ -1,5 +1,6 @@
 //! Why a command has no result.
 
+use std::fmt::{self, Display};
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -40,18 +41,19 @@ pub enum ClientError {
     /// No leader opened a session in time. The command was never sent.
     #[error(
         "no leader opened a session within {timeout:?}: the command was not sent and has no effect. \
-         Is a majority of the servers {} running?",
-        list(servers)
+         {seen}"
     )]
     NoSession {
-        /// The servers of the cluster.
-        servers: Vec<SocketAddr>,
+        /// What was seen of the servers meanwhile.
+        seen: Sightings,
         /// How long was waited.
         timeout: Duration,
     },
     /// The command was sent and no result came in time.
-    #[error("no result within {timeout:?}{UNKNOWN}")]
+    #[error("no result within {timeout:?}{UNKNOWN}. {seen}")]
     TimedOut {
+        /// What was seen of the servers meanwhile.
+        seen: Sightings,
         /// How long was waited.
         timeout: Duration,
     },
@@ -95,6 +97,100 @@ impl ClientError {
     }
 }
 
+/// What a client has seen of the servers while it waited for a result. As a text it says what is
+/// known, and what to look at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sightings {
+    /// The numbers of the servers that have answered, and where.
+    pub answered: Vec<(u64, SocketAddr)>,
+    /// The numbers of those that have not, and where they were asked.
+    pub silent: Vec<(u64, SocketAddr)>,
+    /// Who leads, by the answer of the latest term.
+    pub leader: Option<u64>,
+}
+
+impl Display for Sightings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { answered, silent, leader } = self;
+        let find = |servers: &[(u64, SocketAddr)]| {
+            leader.and_then(|leader| servers.iter().find(|it| it.0 == leader).copied())
+        };
+        if answered.is_empty() {
+            return write!(
+                f,
+                "No server has answered meanwhile: not {}. Are they running, and can they be \
+                 reached from here?",
+                servers(silent)
+            );
+        }
+        write!(f, "{} answered", servers(answered))?;
+        if !silent.is_empty() {
+            write!(f, ", {} did not", servers(silent))?;
+        }
+        match (find(silent), find(answered)) {
+            (Some((leader, address)), _) => write!(
+                f,
+                ". The leader is said to be server {leader}, which does not answer at {address}: is \
+                 it running, and can that address be reached from here?"
+            ),
+            (None, Some((leader, address))) => write!(
+                f,
+                ". Server {leader} at {address} is said to lead: is it overloaded, or cut off from \
+                 the majority of the servers?"
+            ),
+            (None, None) => {
+                let all = answered.len() + silent.len();
+                let question = if answered.len() * 2 > all {
+                    "can they reach each other?"
+                } else {
+                    "is a majority of them running?"
+                };
+                write!(f, ". They know no leader: {question}")
+            }
+        }
+    }
+}
+
+fn servers(servers: &[(u64, SocketAddr)]) -> String {
+    let each = servers.iter().map(|(server, address)| format!("server {server} at {address}"));
+    each.collect::<Vec<_>>().join(" and ")
+}
+
 fn list(addresses: &[SocketAddr]) -> String {
     addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Sightings;
+
+    /// The text for a cluster of three of whom these answered.
+    fn text(answered: &[u64], leader: Option<u64>) -> String {
+        let at = |id: u64| (id, ([127, 0, 0, 1], 7000 + u16::try_from(id).expect("small")).into());
+        let (answered, silent): (Vec<u64>, Vec<u64>) =
+            [1, 2, 3].into_iter().partition(|id| answered.contains(id));
+        let [answered, silent] = [answered, silent].map(|ids| ids.into_iter().map(at).collect());
+        Sightings { answered, silent, leader }.to_string()
+    }
+
+    #[test]
+    fn a_leader_that_alone_cannot_be_reached_is_named_with_its_address() {
+        let text = text(&[2, 3], Some(1));
+        assert!(text.contains("server 2 at 127.0.0.1:7002 and server 3"), "{text}");
+        assert!(text.contains("server 1, which does not answer at 127.0.0.1:7001"), "{text}");
+        assert!(!text.contains("majority"), "{text}");
+    }
+
+    #[test]
+    fn what_is_asked_suits_what_was_seen() {
+        for (answered, leader, question) in [
+            (&[][..], None, "No server has answered meanwhile: not server 1 at 127.0.0.1:7001"),
+            (&[1], None, "is a majority of them running?"),
+            (&[1, 2], None, "can they reach each other?"),
+            (&[1], Some(1), "Server 1 at 127.0.0.1:7001 is said to lead"),
+        ] {
+            let text = text(answered, leader);
+            assert!(text.contains(question), "{answered:?}: {text}");
+        }
+    }
 }

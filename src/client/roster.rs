@@ -1,29 +1,55 @@
 //! Which servers there are and where, as they say themselves.
+//!
+//! A client begins with some addresses, asks whoever is there, and learns the rest from the answers.
+//! Servers may move: whenever a client waits in vain, it asks again, and goes on with what it is told
+//! then. So one server that stays where it was, or that was told of before it moved, is enough.
 
-use super::error::ClientError;
+use super::error::{ClientError, Sightings};
+use super::pace::Moment;
 use super::status::{Member, ServerStatus, Surveyed};
 use super::{Deadline, Options};
 use crate::raft::Message;
 use crate::runtime::endpoint::{Endpoint, Heard};
 use crate::runtime::wire::CLIENTS;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::time::Duration;
+
+/// How many questions to one address an answer may be late for.
+const REMEMBERED: usize = 8;
 
 /// Begins with some addresses and learns the rest from whoever answers there.
 #[derive(Debug)]
 pub(super) struct Roster {
-    /// By nonce. One nonce for each address, so that an answer tells which address reached it.
-    questions: BTreeMap<u64, Question>,
+    /// The addresses that are asked.
+    places: Vec<Place>,
     /// Where to reach each server.
     members: BTreeMap<u64, SocketAddr>,
+    /// Who has answered since [`Roster::ask_again`].
+    answered: BTreeSet<u64>,
+    /// What servers have said since [`Roster::forget`].
     reports: BTreeMap<u64, ServerStatus>,
 }
 
 #[derive(Debug)]
-struct Question {
+struct Place {
     address: SocketAddr,
+    /// Whether it stays, whoever is said to be elsewhere.
+    is_given: bool,
     /// The number of the server at this address, once known.
     server: Option<u64>,
+    /// The nonces of the latest questions: an answer's nonce tells which address reached the server,
+    /// and how long it took.
+    asked: Vec<(u64, Moment)>,
+}
+
+/// What a report has told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct News {
+    /// How long it took from question to answer.
+    pub(super) way: Duration,
+    /// There is an address that has not been asked.
+    pub(super) has_place: bool,
 }
 
 /// A socket that reaches these addresses.
@@ -43,22 +69,27 @@ impl Roster {
         if addresses.is_empty() {
             return Err(ClientError::NoAddress);
         }
-        let (members, reports) = (BTreeMap::new(), BTreeMap::new());
-        let mut roster = Self { questions: BTreeMap::new(), members, reports };
+        let mut roster = Self {
+            places: Vec::new(),
+            members: BTreeMap::new(),
+            answered: BTreeSet::new(),
+            reports: BTreeMap::new(),
+        };
         for address in addresses {
-            roster.add_question(*address, None);
+            roster.add(*address, true, None);
         }
         Ok(roster)
     }
 
-    /// Asks until `enough` or until the deadline.
+    /// Asks until `enough` or until the deadline. How long the last answer took, if any came.
     pub(super) fn gather(
         &mut self,
         endpoint: &mut Endpoint<Message>,
         deadline: Deadline,
         options: &Options,
         enough: impl Fn(&Self) -> bool,
-    ) -> Result<(), ClientError> {
+    ) -> Result<Option<Duration>, ClientError> {
+        let mut way = None;
         while !enough(self) && !deadline.has_passed() {
             self.ask(endpoint);
             let round = deadline.min(Deadline::after(options.retry_interval));
@@ -68,8 +99,11 @@ impl Roster {
                     .map_err(|source| ClientError::Socket { source, in_flight: false })?;
                 match heard {
                     Some(Heard::Report { server, nonce, status }) => {
-                        if self.hear(server, nonce, &status) {
-                            self.ask(endpoint);
+                        if let Some(news) = self.hear(server, nonce, &status) {
+                            way = Some(news.way);
+                            if news.has_place {
+                                self.ask(endpoint);
+                            }
                         }
                     }
                     Some(Heard::Reply { .. }) => {}
@@ -77,54 +111,74 @@ impl Roster {
                 }
             }
         }
-        Ok(())
+        Ok(way)
+    }
+
+    /// Forgets what servers have said, but not where they are.
+    pub(super) fn forget(&mut self) {
+        self.reports.clear();
+    }
+
+    /// Asks everybody, who has answered included: in the meantime servers may have moved. Places that
+    /// were given stay, and those where a server is thought to be; what else is a place is told again.
+    pub(super) fn ask_again(&mut self, endpoint: &Endpoint<Message>) {
+        self.answered.clear();
+        let members: BTreeSet<_> = self.members.values().copied().collect();
+        self.places.retain(|place| place.is_given || members.contains(&place.address));
+        self.ask(endpoint);
     }
 
     /// Asks who has not answered. A datagram that cannot be sent is as good as lost.
-    fn ask(&self, endpoint: &Endpoint<Message>) {
-        for (nonce, question) in &self.questions {
-            let has_answered = |server| self.reports.contains_key(&server);
-            if !question.server.is_some_and(has_answered)
-                && let Err(error) = endpoint.inspect(question.address, *nonce)
-            {
-                tracing::debug!(address = %question.address, "cannot send an inspection: {error}");
+    pub(super) fn ask(&mut self, endpoint: &Endpoint<Message>) {
+        for place in &mut self.places {
+            if place.server.is_none_or(|server| !self.answered.contains(&server)) {
+                let nonce = place.question();
+                if let Err(error) = endpoint.inspect(place.address, nonce) {
+                    tracing::debug!(address = %place.address, "cannot send an inspection: {error}");
+                }
             }
         }
     }
 
-    /// Takes a report; says whether it told of an address not asked yet. What makes no sense is
-    /// ignored.
-    pub(super) fn hear(&mut self, server: u64, nonce: u64, status: &[u8]) -> bool {
-        let Some(question) = self.questions.get_mut(&nonce) else { return false };
-        let Ok(status) = serde_json::from_slice::<ServerStatus>(status) else { return false };
+    /// Takes a report. What makes no sense is ignored.
+    pub(super) fn hear(&mut self, server: u64, nonce: u64, status: &[u8]) -> Option<News> {
+        let mut places = self.places.iter_mut();
+        let (place, asked) = places.find_map(|place| {
+            let asked = place.asked.iter().find(|(it, _)| *it == nonce)?.1;
+            Some((place, asked))
+        })?;
+        let status = serde_json::from_slice::<ServerStatus>(status).ok()?;
         let is_one_of_them = status.members.iter().any(|member| member.id == server);
         let are_servers = status.members.iter().all(|member| (1..CLIENTS).contains(&member.id));
         if status.id != server || !is_one_of_them || !are_servers {
-            return false;
+            return None;
         }
+        place.server = Some(server);
         // The address at which it was reached, not the one it listens on, which may be `0.0.0.0`,
-        // nor the one at which others reach it.
-        question.server = Some(server);
-        self.members.insert(server, question.address);
-        let mut has_news = false;
+        // nor the one at which others reach it. Of several the one that is quickest.
+        if self.answered.insert(server) {
+            self.members.insert(server, place.address);
+        }
+        let mut has_place = false;
         for Member { id, address } in status.members.iter().filter(|member| member.id != server) {
-            if !self.reports.contains_key(id) {
+            if !self.answered.contains(id) {
+                // A server that has answered once is there until it answers elsewhere: others may
+                // reach it where this client cannot.
                 self.members.entry(*id).or_insert(*address);
-                has_news |= self.add_question(*address, Some(*id));
+                has_place |= self.add(*address, false, Some(*id));
             }
         }
         self.reports.insert(server, status);
-        has_news
+        Some(News { way: asked.elapsed(), has_place })
     }
 
-    /// Adds a question, unless the address is being asked.
-    fn add_question(&mut self, address: SocketAddr, server: Option<u64>) -> bool {
-        let asked = self.questions.values_mut().find(|question| question.address == address);
-        if let Some(question) = asked {
-            question.server = question.server.or(server);
+    /// Adds a place, unless it is one already.
+    fn add(&mut self, address: SocketAddr, is_given: bool, server: Option<u64>) -> bool {
+        if let Some(place) = self.places.iter_mut().find(|place| place.address == address) {
+            place.server = place.server.or(server);
             return false;
         }
-        self.questions.insert(rand::random(), Question { address, server });
+        self.places.push(Place { address, is_given, server, asked: Vec::new() });
         true
     }
 
@@ -134,7 +188,7 @@ impl Roster {
 
     pub(super) fn has_heard_all(&self) -> bool {
         let has_answered = |server| self.reports.contains_key(&server);
-        self.questions.values().all(|question| question.server.is_some_and(has_answered))
+        self.places.iter().all(|place| place.server.is_some_and(has_answered))
     }
 
     /// Where to reach each server.
@@ -148,13 +202,20 @@ impl Roster {
         latest.leader
     }
 
+    /// What is known of the servers since [`Roster::forget`].
+    pub(super) fn sightings(&self) -> Sightings {
+        let members = self.members.iter().map(|(server, address)| (*server, *address));
+        let (answered, silent) = members.partition(|(server, _)| self.reports.contains_key(server));
+        Sightings { answered, silent, leader: self.leader() }
+    }
+
     pub(super) fn into_report(self) -> Option<ServerStatus> {
         self.reports.into_values().next()
     }
 
     pub(super) fn into_survey(mut self) -> Vec<Surveyed> {
-        let nobody = self.questions.values().filter(|question| question.server.is_none());
-        let mut nobody: Vec<_> = nobody.map(|question| question.address).collect();
+        let nobody = self.places.iter().filter(|place| place.server.is_none());
+        let mut nobody: Vec<_> = nobody.map(|place| place.address).collect();
         nobody.sort();
         let members = self.members.iter().map(|(id, address)| Surveyed {
             id: Some(*id),
@@ -163,6 +224,18 @@ impl Roster {
         });
         let nobody = nobody.into_iter().map(|address| Surveyed { id: None, address, status: None });
         members.chain(nobody).collect()
+    }
+}
+
+impl Place {
+    /// The nonce of a question that is asked now.
+    fn question(&mut self) -> u64 {
+        if self.asked.len() == REMEMBERED {
+            self.asked.remove(0);
+        }
+        let nonce = rand::random();
+        self.asked.push((nonce, Moment::now()));
+        nonce
     }
 }
 
@@ -187,15 +260,27 @@ mod tests {
         status.to_string().into_bytes()
     }
 
-    fn nonce(roster: &Roster, port: u16) -> u64 {
-        let question = roster.questions.iter().find(|(_, question)| question.address == at(port));
-        *question.expect("it is asked").0
+    /// Asks the server at a port; the nonce of the question.
+    fn nonce(roster: &mut Roster, port: u16) -> u64 {
+        let place = roster.places.iter_mut().find(|place| place.address == at(port));
+        place.expect("it is to be asked").question()
+    }
+
+    fn hear(roster: &mut Roster, server: u64, port: u16, status: &[u8]) -> Option<News> {
+        let nonce = nonce(roster, port);
+        roster.hear(server, nonce, status)
+    }
+
+    /// An end to ask from; nobody is at the addresses of the tests.
+    fn ask_again(roster: &mut Roster) {
+        roster.ask_again(&Endpoint::open("c", true).expect("a socket"));
     }
 
     #[test]
     fn one_answer_tells_of_all_servers() {
         let mut roster = Roster::new(&[at(2)]).expect("an address");
-        assert!(roster.hear(2, nonce(&roster, 2), &report(2, 5, Some(3))));
+        let news = hear(&mut roster, 2, 2, &report(2, 5, Some(3))).expect("it makes sense");
+        assert!(news.has_place);
         assert_eq!(*roster.members(), BTreeMap::from([(1, at(1)), (2, at(2)), (3, at(3))]));
         assert_eq!(roster.leader(), Some(3));
         assert!(roster.has_heard() && !roster.has_heard_all());
@@ -204,27 +289,77 @@ mod tests {
     #[test]
     fn a_server_is_where_it_answered_whatever_others_say() {
         let mut roster = Roster::new(&[at(1), at(9)]).expect("addresses");
-        roster.hear(1, nonce(&roster, 1), &report(1, 1, None));
+        hear(&mut roster, 1, 1, &report(1, 1, None));
         assert_eq!(roster.members()[&3], at(3));
-        roster.hear(3, nonce(&roster, 9), &report(3, 1, None));
+        hear(&mut roster, 3, 9, &report(3, 1, None));
         assert_eq!(roster.members()[&3], at(9));
-        roster.hear(2, nonce(&roster, 2), &report(2, 1, None));
+        hear(&mut roster, 2, 2, &report(2, 1, None));
         assert_eq!(roster.members()[&3], at(9));
         assert!(roster.has_heard_all());
+    }
+
+    /// The report of server `id` of a cluster of three, of which 1 and 2 are at other ports now.
+    fn report_after_the_move(id: u64) -> Vec<u8> {
+        let text = String::from_utf8(report(id, 9, Some(2))).expect("JSON");
+        let text = text.replace("127.0.0.1:1\"", "127.0.0.1:11\"");
+        text.replace("127.0.0.1:2\"", "127.0.0.1:12\"").into_bytes()
+    }
+
+    #[test]
+    fn servers_that_have_moved_are_found_as_long_as_one_that_knows_them_answers() {
+        let mut roster = Roster::new(&[at(1), at(2), at(3)]).expect("addresses");
+        for (server, port) in [(1, 1), (2, 2), (3, 3)] {
+            hear(&mut roster, server, port, &report(server, 1, Some(1)));
+        }
+        ask_again(&mut roster);
+        let news = hear(&mut roster, 3, 3, &report_after_the_move(3)).expect("it makes sense");
+        assert!(news.has_place, "there are places to ask");
+        assert_eq!(roster.members()[&2], at(2), "nobody has answered elsewhere");
+        hear(&mut roster, 2, 12, &report_after_the_move(2));
+        hear(&mut roster, 1, 11, &report_after_the_move(1));
+        assert_eq!(*roster.members(), BTreeMap::from([(1, at(11)), (2, at(12)), (3, at(3))]));
+        ask_again(&mut roster);
+        assert_eq!(roster.places.len(), 5, "those that were given, and those where servers are");
+    }
+
+    #[test]
+    fn a_server_that_is_silent_for_a_while_is_thought_to_be_where_it_answered() {
+        let mut roster = Roster::new(&[at(3), at(9)]).expect("addresses");
+        hear(&mut roster, 2, 9, &report(2, 1, None));
+        for _ in 0..3 {
+            ask_again(&mut roster);
+            // Others reach it at another address, where this client never gets an answer.
+            hear(&mut roster, 3, 3, &report(3, 1, None));
+            assert_eq!(roster.members()[&2], at(9));
+        }
+        hear(&mut roster, 2, 9, &report(2, 1, None));
+        assert_eq!(roster.members()[&2], at(9));
+    }
+
+    #[test]
+    fn what_was_seen_is_what_was_said_since_it_was_last_forgotten() {
+        let mut roster = Roster::new(&[at(1), at(2)]).expect("addresses");
+        hear(&mut roster, 1, 1, &report(1, 1, Some(1)));
+        roster.forget();
+        assert!(roster.sightings().answered.is_empty());
+        hear(&mut roster, 2, 2, &report(2, 1, Some(1)));
+        let seen = roster.sightings();
+        assert_eq!(seen.answered, [(2, at(2))]);
+        assert_eq!((seen.silent, seen.leader), (vec![(1, at(1)), (3, at(3))], Some(1)));
     }
 
     #[test]
     fn the_latest_term_tells_the_leader() {
         let mut roster = Roster::new(&[at(1), at(2)]).expect("addresses");
-        roster.hear(1, nonce(&roster, 1), &report(1, 7, Some(2)));
-        roster.hear(2, nonce(&roster, 2), &report(2, 6, Some(1)));
+        hear(&mut roster, 1, 1, &report(1, 7, Some(2)));
+        hear(&mut roster, 2, 2, &report(2, 6, Some(1)));
         assert_eq!(roster.leader(), Some(2));
     }
 
     #[test]
     fn what_makes_no_sense_is_ignored() {
         let mut roster = Roster::new(&[at(1)]).expect("an address");
-        let nonce = nonce(&roster, 1);
+        let nonce = nonce(&mut roster, 1);
         let mut alien = serde_json::from_slice::<ServerStatus>(&report(1, 1, None)).expect("sound");
         alien.progress.push(Progress { id: 2, next_index: 1, match_index: 0 });
         alien.members.push(Member { id: CLIENTS, address: at(4) });
@@ -236,7 +371,7 @@ mod tests {
             (1, nonce, b"\xff".to_vec()),
             (1, nonce, serde_json::to_vec(&alien).expect("it has a JSON form")),
         ] {
-            roster.hear(server, nonce, &status);
+            assert_eq!(roster.hear(server, nonce, &status), None);
             assert!(!roster.has_heard(), "{server} {}", status.escape_ascii());
         }
     }
@@ -244,7 +379,7 @@ mod tests {
     #[test]
     fn a_survey_lists_members_by_number_and_then_the_addresses_nobody_has_claimed() {
         let mut roster = Roster::new(&[at(8), at(3), at(1)]).expect("addresses");
-        roster.hear(1, nonce(&roster, 1), &report(1, 1, None));
+        hear(&mut roster, 1, 1, &report(1, 1, None));
         let survey = roster.into_survey();
         let rows: Vec<_> =
             survey.iter().map(|it| (it.id, it.address.port(), it.status.is_some())).collect();

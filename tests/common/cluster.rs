@@ -61,6 +61,13 @@ impl<S: StateMachine + 'static> Cluster<S> {
         self.proxies[&server].set_faults(faults);
     }
 
+    /// How long each datagram to and from any server takes.
+    pub(crate) fn set_latency(&self, latency: Duration) {
+        for proxy in self.proxies.values() {
+            proxy.set_latency(latency);
+        }
+    }
+
     /// Starts a server with this store and this id of its data directory.
     pub(crate) fn start(
         &mut self,

@@ -2,12 +2,12 @@
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How bad: probabilities, for each datagram.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +59,8 @@ struct Shared {
     front: UdpSocket,
     target: Mutex<Option<SocketAddr>>,
     faults: Mutex<Faults>,
+    /// How long each datagram takes, in both directions.
+    latency: Mutex<Duration>,
     stopped: AtomicBool,
 }
 
@@ -75,6 +77,7 @@ impl Proxy {
             front: socket(),
             target: Mutex::new(None),
             faults: Mutex::new(faults),
+            latency: Mutex::new(Duration::ZERO),
             stopped: AtomicBool::new(false),
         });
         let forwarder = Arc::clone(&shared);
@@ -96,6 +99,45 @@ impl Proxy {
     }
 }
 
+impl Proxy {
+    /// How long each datagram takes from now on, in both directions.
+    pub(crate) fn set_latency(&self, latency: Duration) {
+        *self.shared.latency.lock().expect("no thread panicked") = latency;
+    }
+}
+
+/// Datagrams on their way, in order, with the time at which they arrive.
+struct Underway<T>(VecDeque<(Instant, T, Vec<u8>)>);
+
+impl<T> Underway<T> {
+    #[expect(clippy::disallowed_methods, reason = "a long way takes time")]
+    fn enter(&mut self, latency: Duration, to: T, datagram: Vec<u8>) {
+        self.0.push_back((Instant::now() + latency, to, datagram));
+    }
+
+    /// Those that have arrived.
+    #[expect(clippy::disallowed_methods, reason = "a long way takes time")]
+    fn leave(&mut self) -> Vec<(T, Vec<u8>)> {
+        let now = Instant::now();
+        let mut arrived = Vec::new();
+        while let Some((due, to, datagram)) = self.0.pop_front() {
+            if due > now {
+                self.0.push_front((due, to, datagram));
+                break;
+            }
+            arrived.push((to, datagram));
+        }
+        arrived
+    }
+
+    /// Waits for the next datagram at `socket`, but not longer than until one on its way arrives.
+    fn receive(&self, socket: &UdpSocket, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
+        let wait = if self.0.is_empty() { 20 } else { 2 };
+        socket.set_read_timeout(Some(Duration::from_millis(wait))).expect("a timeout");
+        socket.recv_from(buffer).ok()
+    }
+}
+
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.shared.stopped.store(true, Ordering::Relaxed);
@@ -107,20 +149,24 @@ impl Drop for Proxy {
 }
 
 fn socket() -> UdpSocket {
-    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    socket.set_read_timeout(Some(Duration::from_millis(20))).expect("a timeout");
-    socket
+    UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port")
 }
 
 /// Towards the server; for each source a socket of its own, from which answers come back.
 fn forward(shared: &Arc<Shared>, seed: u64) {
     let mut path = Path { random: StdRng::seed_from_u64(seed), held: Vec::new() };
     let mut sources: BTreeMap<SocketAddr, (UdpSocket, JoinHandle<()>)> = BTreeMap::new();
+    let mut underway = Underway(VecDeque::new());
     let mut buffer = vec![0; 1 << 16];
     while !shared.stopped.load(Ordering::Relaxed) {
-        let Ok((length, source)) = shared.front.recv_from(&mut buffer) else { continue };
+        for ((source, target), datagram) in underway.leave() {
+            let (back, _) = &sources[&source];
+            // What cannot be sent is lost.
+            let _ = back.send_to(&datagram, target);
+        }
+        let Some((length, source)) = underway.receive(&shared.front, &mut buffer) else { continue };
         let number = sources.len() as u64;
-        let (back, _) = sources.entry(source).or_insert_with(|| {
+        sources.entry(source).or_insert_with(|| {
             let back = socket();
             let answers = back.try_clone().expect("a handle");
             let shared = Arc::clone(shared);
@@ -129,10 +175,10 @@ fn forward(shared: &Arc<Shared>, seed: u64) {
             (back, thread)
         });
         let faults = *shared.faults.lock().expect("no thread panicked");
+        let latency = *shared.latency.lock().expect("no thread panicked");
         let Some(target) = *shared.target.lock().expect("no thread panicked") else { continue };
         for datagram in path.pass(&buffer[..length], faults) {
-            // What cannot be sent is lost.
-            let _ = back.send_to(&datagram, target);
+            underway.enter(latency, (source, target), datagram);
         }
     }
     for (_, thread) in sources.into_values() {
@@ -142,12 +188,17 @@ fn forward(shared: &Arc<Shared>, seed: u64) {
 
 fn backward(shared: &Shared, answers: &UdpSocket, source: SocketAddr, seed: u64) {
     let mut path = Path { random: StdRng::seed_from_u64(seed), held: Vec::new() };
+    let mut underway = Underway(VecDeque::new());
     let mut buffer = vec![0; 1 << 16];
     while !shared.stopped.load(Ordering::Relaxed) {
-        let Ok((length, _)) = answers.recv_from(&mut buffer) else { continue };
-        let faults = *shared.faults.lock().expect("no thread panicked");
-        for datagram in path.pass(&buffer[..length], faults) {
+        for ((), datagram) in underway.leave() {
             let _ = shared.front.send_to(&datagram, source);
+        }
+        let Some((length, _)) = underway.receive(answers, &mut buffer) else { continue };
+        let faults = *shared.faults.lock().expect("no thread panicked");
+        let latency = *shared.latency.lock().expect("no thread panicked");
+        for datagram in path.pass(&buffer[..length], faults) {
+            underway.enter(latency, (), datagram);
         }
     }
 }
