@@ -1,5 +1,6 @@
 //! The command line: argument parsing and presentation only. One file for each subcommand.
 
+mod addresses;
 mod check;
 mod children;
 mod cluster;

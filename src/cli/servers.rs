@@ -1,36 +1,66 @@
 //! The options of every command that talks to a cluster, and how to connect.
 
 use super::Failure;
+use super::addresses::{Place, resolve};
 use checked_raft::client::{Client, ClientError, KvClient, Options};
 use checked_raft::deploy::DEFAULT_CLUSTER;
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// Which cluster, where, and how patient.
 #[derive(Args)]
 pub(super) struct Servers {
     /// The address of a server; may be repeated. One that answers is enough, it knows the others
-    #[arg(long = "server", value_name = "ADDRESS", value_parser = address,
+    ///
+    /// A host's name is looked up: IPv4 is used if all that are given have it, and else IPv6.
+    #[arg(long = "server", value_name = "HOST:PORT",
           default_values = ["127.0.0.1:7001", "127.0.0.1:7002", "127.0.0.1:7003"])]
-    pub(super) addresses: Vec<SocketAddr>,
+    places: Vec<Place>,
     /// The cluster's name
-    #[arg(long, value_name = "NAME", default_value = DEFAULT_CLUSTER)]
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_CLUSTER,
+          value_parser = NonEmptyStringValueParser::new())]
     pub(super) cluster: String,
     /// How long to wait, such as 500ms, 5s or 1m [default: 5s; for `status` 1s]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     timeout: Option<Duration>,
+    /// After how many milliseconds without an answer to ask again; longer where answers take longer
+    /// [default: 100]
+    #[arg(long, value_name = "MS", value_parser = interval)]
+    retry: Option<Duration>,
 }
+
+/// How soon a client may be told to ask again, in milliseconds. Less would flood the servers, and with
+/// more nothing would be asked again.
+const INTERVALS: RangeInclusive<u64> = 10..=60_000;
 
 impl Servers {
     /// How patient to be, if nothing else is said.
     pub(super) fn options(&self, timeout: Duration) -> Options {
-        Options { timeout: self.timeout.unwrap_or(timeout), ..Options::default() }
+        let retry_interval = self.retry.unwrap_or(Options::default().retry_interval);
+        Options { timeout: self.timeout.unwrap_or(timeout), retry_interval }
+    }
+
+    /// All addresses that were given, each once.
+    pub(super) fn addresses(&self) -> Result<Vec<SocketAddr>, Failure> {
+        let mut addresses = Vec::new();
+        for address in resolve(&self.places)?.concat() {
+            if address.port() == 0 {
+                let reason = format!("--server {address}: no server is at port 0");
+                return Err(Failure::Refused(reason));
+            }
+            if !addresses.contains(&address) {
+                addresses.push(address);
+            }
+        }
+        Ok(addresses)
     }
 
     pub(super) fn connect(&self) -> Result<KvClient, Failure> {
         let options = self.options(Options::default().timeout);
-        let client = Client::connect(&self.cluster, &self.addresses, options);
+        let client = Client::connect(&self.cluster, &self.addresses()?, options);
         client.map(KvClient::new).map_err(failed)
     }
 }
@@ -40,10 +70,12 @@ pub(super) fn failed(error: ClientError) -> Failure {
     Failure::Refused(error.to_string())
 }
 
-fn address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| {
-        "an address is an IP address and a port, such as 127.0.0.1:7001 or [::1]:7001".to_owned()
-    })
+fn interval(text: &str) -> Result<Duration, String> {
+    let millis = text.parse().ok().filter(|millis| INTERVALS.contains(millis));
+    let (least, most) = (INTERVALS.start(), INTERVALS.end());
+    millis
+        .map(Duration::from_millis)
+        .ok_or_else(|| format!("it is a number of milliseconds, from {least} to {most}"))
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -62,7 +94,7 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{address, duration};
+    use super::{duration, interval};
     use std::time::Duration;
 
     #[test]
@@ -88,8 +120,12 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_is_none_is_refused_with_an_example() {
-        assert!(address("127.0.0.1:7001").is_ok());
-        assert!(address("localhost").expect_err("it is a name").contains("127.0.0.1:7001"));
+    fn an_interval_is_a_bounded_number_of_milliseconds() {
+        assert_eq!(interval("250"), Ok(Duration::from_millis(250)));
+        assert!(interval("10").is_ok() && interval("60000").is_ok());
+        for text in ["9", "60001", "0", "-1", "100ms", "", "18446744073709551616"] {
+            let error = interval(text).expect_err(text);
+            assert!(error.contains("from 10 to 60000"), "{text}: {error}");
+        }
     }
 }

@@ -1,13 +1,13 @@
 //! The options of a server, from the command line and from a file.
 
 use super::Failure;
+use super::addresses::{Place, resolve};
 use checked_raft::deploy::{DEFAULT_CLUSTER, Deployment};
 use checked_raft::runtime::wire::CLIENTS;
 use clap::Args;
 use serde::{Deserialize, Deserializer, de::Error};
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -23,11 +23,14 @@ pub(super) struct Settings {
     #[serde(deserialize_with = "one")]
     id: Option<ServerId>,
     /// Where to listen (UDP); IPv4 and IPv6
-    #[arg(long, value_name = "IP:PORT")]
+    ///
+    /// A host's name is looked up when the server starts: IPv4 is used if all addresses have it, and
+    /// else IPv6.
+    #[arg(long, value_name = "HOST:PORT")]
     #[serde(deserialize_with = "one")]
-    listen: Option<Address>,
+    listen: Option<Place>,
     /// Number and address of another server; once for each
-    #[arg(long, value_name = "N=IP:PORT")]
+    #[arg(long, value_name = "N=HOST:PORT")]
     #[serde(deserialize_with = "many")]
     peer: Vec<Peer>,
     /// The data directory, for this server alone
@@ -124,16 +127,23 @@ impl Settings {
     /// The server they describe.
     pub(super) fn deployment(self) -> Result<Deployment, Failure> {
         let ServerId(id) = self.id.ok_or_else(|| missing("id"))?;
-        let Address(listen) = self.listen.ok_or_else(|| missing("listen"))?;
+        let listen = self.listen.ok_or_else(|| missing("listen"))?;
         let data = self.data.ok_or_else(|| missing("data"))?;
         let mut peers = BTreeMap::new();
         for Peer { id, address } in self.peer {
             if let Some(other) = peers.insert(id, address) {
+                let address = &peers[&id];
                 let reason = format!("peer {id} is given twice, at {other} and at {address}");
                 return Err(Failure::Refused(reason));
             }
         }
-        let mut deployment = Deployment::new(id, listen, peers, data);
+        let places: Vec<_> = [listen].into_iter().chain(peers.values().cloned()).collect();
+        // Of a name that has several addresses, the system puts the best first.
+        let addresses = resolve(&places)?.into_iter().map(|addresses| addresses[0]);
+        let addresses: Vec<_> = addresses.collect();
+        let (listen, others) = addresses.split_first().expect("as many as places");
+        let peers = peers.into_keys().zip(others.iter().copied()).collect();
+        let mut deployment = Deployment::new(id, *listen, peers, data);
         deployment.cluster = self.cluster.unwrap_or_else(|| DEFAULT_CLUSTER.to_owned());
         deployment.trace = self.trace;
         let protocol = &mut deployment.protocol;
@@ -161,13 +171,10 @@ fn replace<T>(place: &mut T, value: Option<T>) {
 #[derive(Clone, Copy, Debug)]
 struct ServerId(u64);
 
-#[derive(Clone, Copy, Debug)]
-struct Address(SocketAddr);
-
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Peer {
     id: u64,
-    address: SocketAddr,
+    address: Place,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -187,19 +194,6 @@ impl FromStr for ServerId {
     }
 }
 
-impl FromStr for Address {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        text.parse().map(Self).map_err(|_| {
-            format!(
-                "an address is an IP address and a port, such as 127.0.0.1:7001 or [::1]:7001, not \
-                 {text:?}"
-            )
-        })
-    }
-}
-
 impl FromStr for Peer {
     type Err = String;
 
@@ -207,7 +201,7 @@ impl FromStr for Peer {
         let (id, address) = text.split_once('=').ok_or_else(|| {
             format!("a peer is a number and an address, such as 2=127.0.0.1:7002, not {text:?}")
         })?;
-        let (ServerId(id), Address(address)) = (id.parse()?, address.parse()?);
+        let (ServerId(id), address) = (id.parse()?, address.parse()?);
         Ok(Self { id, address })
     }
 }
@@ -217,8 +211,9 @@ impl FromStr for Millis {
 
     fn from_str(text: &str) -> Result<Self, String> {
         // Whether it suits the protocol is for the protocol to say.
-        let millis =
-            text.parse().map_err(|_| format!("milliseconds are a number, not {text:?}"))?;
+        let millis = text
+            .parse()
+            .map_err(|_| format!("milliseconds are a number below 2^64, not {text:?}"))?;
         Ok(Self(Duration::from_millis(millis)))
     }
 }
@@ -337,6 +332,16 @@ mod tests {
     }
 
     #[test]
+    fn a_host_may_be_given_by_its_name() {
+        let settings = line("--id 1 --listen localhost:7001 --peer 2=localhost:7002 --data d");
+        let deployment = settings.expect("sound").deployment().expect("known everywhere");
+        assert!(deployment.listen.ip().is_loopback() && deployment.peers[&2].ip().is_loopback());
+        let nobody = format!("--id 1 --listen {}:7001 --data d", "x".repeat(300));
+        let error = line(&nobody).expect("sound").deployment().expect_err("too long for a name");
+        assert!(error.to_string().contains("cannot find the address of xxx"), "{error}");
+    }
+
+    #[test]
     fn the_command_line_goes_before_the_file() {
         let line = line("--id 9 --peer 8=127.0.0.1:1 --max-bytes 99").expect("sound");
         let both = line.or(file(FILE).expect("sound"));
@@ -350,7 +355,7 @@ mod tests {
     fn an_error_in_a_file_names_the_file_the_line_and_the_key() {
         for (text, line, says) in [
             ("id = 1\nbootstrap = true", 2, "unknown field `bootstrap`"),
-            ("\n\nlisten = \"localhost:7001\"", 3, "[::1]:7001"),
+            ("\n\nlisten = \"localhost\"", 3, "[::1]:7001"),
             ("id = 0", 1, "from 1 to 4294967295"),
             ("id = 1.5", 1, "a number or a text"),
             ("peer = [\"2\"]", 1, "2=127.0.0.1:7002"),

@@ -48,7 +48,8 @@ struct Row<'a> {
 
 impl ClusterStatus {
     pub(super) fn run(&self, out: &mut dyn Write) -> Result<super::Status, Failure> {
-        let Servers { addresses, cluster, .. } = &self.servers;
+        let cluster = &self.servers.cluster;
+        let addresses = &self.servers.addresses()?;
         let options = self.servers.options(PATIENCE);
         let surveyed = client::survey(cluster, addresses, &options).map_err(failed)?;
         if self.json {
