@@ -55,6 +55,48 @@ fn what_is_put_by_one_process_is_read_by_the_next() {
 }
 
 #[test]
+fn keys_and_values_may_begin_with_a_dash() {
+    let cluster = cluster(1);
+    let raft = |arguments: &[&str]| raft(&cluster, 1, arguments);
+    for value in ["-help me", "-h", "-5", "-", "", "--no-such-option"] {
+        assert_eq!(raft(&["put", "k", value]), ended(0, "OK\n", ""), "{value}");
+        assert_eq!(raft(&["get", "k"]), ended(0, &format!("{value}\n"), ""));
+        assert_eq!(raft(&["put", value, "v"]), ended(0, "OK\n", ""), "{value}");
+        assert_eq!(raft(&["get", value]), ended(0, "v\n", ""));
+        assert_eq!(raft(&["cas", value, "v", value]), ended(0, "OK\n", ""), "{value}");
+        assert_eq!(raft(&["delete", value]), ended(0, "OK\n", ""), "{value}");
+        assert_eq!(raft(&["cas", value, "--absent", value]), ended(0, "OK\n", ""), "{value}");
+    }
+    // After two dashes everything is a value, whatever options there are.
+    let address = cluster.address(1).to_string();
+    let options = ["--cluster", CLUSTER, "--server", &address, "--timeout=20s", "--"];
+    let raft = |name: &str, words: &[&str]| run(&[&[name], &options[..], words].concat());
+    assert_eq!(raft("put", &["k", "--help"]), ended(0, "OK\n", ""));
+    assert_eq!(raft("cas", &["k", "--help", "6"]), ended(0, "OK\n", ""));
+    assert_eq!(raft("get", &["k"]), ended(0, "6\n", ""));
+    assert_eq!(raft("put", &["--", "--"]), ended(0, "OK\n", ""));
+    assert_eq!(raft("get", &["--"]), ended(0, "--\n", ""));
+}
+
+#[test]
+fn help_has_no_short_form_where_values_may_begin_with_a_dash() {
+    for name in ["put", "get", "delete", "cas"] {
+        let (code, stdout, _) = run(&[name, "--help"]);
+        assert_eq!(code, 0);
+        assert!(stdout.contains("--help") && !stdout.contains("-h,"), "{stdout}");
+    }
+}
+
+#[test]
+fn a_server_may_be_given_by_its_name_and_the_interval_of_retries_be_set() {
+    let cluster = cluster(1);
+    let server = format!("localhost:{}", cluster.address(1).port());
+    let line = ["get", "k", "--cluster", CLUSTER, "--timeout=20s", "--retry", "50"];
+    let (code, _, stderr) = run(&[&line[..], &["--server", &server]].concat());
+    assert_eq!((code, stderr.as_str()), (1, "\"k\" has no value\n"));
+}
+
+#[test]
 fn a_compare_and_swap_that_does_not_match_exits_with_1_and_says_what_is_there() {
     let cluster = cluster(1);
     let raft = |arguments: &[&str]| raft(&cluster, 1, arguments);
@@ -76,6 +118,10 @@ fn bad_arguments_exit_with_2_and_say_what_would_be_right() {
         (&["put", "k"], "VALUE"),
         (&["get", "k", "--server", "localhost"], "127.0.0.1:7001"),
         (&["get", "k", "--timeout", "5"], "units ms, s, m"),
+        (&["get", "k", "--server", "127.0.0.1:0"], "no server is at port 0"),
+        (&["get", "k", "--cluster", ""], "--cluster"),
+        (&["get", "k", "--retry", "5"], "from 10 to 60000"),
+        (&["get", "k", "--retry", "1s"], "from 10 to 60000"),
         (&["get", "k", "--server", "127.0.0.1:1", "--server", "[::1]:1"], "IPv6"),
     ] {
         let (code, stdout, stderr) = run(arguments);

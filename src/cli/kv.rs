@@ -1,17 +1,27 @@
 //! `raft put`, `get`, `delete` and `cas`: the key-value store of a cluster.
+//!
+//! A key or a value may be any bytes, so one that begins with `-` is taken as it is, unless it is an
+//! option of the command. After `--` nothing is an option. Help is `--help` alone, for `-help me` is a
+//! value like others.
 
 use super::servers::{Servers, failed};
 use super::{Failure, Status};
 use bytes::Bytes;
 use checked_raft::client::Swap;
-use clap::Args;
+use clap::{Arg, ArgAction, Args};
 use std::ffi::OsString;
 use std::io::{self, Write};
 
 /// Set a key to a value
+///
+/// Whatever is none of these options is taken as it is, as in `raft put -k -5`; after `--` everything
+/// is, as in `raft put -- k --help`.
 #[derive(Args)]
+#[command(disable_help_flag = true, arg = help())]
 pub(super) struct Put {
+    #[arg(allow_hyphen_values = true)]
     key: OsString,
+    #[arg(allow_hyphen_values = true)]
     value: OsString,
     #[command(flatten)]
     servers: Servers,
@@ -21,7 +31,9 @@ pub(super) struct Put {
 ///
 /// The exit code is 1 if the key has no value, and 2 for any error.
 #[derive(Args)]
+#[command(disable_help_flag = true, arg = help())]
 pub(super) struct Get {
+    #[arg(allow_hyphen_values = true)]
     key: OsString,
     #[command(flatten)]
     servers: Servers,
@@ -29,7 +41,9 @@ pub(super) struct Get {
 
 /// Remove a key, if it is there
 #[derive(Args)]
+#[command(disable_help_flag = true, arg = help())]
 pub(super) struct Delete {
+    #[arg(allow_hyphen_values = true)]
     key: OsString,
     #[command(flatten)]
     servers: Servers,
@@ -40,15 +54,24 @@ pub(super) struct Delete {
 /// The exit code is 1 if the key has another value, which is then printed, and 2 for any error.
 #[derive(Args)]
 #[command(
-    allow_missing_positional = true,
+    disable_help_flag = true,
+    arg = help(),
     override_usage = "raft cas [OPTIONS] <KEY> <OLD> <NEW>\n       raft cas [OPTIONS] <KEY> --absent <NEW>"
 )]
 pub(super) struct Cas {
+    #[arg(allow_hyphen_values = true)]
     key: OsString,
     /// The value that the key must have; left out with --absent
-    #[arg(required_unless_present = "absent", conflicts_with = "absent")]
-    old: Option<OsString>,
-    new: OsString,
+    #[arg(value_name = "OLD", allow_hyphen_values = true)]
+    first: OsString,
+    /// The value to set it to
+    #[arg(
+        value_name = "NEW",
+        allow_hyphen_values = true,
+        required_unless_present = "absent",
+        conflicts_with = "absent"
+    )]
+    second: Option<OsString>,
     /// The key must have no value
     #[arg(long)]
     absent: bool,
@@ -84,8 +107,11 @@ impl Delete {
 
 impl Cas {
     pub(super) fn run(&self, out: &mut dyn Write) -> Result<Status, Failure> {
-        let old = self.old.as_ref().map(bytes);
-        let swap = self.servers.connect()?.cas(bytes(&self.key), old, bytes(&self.new));
+        let (old, new) = match &self.second {
+            Some(new) => (Some(bytes(&self.first)), new),
+            None => (None, &self.first),
+        };
+        let swap = self.servers.connect()?.cas(bytes(&self.key), old, bytes(new));
         let key = shown(&self.key);
         match swap.map_err(failed)? {
             Swap::Done => done(out),
@@ -97,6 +123,11 @@ impl Cas {
     }
 }
 
+/// `--help` without its short form.
+fn help() -> Arg {
+    Arg::new("help").long("help").action(ArgAction::Help).help("Print help")
+}
+
 fn done(out: &mut dyn Write) -> Result<Status, Failure> {
     writeln!(out, "OK")?;
     Ok(Status::Success)
@@ -104,7 +135,8 @@ fn done(out: &mut dyn Write) -> Result<Status, Failure> {
 
 /// The answer is a plain no. It goes beside the output, which stays empty for whoever reads values.
 fn no(what: std::fmt::Arguments<'_>) -> Result<Status, Failure> {
-    writeln!(io::stderr(), "{what}")?;
+    // If nobody reads it, the exit code still tells.
+    let _ = writeln!(io::stderr(), "{what}");
     Ok(Status::NO)
 }
 
@@ -115,4 +147,103 @@ fn bytes(argument: &OsString) -> Bytes {
 
 fn shown(key: &OsString) -> String {
     format!("\"{}\"", key.as_encoded_bytes().escape_ascii())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Cas, Delete, Get, Put};
+    use clap::error::ErrorKind;
+    use clap::{Parser, Subcommand};
+    use std::ffi::OsString;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(subcommand)]
+        command: Command,
+    }
+
+    #[derive(Subcommand)]
+    enum Command {
+        Put(Put),
+        Get(Get),
+        Delete(Delete),
+        Cas(Cas),
+    }
+
+    /// Keys and values as they were understood, and the servers.
+    fn parse(line: &[&str]) -> Result<(Vec<OsString>, usize), ErrorKind> {
+        let line = Line::try_parse_from([&["raft"], line].concat()).map_err(|it| it.kind())?;
+        let (words, servers) = match line.command {
+            Command::Put(put) => (vec![put.key, put.value], put.servers),
+            Command::Get(get) => (vec![get.key], get.servers),
+            Command::Delete(delete) => (vec![delete.key], delete.servers),
+            Command::Cas(cas) => {
+                ([vec![cas.key, cas.first], cas.second.into_iter().collect()].concat(), cas.servers)
+            }
+        };
+        Ok((words, servers.addresses().expect("addresses").len()))
+    }
+
+    const WORDS: [&str; 9] = ["-5", "-help me", "-h", "-hx", "-", "", "--no-option", "-é=1", "v"];
+
+    #[test]
+    fn a_word_that_is_no_option_is_a_key_or_a_value_wherever_it_stands() {
+        for word in WORDS {
+            let is = |line: &[&str], words: &[&str]| {
+                let words: Vec<_> = words.iter().map(OsString::from).collect();
+                assert_eq!(parse(line), Ok((words.clone(), 3)), "{line:?}");
+                // With an option in front, and with one behind.
+                let (name, rest) = line.split_first().expect("a command");
+                let server = &["--server", "127.0.0.1:1"][..];
+                for line in [[&[*name], server, rest].concat(), [line, server].concat()] {
+                    assert_eq!(parse(&line), Ok((words.clone(), 1)), "{line:?}");
+                }
+            };
+            is(&["put", word, "v"], &[word, "v"]);
+            is(&["put", "k", word], &["k", word]);
+            is(&["get", word], &[word]);
+            is(&["delete", word], &[word]);
+            is(&["cas", word, "1", "2"], &[word, "1", "2"]);
+            is(&["cas", "k", word, "2"], &["k", word, "2"]);
+            is(&["cas", "k", "1", word], &["k", "1", word]);
+            is(&["cas", "k", "--absent", word], &["k", word]);
+        }
+    }
+
+    #[test]
+    fn after_two_dashes_nothing_is_an_option() {
+        for word in WORDS.into_iter().chain(["--help", "--server", "--absent", "--"]) {
+            let is = |line: &[&str], words: &[&str]| {
+                let words = words.iter().map(OsString::from).collect();
+                assert_eq!(parse(line), Ok((words, 3)), "{line:?}");
+            };
+            is(&["put", "--", word, word], &[word, word]);
+            is(&["put", "k", "--", word], &["k", word]);
+            is(&["get", "--", word], &[word]);
+            is(&["delete", "--", word], &[word]);
+            is(&["cas", "--", word, "5", word], &[word, "5", word]);
+            is(&["cas", "--absent", "--", word, word], &[word, word]);
+        }
+    }
+
+    #[test]
+    fn help_is_asked_for_by_its_long_name_alone() {
+        for name in ["put", "get", "delete", "cas"] {
+            assert_eq!(parse(&[name, "--help"]), Err(ErrorKind::DisplayHelp));
+            assert_eq!(parse(&[name, "k", "--help"]), Err(ErrorKind::DisplayHelp));
+        }
+    }
+
+    #[test]
+    fn a_word_too_few_or_too_many_is_refused() {
+        for line in [&["put", "-h"][..], &["get"], &["cas", "k", "1"], &["cas", "k", "--absent"]] {
+            assert_eq!(parse(line), Err(ErrorKind::MissingRequiredArgument), "{line:?}");
+        }
+        for line in
+            [&["put", "k", "v", "-x"][..], &["get", "k", "--tiemout"], &["delete", "k", "-"]]
+        {
+            assert_eq!(parse(line), Err(ErrorKind::UnknownArgument), "{line:?}");
+        }
+        assert_eq!(parse(&["cas", "k", "--absent", "1", "2"]), Err(ErrorKind::ArgumentConflict));
+    }
 }
