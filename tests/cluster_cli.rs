@@ -140,19 +140,75 @@ fn a_cluster_without_servers_ends() {
     assert!(ended.out.contains("No server is left"), "{ended:?}");
 }
 
+/// A cluster of one server without a directory of its own: temporary ones are made in this one.
+fn temporary(folder: &TempDir, more: &[&str]) -> Command {
+    let port = free_ports(1).to_string();
+    let mut command = raft(["cluster", "--servers", "1", "--base-port", &port]);
+    command.args(more).env("TMPDIR", folder.path());
+    command
+}
+
+/// What is in the directory of temporary ones.
+fn left(folder: &TempDir) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder.path()).expect("listed");
+    entries.map(|entry| entry.expect("an entry").path()).collect()
+}
+
 #[test]
 fn without_a_directory_the_data_is_removed_at_the_end() {
-    let port = free_ports(1).to_string();
-    let cluster = Process::start(raft(["cluster", "--servers", "1", "--base-port", &port]));
-    cluster.logs("became leader");
-    let printed = wait_for("its directory", || {
-        Some(cluster.printed()).filter(|text| text.contains("(removed at the end)"))
-    });
-    let path = printed.split("data in ").nth(1).and_then(|text| text.split(' ').next());
-    let path = Path::new(path.expect("a directory"));
-    assert!(path.join("1/log").exists(), "{printed}");
-    cluster.stop();
-    assert!(!path.exists());
+    let folder = tempfile::tempdir().expect("a directory");
+    for signal in ["INT", "TERM", "HUP"] {
+        let cluster = Process::start(temporary(&folder, &[]));
+        cluster.logs("became leader");
+        wait_for("its directory", || {
+            cluster.printed().contains("(removed at the end, unless a server fails)").then_some(())
+        });
+        let [path] = &left(&folder)[..] else { panic!("one directory is there") };
+        assert!(path.join("1/log").exists(), "{path:?}");
+        cluster.signal(signal);
+        let ended = cluster.end();
+        assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+        assert_eq!(left(&folder), [] as [PathBuf; 0], "{signal}");
+    }
+}
+
+#[test]
+fn a_cluster_whose_output_nobody_reads_ends_quietly_and_removes_its_data() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let mut command = temporary(&folder, &[]);
+    let output = command.stdout(writer).output().expect("it runs");
+    let log = String::from_utf8(output.stderr).expect("text");
+    assert_eq!(output.status.code(), Some(0), "{log}");
+    assert!(!log.contains("error") && !log.contains("panicked"), "{log}");
+    assert_eq!(left(&folder), [] as [PathBuf; 0]);
+}
+
+#[test]
+fn the_data_of_a_cluster_whose_servers_fail_is_left_as_it_says() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let ended = run(temporary(&folder, &["--", "--heartbeat", "0"]));
+    assert_eq!(ended.status.code(), Some(2), "{ended:?}");
+    let [path] = &left(&folder)[..] else { panic!("one directory is left: {ended:?}") };
+    assert!(ended.out.contains("(removed at the end, unless a server fails)"), "{ended:?}");
+    let says = format!("A server failed, so the data is left in {}.", path.display());
+    assert!(ended.out.contains(&says), "{ended:?}");
+}
+
+#[test]
+fn a_cluster_that_cannot_start_leaves_no_temporary_data() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let port = free_ports(1);
+    let _taken = UdpSocket::bind(local(port)).expect("the port is free");
+    let mut command = raft(["cluster", "--servers", "1", "--base-port", &port.to_string()]);
+    command.env("TMPDIR", folder.path());
+    run(command).refused(&["another process"]);
+    assert_eq!(left(&folder), [] as [PathBuf; 0]);
+    let mut command = temporary(&folder, &[]);
+    command.env("TMPDIR", folder.path().join("none"));
+    run(command).refused(&["cannot create the temporary directory", "set TMPDIR", "--data DIR"]);
+    assert_eq!(left(&folder), [] as [PathBuf; 0]);
 }
 
 #[test]

@@ -2,14 +2,13 @@
 
 use super::children::{Children, Ended};
 use super::node::refused;
-use super::{Failure, Status};
+use super::{Failure, Status, signals};
 use checked_raft::deploy::{DEFAULT_CLUSTER, Deployment, LocalCluster};
 use clap::Args;
-use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::ffi::OsString;
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
@@ -25,7 +24,7 @@ pub(super) struct Cluster {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=99))]
     servers: Option<u16>,
     /// Keep the data here, and go on with what is here already [default: a temporary directory, which
-    /// is removed at the end]
+    /// is removed at the end unless a server fails]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// The port of the first server (UDP); the others follow
@@ -42,7 +41,25 @@ pub(super) struct Cluster {
 
 impl Cluster {
     pub(super) fn run(&self, out: &mut dyn Write) -> Result<Status, Failure> {
+        let mut children = Children::default();
+        // Before anything is written or runs, so that no signal leaves it behind.
+        stop_at_signals(&children)?;
         let data = Data::new(self.data.as_deref())?;
+        let result = self.start(&data, &mut children, out);
+        let status = result.map(|()| Self::watch(&mut children, out));
+        // An error may have come between the start of two of them.
+        children.stop();
+        data.end(status.as_ref().ok().copied(), out);
+        status
+    }
+
+    /// Starts the servers and says so.
+    fn start(
+        &self,
+        data: &Data,
+        children: &mut Children,
+        out: &mut dyn Write,
+    ) -> Result<(), Failure> {
         let mut cluster = LocalCluster::open(&data.path, self.base_port).map_err(refused)?;
         cluster.servers = self.servers.unwrap_or(cluster.servers);
         cluster.prepare().map_err(refused)?;
@@ -51,40 +68,33 @@ impl Cluster {
             let trace = data.path.join(format!("{}.trace", deployment.id));
             deployment.trace = self.trace.then_some(trace);
         }
-        let mut children = Children::default();
-        // Before any server runs, so that no signal leaves one behind.
-        stop_at_signals(&children)?;
         for deployment in &deployments {
             let (command, id) = (self.command(deployment)?, deployment.id);
             children.start(id, command).map_err(|error| {
                 Failure::Refused(format!("cannot start the process of server {id}: {error}"))
             })?;
         }
-        welcome(&cluster, &deployments, data.is_temporary, out)?;
-        let status = Self::watch(&mut children, out)?;
-        data.end(status, out)?;
-        Ok(status)
+        welcome(&cluster, &deployments, data.is_temporary, out)
     }
 
-    /// Until the end of all, or of the last of them.
-    fn watch(children: &mut Children, out: &mut dyn Write) -> Result<Status, Failure> {
+    /// Until the end of all, or of the last of them. Whether anybody reads how they ended or not, the
+    /// exit code tells it.
+    fn watch(children: &mut Children, out: &mut dyn Write) -> Status {
         let mut failed = false;
         while children.are_running() {
             let Some(Ended { id, status }) = children.wait() else { break };
             failed = true;
-            writeln!(out, "Server {id} ended by itself ({status}); it is not started again.")?;
-            out.flush()?;
+            let _ =
+                writeln!(out, "Server {id} ended by itself ({status}); it is not started again.");
         }
-        let is_over = !children.are_running();
-        if is_over {
-            writeln!(out, "No server is left.")?;
+        if !children.are_running() {
+            let _ = writeln!(out, "No server is left.");
         }
         let unclean = children.stop();
         for Ended { id, status } in &unclean {
-            writeln!(out, "Server {id} did not stop as it should ({status}).")?;
+            let _ = writeln!(out, "Server {id} did not stop as it should ({status}).");
         }
-        let is_success = !failed && unclean.is_empty();
-        Ok(if is_success { Status::Success } else { Status::Other })
+        if !failed && unclean.is_empty() { Status::Success } else { Status::Other }
     }
 
     fn command(&self, deployment: &Deployment) -> Result<Command, Failure> {
@@ -114,7 +124,7 @@ fn welcome(
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let data = cluster.data.display();
-    let kept = if is_temporary { "removed at the end" } else { "kept" };
+    let kept = if is_temporary { "removed at the end, unless a server fails" } else { "kept" };
     let count = deployments.len();
     writeln!(out, "{count} servers of cluster {:?}, data in {data} ({kept}):", cluster.cluster)?;
     let mut servers = String::new();
@@ -138,7 +148,7 @@ fn welcome(
 
 fn stop_at_signals(children: &Children) -> Result<(), Failure> {
     let stopper = children.stopper();
-    let mut signals = Signals::new([SIGINT, SIGTERM])
+    let mut signals = Signals::new(signals::stopping())
         .map_err(|error| Failure::Refused(format!("cannot handle signals: {error}")))?;
     thread::spawn(move || {
         for _ in signals.forever() {
@@ -161,21 +171,33 @@ impl Data {
         }
         let number = getrandom::u64()
             .map_err(|error| Failure::Refused(format!("no random numbers: {error}")))?;
-        let path = std::env::temp_dir().join(format!("raft-cluster-{number:016x}"));
+        // An empty TMPDIR is as good as none.
+        let folder = Some(std::env::temp_dir()).filter(|path| !path.as_os_str().is_empty());
+        let folder = folder.unwrap_or_else(|| PathBuf::from("/tmp"));
+        let path = folder.join(format!("raft-cluster-{number:016x}"));
+        fs::create_dir(&path).map_err(|error| {
+            Failure::Refused(format!(
+                "cannot create the temporary directory {}: {error}; set TMPDIR to a directory that is \
+                 there, or say where to keep the data with --data DIR",
+                path.display()
+            ))
+        })?;
         Ok(Self { path, is_temporary: true })
     }
 
-    /// Removes what nobody asked to keep, unless it may tell why a server failed.
-    fn end(&self, status: Status, out: &mut dyn Write) -> Result<(), Failure> {
+    /// Removes what nobody asked to keep, unless it may tell why a server failed. `status` is `None`
+    /// if no server has run for long.
+    fn end(&self, status: Option<Status>, out: &mut dyn Write) {
         if !self.is_temporary {
-            return Ok(());
+            return;
         }
         let path = self.path.display();
-        if status != Status::Success {
-            writeln!(out, "The data is left in {path}.")?;
-        } else if let Err(error) = fs::remove_dir_all(&self.path) {
-            writeln!(out, "The data is left in {path}: {error}")?;
+        if status.is_some_and(|status| status != Status::Success) {
+            let _ = writeln!(out, "A server failed, so the data is left in {path}.");
+        } else if let Err(error) = fs::remove_dir_all(&self.path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            let _ = writeln!(out, "The data is left in {path}: {error}");
         }
-        Ok(())
     }
 }

@@ -21,6 +21,7 @@ mod progress;
 mod report;
 mod servers;
 mod settings;
+mod signals;
 mod status;
 mod subject;
 mod trace;
@@ -82,30 +83,53 @@ enum Failure {
 
 /// Runs the command that the arguments ask for.
 pub(crate) fn main() -> ExitCode {
-    let mut out = io::stdout().lock();
-    let result = match Cli::parse().command {
-        Command::Models(models) => models.run(&mut out),
-        Command::Check(check) => check.run(&mut out),
-        Command::Explore(explore) => explore.run(&mut out),
-        Command::Mutants(mutants) => mutants.run(&mut out),
+    let mut stdout = io::stdout().lock();
+    let command = Cli::parse().command;
+    let out = &mut Unread(&mut stdout);
+    let result = match command {
+        Command::Models(models) => models.run(out),
+        Command::Check(check) => check.run(out),
+        Command::Mutants(mutants) => mutants.run(out),
         Command::Node(node) => node.run(),
-        Command::Cluster(cluster) => cluster.run(&mut out),
-        Command::Trace(trace) => trace.run(&mut out),
-        Command::Put(put) => put.run(&mut out),
-        Command::Get(get) => get.run(&mut out),
-        Command::Delete(delete) => delete.run(&mut out),
-        Command::Cas(cas) => cas.run(&mut out),
-        Command::Status(status) => status.run(&mut out),
+        Command::Trace(trace) => trace.run(out),
+        Command::Put(put) => put.run(out),
+        Command::Get(get) => get.run(out),
+        Command::Delete(delete) => delete.run(out),
+        Command::Cas(cas) => cas.run(out),
+        Command::Status(status) => status.run(out),
+        // These have no end of their own, so a reader who has gone ends them.
+        Command::Explore(explore) => explore.run(&mut stdout),
+        Command::Cluster(cluster) => cluster.run(&mut stdout),
     };
-    let result = result.and_then(|status| out.flush().map(|()| status).map_err(Failure::from));
-    let status = result.unwrap_or_else(|failure| {
-        // Whoever closed the pipe has seen enough.
-        if !matches!(&failure, Failure::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
-        {
+    let result = result.and_then(|status| Ok(Unread(&mut stdout).flush().map(|()| status)?));
+    let status = result.unwrap_or_else(|failure| match failure {
+        Failure::Output(error) if is_unread(&error) => Status::Success,
+        failure => {
             // If nobody reads the errors either, the exit code still tells.
             let _ = writeln!(io::stderr(), "error: {failure}");
+            Status::Other
         }
-        Status::Other
     });
     ExitCode::from(status as u8)
+}
+
+/// Output that may go unread: whoever closes a pipe has seen enough, and the exit code tells all the
+/// same what was found.
+struct Unread<W>(W);
+
+impl<W: Write> Write for Unread<W> {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        match self.0.write(text) {
+            Err(error) if is_unread(&error) => Ok(text.len()),
+            result => result,
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush().or_else(|error| if is_unread(&error) { Ok(()) } else { Err(error) })
+    }
+}
+
+fn is_unread(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::BrokenPipe
 }

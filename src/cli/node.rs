@@ -1,17 +1,16 @@
 //! `raft node`: one server.
 
 use super::settings::Settings;
-use super::{Failure, Status, logging};
+use super::{Failure, Status, logging, signals};
 use checked_raft::deploy::DeployError;
 use checked_raft::kv::Kv;
 use checked_raft::runtime::Stop;
 use clap::Args;
-use signal_hook::consts::{SIGINT, SIGTERM};
 use std::io;
 use std::path::PathBuf;
 use std::thread;
 
-/// Run one server of the replicated key-value store, until SIGINT or SIGTERM
+/// Run one server of the replicated key-value store, until SIGINT, SIGTERM or SIGHUP
 ///
 /// Every server of the cluster is given the numbers and addresses of the others. The first time, and
 /// only then, it is started with --bootstrap, which creates its identity in an empty directory.
@@ -45,7 +44,7 @@ impl Node {
         logging::start(settings.log())?;
         let deployment = settings.deployment()?;
         let stop = Stop::new();
-        for signal in [SIGINT, SIGTERM] {
+        for signal in signals::stopping() {
             signal_hook::flag::register(signal, stop.flag())
                 .map_err(|error| Failure::Refused(format!("cannot handle signals: {error}")))?;
         }
