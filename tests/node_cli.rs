@@ -102,7 +102,7 @@ fn options_that_cannot_be_are_refused_before_anything_is_created() {
         (&["--id", "2"], &["--id", "multiple"]),
         (&["--peer", "2"], &["2=127.0.0.1:7002"]),
         (&["--peer", "0=127.0.0.1:1"], &["from 1 to 4294967295"]),
-        (&["--peer", "2=localhost:1"], &["an IP address and a port"]),
+        (&["--peer", "2=localhost"], &["a host and a port"]),
         (&["--peer", "1=127.0.0.1:1"], &["its own peer"]),
         (&["--peer", "2=127.0.0.1:0"], &["port 0"]),
         (&["--peer", "2=[::1]:7"], &["IPv4 for all"]),
@@ -567,14 +567,20 @@ fn forge(path: &Path) -> (usize, String) {
     (place + 1, lines.join("\n") + "\n")
 }
 
-#[test]
-fn a_store_that_lost_a_save_is_caught_by_its_trace() {
+/// A server that has led with a trace, and the trace.
+fn traced() -> (Server, PathBuf) {
     let server = Server::alone();
-    let path = server.data.with_file_name("trace").display().to_string();
-    let server = server.with(&["--trace", &path]);
+    let path = server.data.with_file_name("trace");
+    let server = server.with(&["--trace", &path.display().to_string()]);
     let node = server.start(&["--bootstrap"]);
     node.logs("became leader");
     node.stop();
+    (server, path)
+}
+
+#[test]
+fn a_store_that_lost_a_save_is_caught_by_its_trace() {
+    let (server, path) = traced();
     let copy = server.data.with_file_name("copy");
     copy_dir(&server.data, &copy);
     let records = || fs::read_to_string(&path).expect("the trace").lines().count();
@@ -583,17 +589,95 @@ fn a_store_that_lost_a_save_is_caught_by_its_trace() {
     // A start, the election that saves, and a heartbeat: only a last batch may be missing.
     wait_for("records", || (records() >= so_far + 3).then_some(()));
     node.stop();
-    assert_eq!(trace(&[Path::new(&path)]).status.code(), Some(0));
-    // An older copy of the directory is what a server must never run from, and nothing in the
-    // directory can tell. The trace can.
+    assert_eq!(trace(&[&path]).status.code(), Some(0));
+    // An older copy of the directory is what a server must never run from. The trace tells.
     fs::remove_dir_all(&server.data).expect("removed");
     fs::rename(&copy, &server.data).expect("restored");
-    let node = server.start(&[]);
+    let ended = server.run(&[]);
+    ended.refused(&["cannot go on with the trace", "has lost all that was saved since"]);
+    assert_eq!(trace(&[&path]).status.code(), Some(0), "nothing was appended");
+}
+
+#[test]
+fn a_server_that_has_lived_without_its_trace_does_not_go_on_with_it() {
+    let (server, path) = traced();
+    let without = Server { options: Vec::new(), ..server };
+    let node = without.start(&[]);
     node.logs("became leader");
     node.stop();
-    let rejected = trace(&[Path::new(&path)]);
+    let name = path.display().to_string();
+    let lines = fs::read_to_string(&path).expect("the trace").lines().count();
+    without.run(&["--trace", &name]).refused(&[
+        "cannot go on with the trace",
+        &format!("a life is missing between lines {lines} and {}", lines + 1),
+        "name a new file",
+    ]);
+    assert_eq!(trace(&[&path]).status.code(), Some(0), "nothing was appended");
+    let new = path.with_extension("new");
+    let node = without.start(&["--trace", &new.display().to_string()]);
+    node.logs("became leader");
+    node.stop();
+    assert_eq!(trace(&[&path, &new]).status.code(), Some(0));
+    // Joined by hand, they are not one trace.
+    let joined = fs::read_to_string(&path).expect("read") + &renumbered(&new, lines);
+    fs::write(&path, joined).expect("written");
+    let rejected = trace(&[&path]);
     assert_eq!(rejected.status.code(), Some(1), "{rejected:?}");
-    assert!(rejected.out.contains(", storage"), "{rejected:?}");
+    assert!(rejected.out.contains("a life is missing between lines"), "{rejected:?}");
+}
+
+/// The text of a trace that follows so many lines.
+fn renumbered(path: &Path, lines: usize) -> String {
+    let text = fs::read_to_string(path).expect("a trace");
+    let line = |(place, line): (usize, &str)| {
+        let (old, new) = (format!("\"seq\":{place},"), format!("\"seq\":{},", place + lines));
+        line.replacen(&old, &new, 1) + "\n"
+    };
+    (1..).zip(text.lines()).map(line).collect()
+}
+
+#[test]
+fn a_server_appends_to_no_file_that_is_not_its_trace() {
+    let (server, path) = traced();
+    let text = fs::read_to_string(&path).expect("the trace");
+    let forged = |from: &str, to: &str| text.replacen(from, to, 1);
+    for (text, says) in [
+        ("# Read me\n".to_owned(), "line 1 is no record"),
+        (forged("\"server\":1", "\"server\":2"), "the trace of server 2 of cluster \"raft\""),
+        (forged("\"v\":1", "\"v\":9"), "version 9"),
+        (forged("\"seq\":2", "\"seq\":3"), "line 2 is no record"),
+    ] {
+        fs::write(&path, &text).expect("written");
+        server.run(&[]).refused(&["cannot go on with the trace", says, "name a new file"]);
+        assert_eq!(fs::read_to_string(&path).expect("read"), text, "nothing was written");
+    }
+}
+
+#[test]
+fn a_file_that_is_no_trace_is_no_violation() {
+    let (_server, path) = traced();
+    let text = fs::read_to_string(&path).expect("the trace");
+    let first = text.lines().next().expect("a record");
+    let file = path.with_extension("other");
+    for (text, says) in [
+        ("# Read me\n\nIt is a text.\n", "its first line is no record"),
+        ("{\n  \"name\": \"raft\"\n}\n", "its first line is no record"),
+        ("\u{0}\u{1}\n", "its first line is no record"),
+        ("", "it is empty"),
+        (&first[..first.len() / 2], "its only record is cut short"),
+        (&first[..3], "its only record is cut short"),
+    ] {
+        fs::write(&file, text).expect("written");
+        let ended = trace(&[&file]);
+        assert_eq!(ended.status.code(), Some(2), "{text:?}: {ended:?}");
+        assert!(
+            ended.out.contains("UNREADABLE") && ended.out.contains(says),
+            "{text:?}: {ended:?}"
+        );
+    }
+    let directory = trace(&[path.parent().expect("a directory")]);
+    assert_eq!(directory.status.code(), Some(2), "{directory:?}");
+    assert!(directory.out.contains("directory"), "{directory:?}");
 }
 
 fn copy_dir(from: &Path, to: &Path) {
