@@ -51,9 +51,6 @@ use std::sync::Arc;
 /// The name of a cluster that was not given one.
 pub const DEFAULT_CLUSTER: &str = "raft";
 
-/// The file in a server's data directory that remembers the directory ids of the others.
-const DIRECTORIES: &str = "directories.json";
-
 /// One server of a cluster: who it is, where it listens, what it keeps where.
 ///
 /// `cluster`, `id` and the set of servers are written into the data directory when it is
@@ -107,11 +104,7 @@ impl Deployment {
     pub fn bootstrap(&self) -> Result<(), DeployError> {
         // What would keep the node from starting is found before the one-time act.
         self.check()?;
-        if let Some(path) = &self.trace
-            && path.metadata().is_ok_and(|file| file.len() > 0)
-        {
-            return Err(DeployError::UsedTrace { path: path.clone() });
-        }
+        self.check_trace()?;
         let mut directory = [0; 16];
         getrandom::fill(&mut directory).map_err(DeployError::Random)?;
         let Expected { cluster, server, members } = self.expected();
@@ -163,18 +156,25 @@ impl Deployment {
         Ok(self.protocol.validate()?)
     }
 
-    /// How many saves the store holds; 0 is one whose server has promised nothing yet.
-    fn saves(&self) -> Result<u64, DeployError> {
+    /// Whether a new server could write its trace: the file is empty, or can be created. (Within the data
+    /// directory it cannot be created yet.)
+    fn check_trace(&self) -> Result<(), DeployError> {
+        match &self.trace {
+            Some(path) if !path.starts_with(&self.data) => trace::check_new(path),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the server has ever started.
+    fn has_run(&self) -> Result<bool, DeployError> {
         let disk = Arc::new(RealDisk);
-        Ok(LogStore::<Persistent>::open(disk, &self.data, &self.expected())?.saves())
+        let store = LogStore::<Persistent>::open(disk, &self.data, &self.expected())?;
+        Ok(!store.census().starts.is_empty())
     }
 
     fn node_config(&self, directory: u128) -> NodeConfig {
         let (cluster, peers) = (self.cluster.clone(), self.peers.clone());
-        NodeConfig {
-            directories: Some(self.data.join(DIRECTORIES)),
-            ..NodeConfig::new(self.id, cluster, self.listen, peers, directory)
-        }
+        NodeConfig::new(self.id, cluster, self.listen, peers, directory)
     }
 
     fn expected(&self) -> Expected {

@@ -8,6 +8,7 @@ use checked_raft::models::catalogue::{catalogue, find};
 use checked_raft::models::coverage::LABELS;
 use checked_raft::models::member::Member;
 use checked_raft::raft::{Message, Persistent, Retry};
+use checked_raft::runtime::store::Life;
 use checked_raft::runtime::wire::{self, Body, Datagram};
 use siphasher::sip128::{Hasher128, SipHasher13};
 use stateright::actor::Command;
@@ -58,7 +59,8 @@ impl Seen {
             let datagram = Datagram {
                 cluster: 1,
                 sender: 2,
-                directory: 3,
+                life: Life::default(),
+                saves: 0,
                 addressee: 4,
                 body: match message {
                     Message::ClientRequest(_) => Body::Request(message.clone()),

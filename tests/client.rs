@@ -6,7 +6,7 @@ use bytes::Bytes;
 use checked_raft::client::{self, Client, ClientError, KvClient, Options, Swap};
 use checked_raft::kv::Kv;
 use checked_raft::raft::{ClientRequest, ClientResponse, Index, Message, Persistent};
-use checked_raft::runtime::store::MemoryStore;
+use checked_raft::runtime::store::{Life, MemoryStore};
 use checked_raft::runtime::wire::{self, Body, Datagram};
 use checked_raft::state_machine::StateMachine;
 use common::cluster::{CLUSTER, Cluster};
@@ -327,7 +327,8 @@ fn serve(
     let client = datagram.sender;
     let send = |sender, addressee, body| {
         let cluster = wire::client_cluster(CLUSTER);
-        let datagram = Datagram { cluster, sender, directory: 1, addressee, body };
+        let datagram =
+            Datagram { cluster, sender, life: Life::default(), saves: 0, addressee, body };
         socket.send_to(&wire::encode(&datagram).expect("it fits"), from).expect("sent");
     };
     match datagram.body {

@@ -8,7 +8,7 @@ use common::program::{Ended, Process, free_ports, local, raft, run};
 use common::wait_for;
 use std::fs;
 use std::net::UdpSocket;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use tempfile::TempDir;
 
@@ -254,20 +254,47 @@ fn cluster_says(cluster: &Process, text: &str) {
     wait_for(text, || cluster.log().contains(text).then_some(()));
 }
 
+/// Where the beginning of a cluster ended: after its marker and the bootstraps of servers 1 and 2.
+fn interrupted() -> Place {
+    let place = Place::new();
+    let third = place.data.join("3");
+    fs::create_dir_all(&third).expect("created");
+    fs::write(third.join("thesis.tex"), "").expect("written");
+    let cluster =
+        LocalCluster { servers: 3, base_port: place.base_port, ..LocalCluster::new(&place.data) };
+    let error = cluster.prepare().expect_err("server 3 cannot be bootstrapped").to_string();
+    assert!(error.contains("thesis.tex"), "{error}");
+    assert!(place.data.join("2/log").exists() && !third.join("log").exists());
+    fs::remove_file(third.join("thesis.tex")).expect("removed");
+    place
+}
+
 #[test]
 fn an_interrupted_first_start_is_taken_up_again_unless_a_server_has_run() {
-    let place = Place::new();
-    let cluster = || {
-        let cluster = LocalCluster::open(&place.data, place.base_port).expect("no cluster yet");
-        cluster.deployments().expect("the ports suffice")
-    };
-    // As if it had been killed after the first of three.
-    cluster()[0].bootstrap().expect("an empty directory");
+    let place = interrupted();
     place.start(&[]).stop();
-    // A directory in which a server has run without the others.
+    assert!(place.data.join("3/log").exists());
+    // A server that has run cannot have been only begun: the others may have been lost.
+    let place = interrupted();
+    let data = place.data.join("1").display().to_string();
+    let listen = local(place.base_port).to_string();
+    let peers = [2, 3].map(|id| format!("{id}={}", local(place.base_port + id - 1)));
+    let mut node = raft(["node", "--id", "1", "--listen", &listen, "--data", &data]);
+    node.args(["--peer", &peers[0], "--peer", &peers[1]]);
+    let node = Process::start(node);
+    node.logs("started");
+    node.stop();
+    place.run(&[]).refused(&["server 1 has run before", "`raft node`"]);
+    assert!(!place.data.join("3/log").exists());
+}
+
+#[test]
+fn a_directory_that_lost_its_marker_is_not_taken_for_a_new_cluster() {
+    let place = Place::new();
+    place.start(&["--servers", "2"]).stop();
     fs::remove_file(place.data.join("cluster.json")).expect("removed");
-    fs::remove_dir_all(place.data.join("3")).expect("lost");
-    place.run(&[]).refused(&["server 1 has run before"]);
+    place.run(&[]).refused(&["but no cluster.json", "`raft node`"]);
+    place.run(&["--servers", "2"]).refused(&["but no cluster.json"]);
     assert!(!place.data.join("3").exists());
 }
 

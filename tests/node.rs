@@ -2,7 +2,10 @@
 //! is the runtime's own promises, whatever actor it runs.
 
 use checked_raft::durable::Durable;
-use checked_raft::runtime::store::{MemoryStore, Store, StoreError};
+use checked_raft::runtime::hello::{Hello, Reason, Refusal};
+use checked_raft::runtime::store::{
+    Census, Fault, Identity, Life, LogStore, MemoryStore, SimDisk, Start, Store, StoreError,
+};
 use checked_raft::runtime::wire::{self, Body, CLIENTS, Datagram};
 use checked_raft::runtime::{Event, Node, NodeConfig, NodeError, Observer, Stop};
 use serde::{Deserialize, Serialize};
@@ -12,6 +15,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
+use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -222,6 +227,14 @@ impl Store<Saved> for GateStore {
     fn saves(&self) -> u64 {
         self.inner.saves()
     }
+
+    fn census(&self) -> &Census {
+        self.inner.census()
+    }
+
+    fn save_census(&mut self, next: &Census) -> Result<(), StoreError> {
+        self.inner.save_census(next)
+    }
 }
 
 impl Gate {
@@ -412,7 +425,8 @@ impl Client {
     /// A datagram as this client should send it, to be spoilt by a test.
     fn datagram(&self, body: Body<Msg>) -> Datagram<Msg> {
         let cluster = wire::client_cluster(CLUSTER);
-        Datagram { cluster, sender: self.number, directory: 0, addressee: 1, body }
+        let (sender, life) = (self.number, Life::default());
+        Datagram { cluster, sender, life, saves: 0, addressee: 1, body }
     }
 
     fn send(&self, msg: Msg) {
@@ -423,8 +437,20 @@ impl Client {
         self.put(&self.datagram(Body::Inspect { nonce }));
     }
 
+    /// The next datagram other than a hello, which comes when it comes.
     fn receive_within(&self, patience: Duration) -> Option<Datagram<Msg>> {
+        let end = now() + patience;
+        loop {
+            let datagram = self.any_within(end.saturating_duration_since(now()))?;
+            if !matches!(datagram.body, Body::Hello(_)) {
+                return Some(datagram);
+            }
+        }
+    }
+
+    fn any_within(&self, patience: Duration) -> Option<Datagram<Msg>> {
         let mut buffer = vec![0; 1 << 16];
+        let patience = patience.max(Duration::from_millis(1));
         self.socket.set_read_timeout(Some(patience)).expect("a timeout");
         let (length, _) = self.socket.recv_from(&mut buffer).ok()?;
         Some(wire::decode(&buffer[..length], |_| Ok(())).expect("the node's datagrams are sound"))
@@ -437,7 +463,7 @@ impl Client {
     fn reply(&self) -> Msg {
         let datagram = self.receive_within(LONG).expect("a reply");
         assert_eq!((datagram.sender, datagram.addressee), (1, self.number));
-        assert_eq!(datagram.directory, DIRECTORY);
+        assert_eq!(datagram.life.directory, DIRECTORY);
         assert_eq!(datagram.cluster, wire::client_cluster(CLUSTER));
         match datagram.body {
             Body::Reply(msg) => msg,
@@ -476,33 +502,85 @@ impl Client {
 /// A test's own socket as server 2 of the cluster.
 struct Peer {
     client: Client,
-    directory: u128,
+    life: Life,
+}
+
+/// A start of the peer's: its counter, and what it has drawn.
+fn life(directory: u128, counter: u64, random: u64) -> Life {
+    Life { directory, start: Start { counter, random } }
 }
 
 fn node_and_peer() -> (Running, Peer) {
-    let client = Client { number: 2, ..Client::new(([127, 0, 0, 1], 1).into()) };
-    let address = client.socket.local_addr().expect("it is bound");
-    let node = start(local(&[(2, address)]), MemoryStore::default());
-    let client = Client { node: node.address, ..client };
-    (node, Peer { client, directory: 22 })
+    let mut peer = Peer::new();
+    let node = start(local(&[(2, peer.address())]), MemoryStore::default());
+    peer.client.node = node.address;
+    (node, peer)
 }
 
 impl Peer {
-    fn datagram(&self, msg: Msg) -> Datagram<Msg> {
+    /// Its node is not known yet.
+    fn new() -> Self {
+        let client = Client { number: 2, ..Client::new(([127, 0, 0, 1], 1).into()) };
+        Self { client, life: life(22, 1, 5) }
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.client.socket.local_addr().expect("it is bound")
+    }
+
+    fn datagram(&self, body: Body<Msg>) -> Datagram<Msg> {
         let cluster = wire::peer_cluster(CLUSTER, &[1, 2].into());
-        let (sender, directory) = (2, self.directory);
-        Datagram { cluster, sender, directory, addressee: 1, body: Body::Peer(msg) }
+        Datagram { cluster, sender: 2, life: self.life, saves: 0, addressee: 1, body }
     }
 
     fn send(&self, msg: Msg) {
-        self.client.put(&self.datagram(msg));
+        self.client.put(&self.datagram(Body::Peer(msg)));
+    }
+
+    /// Says hello from the latest of these starts.
+    fn greet(&mut self, asks: bool, starts: &[(u64, u64)]) {
+        let (counter, random) = *starts.last().expect("one at least");
+        self.life = life(self.life.directory, counter, random);
+        let starts = starts.iter().copied().collect();
+        self.client.put(&self.datagram(Body::Hello(Hello { asks, starts, known: Vec::new() })));
+    }
+
+    /// The node's next hello, and the datagram's header with it.
+    fn hello(&self) -> (Datagram<Msg>, Hello) {
+        loop {
+            let datagram = self.client.any_within(LONG).expect("a hello");
+            if let Body::Hello(hello) = &datagram.body {
+                let hello = hello.clone();
+                return (datagram, hello);
+            }
+        }
+    }
+
+    /// Says hello from these starts until it is refused for the latest.
+    fn refused(&mut self, starts: &[(u64, u64)]) -> Refusal {
+        let end = now() + LONG;
+        while now() < end {
+            self.greet(true, starts);
+            match self.client.receive_within(SHORT).map(|datagram| datagram.body) {
+                Some(Body::Refused(refusal)) if refusal.life == self.life => return refusal,
+                _ => {}
+            }
+        }
+        panic!("it must be refused: {:?}", self.life)
+    }
+
+    fn refusal(&self) -> Refusal {
+        match self.client.receive_within(LONG).expect("a refusal").body {
+            Body::Refused(refusal) => refusal,
+            other => panic!("a refusal was expected, not {other:?}"),
+        }
     }
 
     fn receive(&self) -> Msg {
         let datagram = self.client.receive_within(LONG).expect("a message");
         assert_eq!(datagram.cluster, wire::peer_cluster(CLUSTER, &[1, 2].into()));
         assert_eq!((datagram.sender, datagram.addressee), (1, 2));
-        assert_eq!(datagram.directory, DIRECTORY);
+        assert_eq!(datagram.life.directory, DIRECTORY);
         match datagram.body {
             Body::Peer(msg) => msg,
             other => panic!("a peer's message was expected, not {other:?}"),
@@ -570,12 +648,20 @@ fn a_status_tells_who_the_node_is_and_what_its_actor_says() {
     let (nonce, mut status) = client.report();
     assert_eq!(nonce, 12345);
     let counters = status["counters"].take();
-    assert_eq!((&counters["received"], &counters["sent"]), (&json!(2), &json!(1)));
+    assert_eq!(counters["received"], 2);
+    assert!(counters["sent"].as_u64() > Some(0), "the reply, and a hello or more");
     let address = node.address.to_string();
     let members = json!([{"id": 1, "address": address}, {"id": 2, "address": "127.0.0.1:9"}]);
     let expected = json!({
-        "id": 1, "cluster": CLUSTER, "members": members, "counters": null, "total": 2, "fresh": true
+        "id": 1, "cluster": CLUSTER, "members": members, "counters": null, "total": 2, "fresh": true,
+        "directory": format!("{DIRECTORY:032x}"), "start": { "counter": 1, "random": null },
+        "copy": null, "peers": [{
+            "id": 2, "directory": null, "start": null, "firsthand": false, "met": false,
+            "refused": null, "refuses_us": null, "disputes": [],
+        }],
     });
+    let random = status["start"]["random"].take();
+    assert_eq!(random.as_str().map(str::len), Some(16));
     assert_eq!(status, expected);
     node.stop();
 }
@@ -678,7 +764,7 @@ fn a_failed_save_stops_the_node_and_nothing_leaves() {
 
 #[test]
 fn what_on_start_sends_waits_for_its_save() {
-    let peer = Client { number: 2, ..Client::new(([127, 0, 0, 1], 1).into()) };
+    let Peer { client: peer, .. } = Peer::new();
     let address = peer.socket.local_addr().expect("it is bound");
     let (store, gate) = gate();
     let orders = vec![Order::Save, Order::Ping(2)];
@@ -872,7 +958,7 @@ fn what_is_not_for_this_node_is_dropped_counted_by_reason_and_not_answered() {
     let (node, peer) = node_and_peer();
     let client = node.client();
     let request = client.datagram(Body::Request(Msg::Ask));
-    let from_peer = peer.datagram(Msg::Ping(1));
+    let from_peer = peer.datagram(Body::Peer(Msg::Ping(1)));
     let mut other_version = wire::encode(&request).expect("it fits");
     other_version[3] += 1;
     let mut damaged = wire::encode(&request).expect("it fits");
@@ -895,7 +981,8 @@ fn what_is_not_for_this_node_is_dropped_counted_by_reason_and_not_answered() {
     let other_type = Datagram {
         cluster: request.cluster,
         sender: client.number,
-        directory: 0,
+        life: Life::default(),
+        saves: 0,
         addressee: 1,
         body: Body::Request(200_u8),
     };
@@ -919,39 +1006,200 @@ fn what_is_not_for_this_node_is_dropped_counted_by_reason_and_not_answered() {
 }
 
 #[test]
-fn a_peer_that_comes_back_with_another_directory_is_not_heard() {
+fn only_an_inspection_may_be_addressed_to_anybody() {
     let (node, peer) = node_and_peer();
-    peer.send(Msg::Ping(1));
-    assert_eq!(peer.receive(), Msg::Pong(1));
-    let wiped = Peer { directory: 23, ..peer };
-    wiped.send(Msg::Ping(2));
-    let first = Peer { directory: 22, ..wiped };
-    first.send(Msg::Ping(3));
-    assert_eq!(first.receive(), Msg::Pong(3), "the second was dropped");
-    assert_eq!(node.client().drops(), BTreeMap::from([("other_directory".to_owned(), 1)]));
+    let client = node.client();
+    let anybody = |datagram| Datagram { addressee: wire::ANYBODY, ..datagram };
+    client.put(&anybody(client.datagram(Body::Request(Msg::Add(1)))));
+    let refusal = Refusal {
+        life: peer.life,
+        address: node.address,
+        reason: Reason::OtherStart,
+        known: peer.life,
+    };
+    let bodies = [Body::Peer(Msg::Ping(1)), Body::Hello(Hello::default()), Body::Refused(refusal)];
+    for body in bodies {
+        client.put(&anybody(peer.datagram(body)));
+    }
+    client.put(&anybody(client.datagram(Body::Inspect { nonce: 3 })));
+    let (nonce, status) = client.report();
+    assert_eq!((nonce, &status["total"]), (3, &json!(0)));
+    assert_eq!(client.drops(), BTreeMap::from([("wrong_addressee".to_owned(), 4)]));
+    node.stop();
+}
+
+// ---- Other servers ------------------------------------------------------------------------------
+
+/// The store of a server of this cluster, on a disk in memory.
+fn store_on(disk: &SimDisk) -> LogStore<Saved> {
+    let members = [1, 2].into();
+    let identity =
+        Identity { cluster: CLUSTER.to_owned(), server: 1, members, directory: DIRECTORY };
+    let (disk, dir) = (Arc::new(disk.clone()), Path::new("/data"));
+    match LogStore::<Saved>::bootstrap(disk.clone(), dir, &identity) {
+        Ok(()) | Err(StoreError::AlreadyBootstrapped { .. }) => {}
+        Err(error) => panic!("{error}"),
+    }
+    LogStore::open(disk, dir, &identity.expected()).expect("its own directory")
+}
+
+fn start_on(disk: &SimDisk, peer: &mut Peer) -> Running {
+    let node = start(local(&[(2, peer.address())]), store_on(disk));
+    peer.client.node = node.address;
+    node
+}
+
+#[test]
+fn a_node_greets_the_others_at_its_start_and_for_ever_after() {
+    let (disk, mut peer) = (SimDisk::new(), Peer::new());
+    for counter in 1..=3 {
+        let node = start_on(&disk, &mut peer);
+        let (header, hello) = peer.hello();
+        assert_eq!(header.life.start.counter, counter, "each start draws a number");
+        assert_eq!(header.life.directory, DIRECTORY);
+        let latest = hello.starts.last_key_value().expect("a start");
+        assert_eq!((*latest.0, *latest.1), (counter, header.life.start.random));
+        assert_eq!(hello.starts.len() as u64, counter, "those before are told as well");
+        assert!(hello.asks || counter > 1);
+        for _ in 0..4 {
+            assert_eq!(peer.hello().0.life, header.life);
+        }
+        node.stop();
+        while peer.client.any_within(SHORT).is_some() {}
+    }
+}
+
+#[test]
+fn a_node_answers_a_hello_that_asks_and_does_not_ask_whom_it_has_met() {
+    let (node, mut peer) = node_and_peer();
+    assert!(peer.hello().1.asks);
+    peer.greet(true, &[(1, 5)]);
+    let answered = (0..3).map(|_| peer.hello().1).find(|hello| !hello.asks).expect("an answer");
+    let known = answered.known.first().expect("it has met the peer");
+    assert_eq!((known.server, known.life), (2, peer.life));
     node.stop();
 }
 
 #[test]
-fn a_peers_directory_is_remembered_over_a_restart_in_the_file_for_it() {
-    let folder = tempfile::tempdir().expect("a directory");
-    let file = folder.path().join("directories.json");
-    let (peer_socket, nobody) = (Client::new(([127, 0, 0, 1], 1).into()), MemoryStore::default);
-    let address = peer_socket.socket.local_addr().expect("it is bound");
-    let config = NodeConfig { directories: Some(file), ..local(&[(2, address)]) };
-    let mut peer = Peer { client: Client { number: 2, ..peer_socket }, directory: 22 };
-    let node = start(config.clone(), nobody());
-    peer.client.node = node.address;
+fn a_start_is_durable_before_anything_is_sent() {
+    let (disk, peer) = (SimDisk::new(), Peer::new());
+    let node = bind(local(&[(2, peer.address())]), store_on(&disk), (), vec![Order::Ping(2)]);
+    disk.fail_after(0, Fault::Error);
+    let error = run(node.expect("a free port")).ended().expect_err("the node stops");
+    assert!(matches!(error, NodeError::Save(_)), "{error}");
+    assert_eq!(peer.client.any_within(SHORT), None, "not even a hello");
+}
+
+#[test]
+fn who_a_peer_is_is_durable_before_its_message_is_acted_upon() {
+    let (disk, mut peer) = (SimDisk::new(), Peer::new());
+    let node = start_on(&disk, &mut peer);
+    peer.hello();
+    disk.fail_after(0, Fault::Error);
+    peer.send(Msg::Ping(1));
+    let error = node.ended().expect_err("the node stops");
+    assert!(matches!(error, NodeError::Save(_)), "{error}");
+    peer.client.nothing();
+}
+
+#[test]
+fn a_peer_costs_a_save_only_when_something_new_is_learned_of_it() {
+    let (disk, mut peer) = (SimDisk::new(), Peer::new());
+    let node = start_on(&disk, &mut peer);
+    peer.greet(true, &[(1, 5)]);
+    peer.send(Msg::Ping(1));
+    assert_eq!(peer.receive(), Msg::Pong(1));
+    let operations = disk.operations();
+    for count in 0..20 {
+        peer.greet(true, &[(1, 5)]);
+        peer.send(Msg::Ping(count));
+        assert_eq!(peer.receive(), Msg::Pong(count));
+    }
+    assert_eq!(disk.operations(), operations);
+    node.stop();
+}
+
+#[test]
+fn a_peer_that_comes_back_with_another_directory_is_not_heard_and_told_so() {
+    let (node, peer) = node_and_peer();
+    peer.send(Msg::Ping(1));
+    assert_eq!(peer.receive(), Msg::Pong(1));
+    let wiped = Peer { life: life(23, 1, 6), ..peer };
+    wiped.send(Msg::Ping(2));
+    let refusal = wiped.refusal();
+    assert_eq!((refusal.life, refusal.reason), (wiped.life, Reason::OtherDirectory));
+    assert_eq!((refusal.known, refusal.address), (life(22, 1, 5), wiped.address()));
+    let first = Peer { life: life(22, 1, 5), ..wiped };
+    first.send(Msg::Ping(3));
+    assert_eq!(first.receive(), Msg::Pong(3), "the second was dropped");
+    let client = node.client();
+    assert_eq!(client.drops(), BTreeMap::from([("other_directory".to_owned(), 1)]));
+    let peer = &client.status()["peers"][0];
+    assert_eq!(peer["refused"]["reason"], "other_directory");
+    assert_eq!(peer["directory"], format!("{:032x}", 22));
+    node.stop();
+}
+
+#[test]
+fn a_refusal_is_told_at_a_bounded_rate() {
+    let (node, peer) = node_and_peer();
+    peer.send(Msg::Ping(1));
+    assert_eq!(peer.receive(), Msg::Pong(1));
+    let wiped = Peer { life: life(23, 1, 6), ..peer };
+    for _ in 0..50 {
+        wiped.send(Msg::Ping(2));
+    }
+    wiped.refusal();
+    let client = node.client();
+    wait_for_drops(&client, "other_directory", 50);
+    wiped.client.nothing();
+    node.stop();
+}
+
+fn wait_for_drops(client: &Client, reason: &str, count: u64) {
+    while client.drops().get(reason).is_none_or(|it| *it < count) {}
+}
+
+#[test]
+fn a_restarted_peer_is_admitted_at_once_by_its_hello_and_its_earlier_start_no_more() {
+    let (node, mut peer) = node_and_peer();
+    peer.greet(true, &[(1, 5)]);
+    peer.send(Msg::Ping(1));
+    assert_eq!(peer.receive(), Msg::Pong(1));
+    let before = peer.life;
+    peer.life = life(22, 2, 6);
+    peer.send(Msg::Ping(2));
+    peer.greet(true, &[(1, 5), (2, 6)]);
+    peer.send(Msg::Ping(3));
+    assert_eq!(peer.receive(), Msg::Pong(3), "what came before its hello was dropped");
+    peer.life = before;
+    peer.send(Msg::Ping(4));
+    let client = node.client();
+    wait_for_drops(&client, "earlier_start", 1);
+    assert_eq!(client.drops()["unmet"], 1);
+    peer.client.nothing();
+    node.stop();
+}
+
+#[test]
+fn whom_a_node_knows_it_knows_after_a_restart() {
+    let (disk, mut peer) = (SimDisk::new(), Peer::new());
+    let node = start_on(&disk, &mut peer);
+    peer.greet(true, &[(1, 5), (2, 6)]);
     peer.send(Msg::Ping(1));
     assert_eq!(peer.receive(), Msg::Pong(1));
     node.stop();
-    let node = start(config, nobody());
-    peer.client.node = node.address;
-    peer.directory = 23;
-    peer.send(Msg::Ping(2));
-    peer.directory = 22;
-    peer.send(Msg::Ping(3));
-    assert_eq!(peer.receive(), Msg::Pong(3), "the wiped one was dropped");
+    let node = start_on(&disk, &mut peer);
+    for (directory, starts, reason) in [
+        (23, vec![(1, 7)], Reason::OtherDirectory),
+        (22, vec![(1, 5)], Reason::EarlierStart),
+        (22, vec![(1, 5), (2, 7)], Reason::OtherStart),
+        (22, vec![(1, 5), (2, 7), (3, 8)], Reason::OtherStart),
+    ] {
+        peer.life.directory = directory;
+        let refusal = peer.refused(&starts);
+        assert_eq!((refusal.reason, refusal.known), (reason, life(22, 2, 6)));
+    }
     node.stop();
 }
 

@@ -5,6 +5,7 @@ mod common;
 use checked_raft::client::{self, Client, Options, ServerStatus};
 use checked_raft::kv::{Command as Kv, Output};
 use checked_raft::raft::Message;
+use checked_raft::runtime::store::Life;
 use checked_raft::runtime::wire::{self, ANYBODY, Body, CLIENTS, Datagram, MAX_DATAGRAM};
 use common::program::{Ended, Process, free_ports, local, raft, run};
 use common::wait_for;
@@ -202,6 +203,22 @@ fn a_directory_of_another_server_cluster_or_set_of_members_is_refused() {
 }
 
 #[test]
+fn a_missing_or_damaged_census_is_refused_with_what_to_do() {
+    let server = Server::lived();
+    let census = server.data.join("census");
+    let sound = fs::read(&census).expect("the census");
+    let mut damaged = sound.clone();
+    *damaged.last_mut().expect("bytes") ^= 1;
+    fs::write(&census, damaged).expect("written");
+    server.run(&[]).refused(&["census is damaged", "do not bootstrap it again"]);
+    fs::remove_file(&census).expect("removed");
+    server.run(&[]).refused(&["census", "is missing", "do not put an older copy in its place"]);
+    server.run(&["--bootstrap"]).refused(&["bootstrapped already"]);
+    fs::write(&census, sound).expect("written");
+    server.start(&[]).stop();
+}
+
+#[test]
 fn two_nodes_do_not_share_a_directory() {
     let server = Server::alone();
     let node = server.start(&["--bootstrap"]);
@@ -308,7 +325,8 @@ fn no_datagram_stops_a_node() {
         let header = Datagram::<()> {
             cluster: wire::client_cluster(cluster),
             sender: CLIENTS,
-            directory: 0,
+            life: Life::default(),
+            saves: 0,
             addressee: 1,
             body: Body::Request(()),
         };
@@ -363,7 +381,8 @@ fn inspect(address: SocketAddr) -> Value {
     let datagram = Datagram::<Message> {
         cluster: wire::client_cluster("raft"),
         sender: CLIENTS + 9,
-        directory: 0,
+        life: Life::default(),
+        saves: 0,
         addressee: ANYBODY,
         body: Body::Inspect { nonce: 7 },
     };
@@ -448,6 +467,11 @@ fn a_node_whose_trace_cannot_be_written_says_so_and_stops() {
     fs::write(&trace, vec![b'\n'; 2100 * 1024]).expect("written");
     let arguments = ["--trace", &name];
     server.run(&["--bootstrap", "--trace", &name]).refused(&[&name, "not empty"]);
+    for nowhere in ["/nonexistent/trace", "/dev/null"] {
+        let ended = server.run(&["--bootstrap", "--trace", nowhere]);
+        ended.refused(&["cannot write the trace", nowhere]);
+    }
+    assert!(!server.data.exists(), "what cannot run is not bootstrapped");
     server.start(&["--bootstrap"]).stop();
     run(limited(&server.command(&arguments), 2100)).refused(&["cannot write the trace", &name]);
     let folder = server.data.parent().expect("a parent").display().to_string();

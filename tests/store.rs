@@ -3,12 +3,13 @@
 use checked_raft::durable::Durable;
 use checked_raft::map::{DiffItem, Map};
 use checked_raft::runtime::store::{
-    Disk, Expected, Fault, Identity, LogStore, Options, RealDisk, SimDisk, Store, StoreError, Task,
+    Disk, Expected, Fault, Identity, Known, LogStore, Options, RealDisk, SimDisk, Start, Store,
+    StoreError, Task, replace_file,
 };
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::cell::Cell;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -143,6 +144,8 @@ struct Progress {
     bootstrapped: bool,
     acknowledged: u64,
     attempted: u64,
+    /// Starts that were acknowledged, and one more that was perhaps attempted.
+    starts: u64,
 }
 
 /// Saves the rest of `books`, after bootstrap if need be, until something fails. Compactions are
@@ -165,6 +168,7 @@ fn live_paced(
     }
     let (mut store, beside) = open_paced(disk, &identity(), pace)?;
     progress.bootstrapped = true;
+    progress.starts = begin(&mut store)?;
     for (number, book) in (0..).zip(books).skip(1) {
         if number > store.saves() {
             progress.attempted = number;
@@ -175,6 +179,27 @@ fn live_paced(
         }
     }
     Ok(())
+}
+
+/// Begins a start, as a node does. How many there are now.
+fn begin(store: &mut LogStore<Book>) -> Result<u64, StoreError> {
+    let mut census = store.census().clone();
+    let Start { counter, .. } = census.begin(9);
+    let starts = BTreeMap::from([(counter, 7)]);
+    let known =
+        Known { directory: 5, starts, saves: 1, saves_of: 1, lost: Vec::new(), firsthand: true };
+    census.known.insert(1, known);
+    store.save_census(&census)?;
+    Ok(counter)
+}
+
+fn starts(store: &LogStore<Book>) -> u64 {
+    let starts = &store.census().starts;
+    let count = starts.last_key_value().map_or(0, |(counter, _)| *counter);
+    assert_eq!(starts.len() as u64, count.min(64), "without gaps");
+    let known = store.census().known.get(&1).map(|known| known.life().start.counter);
+    assert_eq!(known.unwrap_or(0), count, "a census is saved whole");
+    count
 }
 
 /// Opens what is left after `progress`: it must be a value between the last acknowledged and the
@@ -206,6 +231,11 @@ fn check_restored(disk: &SimDisk, books: &[Book], progress: Progress, context: &
         let another = open(&next).unwrap_or_else(|error| panic!("{context}, next cut: {error}"));
         assert_eq!((another.saves(), another.value()), (saves + 1, &book), "{context}");
     }
+    let count = starts(&store);
+    assert!(
+        (progress.starts..=progress.starts + 1).contains(&count),
+        "{context}: {count} starts restored after {progress:?}"
+    );
     disk.power_cut(saves);
     let again = open(disk).unwrap_or_else(|error| panic!("{context}, second power cut: {error}"));
     assert_eq!(again.saves(), saves, "{context}: what was opened was not durable");
@@ -352,6 +382,7 @@ fn check_damaged(disk: &SimDisk, books: &[Book], context: &str) -> bool {
         Ok(store) => {
             assert_eq!(store.saves() + 1, books.len() as u64, "{context}: an old value is opened");
             assert_eq!(store.value(), books.last().unwrap(), "{context}");
+            assert_eq!(starts(&store), 1, "{context}: an old census is opened");
             true
         }
         Err(StoreError::Corrupt { .. }) => false,
@@ -374,6 +405,12 @@ fn any_cut_or_flipped_bit_of_any_file_ends_in_a_refusal_or_in_the_acknowledged_v
     for saves in [0, 1, 17] {
         let (disk, books) = used(saves);
         let mut refused = 0;
+        let names = disk.files();
+        let names: Vec<_> = names.iter().filter_map(|file| file.to_str()).collect();
+        assert_eq!(
+            names,
+            ["/var/node/census", "/var/node/lock", "/var/node/log", "/var/node/watermark"]
+        );
         for file in disk.files() {
             let bytes = disk.content(&file).unwrap();
             for (damage, bytes) in every_damage(&bytes) {
@@ -421,14 +458,73 @@ fn damage_before_the_last_record_is_refused_even_if_power_loss_took_the_watermar
 #[test]
 fn a_missing_file_is_refused_and_cannot_be_papered_over_by_bootstrap() {
     let (disk, _) = used(3);
-    for (missing, others) in [("log", "watermark"), ("watermark", "log")] {
+    let files = ["log", "watermark", "census"];
+    for missing in [&files[..1], &files[1..2], &files[2..], &files[..2], &["log", "census"]] {
         let disk = disk.fork();
-        disk.damage(&dir().join(missing), None);
+        for name in missing {
+            disk.damage(&dir().join(name), None);
+        }
         let refused = open(&disk).err().expect("a refusal").to_string();
-        assert!(refused.contains(missing), "{refused}");
+        assert!(refused.contains(missing[0]) && refused.contains("is missing"), "{refused}");
+        assert!(refused.contains("do not bootstrap it again"), "{refused}");
         let refused = bootstrap(&disk).expect_err("a refusal");
-        assert!(!matches!(refused, StoreError::Io { .. }), "{others} is left: {refused}");
+        assert!(!matches!(refused, StoreError::Io { .. }), "without {missing:?}: {refused}");
     }
+}
+
+#[test]
+fn a_damaged_store_is_not_to_be_replaced_by_an_older_copy() {
+    let (disk, _) = used(3);
+    disk.damage(&dir().join("census"), None);
+    let refused = open(&disk).err().expect("a refusal").to_string();
+    assert!(refused.contains("do not put an older copy in its place"), "{refused}");
+    assert!(!refused.to_lowercase().contains("restore"), "{refused}");
+}
+
+#[test]
+fn a_directory_of_an_earlier_format_is_refused_as_such() {
+    let (disk, _) = used(3);
+    let log = dir().join("log");
+    let mut bytes = disk.content(&log).unwrap();
+    bytes[7] = 1;
+    disk.damage(&log, Some(bytes));
+    let refused = open(&disk).err().expect("a refusal");
+    assert!(matches!(refused, StoreError::EarlierFormat { .. }), "{refused}");
+    assert!(refused.to_string().contains("the version that wrote it"), "{refused}");
+}
+
+#[test]
+fn each_start_is_remembered_up_to_a_bound() {
+    let (disk, _) = used(0);
+    for count in 2..=70 {
+        let mut store = open(&disk).unwrap();
+        assert_eq!(begin(&mut store).unwrap(), count);
+        drop(store);
+        disk.power_cut(count);
+        assert_eq!(starts(&open(&disk).unwrap()), count);
+    }
+}
+
+#[test]
+fn a_replaced_file_is_the_old_one_or_the_new_one_whole_and_then_the_new_one() {
+    let path = Path::new("/var/cluster.json");
+    let replace =
+        |disk: &SimDisk, content: &[u8]| replace_file(Arc::new(disk.clone()), path, content);
+    let (old, new) = (vec![1; 300], vec![2; 400]);
+    let (mut at, mut finished) = (0, false);
+    while !finished {
+        for seed in 0..20 {
+            let disk = SimDisk::new();
+            replace(&disk, &old).unwrap();
+            disk.fail_after(at, Fault::Stop);
+            finished = replace(&disk, &new).is_ok();
+            disk.power_cut(seed);
+            let content = disk.content(path).expect("it was there");
+            assert!(content == new || !finished && content == old, "I/O {at}, seed {seed}");
+        }
+        at += 1;
+    }
+    assert!(at > 4, "it has more I/Os than {at}");
 }
 
 #[test]
@@ -479,11 +575,13 @@ fn the_files_of_two_stores_do_not_mix() {
     let stranger = Identity { directory: 7, ..identity() };
     LogStore::<Book>::bootstrap(Arc::new(other.clone()), dir(), &stranger).unwrap();
     drop(open(&other).unwrap());
-    let (disk, _) = used(0);
-    let name = dir().join("watermark");
-    disk.damage(&name, other.content(&name));
-    let refused = open(&disk).err().expect("a refusal").to_string();
-    assert!(refused.contains("another store"), "{refused}");
+    for (name, says) in [("watermark", "another store"), ("census", "another directory")] {
+        let (disk, _) = used(0);
+        let name = dir().join(name);
+        disk.damage(&name, other.content(&name));
+        let refused = open(&disk).err().expect("a refusal").to_string();
+        assert!(refused.contains(says), "{refused}");
+    }
 }
 
 #[test]
@@ -564,7 +662,7 @@ fn a_real_directory_keeps_a_value() {
     }
     let mut names: Vec<_> = RealDisk.list(&dir).unwrap();
     names.sort();
-    assert_eq!(names, ["lock", "log", "watermark"]);
+    assert_eq!(names, ["census", "lock", "log", "watermark"]);
 }
 
 #[test]
@@ -902,8 +1000,12 @@ fn what_a_failed_sync_left_in_the_cache_is_durable_once_it_is_opened() {
                 let disk = disk.fork();
                 disk.fail_after(at, fault);
                 let context = format!("save {saves}, then {fault:?} at I/O {at}");
-                let progress =
-                    Progress { bootstrapped: true, acknowledged: saves, attempted: saves + 1 };
+                let progress = Progress {
+                    bootstrapped: true,
+                    acknowledged: saves,
+                    attempted: saves + 1,
+                    starts: 1,
+                };
                 if let Ok(mut store) = open(&disk) {
                     let opened = usize::try_from(store.saves()).unwrap();
                     assert_eq!(*store.value(), books[opened], "{context}");
@@ -994,7 +1096,7 @@ proptest! {
 
     #[test]
     fn arbitrary_bytes_in_place_of_any_part_are_refused_or_harmless(
-        saves in 0..30_u64, file in 0..3_usize, place in any::<prop::sample::Index>(),
+        saves in 0..30_u64, file in 0..4_usize, place in any::<prop::sample::Index>(),
         garbage in prop::collection::vec(any::<u8>(), 1..200), keep_tail in any::<bool>(),
     ) {
         let (disk, books) = used(saves);

@@ -1,5 +1,7 @@
 //! The wire format: what goes in comes out, and whatever comes in is a datagram or a reason.
 
+use checked_raft::runtime::hello::{Hello, Reason, Refusal, Sighting};
+use checked_raft::runtime::store::{Life, Start};
 use checked_raft::runtime::wire::{
     self, Body, CLIENTS, Datagram, EncodeError, MAX_DATAGRAM, MAX_PAYLOAD, OVERHEAD, Reject,
 };
@@ -36,18 +38,63 @@ fn bodies() -> impl Strategy<Value = Body<Msg>> {
         messages().prop_map(Body::Reply),
         any::<u64>().prop_map(|nonce| Body::Inspect { nonce }),
         any::<(u64, Vec<u8>)>().prop_map(|(nonce, status)| Body::Report { nonce, status }),
+        hellos().prop_map(Body::Hello),
+        refusals().prop_map(Body::Refused),
     ]
+}
+
+prop_compose! {
+    fn lives()(directory in any::<u128>(), counter in any::<u64>(), random in any::<u64>()) -> Life {
+        Life { directory, start: Start { counter, random } }
+    }
+}
+
+prop_compose! {
+    fn sightings()(
+        server in any::<u64>(),
+        life in lives(),
+        saves in any::<Option<u64>>(),
+    ) -> Sighting {
+        Sighting { server, life, saves }
+    }
+}
+
+prop_compose! {
+    fn hellos()(
+        asks in any::<bool>(),
+        starts in prop::collection::btree_map(any::<u64>(), any::<u64>(), 0..70),
+        known in prop::collection::vec(sightings(), 0..8),
+    ) -> Hello {
+        Hello { asks, starts, known }
+    }
+}
+
+prop_compose! {
+    fn refusals()(
+        (life, known) in (lives(), lives()),
+        address in any::<std::net::SocketAddr>(),
+        reason in prop::sample::select(vec![
+            Reason::OtherDirectory,
+            Reason::EarlierStart,
+            Reason::OtherStart,
+            Reason::LostSaves,
+            Reason::SecondProcess,
+        ]),
+    ) -> Refusal {
+        Refusal { life, address, reason, known }
+    }
 }
 
 prop_compose! {
     fn datagrams()(
         cluster in any::<u64>(),
         sender in any::<u64>(),
-        directory in any::<u128>(),
+        life in lives(),
+        saves in any::<u64>(),
         addressee in any::<u64>(),
         body in bodies(),
     ) -> Datagram<Msg> {
-        Datagram { cluster, sender, directory, addressee, body }
+        Datagram { cluster, sender, life, saves, addressee, body }
     }
 }
 
@@ -56,8 +103,12 @@ fn decode(bytes: &[u8]) -> Result<Datagram<Msg>, Reject> {
 }
 
 fn encoded(body: Body<Msg>) -> Vec<u8> {
-    let datagram = Datagram { cluster: 1, sender: 2, directory: 3, addressee: 4, body };
-    wire::encode(&datagram).expect("it fits")
+    wire::encode(&datagram(body)).expect("it fits")
+}
+
+fn datagram(body: Body<Msg>) -> Datagram<Msg> {
+    let life = Life { directory: 3, start: Start { counter: 5, random: 6 } };
+    Datagram { cluster: 1, sender: 2, life, saves: 7, addressee: 4, body }
 }
 
 /// `bytes` with a checksum that matches again.
@@ -92,7 +143,7 @@ proptest! {
         rest in prop::collection::vec(any::<u8>(), 0..200),
     ) {
         let mut bytes = b"UDN".to_vec();
-        bytes.extend([wire::VERSION, kind % 8]);
+        bytes.extend([wire::VERSION, kind % 10]);
         bytes.extend(rest);
         match decode(&sealed(bytes)) {
             Ok(datagram) => {
@@ -136,8 +187,12 @@ fn each_defect_has_its_own_reason() {
     assert_eq!(decode(&vec![0; MAX_DATAGRAM + 1]), Err(Reject::Oversized));
     assert_eq!(decode(&with(0, b'X')), Err(Reject::Magic));
     assert_eq!(decode(&with(3, wire::VERSION + 1)), Err(Reject::Version));
-    assert_eq!(decode(&with(4, 5)), Err(Reject::Kind));
-    assert_eq!(decode(&with(45, 99)), Err(Reject::Malformed), "no such variant of the message");
+    assert_eq!(decode(&with(4, 7)), Err(Reject::Kind));
+    assert_eq!(
+        decode(&with(OVERHEAD - 4, 99)),
+        Err(Reject::Malformed),
+        "no such variant of the message"
+    );
     let damaged = [good.clone(), vec![0; 4]].concat();
     assert_eq!(decode(&damaged), Err(Reject::Checksum));
     let longer = sealed([good.clone(), vec![0]].concat());
@@ -153,7 +208,8 @@ fn the_header_is_judged_before_the_payload_is_looked_at() {
     let foreign = encoded(Body::Peer(Msg::Text("not a number".to_owned())));
     let judged = wire::decode::<u8>(&foreign, |header| {
         assert_eq!((header.cluster, header.sender), (1, 2));
-        assert_eq!((header.directory, header.addressee), (3, 4));
+        assert_eq!((header.life.directory, header.life.start.counter), (3, 5));
+        assert_eq!((header.life.start.random, header.saves, header.addressee), (6, 7, 4));
         Err(Reject::ForeignCluster)
     });
     assert_eq!(judged, Err(Reject::ForeignCluster));
@@ -178,9 +234,8 @@ fn the_largest_payload_fits_and_one_byte_more_does_not() {
     assert_eq!(bytes.len(), MAX_DATAGRAM);
     assert_eq!(decode(&bytes).expect("it is at the limit").body, Body::Peer(fits));
     let body = Body::Peer(Msg::Bytes(vec![7; MAX_PAYLOAD - 3].into()));
-    let datagram = Datagram { cluster: 1, sender: 2, directory: 3, addressee: 4, body };
     let bytes = MAX_DATAGRAM + 1;
-    assert_eq!(wire::encode(&datagram), Err(EncodeError::TooLarge { bytes }));
+    assert_eq!(wire::encode(&datagram(body)), Err(EncodeError::TooLarge { bytes }));
 }
 
 #[test]
@@ -200,17 +255,40 @@ fn clusters_differ_by_name_and_for_peers_by_members() {
 fn a_datagram_of_this_version_looks_like_this() {
     let body = Body::<Msg>::Inspect { nonce: 0x0102_0304_0506_0708 };
     let (cluster, sender) = (wire::client_cluster("c"), CLIENTS + 1);
-    let datagram = Datagram { cluster, sender, directory: 0, addressee: 3, body };
+    let start = Start { counter: 0x0a, random: 0x0b };
+    let life = Life { directory: 0x0c, start };
+    let datagram = Datagram { cluster, sender, life, saves: 0x0d, addressee: 3, body };
     let bytes = wire::encode(&datagram).expect("it fits");
     let expected: &[&[u8]] = &[
         b"UDN",
-        &[1, 3],
+        &[2, 3],
         &[0xf6, 0xeb, 0x38, 0xd8, 0x24, 0x41, 0x8e, 0x5c],
         &[1, 0, 0, 0, 1, 0, 0, 0],
-        &[0; 16],
+        &[0x0c, 0, 0, 0, 0, 0, 0, 0],
+        &[0; 8],
+        &[0x0a, 0, 0, 0, 0, 0, 0, 0],
+        &[0x0b, 0, 0, 0, 0, 0, 0, 0],
+        &[0x0d, 0, 0, 0, 0, 0, 0, 0],
         &[3, 0, 0, 0, 0, 0, 0, 0],
         &[8, 7, 6, 5, 4, 3, 2, 1],
-        &[0x80, 0xe6, 0xe8, 0x77],
     ];
-    assert_eq!(bytes, expected.concat());
+    let expected = sealed(expected.concat());
+    assert_eq!(bytes, expected);
+    assert_eq!(bytes[bytes.len() - 4..], [0, 0, 0, 0], "the checksum");
+}
+
+/// Pins the payloads of what servers tell each other.
+#[test]
+fn a_hello_and_a_refusal_of_this_version_look_like_this() {
+    let life = Life { directory: 1, start: Start { counter: 2, random: 3 } };
+    let known = vec![Sighting { server: 4, life, saves: Some(5) }];
+    let hello = Hello { asks: true, starts: [(6, 7)].into(), known };
+    let bytes = content(Body::Hello(hello));
+    assert_eq!(bytes[4], 5);
+    assert_eq!(bytes[OVERHEAD - 4..], [1, 1, 6, 7, 1, 4, 1, 2, 3, 1, 5]);
+    let address = ([127, 0, 0, 1], 8).into();
+    let refusal = Refusal { life, address, reason: Reason::LostSaves, known: life };
+    let bytes = content(Body::Refused(refusal));
+    assert_eq!(bytes[4], 6);
+    assert_eq!(bytes[OVERHEAD - 4..], [1, 2, 3, 0, 127, 0, 0, 1, 8, 3, 1, 2, 3]);
 }

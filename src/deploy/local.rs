@@ -1,15 +1,28 @@
 //! Several servers on one machine, with their data in one directory.
+//!
+//! The directory holds a directory for each server, and `cluster.json`, which says how many there are. That
+//! file is written twice. Before the first server is bootstrapped it says that the servers are *begun*,
+//! after the last that they are *ready*. So what a crash leaves tells what to do:
+//!
+//! | `cluster.json` | servers | what it is | what [`LocalCluster::prepare`] does |
+//! |---|---|---|---|
+//! | missing | none | no cluster | begins one |
+//! | begun | some, none of which has run | an interrupted beginning | bootstraps the others |
+//! | ready | all | a cluster | nothing; a server without a directory has lost it and gets no new one |
+//! | missing | some | a cluster that lost the file | an error: nobody knows how many servers there were |
+//!
+//! In the other order a crash after a bootstrap would leave servers and no file, like a file that was lost.
 
 use super::{DEFAULT_CLUSTER, DeployError, Deployment};
-use crate::runtime::replace_file;
-use crate::runtime::store::StoreError;
+use crate::runtime::store::{RealDisk, StoreError, replace_file};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-/// The file that says how many servers there are, once all of them are bootstrapped.
+/// The file that says how many servers there are.
 const MARKER: &str = "cluster.json";
 
 /// Servers 1, 2, .. on 127.0.0.1, with their data in the directories `1`, `2`, .. of one directory.
@@ -25,21 +38,46 @@ pub struct LocalCluster {
     pub cluster: String,
 }
 
-#[derive(PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// What `cluster.json` says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Marker {
     cluster: String,
     servers: u16,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum State {
+    /// Some servers may have been bootstrapped; none has run.
+    Begun,
+    /// All servers have been bootstrapped, and may have run.
+    Ready,
+}
+
+/// The file: a marker and the CRC-32 of its JSON.
+#[derive(Serialize, Deserialize)]
+struct Sealed {
+    #[serde(flatten)]
+    marker: Marker,
+    crc32: u32,
 }
 
 impl LocalCluster {
+    /// Three servers of the cluster of the default name.
+    pub fn new(data: impl Into<PathBuf>) -> Self {
+        let (data, cluster) = (data.into(), DEFAULT_CLUSTER.to_owned());
+        Self { servers: 3, base_port: 7001, data, cluster }
+    }
+
     /// The cluster that `data` holds, or for a directory that holds none yet, three servers. The
     /// addresses are not remembered.
     pub fn open(data: impl Into<PathBuf>, base_port: u16) -> Result<Self, DeployError> {
-        let data = data.into();
-        let Marker { cluster, servers } = read(&data)?
-            .unwrap_or_else(|| Marker { cluster: DEFAULT_CLUSTER.to_owned(), servers: 3 });
-        Ok(Self { servers, base_port, data, cluster })
+        let new = Self { base_port, ..Self::new(data) };
+        Ok(match read(&new.data)? {
+            Some(Marker { cluster, servers, .. }) => Self { cluster, servers, ..new },
+            None => new,
+        })
     }
 
     /// Its servers.
@@ -74,37 +112,54 @@ impl LocalCluster {
         for deployment in &deployments {
             deployment.check()?;
         }
-        let marker = Marker { cluster: self.cluster.clone(), servers: self.servers };
-        if let Some(found) = read(&self.data)? {
-            if found != marker {
-                let Marker { cluster, servers } = found;
-                return Err(self.problem(format!(
-                    "it holds {servers} servers of cluster {cluster:?}, but {} of cluster {:?} are \
-                     asked for; ask for what is there, or choose another directory",
-                    self.servers, self.cluster
-                )));
+        match read(&self.data)? {
+            Some(found) => {
+                self.refuse_if_other(&found)?;
+                if found.state == State::Ready {
+                    return Ok(());
+                }
             }
-            return Ok(());
+            None => self.mark(State::Begun)?,
         }
         for deployment in &deployments {
-            match deployment.bootstrap() {
-                // An earlier attempt was interrupted, before any server ran.
-                Err(DeployError::Store(StoreError::AlreadyBootstrapped { .. }))
-                    if deployment.saves()? == 0 => {}
-                Err(DeployError::Store(StoreError::AlreadyBootstrapped { .. })) => {
+            self.bootstrap(deployment)?;
+        }
+        self.mark(State::Ready)
+    }
+
+    fn refuse_if_other(&self, found: &Marker) -> Result<(), DeployError> {
+        let Marker { cluster, servers, .. } = found;
+        if (cluster, servers) == (&self.cluster, &self.servers) {
+            return Ok(());
+        }
+        Err(self.problem(format!(
+            "it holds {servers} servers of cluster {cluster:?}, but {} of cluster {:?} are asked for; \
+             ask for what is there, or choose another directory",
+            self.servers, self.cluster
+        )))
+    }
+
+    /// Bootstraps a server, unless an interrupted beginning has done so.
+    fn bootstrap(&self, deployment: &Deployment) -> Result<(), DeployError> {
+        match deployment.bootstrap() {
+            Err(DeployError::Store(StoreError::AlreadyBootstrapped { .. })) => {
+                if deployment.has_run()? {
                     return Err(self.problem(format!(
-                        "server {} has run before, but not as one of a cluster begun here; start it \
-                         and the others with `raft node`, or choose another directory",
+                        "server {} has run before, yet {MARKER} says that the cluster was only begun; \
+                         start it and the others with `raft node`, or choose another directory",
                         deployment.id
                     )));
                 }
-                result => result?,
+                Ok(())
             }
+            result => result,
         }
+    }
+
+    fn mark(&self, state: State) -> Result<(), DeployError> {
+        let marker = Marker { cluster: self.cluster.clone(), servers: self.servers, state };
         let path = self.data.join(MARKER);
-        let text = serde_json::to_vec(&marker).expect("plain data has a JSON form");
-        replace_file(&path, &text)
-            .map_err(|error| DeployError::Local { path, problem: error.to_string() })
+        Ok(replace_file(Arc::new(RealDisk), &path, &sealed(&marker))?)
     }
 
     fn problem(&self, problem: String) -> DeployError {
@@ -112,12 +167,87 @@ impl LocalCluster {
     }
 }
 
+/// The text of the file.
+fn sealed(marker: &Marker) -> Vec<u8> {
+    let json = |value| serde_json::to_vec_pretty(value).expect("plain data has a JSON form");
+    let crc32 = crc32fast::hash(&serde_json::to_vec(marker).expect("plain data has a JSON form"));
+    let mut text = json(&Sealed { marker: marker.clone(), crc32 });
+    text.push(b'\n');
+    text
+}
+
+/// What the file says, if the directory holds a cluster. Only the very text that was written is
+/// believed, so that no damage to it passes.
 fn read(data: &Path) -> Result<Option<Marker>, DeployError> {
     let path = data.join(MARKER);
-    let marker = match fs::read(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => Err(error.to_string()),
-        Ok(text) => serde_json::from_slice(&text).map_err(|error| error.to_string()),
+    let refused = |problem: String| DeployError::Local { path: path.clone(), problem };
+    let text = match fs::read(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            refuse_if_servers(data)?;
+            return Ok(None);
+        }
+        Err(error) => return Err(refused(error.to_string())),
+        Ok(text) => text,
     };
-    marker.map(Some).map_err(|problem| DeployError::Local { path, problem })
+    match serde_json::from_slice::<Sealed>(&text) {
+        Ok(Sealed { marker, .. }) if sealed(&marker) == text => Ok(Some(marker)),
+        result => {
+            let reason = result.err().map_or(String::new(), |error| format!(" ({error})"));
+            Err(refused(format!(
+                "it is damaged, was edited, or is of another version{reason}; put back the file as it \
+                 was, or start the servers in the directories beside it with `raft node`"
+            )))
+        }
+    }
+}
+
+/// A directory that holds servers holds the file, too.
+fn refuse_if_servers(data: &Path) -> Result<(), DeployError> {
+    let entries = match fs::read_dir(data) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries,
+    };
+    let refused = |problem| DeployError::Local { path: data.to_owned(), problem };
+    for entry in entries.map_err(|error| refused(error.to_string()))? {
+        let entry = entry.map_err(|error| refused(error.to_string()))?;
+        let name = entry.file_name();
+        let is_number = name.to_str().is_some_and(|name| name.parse::<u16>().is_ok());
+        let has = |file| entry.path().join(file).exists();
+        if is_number && ["log", "watermark", "census"].into_iter().any(has) {
+            return Err(refused(format!(
+                "it holds server {} but no {MARKER}, which says how many servers there are; put the \
+                 file back, start the servers with `raft node`, or choose another directory",
+                name.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_cut_and_every_flipped_bit_of_the_file_is_refused() {
+        let folder = tempfile::tempdir().expect("a directory");
+        let cluster = LocalCluster::open(folder.path(), 7001).expect("no cluster yet");
+        cluster.mark(State::Ready).expect("written");
+        let path = folder.path().join(MARKER);
+        let text = fs::read(&path).expect("written");
+        let cuts = (0..text.len()).map(|length| text[..length].to_vec());
+        let flips = (0..text.len() * 8).map(|bit| {
+            let mut flipped = text.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            flipped
+        });
+        for damaged in cuts.chain(flips) {
+            fs::write(&path, &damaged).expect("written");
+            let error = LocalCluster::open(folder.path(), 7001).expect_err("refused").to_string();
+            let damaged = damaged.escape_ascii();
+            assert!(error.contains(MARKER) && error.contains("`raft node`"), "{damaged}: {error}");
+        }
+        fs::write(&path, &text).expect("written");
+        LocalCluster::open(folder.path(), 7001).expect("it is as it was");
+    }
 }

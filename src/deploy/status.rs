@@ -10,7 +10,8 @@ use stateright::actor::Id;
 /// `last_log_term`, `commit_index`, `last_applied`, `sessions` (how many are open), and `progress`:
 /// on a leader `{id, next_index, match_index}` for each follower, elsewhere empty.
 ///
-/// A node adds `id`, `cluster`, `members` and `counters`.
+/// A node adds `id`, `cluster`, `members`, `counters`, and who it is and whom it knows: `directory`,
+/// `start`, `copy` and `peers`.
 pub fn status<S: StateMachine>(id: Id, server: &Server<S>) -> Value {
     let number = |id: Id| usize::from(id) as u64;
     let (role, leader, progress) = match &server.role {

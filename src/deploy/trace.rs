@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::any::type_name;
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::io::{self, BufRead};
 use std::ops::Range;
 use std::path::Path;
@@ -55,14 +56,31 @@ pub(super) fn writer(
     let failed = |source| DeployError::Trace { path: path.to_owned(), source };
     if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
         // What is there is read first, which a device or a pipe may never let end.
-        let reason = "it is not a regular file";
-        return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, reason)));
+        return Err(failed(not_a_file()));
     }
     match is_fit(path, &origin, held) {
         Ok(()) => TraceWriter::create(path, origin).map_err(failed),
         Err(Unfit::Io(source)) => Err(failed(source)),
         Err(reason) => Err(DeployError::UnfitTrace { path: path.to_owned(), reason }),
     }
+}
+
+/// Whether a trace can begin at `path`. A file that is missing is created, to see that it can be.
+pub(super) fn check_new(path: &Path) -> Result<(), DeployError> {
+    let refused = |source| DeployError::Trace { path: path.to_owned(), source };
+    // Looked at first, for to open a pipe may never end.
+    if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
+        return Err(refused(not_a_file()));
+    }
+    let file = File::options().append(true).create(true).open(path).map_err(refused)?;
+    if file.metadata().map_err(refused)?.len() > 0 {
+        return Err(DeployError::UsedTrace { path: path.to_owned() });
+    }
+    Ok(())
+}
+
+fn not_a_file() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")
 }
 
 fn parameters<S: StateMachine>(raft: &Raft<S>) -> Parameters {

@@ -4,7 +4,6 @@ use super::error::NodeError;
 use super::wire::CLIENTS;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
 /// What a node is told before it starts. `id`, `cluster`, `directory` and the members are those of
 /// the store's identity; opening the store has compared them.
@@ -20,9 +19,6 @@ pub struct NodeConfig {
     pub peers: BTreeMap<u64, SocketAddr>,
     /// The id of this server's data directory.
     pub directory: u128,
-    /// The file in which the peers' directory ids are remembered, or `None` to remember them only
-    /// while the node runs.
-    pub directories: Option<PathBuf>,
     /// At most how many datagrams one batch handles, and one save so waits for.
     pub max_batch: usize,
     /// At most how many datagrams wait for the node; the newest beyond are dropped.
@@ -30,8 +26,7 @@ pub struct NodeConfig {
 }
 
 impl NodeConfig {
-    /// A configuration with the usual limits: 256 datagrams in a batch, 1024 waiting, the peers'
-    /// directory ids not remembered on disk.
+    /// A configuration with the usual limits: 256 datagrams in a batch, 1024 waiting.
     pub fn new(
         id: u64,
         cluster: impl Into<String>,
@@ -40,16 +35,7 @@ impl NodeConfig {
         directory: u128,
     ) -> Self {
         let cluster = cluster.into();
-        Self {
-            id,
-            cluster,
-            listen,
-            peers,
-            directory,
-            directories: None,
-            max_batch: 256,
-            mailbox: 1024,
-        }
+        Self { id, cluster, listen, peers, directory, max_batch: 256, mailbox: 1024 }
     }
 
     /// The numbers of all servers.

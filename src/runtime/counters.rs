@@ -61,6 +61,11 @@ impl Counters {
         }
     }
 
+    /// A datagram of a server that is refused was dropped; whoever refuses it says so.
+    pub(super) fn refused(&self, reject: Reject) {
+        self.rejected[reject as usize].fetch_add(1, Relaxed);
+    }
+
     /// Something was lost; logged as [`Counters::rejected`] does.
     pub(super) fn lost(&self, loss: Loss, detail: impl fmt::Display) {
         let count = self.lost[loss as usize].fetch_add(1, Relaxed) + 1;
@@ -125,7 +130,7 @@ mod tests {
         let dropped = json["dropped"].as_object().expect("an object of reasons");
         assert_eq!(dropped.len(), Reject::ALL.len() + Loss::ALL.len());
         assert_eq!(dropped["too_short"], 1);
-        assert_eq!(dropped["trailing_bytes"], 14);
+        assert_eq!(dropped["trailing_bytes"], 19);
         assert_eq!(dropped["mailbox_full"], 100);
         assert_eq!(dropped["receive_failed"], 104);
     }

@@ -5,6 +5,7 @@
 //! what a stranger would have to guess. The source address is *not* compared: a server that listens
 //! on all addresses of its machine may answer from another one than it was asked at.
 
+use super::store::Life;
 use super::wire::{self, ANYBODY, Body, CLIENTS, Datagram, EncodeError, Header, Kind, Reject};
 use rand::Rng;
 use serde::{Serialize, de::DeserializeOwned};
@@ -93,7 +94,8 @@ impl<M: Serialize + DeserializeOwned> Endpoint<M> {
 
     fn send(&self, addressee: u64, address: SocketAddr, body: Body<M>) -> Result<(), SendError> {
         let (cluster, sender) = (self.cluster, self.number);
-        let datagram = Datagram { cluster, sender, directory: 0, addressee, body };
+        let life = Life::default();
+        let datagram = Datagram { cluster, sender, life, saves: 0, addressee, body };
         self.socket.send_to(&wire::encode(&datagram)?, address)?;
         Ok(())
     }
@@ -124,7 +126,11 @@ impl<M: Serialize + DeserializeOwned> Endpoint<M> {
         match datagram.body {
             Body::Reply(message) => Ok(Heard::Reply { server, message }),
             Body::Report { nonce, status } => Ok(Heard::Report { server, nonce, status }),
-            Body::Peer(_) | Body::Request(_) | Body::Inspect { .. } => Err(Reject::UnexpectedKind),
+            Body::Peer(_)
+            | Body::Request(_)
+            | Body::Inspect { .. }
+            | Body::Hello(_)
+            | Body::Refused(_) => Err(Reject::UnexpectedKind),
         }
     }
 
@@ -199,7 +205,8 @@ mod tests {
         let good = Datagram {
             cluster,
             sender: 1,
-            directory: 7,
+            life: Life { directory: 7, ..Life::default() },
+            saves: 0,
             addressee: client.number(),
             body: Body::Reply(5_u32),
         };

@@ -3,7 +3,6 @@
 use super::store::StoreError;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
 /// Why a node did not start or did not go on. None of these is retried: a node that stopped is a
 /// server that crashed, which the protocol is made for.
@@ -40,17 +39,6 @@ pub enum NodeError {
     /// The observer saw something after which the node must not go on; this is what it says.
     #[error("{0}")]
     MustStop(String),
-    /// The file that remembers the peers' directory ids could not be read or written.
-    #[error(
-        "cannot use {}, which remembers the directory ids of the other servers: {source}",
-        path.display()
-    )]
-    Directories {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: io::Error,
-    },
     /// The receiving thread panicked, which is a bug in it or in the message type's decoding.
     #[error("the node stopped because its receiving thread panicked; this is a bug")]
     ReceiverPanicked,

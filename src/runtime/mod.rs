@@ -11,9 +11,9 @@
 //! | `receiver` | which datagrams are for this node |
 //! | [`timers`] | what is armed and when it is due |
 //! | [`addresses`] | where servers and clients are |
-//! | `directories` | which data directory each peer has |
+//! | `peers` | whom this node knows, admits and greets: what keeps a server out that lost its memory |
+//! | [`hello`] | what servers tell each other of themselves |
 //! | [`counters`] | what was received, sent and dropped |
-//! | `files` | small files, replaced as a whole |
 //! | [`store`] | where the actor's state is kept |
 //! | [`trace`] | what the node did, and its replay through the actor |
 //!
@@ -23,13 +23,13 @@ pub mod addresses;
 mod batch;
 mod config;
 pub mod counters;
-mod directories;
 pub mod endpoint;
 mod error;
-mod files;
+pub mod hello;
 pub mod mailbox;
 pub mod node;
 mod observer;
+mod peers;
 mod receiver;
 mod stop;
 pub mod store;
@@ -41,7 +41,6 @@ mod worker;
 
 pub use config::NodeConfig;
 pub use error::NodeError;
-pub use files::replace_file;
 pub use node::{Deployable, Node};
 pub use observer::{Event, Observer};
 pub use stop::Stop;

@@ -3,7 +3,6 @@
 use super::addresses::Addresses;
 use super::config::NodeConfig;
 use super::counters::Counters;
-use super::directories::Directories;
 use super::error::NodeError;
 use super::mailbox::Mailbox;
 pub use super::observer::{Event, Observer};
@@ -46,7 +45,6 @@ pub struct Node<A, St, F, O> {
     pub(super) store: St,
     pub(super) status: F,
     pub(super) observer: O,
-    pub(super) directories: Directories,
     pub(super) socket: UdpSocket,
     pub(super) address: SocketAddr,
 }
@@ -60,8 +58,8 @@ where
 {
     /// Checks the configuration and takes the address. The actor starts with [`Node::run`].
     ///
-    /// `status` describes a state to people; the node adds `id`, `cluster`, `members` and
-    /// `counters` to it. `observer` sees every handler call; `()` does not look.
+    /// `status` describes a state to people; the node adds `id`, `cluster`, `members`,
+    /// `counters`, `directory`, `start`, `copy` and `peers` to it. `observer` sees every handler call; `()` does not look.
     pub fn bind(
         config: NodeConfig,
         actor: A,
@@ -70,12 +68,11 @@ where
         observer: O,
     ) -> Result<Self, NodeError> {
         config.validate()?;
-        let directories = Directories::open(config.directories.clone())?;
         let listen = |source| NodeError::Listen { address: config.listen, source };
         let socket = UdpSocket::bind(config.listen).map_err(listen)?;
         let address = socket.local_addr().map_err(listen)?;
         socket.set_read_timeout(Some(receiver::PATIENCE)).map_err(NodeError::Setup)?;
-        Ok(Self { config, actor, store, status, observer, directories, socket, address })
+        Ok(Self { config, actor, store, status, observer, socket, address })
     }
 
     /// The address it listens on, with the port that was found if port 0 was asked for.

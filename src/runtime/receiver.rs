@@ -1,7 +1,9 @@
 //! The receiving thread: from the socket into the mailbox, whatever the network sends.
 
 use super::counters::{Counters, Loss};
+use super::hello::{Hello, Refusal};
 use super::mailbox::{Mailbox, Refused};
+use super::peers::Claim;
 use super::stop::Stop;
 use super::wire::{self, Body, CLIENTS, Datagram, Header, Kind, Reject};
 use serde::de::DeserializeOwned;
@@ -17,14 +19,18 @@ pub(super) const PATIENCE: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub(super) enum Incoming<M> {
     /// From another server.
-    Peer { server: u64, directory: u128, address: SocketAddr, message: M },
+    Peer { claim: Claim, message: M },
+    /// Another server says who it is and whom it knows.
+    Hello { claim: Claim, hello: Hello },
+    /// Another server says why it drops what a server of this number says.
+    Refused { server: u64, refusal: Refusal },
     /// From a client.
     Client { client: u64, address: SocketAddr, message: M },
     /// A question for the status.
     Inspect { client: u64, address: SocketAddr, nonce: u64 },
 }
 
-/// Which datagrams are for this node. (A peer's directory id is compared later, where it is
+/// Which datagrams are for this node. (Whether a peer is who it was is judged later, where that is
 /// remembered.)
 #[derive(Debug)]
 pub(super) struct Gate {
@@ -37,7 +43,7 @@ pub(super) struct Gate {
 impl Gate {
     fn admit(&self, header: &Header) -> Result<(), Reject> {
         let cluster = match header.kind {
-            Kind::Peer => self.peer_cluster,
+            Kind::Peer | Kind::Hello | Kind::Refused => self.peer_cluster,
             Kind::Request | Kind::Inspect => self.client_cluster,
             Kind::Reply | Kind::Report => return Err(Reject::UnexpectedKind),
         };
@@ -50,7 +56,9 @@ impl Gate {
             return Err(Reject::WrongAddressee);
         }
         match header.kind {
-            Kind::Peer if !self.peers.contains(&header.sender) => Err(Reject::UnknownPeer),
+            Kind::Peer | Kind::Hello | Kind::Refused if !self.peers.contains(&header.sender) => {
+                Err(Reject::UnknownPeer)
+            }
             Kind::Request | Kind::Inspect if header.sender < CLIENTS => Err(Reject::NotAClient),
             _ => Ok(()),
         }
@@ -62,11 +70,12 @@ impl Gate {
         address: SocketAddr,
     ) -> Result<Incoming<M>, Reject> {
         let datagram = wire::decode(bytes, |header| self.admit(header))?;
-        let Datagram { sender, directory, body, .. } = datagram;
+        let Datagram { sender, life, saves, body, .. } = datagram;
+        let claim = Claim { server: sender, life, saves, address };
         match body {
-            Body::Peer(message) => {
-                Ok(Incoming::Peer { server: sender, directory, address, message })
-            }
+            Body::Peer(message) => Ok(Incoming::Peer { claim, message }),
+            Body::Hello(hello) => Ok(Incoming::Hello { claim, hello }),
+            Body::Refused(refusal) => Ok(Incoming::Refused { server: sender, refusal }),
             Body::Request(message) => Ok(Incoming::Client { client: sender, address, message }),
             Body::Inspect { nonce } => Ok(Incoming::Inspect { client: sender, address, nonce }),
             Body::Reply(_) | Body::Report { .. } => Err(Reject::UnexpectedKind),

@@ -8,8 +8,11 @@
 //! | 8 | cluster | [`peer_cluster`] between servers, [`client_cluster`] otherwise |
 //! | 8 | sender | a server's number, or a client's ([`CLIENTS`] and above) |
 //! | 16 | directory | the sender's directory id; 0 from a client |
+//! | 8 | start | how often the sender has started from that directory; 0 from a client |
+//! | 8 | random | what this start has drawn; 0 from a client |
+//! | 8 | saves | how many saves the sender has made; 0 from a client |
 //! | 8 | addressee | as the sender; [`ANYBODY`] to inspect whoever has the address |
-//! | .. | payload | [`Body`]: a message in postcard's format, or an inspection |
+//! | .. | payload | [`Body`]: a message, a hello or a refusal in postcard's format, or an inspection |
 //! | 4 | checksum | CRC-32 of all bytes before it |
 //!
 //! Integers are little-endian. The checksum detects damage, not forgery: nothing here
@@ -19,6 +22,8 @@
 //! Two demands on a message type, so that decoding costs no more than the datagram is long: no
 //! recursion, and no sequences of elements that encode to zero bytes.
 
+use super::hello::{Hello, Refusal};
+use super::store::{Life, Start};
 use serde::{Serialize, de::DeserializeOwned};
 use siphasher::sip::SipHasher24;
 use std::collections::BTreeSet;
@@ -36,7 +41,7 @@ pub const OVERHEAD: usize = HEADER + CHECKSUM;
 pub const MAX_PAYLOAD: usize = MAX_DATAGRAM - OVERHEAD;
 
 /// The version of this format. A node drops every other.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 
 /// Senders and addressees from this number on are clients, below it servers. A client process draws
 /// its number at random, so that a late reply to another process is not taken for its own.
@@ -47,7 +52,7 @@ pub const CLIENTS: u64 = 1 << 32;
 pub const ANYBODY: u64 = 0;
 
 const MAGIC: [u8; 3] = *b"UDN";
-const HEADER: usize = 3 + 1 + 1 + 8 + 8 + 16 + 8;
+const HEADER: usize = 3 + 1 + 1 + 8 + 8 + 16 + 8 + 8 + 8 + 8;
 const CHECKSUM: usize = 4;
 
 /// The cluster as it stands in datagrams from and to clients: a hash of its name.
@@ -88,13 +93,25 @@ pub enum Kind {
     Inspect = 3,
     /// From server to client: the answer to `Inspect`.
     Report = 4,
+    /// From server to server: who I am and whom I know.
+    Hello = 5,
+    /// From server to server: why what you say is dropped.
+    Refused = 6,
 }
 
 impl Kind {
     fn from_byte(byte: u8) -> Option<Self> {
-        [Self::Peer, Self::Request, Self::Reply, Self::Inspect, Self::Report]
-            .into_iter()
-            .find(|kind| *kind as u8 == byte)
+        [
+            Self::Peer,
+            Self::Request,
+            Self::Reply,
+            Self::Inspect,
+            Self::Report,
+            Self::Hello,
+            Self::Refused,
+        ]
+        .into_iter()
+        .find(|kind| *kind as u8 == byte)
     }
 }
 
@@ -107,8 +124,10 @@ pub struct Header {
     pub cluster: u64,
     /// The sender's number.
     pub sender: u64,
-    /// The sender's directory id; 0 from a client.
-    pub directory: u128,
+    /// Which of its lives the sender is in; the default from a client.
+    pub life: Life,
+    /// How many saves the sender has made; 0 from a client.
+    pub saves: u64,
     /// The addressee's number, or [`ANYBODY`].
     pub addressee: u64,
 }
@@ -134,6 +153,10 @@ pub enum Body<M> {
         /// JSON.
         status: Vec<u8>,
     },
+    /// The greeting of a server.
+    Hello(Hello),
+    /// Why a server's datagrams are dropped.
+    Refused(Refusal),
 }
 
 impl<M> Body<M> {
@@ -145,6 +168,8 @@ impl<M> Body<M> {
             Self::Reply(_) => Kind::Reply,
             Self::Inspect { .. } => Kind::Inspect,
             Self::Report { .. } => Kind::Report,
+            Self::Hello(_) => Kind::Hello,
+            Self::Refused(_) => Kind::Refused,
         }
     }
 }
@@ -156,8 +181,10 @@ pub struct Datagram<M> {
     pub cluster: u64,
     /// The sender's number.
     pub sender: u64,
-    /// The sender's directory id; 0 from a client.
-    pub directory: u128,
+    /// Which of its lives the sender is in; the default from a client.
+    pub life: Life,
+    /// How many saves the sender has made; 0 from a client.
+    pub saves: u64,
     /// The addressee's number, or [`ANYBODY`].
     pub addressee: u64,
     /// What it carries.
@@ -200,10 +227,26 @@ pub enum Reject {
     /// A client's datagram under a number that is no client's.
     #[error("from a client under a server's number")]
     NotAClient,
-    /// From a server whose data directory is not the one first heard from: it lost its memory, and
+    /// From a server whose data directory is not the one first heard of: it lost its memory, and
     /// with it the votes and entries the others count on.
     #[error("from a server with another data directory than it had")]
     OtherDirectory,
+    /// From a server that runs from an older copy of its data directory, or sent before its restart.
+    #[error("of an earlier start of a server than is known")]
+    EarlierStart,
+    /// From a server that runs from a copy of its data directory: a start that is known of it is none
+    /// of its own.
+    #[error("from a copy of a server's data directory")]
+    OtherStart,
+    /// From a server that has made fewer saves than an earlier start of it had.
+    #[error("from an older copy of a server's data directory")]
+    LostSaves,
+    /// From a second process of a server, while the first is heard at another address.
+    #[error("from a second process of a server")]
+    SecondProcess,
+    /// Of a start of a server that has not said hello yet.
+    #[error("from a server that has started anew and not said hello yet")]
+    Unmet,
     /// The payload is no message.
     #[error("malformed: its payload is not a message")]
     Malformed,
@@ -214,7 +257,7 @@ pub enum Reject {
 
 impl Reject {
     /// All reasons with their names in a node's status, in the order of the enum.
-    pub const ALL: [(Self, &'static str); 14] = [
+    pub const ALL: [(Self, &'static str); 19] = [
         (Self::TooShort, "too_short"),
         (Self::Oversized, "oversized"),
         (Self::Magic, "magic"),
@@ -227,6 +270,11 @@ impl Reject {
         (Self::UnknownPeer, "unknown_peer"),
         (Self::NotAClient, "not_a_client"),
         (Self::OtherDirectory, "other_directory"),
+        (Self::EarlierStart, "earlier_start"),
+        (Self::OtherStart, "other_start"),
+        (Self::LostSaves, "lost_saves"),
+        (Self::SecondProcess, "second_process"),
+        (Self::Unmet, "unmet"),
         (Self::Malformed, "malformed"),
         (Self::TrailingBytes, "trailing_bytes"),
     ];
@@ -253,13 +301,16 @@ pub fn encode<M: Serialize>(datagram: &Datagram<M>) -> Result<Vec<u8>, EncodeErr
     bytes.extend([VERSION, datagram.body.kind() as u8]);
     bytes.extend(datagram.cluster.to_le_bytes());
     bytes.extend(datagram.sender.to_le_bytes());
-    bytes.extend(datagram.directory.to_le_bytes());
+    let Life { directory, start } = datagram.life;
+    bytes.extend(directory.to_le_bytes());
+    bytes.extend(start.counter.to_le_bytes());
+    bytes.extend(start.random.to_le_bytes());
+    bytes.extend(datagram.saves.to_le_bytes());
     bytes.extend(datagram.addressee.to_le_bytes());
     match &datagram.body {
-        Body::Peer(msg) | Body::Request(msg) | Body::Reply(msg) => {
-            bytes = postcard::to_extend(msg, bytes)
-                .map_err(|error| EncodeError::Unencodable(error.to_string()))?;
-        }
+        Body::Peer(msg) | Body::Request(msg) | Body::Reply(msg) => bytes = extend(bytes, msg)?,
+        Body::Hello(hello) => bytes = extend(bytes, hello)?,
+        Body::Refused(refusal) => bytes = extend(bytes, refusal)?,
         Body::Inspect { nonce } => bytes.extend(nonce.to_le_bytes()),
         Body::Report { nonce, status } => {
             bytes.extend(nonce.to_le_bytes());
@@ -273,6 +324,10 @@ pub fn encode<M: Serialize>(datagram: &Datagram<M>) -> Result<Vec<u8>, EncodeErr
     Ok(bytes)
 }
 
+fn extend(bytes: Vec<u8>, payload: &impl Serialize) -> Result<Vec<u8>, EncodeError> {
+    postcard::to_extend(payload, bytes).map_err(|error| EncodeError::Unencodable(error.to_string()))
+}
+
 /// The datagram that `bytes` are. `admit` judges the header before the payload is looked at: a
 /// foreign payload is likely to be of another type.
 pub fn decode<M: DeserializeOwned>(
@@ -281,11 +336,13 @@ pub fn decode<M: DeserializeOwned>(
 ) -> Result<Datagram<M>, Reject> {
     let (header, payload) = split(bytes)?;
     admit(&header)?;
-    let Header { kind, cluster, sender, directory, addressee } = header;
+    let Header { kind, cluster, sender, life, saves, addressee } = header;
     let body = match kind {
         Kind::Peer => Body::Peer(message(payload)?),
         Kind::Request => Body::Request(message(payload)?),
         Kind::Reply => Body::Reply(message(payload)?),
+        Kind::Hello => Body::Hello(message(payload)?),
+        Kind::Refused => Body::Refused(message(payload)?),
         Kind::Inspect => {
             let (nonce, rest) = nonce(payload)?;
             if !rest.is_empty() {
@@ -298,7 +355,7 @@ pub fn decode<M: DeserializeOwned>(
             Body::Report { nonce, status: status.to_vec() }
         }
     };
-    Ok(Datagram { cluster, sender, directory, addressee, body })
+    Ok(Datagram { cluster, sender, life, saves, addressee, body })
 }
 
 /// Header and payload of an undamaged datagram.
@@ -321,14 +378,17 @@ fn split(bytes: &[u8]) -> Result<(Header, &[u8]), Reject> {
         return Err(Reject::Checksum);
     }
     let [kind] = take(&mut rest)?;
-    let header = Header {
-        kind: Kind::from_byte(kind).ok_or(Reject::Kind)?,
-        cluster: u64::from_le_bytes(take(&mut rest)?),
-        sender: u64::from_le_bytes(take(&mut rest)?),
-        directory: u128::from_le_bytes(take(&mut rest)?),
-        addressee: u64::from_le_bytes(take(&mut rest)?),
-    };
-    Ok((header, rest))
+    let kind = Kind::from_byte(kind).ok_or(Reject::Kind)?;
+    let (cluster, sender) = (word(&mut rest)?, word(&mut rest)?);
+    let directory = u128::from_le_bytes(take(&mut rest)?);
+    let start = Start { counter: word(&mut rest)?, random: word(&mut rest)? };
+    let (saves, addressee) = (word(&mut rest)?, word(&mut rest)?);
+    let life = Life { directory, start };
+    Ok((Header { kind, cluster, sender, life, saves, addressee }, rest))
+}
+
+fn word(bytes: &mut &[u8]) -> Result<u64, Reject> {
+    Ok(u64::from_le_bytes(take(bytes)?))
 }
 
 /// Takes the first `N` bytes off `bytes`.

@@ -4,18 +4,21 @@ use super::addresses::Addresses;
 use super::batch::{Batch, Committed, Output};
 use super::counters::{Counters, Loss};
 use super::error::NodeError;
+use super::hello::Hello;
 use super::mailbox::Mailbox;
 use super::node::{Deployable, Node};
 use super::observer::{Event, Observer};
+use super::peers::{Claim, Peers, Verdict};
 use super::receiver::{Gate, Incoming};
 use super::stop::Stop;
 use super::store::Store;
 use super::timers::Timers;
-use super::wire::{self, Body, CLIENTS, Datagram, Reject};
+use super::wire::{self, Body, CLIENTS, Datagram};
 use rand::Rng;
 use serde_json::{Map, Value, json};
 use stateright::actor::{Command, Id, Out};
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -30,6 +33,7 @@ pub(super) struct Worker<'a, A: Deployable, St, F, O> {
     state: A::State,
     timers: Timers<A::Timer>,
     addresses: Addresses,
+    peers: Peers,
     gate: &'a Gate,
     counters: &'a Counters,
 }
@@ -52,6 +56,7 @@ where
         counters: &'a Counters,
     ) -> Result<(Self, Committed), NodeError> {
         let id = actor_id(gate.id);
+        let peers = begin(&mut node)?;
         let storage = (node.store.saves() > 0).then(|| node.store.value().clone());
         let mut out = Out::new();
         let state = node.actor.on_start(id, &storage, &mut out);
@@ -59,7 +64,8 @@ where
         node.observer.handled(batch.number(), &Event::Start { storage }, None, &state, &out);
         tracing::info!(id = gate.id, address = %node.address, "started");
         let timers = Timers::default();
-        let mut worker = Self { node, id, state, timers, addresses, gate, counters };
+        let mut worker = Self { node, id, state, timers, addresses, peers, gate, counters };
+        worker.greet();
         worker.perform(&mut batch, out);
         let committed = worker.commit(batch)?;
         Ok((worker, committed))
@@ -73,6 +79,7 @@ where
         stop: &Stop,
     ) -> Result<(), NodeError> {
         while !stop.is_triggered() {
+            self.greet();
             let Some(arrived) = self.collect(mailbox) else { break };
             if arrived.is_empty() && self.timers.due(now()).is_empty() {
                 continue;
@@ -93,10 +100,10 @@ where
         Ok(())
     }
 
-    /// Waits for datagrams, at most until the next timer is due. `None` when the mailbox is closed.
+    /// Waits for datagrams, at most until the next timer or hello is due. `None` when the mailbox is closed.
     fn collect(&self, mailbox: &Mailbox<Incoming<A::Msg>>) -> Option<Vec<Incoming<A::Msg>>> {
         let max = self.node.config.max_batch;
-        match self.timers.next_due() {
+        match self.timers.next_due().into_iter().chain(self.peers.next_greeting()).min() {
             Some(due) => mailbox.receive_within(max, due.saturating_duration_since(now())),
             None => mailbox.receive(max),
         }
@@ -108,13 +115,18 @@ where
         incoming: Incoming<A::Msg>,
     ) -> Result<(), NodeError> {
         match incoming {
-            Incoming::Peer { server, directory, address, message } => {
-                if self.node.directories.admit(server, directory)? {
-                    self.deliver(batch, actor_id(server), message);
-                } else {
-                    self.counters.rejected(Reject::OtherDirectory, address);
+            Incoming::Peer { claim, message } => {
+                if self.admit(&claim, None)? {
+                    self.deliver(batch, actor_id(claim.server), message);
                 }
             }
+            Incoming::Hello { claim, hello } => {
+                if self.admit(&claim, Some(&hello))? {
+                    self.peers.hear(claim.server, &hello, self.gate.id, now());
+                    self.remember()?;
+                }
+            }
+            Incoming::Refused { server, refusal } => self.peers.hear_refusal(server, &refusal),
             Incoming::Client { client, address, message } => {
                 self.addresses.heard_from(client, address);
                 self.deliver(batch, actor_id(client), message);
@@ -125,6 +137,45 @@ where
             }
         }
         Ok(())
+    }
+
+    /// Whether a server's datagram is acted upon. What it tells of the server is durable by then.
+    fn admit(&mut self, claim: &Claim, hello: Option<&Hello>) -> Result<bool, NodeError> {
+        let now = now();
+        let verdict = self.peers.admit(claim, hello, now);
+        self.remember()?;
+        match verdict {
+            Verdict::Admitted => return Ok(true),
+            Verdict::Dropped(reject) => self.counters.refused(reject),
+            Verdict::Refused(reason) => {
+                self.counters.refused(reason.reject());
+                if let Some(refusal) = self.peers.refusal(claim.server, now) {
+                    // Told to whom it is about, and to the process known in its place.
+                    let known = self.addresses.of(claim.server);
+                    for address in known.into_iter().chain([claim.address]).collect::<BTreeSet<_>>()
+                    {
+                        let body = Body::Refused(refusal);
+                        self.transmit(self.gate.peer_cluster, claim.server, address, body);
+                    }
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    fn remember(&mut self) -> Result<(), NodeError> {
+        match self.peers.unsaved() {
+            Some(census) => self.node.store.save_census(census).map_err(NodeError::Save),
+            None => Ok(()),
+        }
+    }
+
+    /// Says hello to those whom it is time to greet. A hello rests on the census alone, which is durable.
+    fn greet(&mut self) {
+        for (server, hello) in self.peers.greetings(now(), draw) {
+            let address = self.addresses.of(server).expect("every peer has an address");
+            self.transmit(self.gate.peer_cluster, server, address, Body::Hello(hello));
+        }
     }
 
     fn deliver(&mut self, batch: &mut Batch<A>, src: Id, msg: A::Msg) {
@@ -218,9 +269,10 @@ where
 
     /// Sends or loses one datagram. A failure is a loss: the network may lose it as well.
     fn transmit(&self, cluster: u64, addressee: u64, address: SocketAddr, body: Body<A::Msg>) {
-        let directory = self.node.config.directory;
-        let sender = self.gate.id;
-        let datagram = Datagram { cluster, sender, directory, addressee, body };
+        let (sender, life) = (self.gate.id, self.peers.life());
+        // What was saved is durable, so no later start can have made fewer saves.
+        let saves = self.node.store.saves();
+        let datagram = Datagram { cluster, sender, life, saves, addressee, body };
         match wire::encode(&datagram) {
             Ok(bytes) => match self.node.socket.send_to(&bytes, address) {
                 Ok(_) => self.counters.sent(),
@@ -248,8 +300,24 @@ where
         status.insert("cluster".to_owned(), config.cluster.clone().into());
         status.insert("members".to_owned(), members.into());
         status.insert("counters".to_owned(), self.counters.to_json());
+        status.extend(self.peers.status().map(|(name, value)| (name.to_owned(), value)));
         Value::Object(status).to_string().into_bytes()
     }
+}
+
+/// Draws the start of a node and saves it, before anything is sent.
+fn begin<A, St, F, O>(node: &mut Node<A, St, F, O>) -> Result<Peers, NodeError>
+where
+    A: Deployable,
+    St: Store<A::Storage>,
+{
+    let (directory, others) = (node.config.directory, node.config.peers.keys().copied());
+    let random = rand::rng().random();
+    let mut peers = Peers::begin(directory, others, node.store.census(), random, now());
+    if let Some(census) = peers.unsaved() {
+        node.store.save_census(census).map_err(NodeError::Save)?;
+    }
+    Ok(peers)
 }
 
 /// The new state, if the handler made one.
@@ -281,7 +349,6 @@ fn now() -> Instant {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
 
     #[test]
     fn each_drawn_duration_is_of_the_range_and_they_differ() {

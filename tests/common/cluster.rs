@@ -22,6 +22,8 @@ pub(crate) struct Cluster<S> {
     config: Config,
     proxies: BTreeMap<u64, Proxy>,
     running: BTreeMap<u64, Running>,
+    /// Where each server has listened first; it comes back there.
+    listen: BTreeMap<u64, SocketAddr>,
     machine: PhantomData<fn() -> S>,
 }
 
@@ -41,7 +43,8 @@ impl<S: StateMachine + 'static> Cluster<S> {
         let mut config = Config::new((1..=servers).map(id));
         configure(&mut config);
         let proxies = (1..=servers).map(|n| (n, Proxy::start(seed ^ (n << 48), faults))).collect();
-        Self { config, proxies, running: BTreeMap::new(), machine: PhantomData }
+        let (running, listen) = (BTreeMap::new(), BTreeMap::new());
+        Self { config, proxies, running, listen, machine: PhantomData }
     }
 
     pub(crate) fn servers(&self) -> impl Iterator<Item = u64> {
@@ -77,11 +80,13 @@ impl<S: StateMachine + 'static> Cluster<S> {
     ) {
         let peers = self.proxies.iter().filter(|(peer, _)| **peer != server);
         let peers = peers.map(|(peer, proxy)| (*peer, proxy.address())).collect();
-        let listen = (Ipv4Addr::LOCALHOST, 0).into();
+        let any = (Ipv4Addr::LOCALHOST, 0).into();
+        let listen = self.listen.get(&server).copied().unwrap_or(any);
         let config = NodeConfig::new(server, CLUSTER, listen, peers, directory);
         let raft = Raft::<S>::new(self.config.clone()).expect("a sound configuration");
         let status = move |state: &Server<S>| deploy::status(id(server), state);
         let node = Node::bind(config, raft, store, status, ()).expect("a node");
+        self.listen.insert(server, node.local_addr());
         self.proxies[&server].set_target(Some(node.local_addr()));
         let stop = Stop::new();
         let thread = {

@@ -1,7 +1,8 @@
 //! The one-time act that creates a store.
 
 use super::StoreError;
-use super::file::{Dir, LOCK, LOG, LOG_NEW, WATERMARK, WATERMARK_NEW};
+use super::census::{self, Census};
+use super::file::{CENSUS, CENSUS_NEW, Dir, LOCK, LOG, LOG_NEW, WATERMARK, WATERMARK_NEW};
 use super::generation;
 use super::identity::Identity;
 use super::watermark::Watermark;
@@ -19,6 +20,7 @@ pub(super) fn bootstrap<D: Durable>(dir: &Dir, identity: &Identity) -> Result<()
     file.sync()?;
     dir.rename(WATERMARK_NEW, WATERMARK)?;
     dir.sync()?;
+    census::write(dir, identity.directory, &Census::default())?;
     let mut log = generation::write(dir, identity, 1, (0, &D::default()), 1)?;
     generation::put_in_place(dir, &mut log)
 }
@@ -29,7 +31,7 @@ fn refuse_if_used(dir: &Dir) -> Result<(), StoreError> {
     if names.iter().any(|name| name == LOG) {
         return Err(StoreError::AlreadyBootstrapped { dir: dir.path.clone() });
     }
-    let ours = [LOCK, LOG_NEW, WATERMARK_NEW, WATERMARK];
+    let ours = [LOCK, LOG_NEW, WATERMARK_NEW, WATERMARK, CENSUS_NEW, CENSUS];
     if let Some(foreign) = names.iter().find(|name| !ours.contains(&name.as_str())) {
         return Err(StoreError::NotEmpty { dir: dir.path.clone(), entry: foreign.clone() });
     }
@@ -40,6 +42,9 @@ fn refuse_if_used(dir: &Dir) -> Result<(), StoreError> {
 pub(super) fn refuse_if_log_lost(dir: &Dir, names: &[String]) -> Result<(), StoreError> {
     if names.iter().any(|name| name == WATERMARK) && !Watermark::read(dir)?.0.is_unused() {
         return Err(dir.corrupt(LOG, 0, "the file is missing, yet its watermark is there"));
+    }
+    if names.iter().any(|name| name == CENSUS) && !census::read_any(dir)?.1.starts.is_empty() {
+        return Err(dir.corrupt(LOG, 0, "the file is missing, yet the server has started before"));
     }
     Ok(())
 }

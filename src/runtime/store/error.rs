@@ -85,9 +85,10 @@ pub enum StoreError {
     },
     /// The store is not what was saved.
     #[error(
-        "{} is damaged at byte {offset}: {reason}. Keep the directory, and do not bootstrap it again: \
-         a server that forgets what it has promised can break the whole cluster. Restore the latest files \
-         of this very directory, or retire this server",
+        "{} is damaged at byte {offset}: {reason}. Keep the directory; do not bootstrap it again, and \
+         do not put an older copy in its place: a server that forgets what it has promised can break \
+         the whole cluster, and the others refuse it. Leave this server stopped; the cluster goes on \
+         without it as long as a majority runs",
         file.display()
     )]
     Corrupt {
@@ -97,6 +98,16 @@ pub enum StoreError {
         offset: u64,
         /// What is wrong there.
         reason: String,
+    },
+    /// The directory was written by an earlier version of this program.
+    #[error(
+        "{} is of an earlier format, which this version does not read: run it with the version that \
+         wrote it, or start a new cluster",
+        dir.display()
+    )]
+    EarlierFormat {
+        /// The directory.
+        dir: PathBuf,
     },
     /// The value cannot be written in the store's encoding.
     #[error(

@@ -9,10 +9,12 @@ pub(super) const LOG: &str = "log";
 pub(super) const LOG_NEW: &str = "log.new";
 pub(super) const WATERMARK: &str = "watermark";
 pub(super) const WATERMARK_NEW: &str = "watermark.new";
+pub(super) const CENSUS: &str = "census";
+pub(super) const CENSUS_NEW: &str = "census.new";
 pub(super) const LOCK: &str = "lock";
 
-/// What an interrupted bootstrap or compaction leaves; never read.
-pub(super) const LEFTOVERS: [&str; 2] = [LOG_NEW, WATERMARK_NEW];
+/// What an interrupted bootstrap, compaction or save of the census leaves; never read.
+pub(super) const LEFTOVERS: [&str; 3] = [LOG_NEW, WATERMARK_NEW, CENSUS_NEW];
 
 /// A directory on some disk.
 #[derive(Clone)]
@@ -79,6 +81,26 @@ impl Dir {
         Ok(Handle { path, file })
     }
 
+    /// Opens a file without which the directory is not whole.
+    pub(super) fn open_needed(&self, name: &str) -> Result<Handle, StoreError> {
+        match self.open(name) {
+            Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                Err(self.corrupt(name, 0, "the file is missing"))
+            }
+            result => result,
+        }
+    }
+
+    /// Gives the file this content, durably, or leaves it as it was.
+    pub(super) fn replace(&self, name: &str, content: &[u8]) -> Result<(), StoreError> {
+        let new = format!("{name}.new");
+        let mut file = self.create_file(&new)?;
+        file.write_at(0, content)?;
+        file.sync()?;
+        self.rename(&new, name)?;
+        self.sync()
+    }
+
     pub(super) fn create_file(&self, name: &str) -> Result<Handle, StoreError> {
         let path = self.path.join(name);
         let file = self.disk.create(&path).map_err(|error| failed("create", &path, error))?;
@@ -143,6 +165,19 @@ impl Handle {
 
 fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+/// Gives a file this content, durably, or leaves it as it was; creates its directory if need be. Beside
+/// it a file of the same name with `.new` at its end comes and goes.
+pub fn replace_file(disk: Arc<dyn Disk>, path: &Path, content: &[u8]) -> Result<(), StoreError> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        let source = io::ErrorKind::InvalidFilename.into();
+        return Err(failed("write", path, source));
+    };
+    let here = parent.as_os_str().is_empty();
+    let dir = Dir::new(disk, if here { Path::new(".") } else { parent });
+    dir.create()?;
+    dir.replace(&name.to_string_lossy(), content)
 }
 
 fn failed(op: &'static str, path: &Path, source: io::Error) -> StoreError {

@@ -9,8 +9,11 @@ use crate::durable::Durable;
 use serde::Serialize;
 use std::sync::atomic::AtomicBool;
 
-/// What a log begins with: what it is, and the version of its format.
-pub(super) const MAGIC: [u8; 8] = *b"durable\x01";
+/// What a log begins with: what it is, and the version of the directory's format.
+pub(super) const MAGIC: [u8; 8] = *b"durable\x02";
+
+/// What a log of the format before began with: a directory without a census.
+pub(super) const EARLIER: [u8; 8] = *b"durable\x01";
 
 /// A log open for appending.
 pub(super) struct Log {

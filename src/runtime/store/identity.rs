@@ -1,4 +1,4 @@
-//! Whose store it is.
+//! Whose store it is, and which of its lives a server is in.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -44,5 +44,42 @@ impl fmt::Display for Expected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { cluster, server, members } = self;
         write!(f, "server {server} of cluster {cluster:?} with members {members:?}")
+    }
+}
+
+/// The number that a server draws when it starts.
+///
+/// A copy of a data directory draws a counter that was drawn before; the random part tells the two apart.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct Start {
+    /// How often the server has started from its directory, this time included; 0 is no start.
+    pub counter: u64,
+    /// Drawn at random by this start.
+    pub random: u64,
+}
+
+/// One run of a server: which directory it runs from, and which start of that directory it is. The
+/// default is no server's: it stands in the datagrams of clients.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct Life {
+    /// The id of the data directory; see [`Identity::directory`].
+    pub directory: u128,
+    /// The start.
+    pub start: Start,
+}
+
+impl fmt::Display for Start {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({:016x})", self.counter, self.random)
+    }
+}
+
+impl fmt::Display for Life {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "start {} of directory {:032x}", self.start, self.directory)
     }
 }

@@ -1,6 +1,7 @@
 //! The store on a disk.
 
 use super::bootstrap::{self, refuse_if_log_lost};
+use super::census::{self, Census};
 use super::compaction::{Compaction, Copier, Signals, Spawn};
 use super::compactor::{Compactor, on_a_thread};
 use super::file::{Dir, Handle, LEFTOVERS, LOG, LOG_NEW};
@@ -43,6 +44,7 @@ pub struct LogStore<D: Durable + Send + 'static> {
     log: Log,
     watermark: Handle,
     compactor: Compactor,
+    census: Census,
     /// Why nothing can be saved any more.
     poison: Option<String>,
     _lock: Guard,
@@ -91,6 +93,7 @@ impl<D: Durable + Send + 'static> LogStore<D> {
         let lock = dir.lock()?;
         let (watermark, watermark_file) = Watermark::read(&dir)?;
         let found = recover::<D>(&dir, expected, watermark)?;
+        let census = census::read(&dir, found.identity.directory)?;
         for leftover in
             LEFTOVERS.into_iter().filter(|leftover| names.iter().any(|it| it == leftover))
         {
@@ -106,6 +109,7 @@ impl<D: Durable + Send + 'static> LogStore<D> {
             value: found.value,
             log: found.log,
             watermark: watermark_file,
+            census,
             poison: None,
             _lock: lock,
         };
@@ -213,6 +217,13 @@ impl<D: Durable + Send + 'static> LogStore<D> {
         self.begin_generation(copier.into_log())
     }
 
+    fn refuse_if_poisoned(&self) -> Result<(), StoreError> {
+        match &self.poison {
+            Some(reason) => Err(StoreError::Poisoned { reason: reason.clone() }),
+            None => Ok(()),
+        }
+    }
+
     fn append(&mut self, next: &D) -> Result<(), StoreError> {
         self.see_to_compaction()?;
         let changes = self.value.changes(next);
@@ -267,9 +278,7 @@ impl<D: Durable + Send + 'static> Store<D> for LogStore<D> {
     }
 
     fn save(&mut self, next: &D) -> Result<(), StoreError> {
-        if let Some(reason) = &self.poison {
-            return Err(StoreError::Poisoned { reason: reason.clone() });
-        }
+        self.refuse_if_poisoned()?;
         if *next == self.value {
             return Ok(());
         }
@@ -280,5 +289,19 @@ impl<D: Durable + Send + 'static> Store<D> for LogStore<D> {
 
     fn saves(&self) -> u64 {
         self.saves
+    }
+
+    fn census(&self) -> &Census {
+        &self.census
+    }
+
+    fn save_census(&mut self, next: &Census) -> Result<(), StoreError> {
+        self.refuse_if_poisoned()?;
+        let saved = census::write(&self.dir, self.identity.directory, next);
+        self.poison = saved.as_ref().err().map(ToString::to_string);
+        if saved.is_ok() {
+            self.census.clone_from(next);
+        }
+        saved
     }
 }

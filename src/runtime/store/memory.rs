@@ -1,6 +1,6 @@
 //! A store that forgets everything with its process.
 
-use super::{Store, StoreError};
+use super::{Census, Store, StoreError};
 use std::io;
 
 /// Keeps the value in memory. For tests of a node, and of what it does when saving fails.
@@ -9,12 +9,13 @@ pub struct MemoryStore<D> {
     value: D,
     saves: u64,
     good_saves: Option<u64>,
+    census: Census,
 }
 
 impl<D> MemoryStore<D> {
     /// A store that holds `value`, as if it had been opened.
     pub fn new(value: D) -> Self {
-        Self { value, saves: 0, good_saves: None }
+        Self { value, saves: 0, good_saves: None, census: Census::default() }
     }
 
     /// After `saves` more records every save fails.
@@ -47,5 +48,14 @@ impl<D: Clone + PartialEq> Store<D> for MemoryStore<D> {
 
     fn saves(&self) -> u64 {
         self.saves
+    }
+
+    fn census(&self) -> &Census {
+        &self.census
+    }
+
+    fn save_census(&mut self, next: &Census) -> Result<(), StoreError> {
+        self.census.clone_from(next);
+        Ok(())
     }
 }

@@ -6,6 +6,7 @@
 //! |-------------|------------|
 //! | `log`       | identity, one full image, then one record per save. The name `log` *is* the store: nothing else makes a directory bootstrapped |
 //! | `watermark` | number of the last acknowledged save; overwritten in place, without a sync, before each save returns |
+//! | `census`    | this server's starts, and what it knows of the others' directories and starts; see [`Census`] |
 //! | `lock`      | empty; locked while a node uses the directory |
 //! | `*.new`     | a file not finished yet; never read, and removed when the store is opened |
 //!
@@ -25,6 +26,8 @@
 //!   because a second sync may succeed without having written anything. Two failures are not: to
 //!   write `log` onto a full disk, which is attempted once more with all its bytes, then synced for
 //!   the first time; and whatever happens to a `log.new` before it is renamed, since it is thrown away.
+//! - **The census is replaced as a whole**: written aside, synced, renamed. A node begins a start before
+//!   it sends anything. So it writes the census anew, whatever the page cache holds.
 //!
 //! Assumed of the disk: what it has confirmed stays, and a 512-byte sector is written whole or not at
 //! all (a sector holds the end of acknowledged records beside the start of the next, and the watermark).
@@ -81,6 +84,7 @@
 //! opening: the encoded image and the list of its changes.
 
 mod bootstrap;
+mod census;
 mod compaction;
 mod compactor;
 mod disk;
@@ -97,10 +101,12 @@ mod recovery;
 mod sim;
 mod watermark;
 
+pub use census::{Census, Known};
 pub use compaction::{Spawn, Task};
 pub use disk::{Disk, DiskFile, Guard, RealDisk};
 pub use error::StoreError;
-pub use identity::{Expected, Identity};
+pub use file::replace_file;
+pub use identity::{Expected, Identity, Life, Start};
 pub use log_store::{LogStore, Options};
 pub use memory::MemoryStore;
 pub use sim::{Fault, SimDisk};
@@ -116,4 +122,11 @@ pub trait Store<D> {
 
     /// Number of saves recorded durably since bootstrap.
     fn saves(&self) -> u64;
+
+    /// The last saved census; after opening, the restored one.
+    fn census(&self) -> &Census;
+
+    /// Makes `next` the saved census, durable when this returns. After an error every later save fails,
+    /// that of a value too.
+    fn save_census(&mut self, next: &Census) -> Result<(), StoreError>;
 }

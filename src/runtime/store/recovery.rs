@@ -3,7 +3,7 @@
 use super::StoreError;
 use super::file::{Dir, LOG};
 use super::frame::{HEADER, Header, Salt};
-use super::generation::{Log, MAGIC};
+use super::generation::{EARLIER, Log, MAGIC};
 use super::identity::{Expected, Identity};
 use super::reader::{Reader, Record, WINDOW};
 use super::watermark::Watermark;
@@ -28,7 +28,7 @@ pub(super) fn recover<D: Durable>(
     watermark: Watermark,
 ) -> Result<Recovered<D>, StoreError> {
     let mut log = Reader::open(dir)?;
-    check_magic(&mut log)?;
+    check_magic(&mut log, dir)?;
     let start = first(&mut log, Salt::default(), MAGIC.len() as u64, "the identity")?;
     let identity: Identity = log.decode(&start)?;
     if identity.expected() != *expected {
@@ -66,10 +66,13 @@ pub(super) fn recover<D: Durable>(
     Ok(Recovered { identity, generation, save, value, log, last })
 }
 
-fn check_magic(log: &mut Reader) -> Result<(), StoreError> {
+fn check_magic(log: &mut Reader, dir: &Dir) -> Result<(), StoreError> {
     let mut magic = [0; MAGIC.len()];
     if log.size >= magic.len() as u64 {
         log.file.read_at(0, &mut magic)?;
+    }
+    if magic == EARLIER {
+        return Err(StoreError::EarlierFormat { dir: dir.path.clone() });
     }
     if magic != MAGIC {
         let reason = "this is not the start of a log, or of one in another format";

@@ -21,7 +21,7 @@ pub(super) struct Watermark {
 impl Watermark {
     /// Reads the file of that name, refusing anything but a whole watermark.
     pub(super) fn read(dir: &Dir) -> Result<(Self, Handle), StoreError> {
-        let mut file = dir.open(WATERMARK)?;
+        let mut file = dir.open_needed(WATERMARK)?;
         let size = file.size()?;
         if size != SIZE as u64 {
             let reason = format!("it has {size} bytes where a watermark has {SIZE}");
