@@ -662,10 +662,22 @@ fn table() -> Vec<Spec> {
             restarts: true,
             prefix: FAR_BEHIND_PREFIX,
             sometimes: &["two leaders at once", "all servers commit"],
-            tuples: (6_282, 8_312),
+            tuples: (11_881, 16_575),
             ..Spec::base(
                 "far-behind",
                 "Who lacks seven committed entries gets and applies them at once.",
+            )
+        },
+        Spec {
+            watch: commits,
+            max_term: 5,
+            restarts: true,
+            prefix: DIVERGED_PREFIX,
+            sometimes: &["two leaders at once", "logs diverge", "all servers commit"],
+            tuples: (16_331, 20_329),
+            ..Spec::base(
+                "long-and-old",
+                "A long log of early terms against a short one of a later term.",
             )
         },
     ]
