@@ -470,7 +470,7 @@ fn rv_2_a_late_copy_of_a_leaders_request_frees_no_vote() {
         .voted_for(1)
         .following(1)
         .receives(1, copy())
-        .unchanged(&["arm Election", "to 1: Vote t4 granted"]);
+        .unchanged(&["arm Election x4", "to 1: Vote t4 granted"]);
     follower(4, &[1, 4]).voted_for(1).following(1).receives(1, copy()).unchanged(refused);
     // A leader and a candidate gave theirs to themselves.
     leader(4, &[1, 4], &[(1, 3, 0), (2, 3, 0)]).receives(1, copy()).unchanged(refused);
@@ -505,6 +505,21 @@ fn ae_2_entries_that_do_not_connect_to_the_log_are_refused_with_a_hint() {
     follower(5, &[])
         .receives(1, append(5, (0, 0), &[], 4))
         .then("follower t5 log=[] commit=0 leader=1", &["arm Election", "to 1: Match i0 t5"]);
+}
+
+/// A heartbeat asks what every AppendEntries asks: whether the log has that entry, not just any.
+#[test]
+fn ae_2_a_heartbeat_that_does_not_connect_to_the_log_is_refused_likewise() {
+    let following = || follower(4, &[1, 2, 2]).following(1);
+    following()
+        .receives(1, append(4, (1, 3), &[], 3))
+        .unchanged(&["arm Election", "to 1: Conflict at i3: t2 from i2 on t4"]);
+    following()
+        .receives(1, append(4, (3, 2), &[], 3))
+        .unchanged(&["arm Election", "to 1: Conflict at i2: t2 from i2 on t4"]);
+    following()
+        .receives(1, append(4, (2, 4), &[], 3))
+        .unchanged(&["arm Election", "to 1: Conflict at i4: nothing from i4 on t4"]);
 }
 
 #[test]
