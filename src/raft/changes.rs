@@ -34,3 +34,30 @@ impl Durable for Persistent {
         self.log.apply(changes.log)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::raft::{Entry, Payload};
+
+    /// "For all `a` and `b`": also what no correct server goes through, as from one vote to another.
+    #[test]
+    fn changes_are_exact_whatever_has_changed() {
+        let mut values = Vec::new();
+        for current_term in [0, 1, 2].map(Term) {
+            for voted_for in [None, Some(0), Some(1)] {
+                for length in 0..3 {
+                    let noop = Entry { term: Term(1), payload: Payload::Noop };
+                    let log = std::iter::repeat_n(noop, length).collect();
+                    let voted_for = voted_for.map(Id::from);
+                    values.push(Persistent { current_term, voted_for, log });
+                }
+            }
+        }
+        for (a, b) in values.iter().flat_map(|a| values.iter().map(move |b| (a, b))) {
+            let mut patched = a.clone();
+            assert_eq!(patched.apply(a.changes(b)), Ok(()));
+            assert_eq!(patched, *b, "from {a:?}");
+        }
+    }
+}
