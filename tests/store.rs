@@ -930,6 +930,39 @@ fn a_save_takes_the_room_of_a_compaction_under_way() {
 }
 
 #[test]
+fn a_census_takes_the_room_of_a_compaction_under_way() {
+    let disk = used(0).0;
+    let (mut store, _, book) = until_a_compaction_begins(&disk);
+    let mut census = store.census().clone();
+    census.begin(7);
+    disk.set_capacity(disk.used());
+    store.save_census(&census).unwrap();
+    assert!(disk.content(&dir().join("log.new")).is_none());
+    drop(store);
+    let store = open(&disk).unwrap();
+    assert_eq!((store.value(), store.census()), (&book, &census));
+}
+
+#[test]
+fn a_compaction_that_vanishes_leaves_nothing_and_another_begins() {
+    let disk = used(0).0;
+    let (mut store, beside, mut book) = until_a_compaction_begins(&disk);
+    beside.tasks.lock().unwrap().clear();
+    let log = |disk: &SimDisk| disk.content(&dir().join("log")).unwrap().len();
+    book.term += 1;
+    store.save(&book).unwrap();
+    assert!(disk.content(&dir().join("log.new")).is_none());
+    let mut longest = 0;
+    while log(&disk) >= longest {
+        longest = log(&disk);
+        book.term += 1;
+        store.save(&book).unwrap();
+        beside.work();
+        assert!(store.saves() < 1000, "no other compaction begins");
+    }
+}
+
+#[test]
 fn nothing_of_a_torn_record_stays_in_a_log_that_was_opened() {
     let (disk, log) = (used(2).0, dir().join("log"));
     let start = place_of_next(&disk);

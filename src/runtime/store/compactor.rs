@@ -67,11 +67,15 @@ impl Compactor {
     }
 
     /// The new log of a compaction that has just ended, if one has.
-    pub(super) fn take(&mut self, end: u64) -> Option<Copier> {
+    pub(super) fn take(&mut self, dir: &Dir, end: u64) -> Option<Copier> {
         let outcome = match self.running.as_ref()?.outcome.try_recv() {
             Ok(outcome) => outcome,
             Err(TryRecvError::Empty) => return None,
-            Err(TryRecvError::Disconnected) => Err(GivenUp::Cancelled),
+            // Its task is gone, and so did not clean up.
+            Err(TryRecvError::Disconnected) => {
+                let _ = dir.remove(LOG_NEW);
+                Err(GivenUp::Cancelled)
+            }
         };
         self.running = None;
         match outcome {

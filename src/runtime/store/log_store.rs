@@ -172,7 +172,7 @@ impl<D: Durable + Send + 'static> LogStore<D> {
 
     /// Takes over the new log of a compaction that has ended, or begins a compaction that is due.
     fn see_to_compaction(&mut self) -> Result<(), StoreError> {
-        if let Some(copier) = self.compactor.take(self.log.end) {
+        if let Some(copier) = self.compactor.take(&self.dir, self.log.end) {
             self.take_over(copier)
         } else {
             if self.compactor.is_due(&self.log) {
@@ -248,14 +248,21 @@ impl<D: Durable + Send + 'static> LogStore<D> {
     fn write(&mut self, record: &[u8]) -> Result<(), StoreError> {
         match self.log.write(record, self.options.chunk) {
             Err(StoreError::Full { .. }) => {
-                if self.compactor.is_running() {
-                    self.compactor.cancel(&self.dir);
-                    self.compactor.put_off(self.log.end, "a save needed the room");
-                }
+                self.make_room();
                 self.log.write_tightly(record)
             }
             written => written,
         }
+    }
+
+    /// Gives up a compaction under way; whether there was one.
+    fn make_room(&mut self) -> bool {
+        let was_running = self.compactor.is_running();
+        if was_running {
+            self.compactor.cancel(&self.dir);
+            self.compactor.put_off(self.log.end, "a save needed the room");
+        }
+        was_running
     }
 }
 
@@ -297,7 +304,11 @@ impl<D: Durable + Send + 'static> Store<D> for LogStore<D> {
 
     fn save_census(&mut self, next: &Census) -> Result<(), StoreError> {
         self.refuse_if_poisoned()?;
-        let saved = census::write(&self.dir, self.identity.directory, next);
+        let mut saved = census::write(&self.dir, self.identity.directory, next);
+        // Its file has no name yet when it finds no room, so it may be written once more.
+        if matches!(saved, Err(StoreError::Full { .. })) && self.make_room() {
+            saved = census::write(&self.dir, self.identity.directory, next);
+        }
         self.poison = saved.as_ref().err().map(ToString::to_string);
         if saved.is_ok() {
             self.census.clone_from(next);

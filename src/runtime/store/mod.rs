@@ -64,8 +64,8 @@
 //! from `log` itself and checked. When little is left it hands the file over. The next save copies the
 //! rest, syncs both files, renames, and goes on with the new log: some five syncs more than usual.
 //! Up to the renaming `log` is the whole store, and a compaction that fails in any way is given up,
-//! removed, logged once and attempted again when the log has grown by a quarter. When a save finds the
-//! disk full, it takes the room of a compaction under way.
+//! removed, logged once and attempted again when the log has grown by a quarter. When a save of the
+//! value or of the census finds the disk full, it takes the room of a compaction under way.
 //!
 //! It begins when the records since the image exceed both four images and [`Options::compact_at`],
 //! lengthened by a share of up to one that comes from the directory's id: so the servers of a cluster,
@@ -78,7 +78,8 @@
 //!
 //! A save writes what changed: one write and one `fdatasync` into a file whose space was filled with
 //! zeros beforehand, so that no metadata changes, and a 36-byte write to the page cache. The disk must
-//! have room for `log` and one [`Options::chunk`]; a compaction wants half as much again for a while.
+//! have room for `log`, one [`Options::chunk`] and twice the census, which is a few kilobytes; a
+//! compaction wants half as much again for a while.
 //! Memory: the value and one encoded record. While a compaction runs: what the value it began with
 //! does not share with the present one, the list of that value's changes, and two chunks. While
 //! opening: the encoded image and the list of its changes.
