@@ -44,7 +44,7 @@ pub struct Options {
     pub timeout: Duration,
     /// After how long without a result a request is sent again, to the next server. It is longer
     /// where answers take longer: twice as long as they usually take, which the client measures. Each
-    /// time in a row it is twice as long again, up to four times as long. [`LONGEST_WAIT`] is the most
+    /// time in a row it is at least twice as long, up to four intervals. [`LONGEST_WAIT`] is the most
     /// that it becomes by all this. Requests that pile up at a slow leader, or on a long way, would
     /// make it slower still, and each may become an entry of its log.
     pub retry_interval: Duration,

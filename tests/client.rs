@@ -5,7 +5,7 @@ mod common;
 use bytes::Bytes;
 use checked_raft::client::{self, Client, ClientError, KvClient, Options, Swap};
 use checked_raft::kv::Kv;
-use checked_raft::raft::{ClientRequest, ClientResponse, Index, Message, Persistent};
+use checked_raft::raft::{ClientRequest, ClientResponse, Copies, Index, Message, Persistent};
 use checked_raft::runtime::store::{Life, MemoryStore};
 use checked_raft::runtime::wire::{self, Body, Datagram};
 use checked_raft::state_machine::StateMachine;
@@ -182,6 +182,8 @@ fn where_answers_take_long_a_command_is_one_entry_of_the_log() {
     let mut cluster = Cluster::<Journal>::new(3, 10, Faults::NONE, |config| {
         config.election_timeout = Duration::from_secs(2)..Duration::from_secs(4);
         config.heartbeat_interval = Duration::from_millis(500);
+        // Here the client is looked at, and not what a leader makes of its copies.
+        config.copies = Copies::Appended;
     });
     start_all(&mut cluster);
     let leader = cluster.leader();

@@ -463,16 +463,21 @@ fn a_node_whose_trace_cannot_be_written_says_so_and_stops() {
     let server = Server::alone();
     let trace = server.data.with_file_name("trace");
     let name = trace.display().to_string();
-    // A trace as long as a file may be. Only its lines are counted when it is opened.
-    fs::write(&trace, vec![b'\n'; 2100 * 1024]).expect("written");
     let arguments = ["--trace", &name];
+    fs::write(&trace, "of another server").expect("written");
     server.run(&["--bootstrap", "--trace", &name]).refused(&[&name, "not empty"]);
     for nowhere in ["/nonexistent/trace", "/dev/null"] {
         let ended = server.run(&["--bootstrap", "--trace", nowhere]);
         ended.refused(&["cannot write the trace", nowhere]);
     }
     assert!(!server.data.exists(), "what cannot run is not bootstrapped");
-    server.start(&["--bootstrap"]).stop();
+    fs::remove_file(&trace).expect("removed");
+    server.start(&["--bootstrap", "--trace", &name]).stop();
+    // A trace as long as a file may be, by what may follow the last record in its line.
+    let mut text = fs::read_to_string(&trace).expect("the trace");
+    text.pop();
+    text.push_str(&" ".repeat(2100 * 1024 - 1 - text.len()));
+    fs::write(&trace, text + "\n").expect("written");
     run(limited(&server.command(&arguments), 2100)).refused(&["cannot write the trace", &name]);
     let folder = server.data.parent().expect("a parent").display().to_string();
     server.run(&["--trace", &folder]).refused(&["cannot write the trace", "not a regular file"]);

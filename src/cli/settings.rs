@@ -41,8 +41,8 @@ pub(super) struct Settings {
     cluster: Option<String>,
     /// Append a record of every handler call to this file, for `raft trace`
     ///
-    /// It must see every life of the server from its first record on; otherwise begin a new file. A
-    /// record takes time in proportion to the server's whole state.
+    /// It must see every life of the server from its first record on: with a file that has missed one,
+    /// the server does not start. A record takes time in proportion to the server's whole state.
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
     /// The range from which each election timeout is drawn, in milliseconds [default: 150..300]
@@ -343,7 +343,7 @@ mod tests {
 
     #[test]
     fn the_command_line_goes_before_the_file() {
-        let line = line("--id 9 --peer 8=127.0.0.1:1 --max-bytes 99").expect("sound");
+        let line = line("--id 9 --peer 8=[::1]:1 --max-bytes 99").expect("sound");
         let both = line.or(file(FILE).expect("sound"));
         let deployment = both.deployment().expect("complete");
         assert_eq!(deployment.id, 9);

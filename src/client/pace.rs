@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// How long a client waits for an answer at most, unless its interval is longer by itself.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
-/// How many times as long as the first the last of several waits in a row is.
+/// How many times the interval the last of several waits in a row is.
 const SLOWEST: u32 = 4;
 
 /// A client's patience.
@@ -31,10 +31,11 @@ impl Pace {
         Self { interval, first: interval, usual: None, way: Duration::ZERO }
     }
 
-    /// How long to wait for an answer to a request sent for the `copy`th time, from 0.
+    /// How long to wait for an answer to a request sent for the `copy`th time, from 0: longer from time
+    /// to time, up to a few intervals, unless an answer takes longer by itself.
     pub(super) fn wait(&self, copy: u32) -> Duration {
-        let wait = self.first.saturating_mul(2_u32.saturating_pow(copy).min(SLOWEST));
-        wait.min(LONGEST_WAIT.max(self.interval))
+        let longer = self.interval.saturating_mul(2_u32.saturating_pow(copy).min(SLOWEST));
+        self.first.max(longer.min(LONGEST_WAIT.max(self.interval)))
     }
 
     /// A server's report took so long. The leader's answer takes about twice that, for it has to ask
@@ -50,7 +51,9 @@ impl Pace {
     pub(super) fn has_answered(&mut self, after: Duration, copies: u32) {
         if copies > 1 {
             self.usual = None;
-            self.begin_with(self.first.saturating_mul(2).max(self.way.saturating_mul(4)));
+            // It was the answer to the first copy at the latest, so twice as long is long enough.
+            let longer = self.first.saturating_mul(2).min(after.saturating_mul(2));
+            self.begin_with(longer.max(self.way.saturating_mul(4)));
         } else {
             let usual = self.usual.map_or(after, |usual| usual / 4 * 3 + after / 4);
             self.usual = Some(usual);
