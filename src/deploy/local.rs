@@ -75,7 +75,7 @@ impl LocalCluster {
     pub fn open(data: impl Into<PathBuf>, base_port: u16) -> Result<Self, DeployError> {
         let new = Self { base_port, ..Self::new(data) };
         Ok(match read(&new.data)? {
-            Some(Marker { cluster, servers, .. }) => Self { cluster, servers, ..new },
+            Some(Marker { cluster, servers, .. }) => Self { servers, cluster, ..new },
             None => new,
         })
     }

@@ -58,8 +58,9 @@ where
 {
     /// Checks the configuration and takes the address. The actor starts with [`Node::run`].
     ///
-    /// `status` describes a state to people; the node adds `id`, `cluster`, `members`,
-    /// `counters`, `directory`, `start`, `copy` and `peers` to it. `observer` sees every handler call; `()` does not look.
+    /// `status` describes a state to people; the node adds `id`, `cluster`, `members`, `counters`,
+    /// `directory`, `start`, `copy` and `peers` to it. `observer` sees every handler call; `()` does
+    /// not look.
     pub fn bind(
         config: NodeConfig,
         actor: A,
