@@ -1,6 +1,7 @@
 //! The output rule: **nothing observable of batch k leaves before the saves of all batches up to k
 //! are durable**, even if batch k itself saved nothing. Observable are datagrams: messages to
-//! servers and clients, and status reports.
+//! servers and clients, and status reports. (What servers tell each other of themselves shows the
+//! census alone, which is durable before; see `peers`.)
 //!
 //! It is kept by construction. Whatever a handler puts out goes into a [`Batch`]; the only way to
 //! get it out again is [`Batch::commit`], which first saves; a save that fails returns an error and
