@@ -23,9 +23,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod contact;
 mod error;
 mod journal;
 mod local;
+mod saves;
 mod status;
 mod suspicion;
 mod trace;
@@ -142,7 +144,7 @@ impl Deployment {
         let trace = trace.transpose()?;
         let id = actor_id(self.id);
         let status: StatusFn<S> = Box::new(move |server| status(id, server));
-        let journal = Journal::new(self.id, trace);
+        let journal = Journal::new(self.id, &self.protocol, trace);
         let node = Node::bind(config, raft, store, status, journal)?;
         Ok(RaftNode { node, trace: self.trace.clone() })
     }

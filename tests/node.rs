@@ -7,7 +7,7 @@ use checked_raft::runtime::store::{
     Census, Fault, Identity, Life, LogStore, MemoryStore, SimDisk, Start, Store, StoreError,
 };
 use checked_raft::runtime::wire::{self, Body, CLIENTS, Datagram};
-use checked_raft::runtime::{Event, Node, NodeConfig, NodeError, Observer, Stop};
+use checked_raft::runtime::{Commit, Event, Node, NodeConfig, NodeError, Observer, Stop};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use stateright::actor::{Actor, Command, Id, Out};
@@ -66,6 +66,8 @@ enum Order {
     Repeat(u32),
     Ping(u64),
     Blob(usize),
+    /// Take so many milliseconds.
+    Work(u64),
     SendThenSave,
     Panic,
 }
@@ -122,6 +124,7 @@ impl Toy {
                 Order::Blob(length) => {
                     out.send(client(state), Msg::Blob(vec![0; length]));
                 }
+                Order::Work(millis) => work(millis),
                 Order::SendThenSave => {
                     out.send(client(state), Msg::Total(0));
                     out.save(state.saved.clone());
@@ -178,6 +181,11 @@ impl Actor for Toy {
             out.send(client, Msg::Fired(*timer));
         }
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a handler that takes long")]
+fn work(millis: u64) {
+    thread::sleep(Duration::from_millis(millis));
 }
 
 fn id(number: u64) -> Id {
@@ -285,7 +293,7 @@ impl Observer<Toy> for Diary {
         Ok(())
     }
 
-    fn committed(&mut self) {
+    fn committed(&mut self, _: &Commit) {
         self.0.send("committed".to_owned()).expect("the test reads");
     }
 }
@@ -511,10 +519,17 @@ fn life(directory: u128, counter: u64, random: u64) -> Life {
 }
 
 fn node_and_peer() -> (Running, Peer) {
-    let mut peer = Peer::new();
-    let node = start(local(&[(2, peer.address())]), MemoryStore::default());
-    peer.client.node = node.address;
+    let (peer, config) = peer();
+    let node = start(config, MemoryStore::default());
+    let peer = peer.of(&node);
     (node, peer)
+}
+
+/// A peer without a node yet, and the configuration of one with this peer.
+fn peer() -> (Peer, NodeConfig) {
+    let peer = Peer::new();
+    let config = local(&[(2, peer.address())]);
+    (peer, config)
 }
 
 impl Peer {
@@ -522,6 +537,10 @@ impl Peer {
     fn new() -> Self {
         let client = Client { number: 2, ..Client::new(([127, 0, 0, 1], 1).into()) };
         Self { client, life: life(22, 1, 5) }
+    }
+
+    fn of(self, node: &Running) -> Self {
+        Self { client: Client { node: node.address, ..self.client }, ..self }
     }
 
     fn address(&self) -> SocketAddr {
@@ -653,7 +672,8 @@ fn a_status_tells_who_the_node_is_and_what_its_actor_says() {
     let address = node.address.to_string();
     let members = json!([{"id": 1, "address": address}, {"id": 2, "address": "127.0.0.1:9"}]);
     let expected = json!({
-        "id": 1, "cluster": CLUSTER, "members": members, "counters": null, "total": 2, "fresh": true,
+        "id": 1, "cluster": CLUSTER, "members": members, "counters": null, "warnings": [],
+        "total": 2, "fresh": true,
         "directory": format!("{DIRECTORY:032x}"), "start": { "counter": 1, "random": null },
         "copy": null, "peers": [{
             "id": 2, "directory": null, "start": null, "firsthand": false, "met": false,
@@ -685,8 +705,8 @@ fn nothing_of_a_batch_leaves_before_its_save_not_even_what_came_before_the_save(
     client.nothing();
     gate.succeed();
     assert_eq!(client.reply(), Msg::Total(1), "the answer to Ask");
-    assert_eq!(client.report().1["total"], 1);
     assert_eq!(client.reply(), Msg::Total(3));
+    assert_eq!(client.report().1["total"], 3);
     node.stop();
 }
 
@@ -925,29 +945,161 @@ fn of_two_timers_due_together_the_first_can_cancel_the_second() {
     let client = node.client();
     client.send(Msg::Do(vec![
         Order::Save,
-        Order::Arm(Timer::B, 1),
-        Order::Arm(Timer::A, 20),
-        Order::Pair(Timer::B, Timer::A),
+        Order::Arm(Timer::A, 0),
+        Order::Arm(Timer::B, 0),
+        Order::Pair(Timer::A, Timer::B),
     ]));
     gate.begun();
-    client.nothing();
     gate.succeed();
-    assert_eq!(client.reply(), Msg::Fired(Timer::B));
+    assert_eq!(client.reply(), Msg::Fired(Timer::A));
     client.nothing();
     node.stop();
 }
 
 #[test]
-fn a_message_that_waited_is_handled_before_a_timer_that_is_due() {
+fn a_timer_counts_from_the_end_of_the_save_of_the_batch_that_set_it() {
     let (store, gate) = gate();
     let node = start(local(&[]), store);
     let client = node.client();
-    client.send(Msg::Do(vec![Order::Save, Order::Arm(Timer::A, 1)]));
+    client.send(Msg::Do(vec![Order::Save, Order::Arm(Timer::A, 80)]));
     gate.begun();
-    client.send(Msg::Do(vec![Order::Cancel(Timer::A)]));
+    client.nothing();
+    let end = now();
+    gate.succeed();
+    assert_eq!(client.reply(), Msg::Fired(Timer::A));
+    assert!(end.elapsed() >= Duration::from_millis(80), "{:?}", end.elapsed());
+    node.stop();
+}
+
+#[test]
+fn a_timer_counts_from_the_end_of_the_handler_that_set_it() {
+    let node = start_simple();
+    let client = node.client();
+    let begin = now();
+    client.send(Msg::Do(vec![Order::Arm(Timer::A, 80), Order::Work(200)]));
+    assert_eq!(client.reply(), Msg::Fired(Timer::A));
+    assert!(begin.elapsed() >= Duration::from_millis(280), "{:?}", begin.elapsed());
+    node.stop();
+}
+
+#[test]
+fn a_server_that_was_held_up_by_a_save_hears_the_others_before_its_timer_fires() {
+    let (peer, config) = peer();
+    let (store, gate) = gate();
+    let node = start(config, store);
+    let (peer, client) = (peer.of(&node), node.client());
+    client.send(Msg::Do(vec![Order::Save, Order::Arm(Timer::A, 0)]));
+    gate.begun();
+    peer.send(Msg::Do(vec![Order::Cancel(Timer::A)]));
     client.nothing();
     gate.succeed();
     client.nothing();
+    node.stop();
+}
+
+#[test]
+fn a_server_that_was_busy_hears_the_others_before_its_timer_fires() {
+    let (peer, config) = peer();
+    let (store, gate) = gate();
+    let node = start(NodeConfig { max_batch: 1, ..config }, store);
+    let (peer, client) = (peer.of(&node), node.client());
+    client.send(Msg::Add(1));
+    gate.begun();
+    peer.send(Msg::Do(vec![Order::Arm(Timer::A, 1)]));
+    peer.send(Msg::Do(vec![Order::Work(100)]));
+    peer.send(Msg::Do(vec![Order::Cancel(Timer::A)]));
+    client.nothing();
+    gate.succeed();
+    assert_eq!(client.reply(), Msg::Total(1));
+    client.nothing();
+    node.stop();
+}
+
+/// The process was stopped, so to speak: what was sent to it lies in its socket, and its timer is due.
+/// Its receiving thread is about to look, and may have a datagram in its hand.
+#[test]
+fn what_lies_in_the_socket_is_heard_before_a_timer_that_is_due() {
+    for _ in 0..100 {
+        let (peer, config) = peer();
+        let (write, diary) = channel();
+        let due_at_once = vec![Order::Arm(Timer::A, 0)];
+        let node = bind(config, MemoryStore::default(), Diary(write), due_at_once);
+        let node = node.expect("a free port");
+        let peer = Peer { client: Client { node: node.local_addr(), ..peer.client }, ..peer };
+        for _ in 0..10 {
+            peer.send(Msg::Ping(1));
+        }
+        peer.send(Msg::Do(vec![Order::Cancel(Timer::A)]));
+        peer.send(Msg::Ping(2));
+        let node = run(node);
+        while peer.receive() != Msg::Pong(2) {}
+        node.stop();
+        let entries: Vec<_> = diary.try_iter().collect();
+        assert!(entries.iter().any(|entry| entry.contains("Cancel(A)")), "{entries:?}");
+        assert!(!entries.iter().any(|entry| entry.contains("fired")), "{entries:?}");
+    }
+}
+
+#[test]
+fn a_timer_that_is_due_fires_before_the_save_of_what_clients_say() {
+    let (store, gate) = gate();
+    let node = start(local(&[]), store);
+    let client = node.client();
+    client.send(Msg::Do(vec![Order::Save, Order::Arm(Timer::A, 0)]));
+    gate.begun();
+    client.send(Msg::Add(2));
+    client.nothing();
+    gate.succeed();
+    assert_eq!(client.reply(), Msg::Fired(Timer::A), "while the next save goes on");
+    assert_eq!(gate.begun(), 2);
+    gate.succeed();
+    assert_eq!(client.reply(), Msg::Total(2));
+    node.stop();
+}
+
+// ---- Who comes first ----------------------------------------------------------------------------
+
+#[test]
+fn servers_are_heard_before_clients_and_inspections_come_last() {
+    let (peer, config) = peer();
+    let (store, gate) = gate();
+    let (write, diary) = channel();
+    let node = run(bind(config, store, Diary(write), vec![]).expect("a free port"));
+    let (peer, client) = (peer.of(&node), node.client());
+    client.send(Msg::Add(1));
+    gate.begun();
+    client.inspect(1);
+    client.send(Msg::Ask);
+    peer.send(Msg::Ping(1));
+    client.nothing();
+    gate.succeed();
+    assert_eq!(client.reply(), Msg::Total(1));
+    assert_eq!(client.reply(), Msg::Total(1), "the answer to Ask");
+    assert_eq!(client.report().0, 1);
+    let entries: Vec<_> = diary.try_iter().collect();
+    let place = |what| entries.iter().position(|entry| entry.contains(what)).expect("an entry");
+    assert!(place("Ping(1)") < place("Ask"), "{entries:?}");
+    node.stop();
+}
+
+#[test]
+fn no_flood_of_clients_or_of_inspections_displaces_what_servers_say() {
+    let (peer, config) = peer();
+    let (store, gate) = gate();
+    let node = start(NodeConfig { mailbox: 20, ..config }, store);
+    let (peer, client) = (peer.of(&node), node.client());
+    client.send(Msg::Add(1));
+    gate.begun();
+    for nonce in 0..100 {
+        client.inspect(nonce);
+        client.send(Msg::Ask);
+    }
+    peer.send(Msg::Ping(1));
+    client.nothing();
+    gate.succeed();
+    assert_eq!(peer.receive(), Msg::Pong(1));
+    let dropped = node.client().drops();
+    assert_eq!(dropped, BTreeMap::from([("mailbox_full".to_owned(), 2 * (100 - 20))]));
     node.stop();
 }
 

@@ -1,35 +1,68 @@
-//! What a deployed server tells people as it runs: its trace, and log lines when its role changes.
+//! What a deployed server tells people as it runs: its trace, log lines when its role changes or when
+//! it is out of touch with its cluster, and when its saves are too slow for its timeouts.
 
+use super::contact::{Contact, Standing};
+use super::saves::Saves;
 use super::suspicion::Suspicion;
-use crate::raft::{Raft, Role, Server, Term};
+use crate::raft::{Config, Raft, Role, Server, Term};
 use crate::runtime::trace::TraceWriter;
-use crate::runtime::{Event, Observer};
+use crate::runtime::wire::CLIENTS;
+use crate::runtime::{Commit, Event, Observer};
 use crate::state_machine::StateMachine;
 use serde::Serialize;
+use serde_json::{Map, Value};
 use stateright::actor::{Id, Out};
+use std::collections::BTreeSet;
 use std::io;
+use std::time::Duration;
 
 /// Observes one server.
 pub(super) struct Journal {
     id: u64,
     trace: Option<TraceWriter>,
     suspicion: Suspicion,
+    contact: Contact,
+    saves: Saves,
     /// News of the present batch. A log line can be observed, so it waits for the save as a
     /// datagram does.
     news: Vec<News>,
+    /// The other servers heard from in the present batch.
+    speakers: BTreeSet<Id>,
+    /// How the server stands at the end of the present batch.
+    standing: Standing,
 }
 
+/// What people are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum News {
+pub(super) enum News {
     Stands(Term),
     Leads(Term),
     SteppedDown(Term),
     Follows(Id, Term),
+    /// So many elections had no winner, as far as this candidate knows.
+    StoodInVain(u64),
+    /// For so long.
+    KnowsNoLeader(Duration),
+    /// A leader, for so long.
+    HeardNoMajority(Duration),
+    /// A leader that had not.
+    HearsMajority,
+    /// This one took so long; there have been so many.
+    SlowSave(Duration, u64),
 }
 
 impl Journal {
-    pub(super) fn new(id: u64, trace: Option<TraceWriter>) -> Self {
-        Self { id, trace, suspicion: Suspicion::default(), news: Vec::new() }
+    pub(super) fn new(id: u64, config: &Config, trace: Option<TraceWriter>) -> Self {
+        Self {
+            id,
+            trace,
+            suspicion: Suspicion::default(),
+            contact: Contact::new(config),
+            saves: Saves::new(config),
+            news: Vec::new(),
+            speakers: BTreeSet::new(),
+            standing: Standing::Seeks,
+        }
     }
 }
 
@@ -49,16 +82,47 @@ impl<S: StateMachine + Serialize> Observer<Raft<S>> for Journal {
             self.news.extend(news(before, after));
             self.suspicion.see(event, before, after);
         }
+        if let Event::Message { src, .. } = event
+            && (usize::from(*src) as u64) < CLIENTS
+        {
+            self.speakers.insert(*src);
+        }
+        self.standing = Standing::of(after);
     }
 
     fn flush(&mut self) -> io::Result<()> {
         self.trace.as_mut().map_or(Ok(()), TraceWriter::flush)
     }
 
-    fn committed(&mut self) {
-        for news in self.news.drain(..) {
-            news.log(self.id);
+    fn committed(&mut self, commit: &Commit) {
+        for news in std::mem::take(&mut self.news) {
+            news.log(self.id, &self.saves);
+            if let News::Stands(_) = news
+                && let Some(in_vain) = self.contact.stands()
+            {
+                in_vain.log(self.id, &self.saves);
+            }
         }
+        let slow = commit.save.and_then(|took| self.saves.note(took));
+        let touch = self.contact.update(commit.at, self.standing, &mut self.speakers);
+        for news in slow.into_iter().chain(touch) {
+            news.log(self.id, &self.saves);
+        }
+    }
+
+    fn status(&self, at: Duration) -> Map<String, Value> {
+        let ago = self.contact.majority_heard_ago(at);
+        let ago = ago.map(|ago| u64::try_from(ago.as_millis()).expect("no node runs for so long"));
+        let out_of_reach = self.suspicion.terms_out_of_reach();
+        Map::from_iter([
+            ("majority_heard_ms_ago".to_owned(), ago.into()),
+            ("terms_out_of_reach".to_owned(), out_of_reach.into()),
+        ])
+    }
+
+    fn warnings(&self, at: Duration) -> Vec<String> {
+        let contact = self.contact.warning(at).into_iter();
+        contact.chain(self.saves.warning()).chain(self.suspicion.warnings()).collect()
     }
 
     fn must_stop(&self) -> Option<String> {
@@ -86,7 +150,7 @@ fn news<S>(before: &Server<S>, after: &Server<S>) -> Vec<News> {
 }
 
 impl News {
-    fn log(self, id: u64) {
+    fn log(self, id: u64, saves: &Saves) {
         match self {
             // In a minority this goes on several times a second.
             News::Stands(term) => tracing::debug!(id, term = term.0, "stands for election"),
@@ -94,6 +158,24 @@ impl News {
             News::SteppedDown(term) => tracing::info!(id, term = term.0, "stepped down"),
             News::Follows(leader, term) => {
                 tracing::info!(id, term = term.0, leader = usize::from(leader), "follows");
+            }
+            News::StoodInVain(elections) => tracing::info!(
+                id,
+                elections,
+                "stood for election in vain; does a majority run, and can it be reached?"
+            ),
+            News::KnowsNoLeader(since) => {
+                tracing::info!(id, ms = since.as_millis(), "has known no leader for a while");
+            }
+            News::HeardNoMajority(since) => tracing::warn!(
+                id,
+                ms = since.as_millis(),
+                "leads, but has not heard from a majority for a while: it can commit nothing"
+            ),
+            News::HearsMajority => tracing::info!(id, "hears from a majority again"),
+            News::SlowSave(took, count) => {
+                let advice = saves.advice();
+                tracing::warn!(id, ms = took.as_millis(), count, "a save took long: {advice}");
             }
         }
     }
@@ -103,8 +185,9 @@ impl News {
 mod tests {
     use super::*;
     use crate::kv::Kv;
-    use crate::raft::Persistent;
-    use std::collections::{BTreeMap, BTreeSet};
+    use crate::raft::{AppendEntriesResponse, Message, Outcome, Persistent, Timer};
+    use std::collections::BTreeMap;
+    use std::sync::{Arc, Mutex};
 
     fn server(term: u64, role: Role) -> Server<Kv> {
         let persistent = Persistent { current_term: Term(term), ..Persistent::default() };
@@ -143,5 +226,111 @@ mod tests {
             let (before, after) = (server(before.0, before.1), server(after.0, after.1));
             assert_eq!(news(&before, &after), expected, "{before:?} to {after:?}");
         }
+    }
+
+    /// What is logged in this thread while `act` runs, from `info` on.
+    fn logged(act: impl FnOnce()) -> String {
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let writer = Arc::clone(&lines);
+        let subscriber =
+            tracing_subscriber::fmt().with_writer(move || Sink(Arc::clone(&writer))).finish();
+        tracing::subscriber::with_default(subscriber, act);
+        let lines = lines.lock().expect("nobody panics").clone();
+        String::from_utf8(lines).expect("text")
+    }
+
+    struct Sink(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Sink {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("nobody panics").extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// The trait's methods, which could be those of any machine, as those of `Kv`.
+    type Seen<'a> = &'a mut dyn Observer<Raft<Kv>>;
+
+    /// Shows a step to the journal.
+    fn show(journal: Seen, before: &Server<Kv>, event: &Event<Raft<Kv>>, after: &Server<Kv>) {
+        journal.handled(1, event, Some(before), after, &Out::new());
+    }
+
+    fn commit(ms: u64) -> Commit {
+        Commit { at: Duration::from_millis(ms), save: None }
+    }
+
+    fn leading() -> Role {
+        let (next_index, match_index) = (BTreeMap::new(), BTreeMap::new());
+        Role::Leader { next_index, match_index, attempts: BTreeMap::new() }
+    }
+
+    fn journal() -> Journal {
+        Journal::new(1, &Config::new([1, 2, 3].map(Id::from)), None)
+    }
+
+    #[test]
+    fn a_line_is_logged_when_the_save_it_speaks_of_is_durable_and_not_before() {
+        let candidate = server(2, Role::Candidate { votes_granted: BTreeSet::new() });
+        let leader = leading();
+        let leader = server(2, leader);
+        let mut journal = journal();
+        let seen: Seen = &mut journal;
+        let before = logged(|| {
+            show(seen, &candidate, &Event::Timeout(Timer::Election), &leader);
+            seen.flush().expect("there is no trace");
+        });
+        assert_eq!(before, "");
+        let after = logged(|| seen.committed(&commit(10)));
+        assert!(after.contains("became leader"), "{after}");
+        let later = logged(|| seen.committed(&commit(20)));
+        assert_eq!(later, "", "it is said once");
+    }
+
+    #[test]
+    fn a_leader_without_its_majority_a_candidate_without_votes_and_a_slow_save_are_logged() {
+        let leader = leading();
+        let (follower, leader) = (server(1, Role::Follower { leader: None }), server(2, leader));
+        let (timeout, mut journal) = (Event::Timeout(Timer::Election), journal());
+        let seen: Seen = &mut journal;
+        let lines = logged(|| {
+            show(seen, &follower, &timeout, &leader);
+            seen.committed(&commit(100));
+            show(seen, &leader, &Event::Timeout(Timer::Heartbeat), &leader);
+            seen.committed(&commit(500));
+        });
+        assert!(lines.contains("has not heard from a majority"), "{lines}");
+        assert_eq!(seen.status(Duration::from_millis(600))["majority_heard_ms_ago"], 500);
+        assert_eq!(seen.warnings(Duration::from_millis(600)).len(), 1);
+
+        let args = AppendEntriesResponse { term: Term(2), outcome: Outcome::StaleTerm };
+        let msg = Message::AppendEntriesResponse(args);
+        let lines = logged(|| {
+            show(seen, &leader, &Event::Message { src: Id::from(2), msg }, &leader);
+            seen.committed(&commit(700));
+        });
+        assert!(lines.contains("hears from a majority again"), "{lines}");
+
+        let candidate = |term| server(term, Role::Candidate { votes_granted: BTreeSet::new() });
+        let lines = logged(|| {
+            for term in 3..5 {
+                show(seen, &candidate(term - 1), &timeout, &candidate(term));
+                seen.committed(&commit(800 + term));
+            }
+        });
+        assert!(lines.contains("stood for election in vain"), "{lines}");
+
+        let lines = logged(|| {
+            for _ in 0..3 {
+                let save = Some(Duration::from_millis(40));
+                seen.committed(&Commit { save, ..commit(900) });
+            }
+        });
+        assert_eq!(lines.matches("a save took long").count(), 2, "{lines}");
+        assert!(lines.contains("--election-timeout 160..320"), "{lines}");
     }
 }

@@ -10,8 +10,10 @@ use stateright::actor::Id;
 /// `last_log_term`, `commit_index`, `last_applied`, `sessions` (how many are open), and `progress`:
 /// on a leader `{id, next_index, match_index}` for each follower, elsewhere empty.
 ///
-/// A node adds `id`, `cluster`, `members`, `counters`, and who it is and whom it knows: `directory`,
-/// `start`, `copy` and `peers`.
+/// A node adds `id`, `cluster`, `members`, `counters`, `warnings`, and who it is and whom it knows:
+/// `directory`, `start`, `copy` and `peers`. A deployed server also has `majority_heard_ms_ago` (how
+/// long ago a leader last heard from a majority, elsewhere null) and `terms_out_of_reach` (how many
+/// messages had a term that no elections can have led to).
 pub fn status<S: StateMachine>(id: Id, server: &Server<S>) -> Value {
     let number = |id: Id| usize::from(id) as u64;
     let (role, leader, progress) = match &server.role {

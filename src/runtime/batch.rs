@@ -31,8 +31,8 @@
 //! That several handlers share one save (group commit) changes nothing: the intermediate values
 //! they saved were never observable, and the order of e1..en is one a model may choose. Between
 //! crashes the node is a sequence of handlers, each on the state the one before it left, which is
-//! what a model's schedule is. Timers fire late rather than early, and a model lets them fire
-//! whenever they are armed. `on_start` is the first batch's handler and obeys the same rule.
+//! what a model's schedule is. A timer counts from the end of the batch that set it, or longer, and a
+//! model lets it fire whenever it is armed. `on_start` is the first batch's handler and obeys the same rule.
 //!
 //! Within one handler's commands the save must stand before every send. The batch would keep the
 //! rule anyway; it is asserted all the same, in `worker.rs`, because whoever reads a single step of a
@@ -40,10 +40,11 @@
 
 use super::error::NodeError;
 use super::node::Deployable;
-use super::observer::Observer;
+use super::observer::{Commit, Observer};
 use super::store::Store;
 use stateright::actor::Id;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// What leaves a node.
 #[derive(Debug)]
@@ -97,17 +98,21 @@ impl<A: Deployable> Batch<A> {
         self.outputs.push(output);
     }
 
-    /// Flushes the observer, saves at most once, and only then gives the outputs out.
+    /// Flushes the observer, saves at most once, and only then gives the outputs out. The observer
+    /// is told when that was, by `clock`, which shows the time since the node started.
     pub(super) fn commit(
         self,
         store: &mut impl Store<A::Storage>,
         observer: &mut impl Observer<A>,
+        clock: impl Fn() -> Duration,
     ) -> Result<Released<A::Msg>, NodeError> {
         observer.flush().map_err(NodeError::Observe)?;
+        let begin = clock();
         if let Some(value) = &self.save {
             store.save(value).map_err(NodeError::Save)?;
         }
-        observer.committed();
+        let at = clock();
+        observer.committed(&Commit { at, save: self.save.is_some().then(|| at - begin) });
         Ok((Committed { number: self.number }, self.outputs))
     }
 }

@@ -21,12 +21,14 @@ pub struct NodeConfig {
     pub directory: u128,
     /// At most how many datagrams one batch handles, and one save so waits for.
     pub max_batch: usize,
-    /// At most how many datagrams wait for the node; the newest beyond are dropped.
+    /// At most how many datagrams of other servers wait for the node, and how many of clients; the
+    /// newest beyond are dropped.
     pub mailbox: usize,
 }
 
 impl NodeConfig {
-    /// A configuration with the usual limits: 256 datagrams in a batch, 1024 waiting.
+    /// A configuration with the usual limits: 256 datagrams in a batch, 1024 of servers and 1024 of
+    /// clients waiting.
     pub fn new(
         id: u64,
         cluster: impl Into<String>,

@@ -5,10 +5,11 @@
 //! | [`node`] | [`Node`]: its parts, start and stop |
 //! | `worker` | the loop: events, handlers, commit, send |
 //! | `batch` | the output rule, and why a handler may be one step of a model |
-//! | [`mailbox`] | from the receiving thread to the loop; explored by loom |
+//! | [`mailbox`] | what has come and waits for the loop; explored by loom |
+//! | [`turns`] | who takes from the socket; explored by loom |
 //! | [`wire`] | datagrams |
 //! | [`endpoint`] | a client's socket |
-//! | `receiver` | which datagrams are for this node |
+//! | `receiver` | from the socket into the mailbox, and which datagrams are for this node |
 //! | [`timers`] | what is armed and when it is due |
 //! | [`addresses`] | where servers and clients are |
 //! | `peers` | whom this node knows, admits and greets: what keeps a server out that lost its memory |
@@ -36,11 +37,12 @@ pub mod store;
 mod sync;
 pub mod timers;
 pub mod trace;
+pub mod turns;
 pub mod wire;
 mod worker;
 
 pub use config::NodeConfig;
 pub use error::NodeError;
 pub use node::{Deployable, Node};
-pub use observer::{Event, Observer};
+pub use observer::{Commit, Event, Observer};
 pub use stop::Stop;

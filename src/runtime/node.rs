@@ -4,9 +4,8 @@ use super::addresses::Addresses;
 use super::config::NodeConfig;
 use super::counters::Counters;
 use super::error::NodeError;
-use super::mailbox::Mailbox;
 pub use super::observer::{Event, Observer};
-use super::receiver::{self, CloseOnDrop, Gate, Incoming};
+use super::receiver::{self, CloseOnDrop, Gate, Inlet};
 use super::stop::Stop;
 use super::store::Store;
 use super::wire;
@@ -72,7 +71,7 @@ where
         let listen = |source| NodeError::Listen { address: config.listen, source };
         let socket = UdpSocket::bind(config.listen).map_err(listen)?;
         let address = socket.local_addr().map_err(listen)?;
-        socket.set_read_timeout(Some(receiver::PATIENCE)).map_err(NodeError::Setup)?;
+        receiver::prepare(&socket).map_err(NodeError::Setup)?;
         Ok(Self { config, actor, store, status, observer, socket, address })
     }
 
@@ -94,17 +93,15 @@ where
         let addresses = Addresses::new(self.config.peers.clone());
         let socket = self.socket.try_clone().map_err(NodeError::Setup)?;
         let counters = Counters::default();
-        let mailbox = Mailbox::<Incoming<A::Msg>>::new(capacity);
+        let inlet = Inlet::new(&socket, &gate, &counters, capacity).map_err(NodeError::Setup)?;
         thread::scope(|scope| {
-            let closes = CloseOnDrop(&mailbox);
+            let closes = CloseOnDrop(inlet.mailbox());
             let receiving = thread::Builder::new()
                 .name(format!("receiver-{id}"))
-                .spawn_scoped(scope, || {
-                    receiver::receive(&socket, &gate, &mailbox, &counters, stop);
-                })
+                .spawn_scoped(scope, || inlet.receive(stop))
                 .map_err(NodeError::Setup)?;
             let result = Worker::start(self, addresses, &gate, &counters)
-                .and_then(|(worker, committed)| worker.run(committed, &mailbox, stop));
+                .and_then(|(worker, committed)| worker.run(committed, &inlet, stop));
             drop(closes);
             receiving.join().map_err(|_| NodeError::ReceiverPanicked)?;
             tracing::info!(id, "stopped; {counters}");

@@ -1,7 +1,9 @@
-//! Where a trace is written from.
+//! Who looks on as a node runs: what it does can be written down, told to people, and stopped.
 
+use serde_json::{Map, Value};
 use stateright::actor::{Actor, Id, Out};
 use std::io;
+use std::time::Duration;
 
 /// What a handler was called with.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +24,15 @@ pub enum Event<A: Actor> {
     Timeout(A::Timer),
 }
 
+/// When a batch was durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Commit {
+    /// The time since the node started.
+    pub at: Duration,
+    /// How long the save took; `None` if nothing was saved.
+    pub save: Option<Duration>,
+}
+
 /// Sees every handler call of a node. `()` looks away.
 pub trait Observer<A: Actor> {
     /// A handler was called in batch `batch` (0 is the batch of `on_start`): the states before and
@@ -40,7 +51,7 @@ pub trait Observer<A: Actor> {
 
     /// Called once the batch is durable: from here on what was seen of it may be told to people,
     /// as it may be sent.
-    fn committed(&mut self) {}
+    fn committed(&mut self, _: &Commit) {}
 
     /// Asked after each batch was committed, before anything of it leaves: why the node must not go
     /// on, in a sentence for people. It then ends with [`NodeError::MustStop`].
@@ -48,6 +59,17 @@ pub trait Observer<A: Actor> {
     /// [`NodeError::MustStop`]: super::NodeError::MustStop
     fn must_stop(&self) -> Option<String> {
         None
+    }
+
+    /// What it adds to the node's status. It is given the time since the node started.
+    fn status(&self, _: Duration) -> Map<String, Value> {
+        Map::new()
+    }
+
+    /// What people should look into, in sentences; part of the node's status. It is given the time
+    /// since the node started.
+    fn warnings(&self, _: Duration) -> Vec<String> {
+        Vec::new()
     }
 }
 

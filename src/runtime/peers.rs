@@ -446,6 +446,15 @@ impl Peers {
         ]
     }
 
+    /// Why others refuse this server, in sentences.
+    pub(super) fn warnings(&self) -> impl Iterator<Item = String> {
+        self.others.iter().filter_map(|(server, other)| {
+            let RefusesUs { reason, .. } = other.refuses_us.as_ref()?;
+            let remedy = reason.remedy();
+            Some(format!("server {server} refuses it: {reason}. What to do with it: {remedy}"))
+        })
+    }
+
     /// `{id, directory, start, firsthand, met, refused, refuses_us, disputes}`.
     fn peer(&self, server: u64, other: &Other) -> Value {
         let known = self.census.known.get(&server);

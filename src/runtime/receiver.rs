@@ -1,19 +1,34 @@
-//! The receiving thread: from the socket into the mailbox, whatever the network sends.
+//! From the socket into the mailbox, whatever the network sends: by the receiving thread, and by the
+//! node's loop before a timer fires.
 
 use super::counters::{Counters, Loss};
 use super::hello::{Hello, Refusal};
-use super::mailbox::{Mailbox, Refused};
+use super::mailbox::{Class, Mailbox, Refused};
 use super::peers::Claim;
 use super::stop::Stop;
+use super::turns::Turns;
 use super::wire::{self, Body, CLIENTS, Datagram, Header, Kind, Reject};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::sockopt::{set_socket_recv_buffer_size, socket_recv_buffer_size};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, UdpSocket};
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 /// How long a silent network delays a stop.
-pub(super) const PATIENCE: Duration = Duration::from_millis(50);
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// How many bytes the kernel is asked to keep for the socket: some thousand small datagrams. Linux
+/// takes twice as many, and no more than `net.core.rmem_max` allows.
+const BUFFER: usize = 1 << 20;
+
+/// At most how many datagrams the receiving thread moves in one turn: the loop may wait for so many.
+const ONE_TURN: usize = 64;
+
+/// At most how many inspections wait, and are so answered between messages.
+const INSPECTIONS: usize = 64;
 
 /// A datagram that is for this node.
 #[derive(Debug)]
@@ -28,6 +43,16 @@ pub(super) enum Incoming<M> {
     Client { client: u64, address: SocketAddr, message: M },
     /// A question for the status.
     Inspect { client: u64, address: SocketAddr, nonce: u64 },
+}
+
+impl<M> Incoming<M> {
+    fn class(&self) -> Class {
+        match self {
+            Self::Peer { .. } | Self::Hello { .. } | Self::Refused { .. } => Class::Peer,
+            Self::Client { .. } => Class::Client,
+            Self::Inspect { .. } => Class::Inspection,
+        }
+    }
 }
 
 /// Which datagrams are for this node. (Whether a peer is who it was is judged later, where that is
@@ -83,48 +108,115 @@ impl Gate {
     }
 }
 
-/// Moves datagrams from the socket into the mailbox until `stop` or until the mailbox is closed,
-/// which it is when this returns. The socket's read timeout is [`PATIENCE`].
-pub(super) fn receive<M: DeserializeOwned>(
-    socket: &UdpSocket,
-    gate: &Gate,
-    mailbox: &Mailbox<Incoming<M>>,
-    counters: &Counters,
-    stop: &Stop,
-) {
-    let _closes = CloseOnDrop(mailbox);
-    // More than any UDP payload, so that an oversized datagram is seen as such and not cut.
-    let mut buffer = vec![0; 1 << 16];
-    // Asked each time, for a flood of garbage neither lets a read time out nor reaches the mailbox.
-    while !stop.is_triggered() && !mailbox.is_closed() {
-        match socket.recv_from(&mut buffer) {
-            Ok((length, from)) => {
-                counters.received();
-                match gate.open(&buffer[..length], from) {
-                    Ok(incoming) => {
-                        if mailbox.push(incoming) == Err(Refused::Full) {
-                            counters.lost(Loss::MailboxFull, "a datagram, the mailbox is full");
-                        }
-                    }
-                    Err(reject) => counters.rejected(reject, from),
+/// The node's socket, its mailbox, and the way from the one into the other.
+#[derive(Debug)]
+pub(super) struct Inlet<'a, M> {
+    socket: &'a UdpSocket,
+    gate: &'a Gate,
+    counters: &'a Counters,
+    mailbox: Mailbox<Incoming<M>>,
+    /// Whoever has the turn has the buffer.
+    turns: Turns<Vec<u8>>,
+    /// No fewer datagrams than the kernel keeps for the socket.
+    most: usize,
+}
+
+/// Why a turn at the socket ended.
+enum End {
+    /// Nothing is there.
+    Empty,
+    /// The operating system reports an error that may last.
+    Failing,
+}
+
+/// Prepares a node's socket: it never blocks, and the kernel keeps as much for it as it may.
+pub(super) fn prepare(socket: &UdpSocket) -> io::Result<()> {
+    socket.set_nonblocking(true)?;
+    Ok(set_socket_recv_buffer_size(socket, BUFFER)?)
+}
+
+impl<'a, M: DeserializeOwned> Inlet<'a, M> {
+    /// For a socket that was prepared, and at most so many waiting datagrams of peers and of clients.
+    pub(super) fn new(
+        socket: &'a UdpSocket,
+        gate: &'a Gate,
+        counters: &'a Counters,
+        capacity: usize,
+    ) -> io::Result<Self> {
+        // To the kernel the smallest datagram is more than 256 bytes: it counts what it keeps of each.
+        let most = socket_recv_buffer_size(socket)? / 256 + 1;
+        let mailbox = Mailbox::new(capacity, capacity, capacity.min(INSPECTIONS));
+        // More than any UDP payload, so that an oversized datagram is seen as such and not cut.
+        let turns = Turns::new(vec![0; 1 << 16]);
+        Ok(Self { socket, gate, counters, mailbox, turns, most })
+    }
+
+    /// Where the datagrams are.
+    pub(super) fn mailbox(&self) -> &Mailbox<Incoming<M>> {
+        &self.mailbox
+    }
+
+    /// The receiving thread: moves datagrams until `stop` or until the mailbox is closed, which it is
+    /// when this returns.
+    pub(super) fn receive(&self, stop: &Stop) {
+        let _closes = CloseOnDrop(&self.mailbox);
+        // Asked each time, for a flood of garbage neither lets a wait time out nor reaches the mailbox.
+        while !stop.is_triggered() && !self.mailbox.is_closed() {
+            self.wait();
+            let end = self.turns.fill(ONE_TURN, |buffer| self.take(buffer));
+            if matches!(end, ControlFlow::Break(End::Failing)) {
+                pause();
+            }
+        }
+    }
+
+    /// Moves into the mailbox whatever the kernel held when this was called. Of a flood it moves no
+    /// more than could have been there.
+    pub(super) fn drain(&self) {
+        // Either way of ending will do: nothing is left, or an error that the receiving thread meets.
+        let _ = self.turns.drain(self.most, |buffer| self.take(buffer));
+    }
+
+    /// Waits until something may be there, or for [`PATIENCE`].
+    fn wait(&self) {
+        let mut socket = [PollFd::new(self.socket, PollFlags::IN)];
+        let patience = Timespec::try_from(PATIENCE).expect("a short time");
+        // If this fails, it is as if something had come; the error shows when it is taken.
+        let _ = poll(&mut socket, Some(&patience));
+    }
+
+    /// Moves one datagram.
+    fn take(&self, buffer: &mut [u8]) -> ControlFlow<End> {
+        let (length, from) = match self.socket.recv_from(buffer) {
+            Ok(received) => received,
+            Err(error) => return survive(&error, self.counters),
+        };
+        self.counters.received();
+        match self.gate.open(&buffer[..length], from) {
+            Ok(incoming) => {
+                if self.mailbox.push(incoming.class(), incoming) == Err(Refused::Full) {
+                    self.counters.lost(Loss::MailboxFull, "a datagram, the mailbox is full");
                 }
             }
-            Err(error) => survive(&error, counters),
+            Err(reject) => self.counters.rejected(reject, from),
         }
+        ControlFlow::Continue(())
     }
 }
 
 /// No error of a receive is worth stopping for: to the protocol it is a lost datagram.
-fn survive(error: &io::Error, counters: &Counters) {
+fn survive(error: &io::Error, counters: &Counters) -> ControlFlow<End> {
     match error.kind() {
-        ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted => {}
+        ErrorKind::WouldBlock => ControlFlow::Break(End::Empty),
+        ErrorKind::Interrupted => ControlFlow::Continue(()),
         // Some systems report here that an earlier send found nobody listening.
         ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset => {
             counters.lost(Loss::ReceiveFailed, error);
+            ControlFlow::Continue(())
         }
         _ => {
             counters.lost(Loss::ReceiveFailed, error);
-            pause();
+            ControlFlow::Break(End::Failing)
         }
     }
 }

@@ -1,15 +1,36 @@
 //! The timers a node's actor has set.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// A timer found late by more than this was not waited for: the process was stopped, or the machine
+/// too busy to run it.
+const LATE: Duration = Duration::from_millis(5);
 
 /// Armed timers and when each is due. It reads no clock: every moment is given to it.
 ///
 /// A model lets an armed timer fire at any moment; this fires it at one of those, so every run of a
 /// node is a run of the model. A timer is disarmed before its handler runs, as in the model.
+///
+/// A timer that a handler sets does not run yet: it counts from the end of the handler's batch
+/// ([`Timers::run`]), however long the batch's handlers and its save took.
 #[derive(Debug)]
 pub struct Timers<T> {
-    armed: BTreeMap<T, Instant>,
+    armed: BTreeMap<T, Armed>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Armed {
+    duration: Duration,
+    /// `None` until the end of the batch that set it.
+    due: Option<Instant>,
+    is_spared: bool,
+}
+
+impl Armed {
+    fn is_due(&self, now: Instant) -> bool {
+        self.due.is_some_and(|due| due <= now)
+    }
 }
 
 impl<T> Default for Timers<T> {
@@ -19,9 +40,9 @@ impl<T> Default for Timers<T> {
 }
 
 impl<T: Ord + Clone> Timers<T> {
-    /// Sets `timer`, or sets it anew.
-    pub fn arm(&mut self, timer: T, due: Instant) {
-        self.armed.insert(timer, due);
+    /// Sets `timer`, or sets it anew, for so long from the end of the batch.
+    pub fn arm(&mut self, timer: T, duration: Duration) {
+        self.armed.insert(timer, Armed { duration, due: None, is_spared: false });
     }
 
     /// Cancels `timer` if it is set.
@@ -29,59 +50,90 @@ impl<T: Ord + Clone> Timers<T> {
         self.armed.remove(timer);
     }
 
+    /// A batch has ended: what was set in it runs from now on.
+    pub fn run(&mut self, now: Instant) {
+        for armed in self.armed.values_mut() {
+            armed.due.get_or_insert(now + armed.duration);
+        }
+    }
+
     /// When the next timer is due.
     pub fn next_due(&self) -> Option<Instant> {
-        self.armed.values().min().copied()
+        self.armed.values().filter_map(|armed| armed.due).min()
+    }
+
+    /// Whether a timer is due at `now`.
+    pub fn is_due(&self, now: Instant) -> bool {
+        self.armed.values().any(|armed| armed.is_due(now))
     }
 
     /// The timers due at `now`, the longest due first. They stay armed: the handler of one may
     /// cancel or re-arm another, so each must be claimed with [`Timers::disarm_due`] at its turn.
     pub fn due(&self, now: Instant) -> Vec<T> {
-        let mut due: Vec<_> = self.armed.iter().filter(|(_, at)| **at <= now).collect();
-        due.sort_by_key(|(_, at)| **at);
+        let mut due: Vec<_> = self.armed.iter().filter(|(_, armed)| armed.is_due(now)).collect();
+        due.sort_by_key(|(_, armed)| armed.due);
         due.into_iter().map(|(timer, _)| timer.clone()).collect()
     }
 
     /// Disarms `timer` if it is still armed and still due at `now`: only then may it fire.
     pub fn disarm_due(&mut self, timer: &T, now: Instant) -> bool {
-        let fires = self.armed.get(timer).is_some_and(|at| *at <= now);
+        let fires = self.armed.get(timer).is_some_and(|armed| armed.is_due(now));
         if fires {
             self.armed.remove(timer);
         }
         fires
+    }
+
+    /// The node has waited, and it is `now`. Timers that are late by more than a few milliseconds get
+    /// another quarter of their duration, once: when all servers were stopped and go on, the words
+    /// of those with short timers so come before the long timers of the others fire.
+    pub fn spare_late(&mut self, now: Instant) {
+        for armed in self.armed.values_mut().filter(|armed| !armed.is_spared) {
+            if armed.due.is_some_and(|due| due + LATE < now) {
+                armed.due = Some(now + armed.duration / 4);
+                armed.is_spared = true;
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[expect(clippy::disallowed_methods, reason = "any moment will do as the origin")]
     fn origin() -> Instant {
         Instant::now()
     }
 
-    fn after(origin: Instant, millis: u64) -> Instant {
-        origin + Duration::from_millis(millis)
+    fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    /// Timers set for so many milliseconds, running from `t0`.
+    fn running<const N: usize>(t0: Instant, timers: [(char, u64); N]) -> Timers<char> {
+        let mut running = Timers::default();
+        for (timer, millis) in timers {
+            running.arm(timer, ms(millis));
+        }
+        running.run(t0);
+        running
     }
 
     #[test]
     fn timers_are_due_in_the_order_of_their_moments() {
         let t0 = origin();
-        let mut timers = Timers::default();
-        timers.arm('a', after(t0, 20));
-        timers.arm('b', after(t0, 10));
-        timers.arm('c', after(t0, 30));
-        assert_eq!(timers.next_due(), Some(after(t0, 10)));
-        assert_eq!(timers.due(after(t0, 20)), ['b', 'a']);
+        let timers = running(t0, [('a', 20), ('b', 10), ('c', 30)]);
+        assert_eq!(timers.next_due(), Some(t0 + ms(10)));
+        assert!(!timers.is_due(t0 + ms(9)));
+        assert!(timers.is_due(t0 + ms(10)));
+        assert_eq!(timers.due(t0 + ms(20)), ['b', 'a']);
     }
 
     #[test]
     fn a_timer_fires_once_per_arming() {
         let t0 = origin();
-        let mut timers = Timers::default();
-        timers.arm('a', t0);
+        let mut timers = running(t0, [('a', 0)]);
         assert!(timers.disarm_due(&'a', t0));
         assert!(!timers.disarm_due(&'a', t0));
         assert_eq!(timers.next_due(), None);
@@ -90,14 +142,46 @@ mod tests {
     #[test]
     fn a_timer_cancelled_or_re_armed_after_it_was_due_does_not_fire() {
         let t0 = origin();
-        let mut timers = Timers::default();
-        timers.arm('a', t0);
-        timers.arm('b', t0);
+        let mut timers = running(t0, [('a', 0), ('b', 0)]);
         assert_eq!(timers.due(t0), ['a', 'b']);
         timers.disarm(&'a');
-        timers.arm('b', after(t0, 5));
+        timers.arm('b', ms(5));
         assert!(!timers.disarm_due(&'a', t0));
         assert!(!timers.disarm_due(&'b', t0));
-        assert!(timers.disarm_due(&'b', after(t0, 5)));
+        timers.run(t0);
+        assert!(!timers.disarm_due(&'b', t0));
+        assert!(timers.disarm_due(&'b', t0 + ms(5)));
+    }
+
+    #[test]
+    fn a_timer_counts_from_the_end_of_the_batch_that_set_it_and_from_no_later_one() {
+        let t0 = origin();
+        let mut timers = Timers::default();
+        timers.arm('a', ms(10));
+        assert_eq!(timers.next_due(), None);
+        assert!(!timers.is_due(t0 + ms(1000)));
+        timers.run(t0 + ms(100));
+        assert_eq!(timers.next_due(), Some(t0 + ms(110)));
+        timers.run(t0 + ms(105));
+        assert_eq!(timers.next_due(), Some(t0 + ms(110)));
+    }
+
+    #[test]
+    fn a_late_timer_is_spared_for_a_quarter_of_its_duration_once() {
+        let t0 = origin();
+        let mut timers = running(t0, [('a', 40), ('b', 200), ('c', 2000)]);
+        timers.spare_late(t0 + ms(45));
+        assert_eq!(timers.due(t0 + ms(45)), ['a'], "it is not late");
+        timers.spare_late(t0 + ms(1000));
+        assert_eq!(timers.due(t0 + ms(1009)), [] as [char; 0]);
+        assert_eq!(timers.due(t0 + ms(1049)), ['a']);
+        assert_eq!(timers.due(t0 + ms(1050)), ['a', 'b'], "the shorter comes first");
+        timers.spare_late(t0 + ms(1900));
+        assert_eq!(timers.due(t0 + ms(1900)), ['a', 'b']);
+        timers.arm('a', ms(40));
+        timers.run(t0 + ms(1900));
+        timers.spare_late(t0 + ms(1999));
+        assert_eq!(timers.due(t0 + ms(1999)), ['b'], "each arming is spared once");
+        assert_eq!(timers.due(t0 + ms(2000)), ['b', 'c'], "nothing else was put off");
     }
 }

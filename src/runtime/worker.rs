@@ -1,15 +1,20 @@
 //! The node's loop: collect a batch of events, call the actor's handler for each, commit, send.
+//!
+//! Peers come before timers, timers before clients, and clients before inspections, each as a batch
+//! of its own. A follower that was held up so hears its leader before it stands for election; a
+//! leader's heartbeat does not wait for the save of clients' commands; and no flood of requests or
+//! of inspections keeps servers from hearing each other.
 
 use super::addresses::Addresses;
 use super::batch::{Batch, Committed, Output};
 use super::counters::{Counters, Loss};
 use super::error::NodeError;
 use super::hello::Hello;
-use super::mailbox::Mailbox;
+use super::mailbox::{Arrived, Class};
 use super::node::{Deployable, Node};
 use super::observer::{Event, Observer};
 use super::peers::{Claim, Peers, Verdict};
-use super::receiver::{Gate, Incoming};
+use super::receiver::{Gate, Incoming, Inlet};
 use super::stop::Stop;
 use super::store::Store;
 use super::timers::Timers;
@@ -36,6 +41,7 @@ pub(super) struct Worker<'a, A: Deployable, St, F, O> {
     peers: Peers,
     gate: &'a Gate,
     counters: &'a Counters,
+    started: Instant,
 }
 
 impl<'a, A, St, F, O> Worker<'a, A, St, F, O>
@@ -63,8 +69,9 @@ where
         let mut batch = Batch::first();
         node.observer.handled(batch.number(), &Event::Start { storage }, None, &state, &out);
         tracing::info!(id = gate.id, address = %node.address, "started");
-        let timers = Timers::default();
-        let mut worker = Self { node, id, state, timers, addresses, peers, gate, counters };
+        let (timers, started) = (Timers::default(), now());
+        let mut worker =
+            Self { node, id, state, timers, addresses, peers, gate, counters, started };
         worker.greet();
         worker.perform(&mut batch, out);
         let committed = worker.commit(batch)?;
@@ -75,38 +82,72 @@ where
     pub(super) fn run(
         mut self,
         mut committed: Committed,
-        mailbox: &Mailbox<Incoming<A::Msg>>,
+        inlet: &Inlet<'_, A::Msg>,
         stop: &Stop,
     ) -> Result<(), NodeError> {
         while !stop.is_triggered() {
             self.greet();
-            let Some(arrived) = self.collect(mailbox) else { break };
-            if arrived.is_empty() && self.timers.due(now()).is_empty() {
-                continue;
+            let Some(mut arrived) = self.collect(inlet) else { break };
+            let at = now();
+            if self.timers.is_due(at) {
+                // What came before a timer fires is heard before, even if nothing of this process
+                // ran since: a heartbeat that waited disarms the election timer.
+                inlet.drain();
+                arrived.peers.extend(inlet.mailbox().take(Class::Peer));
             }
-            let mut batch = Batch::after(committed);
-            for incoming in arrived {
-                self.accept(&mut batch, incoming)?;
-            }
-            // Messages first: after a pause, a heartbeat that waited disarms the election timer.
-            let now = now();
-            for timer in self.timers.due(now) {
-                if self.timers.disarm_due(&timer, now) {
-                    self.fire(&mut batch, timer);
-                }
-            }
-            committed = self.commit(batch)?;
+            committed = self.handle(committed, arrived.peers)?;
+            committed = self.fire_due(committed, at)?;
+            committed = self.handle(committed, arrived.clients)?;
+            committed = self.handle(committed, arrived.inspections)?;
         }
         Ok(())
     }
 
-    /// Waits for datagrams, at most until the next timer or hello is due. `None` when the mailbox is closed.
-    fn collect(&self, mailbox: &Mailbox<Incoming<A::Msg>>) -> Option<Vec<Incoming<A::Msg>>> {
+    /// Waits for datagrams, at most until the next timer or hello is due. `None` when the mailbox is
+    /// closed.
+    fn collect(&mut self, inlet: &Inlet<'_, A::Msg>) -> Option<Arrived<Incoming<A::Msg>>> {
         let max = self.node.config.max_batch;
-        match self.timers.next_due().into_iter().chain(self.peers.next_greeting()).min() {
-            Some(due) => mailbox.receive_within(max, due.saturating_duration_since(now())),
-            None => mailbox.receive(max),
+        let due = self.timers.next_due().into_iter().chain(self.peers.next_greeting()).min();
+        let Some(due) = due else { return inlet.mailbox().receive(max) };
+        let patience = due.saturating_duration_since(now());
+        let arrived = inlet.mailbox().receive_within(max, patience);
+        if !patience.is_zero() {
+            self.timers.spare_late(now());
         }
+        arrived
+    }
+
+    /// Handles what has come, in batches of no more than may be.
+    fn handle(
+        &mut self,
+        mut committed: Committed,
+        arrived: Vec<Incoming<A::Msg>>,
+    ) -> Result<Committed, NodeError> {
+        let mut arrived = arrived.into_iter();
+        while arrived.len() > 0 {
+            let mut batch = Batch::after(committed);
+            for incoming in arrived.by_ref().take(self.node.config.max_batch) {
+                self.accept(&mut batch, incoming)?;
+            }
+            committed = self.commit(batch)?;
+        }
+        Ok(committed)
+    }
+
+    /// Fires the timers that were due at a moment before the socket was drained. Others, which became
+    /// due since, have their turn after the next time.
+    fn fire_due(&mut self, committed: Committed, at: Instant) -> Result<Committed, NodeError> {
+        let due = self.timers.due(at);
+        if due.is_empty() {
+            return Ok(committed);
+        }
+        let mut batch = Batch::after(committed);
+        for timer in due {
+            if self.timers.disarm_due(&timer, at) {
+                self.fire(&mut batch, timer);
+            }
+        }
+        self.commit(batch)
     }
 
     fn accept(
@@ -213,12 +254,13 @@ where
     }
 
     /// Timers are the node's own and change at once, so that a later handler of the batch finds
-    /// them changed; saves and sends wait for the commit.
+    /// them changed, but what is set runs from the end of the batch on; saves and sends wait for the
+    /// commit.
     fn perform(&mut self, batch: &mut Batch<A>, out: Out<A>) {
         let mut has_sent = false;
         for command in out {
             match command {
-                Command::SetTimer(timer, range) => self.timers.arm(timer, now() + draw(range)),
+                Command::SetTimer(timer, range) => self.timers.arm(timer, draw(range)),
                 Command::CancelTimer(timer) => self.timers.disarm(&timer),
                 Command::Save(value) => {
                     assert!(!has_sent, "a handler must save before it sends, but this sent first");
@@ -235,14 +277,19 @@ where
         }
     }
 
+    /// Saves and sends what a batch put out. Then its timers begin to run: neither a slow save nor a
+    /// long handler takes from their time.
     fn commit(&mut self, batch: Batch<A>) -> Result<Committed, NodeError> {
-        let (committed, outputs) = batch.commit(&mut self.node.store, &mut self.node.observer)?;
-        if let Some(reason) = self.node.observer.must_stop() {
+        let started = self.started;
+        let Node { store, observer, .. } = &mut self.node;
+        let (committed, outputs) = batch.commit(store, observer, || now() - started)?;
+        if let Some(reason) = observer.must_stop() {
             return Err(NodeError::MustStop(reason));
         }
         for output in outputs {
             self.send(output);
         }
+        self.timers.run(now());
         Ok(committed)
     }
 
@@ -301,6 +348,10 @@ where
         status.insert("members".to_owned(), members.into());
         status.insert("counters".to_owned(), self.counters.to_json());
         status.extend(self.peers.status().map(|(name, value)| (name.to_owned(), value)));
+        let at = now() - self.started;
+        status.extend(self.node.observer.status(at));
+        let warnings = self.peers.warnings().chain(self.node.observer.warnings(at));
+        status.insert("warnings".to_owned(), warnings.collect());
         Value::Object(status).to_string().into_bytes()
     }
 }
