@@ -1,14 +1,20 @@
-//! Log lines on standard error.
+//! Log lines on standard error, which nobody need read: a node neither waits for its log nor stops
+//! for it.
 
 use super::Failure;
+use super::lossy::{Flush, Log, PATIENCE};
 use std::env::{self, VarError};
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
+/// At most how many lines wait to be written.
+const WAITING: usize = 1024;
+
 /// Begins to log what `filter` says, or else what the environment variable `RUST_LOG` says, or else
-/// from `info` on. A variable that is empty says nothing.
-pub(super) fn start(filter: Option<&str>) -> Result<(), Failure> {
+/// from `info` on. A variable that is empty says nothing. The last lines are
+/// written when what is returned is dropped.
+pub(super) fn start(filter: Option<&str>) -> Result<Flush, Failure> {
     let refused = |name: &str, reason: String| Failure::Refused(format!("{name}: {reason}"));
     let filter = match (filter, env::var("RUST_LOG")) {
         (Some(filter), _) => parse(filter).map_err(|reason| refused("--log", reason))?,
@@ -20,13 +26,23 @@ pub(super) fn start(filter: Option<&str>) -> Result<(), Failure> {
             return Err(refused("RUST_LOG", "it is no text".to_owned()));
         }
     };
+    let log = Log::to(io::stderr(), WAITING);
+    let lines = log.clone();
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr)
+        .with_writer(move || lines.clone())
         .with_ansi(io::stderr().is_terminal())
         .with_target(false)
         .init();
-    Ok(())
+    Ok(Flush(log))
+}
+
+/// Says on standard error why the program ends. If nobody reads it, the exit code still tells.
+pub(super) fn last_words(words: &str) {
+    let mut log = Log::to(io::stderr(), 1);
+    // A log takes whatever it is given.
+    let _ = log.write_all(format!("{words}\n").as_bytes());
+    log.flush_within(PATIENCE);
 }
 
 /// A filter whose every part says a level. Without this a misspelt level would be taken for a part of

@@ -11,6 +11,7 @@ mod json;
 mod kill_matrix;
 mod kv;
 mod logging;
+mod lossy;
 mod memory;
 mod models;
 mod mutant_pages;
@@ -105,8 +106,7 @@ pub(crate) fn main() -> ExitCode {
     let status = result.unwrap_or_else(|failure| match failure {
         Failure::Output(error) if is_unread(&error) => Status::Success,
         failure => {
-            // If nobody reads the errors either, the exit code still tells.
-            let _ = writeln!(io::stderr(), "error: {failure}");
+            logging::last_words(&format!("error: {failure}"));
             Status::Other
         }
     });

@@ -41,7 +41,7 @@ impl Node {
             Some(path) => self.settings.or(Settings::read(path)?),
             None => self.settings,
         };
-        logging::start(settings.log())?;
+        let _flush = logging::start(settings.log())?;
         let deployment = settings.deployment()?;
         let stop = Stop::new();
         for signal in signals::stopping() {
