@@ -24,7 +24,7 @@ mod status;
 pub use error::{ClientError, Sightings};
 pub use kv::{KvClient, Swap};
 pub use pace::LONGEST_WAIT;
-pub use status::{Member, Progress, ServerStatus, Surveyed, inspect, survey};
+pub use status::{Counts, Member, Progress, ServerStatus, Surveyed, inspect, survey};
 
 use crate::raft::{ClientRequest, ClientResponse, Config, Invocation, Message, Session};
 use crate::runtime::endpoint::{self, Deadline, Endpoint};

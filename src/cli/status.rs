@@ -3,7 +3,7 @@
 use super::models::table;
 use super::servers::{Servers, failed};
 use super::{Failure, json};
-use checked_raft::client::{self, ClientError, Progress, ServerStatus, Surveyed};
+use checked_raft::client::{self, ClientError, Counts, Progress, ServerStatus, Surveyed};
 use clap::Args;
 use serde::Serialize;
 use std::io::Write;
@@ -44,6 +44,9 @@ struct Row<'a> {
     commit_index: Option<u64>,
     last_applied: Option<u64>,
     progress: Option<&'a [Progress]>,
+    majority_heard_ms_ago: Option<u64>,
+    warnings: Option<&'a [String]>,
+    counters: Option<&'a Counts>,
 }
 
 impl ClusterStatus {
@@ -81,6 +84,9 @@ impl<'a> Row<'a> {
             commit_index: status.map(|it| it.commit_index),
             last_applied: status.map(|it| it.last_applied),
             progress: status.map(|it| it.progress.as_slice()),
+            majority_heard_ms_ago: status.and_then(|it| it.majority_heard_ms_ago),
+            warnings: status.map(|it| it.warnings.as_slice()),
+            counters: status.map(|it| &it.counters),
         }
     }
 }
@@ -88,6 +94,7 @@ impl<'a> Row<'a> {
 fn print(surveyed: &[Surveyed], out: &mut dyn Write) -> Result<(), Failure> {
     let mut table = table([
         "server", "address", "role", "term", "leader", "last log", "commit", "applied", "progress",
+        "heard",
     ]);
     for Surveyed { id, address, status } in surveyed {
         let mut row = vec![or_dash(*id), address.to_string()];
@@ -95,14 +102,26 @@ fn print(surveyed: &[Surveyed], out: &mut dyn Write) -> Result<(), Failure> {
             Some(status) => row.extend(cells(status)),
             None => row.push("unreachable".to_owned()),
         }
-        row.resize(9, "-".to_owned());
+        row.resize(10, "-".to_owned());
         table.add_row(row);
     }
     writeln!(out, "{table}")?;
+    for status in surveyed.iter().filter_map(|server| server.status.as_ref()) {
+        for line in status.warnings.iter().cloned().chain(dropped(&status.counters)) {
+            writeln!(out, "server {}: {line}", status.id)?;
+        }
+    }
     Ok(())
 }
 
-fn cells(status: &ServerStatus) -> [String; 7] {
+/// What a server has dropped, if anything.
+fn dropped(counts: &Counts) -> Option<String> {
+    let occurred = counts.dropped.iter().filter(|(_, count)| **count > 0);
+    let reasons: Vec<_> = occurred.map(|(reason, count)| format!("{reason} {count}")).collect();
+    (!reasons.is_empty()).then(|| format!("dropped since it started: {}", reasons.join(", ")))
+}
+
+fn cells(status: &ServerStatus) -> [String; 8] {
     let progress = status.progress.iter().map(|Progress { id, next_index, match_index }| {
         format!("server {id}: match {match_index}, next {next_index}")
     });
@@ -114,6 +133,7 @@ fn cells(status: &ServerStatus) -> [String; 7] {
         status.commit_index.to_string(),
         status.last_applied.to_string(),
         progress.collect::<Vec<_>>().join("\n"),
+        status.majority_heard_ms_ago.map_or_else(|| "-".to_owned(), |ago| format!("{ago} ms ago")),
     ]
 }
 
@@ -128,6 +148,8 @@ mod tests {
 
     fn surveyed() -> [Surveyed; 3] {
         let at = |port| ([127, 0, 0, 1], port).into();
+        let dropped = [("checksum", 2), ("magic", 0), ("mailbox_full", 7)];
+        let dropped = dropped.map(|(reason, count)| (reason.to_owned(), count)).into();
         let status = ServerStatus {
             id: 1,
             role: "leader".to_owned(),
@@ -138,6 +160,9 @@ mod tests {
             last_applied: 8,
             progress: vec![Progress { id: 2, next_index: 9, match_index: 7 }],
             members: Vec::new(),
+            majority_heard_ms_ago: Some(31),
+            warnings: vec!["it is a test".to_owned()],
+            counters: Counts { received: 5, sent: 4, dropped },
         };
         [
             Surveyed { id: Some(1), address: at(7001), status: Some(status) },
@@ -155,16 +180,22 @@ mod tests {
                 "id": 1, "address": "127.0.0.1:7001", "reachable": true, "role": "leader",
                 "term": 3, "leader": 1, "last_log_index": 9, "commit_index": 8, "last_applied": 8,
                 "progress": [{ "id": 2, "next_index": 9, "match_index": 7 }],
+                "majority_heard_ms_ago": 31, "warnings": ["it is a test"], "counters": {
+                    "received": 5, "sent": 4,
+                    "dropped": { "checksum": 2, "magic": 0, "mailbox_full": 7 },
+                },
             },
             {
                 "id": 2, "address": "127.0.0.1:7002", "reachable": false, "role": null,
                 "term": null, "leader": null, "last_log_index": null, "commit_index": null,
-                "last_applied": null, "progress": null,
+                "last_applied": null, "progress": null, "majority_heard_ms_ago": null,
+                "warnings": null, "counters": null,
             },
             {
                 "id": null, "address": "127.0.0.1:7009", "reachable": false, "role": null,
                 "term": null, "leader": null, "last_log_index": null, "commit_index": null,
-                "last_applied": null, "progress": null,
+                "last_applied": null, "progress": null, "majority_heard_ms_ago": null,
+                "warnings": null, "counters": null,
             },
         ]});
         assert_eq!(serde_json::to_value(report).expect("it has a JSON form"), expected);
@@ -178,7 +209,18 @@ mod tests {
         let line = |part: &str| text.lines().find(|line| line.contains(part)).expect("a line");
         assert!(line("7001").contains("leader"), "{text}");
         assert!(line("7001").contains("server 2: match 7, next 9"), "{text}");
+        assert!(line("7001").contains("31 ms ago"), "{text}");
         assert!(line("7002").contains("unreachable"), "{text}");
         assert!(line("7009").contains("unreachable"), "{text}");
+    }
+
+    #[test]
+    fn below_the_table_is_what_people_should_look_into_and_what_was_dropped() {
+        let mut out = Vec::new();
+        print(&surveyed(), &mut out).expect("written");
+        let text = String::from_utf8(out).expect("text");
+        let below: Vec<_> = text.lines().filter(|line| line.starts_with("server 1: ")).collect();
+        let dropped = "server 1: dropped since it started: checksum 2, mailbox_full 7";
+        assert_eq!(below, ["server 1: it is a test", dropped], "{text}");
     }
 }

@@ -4,6 +4,7 @@ use super::error::ClientError;
 use super::roster::{Roster, open};
 use super::{Deadline, Options};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 /// What a server says of itself.
@@ -27,6 +28,26 @@ pub struct ServerStatus {
     pub progress: Vec<Progress>,
     /// The servers of its cluster, itself included, and where they are.
     pub members: Vec<Member>,
+    /// How many milliseconds ago it heard from a majority; only of a leader.
+    #[serde(default)]
+    pub majority_heard_ms_ago: Option<u64>,
+    /// What people should look into, in sentences.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+    /// What it has counted since it started.
+    #[serde(default)]
+    pub counters: Counts,
+}
+
+/// What a server has counted since it started.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Datagrams received, whatever they were.
+    pub received: u64,
+    /// Datagrams sent.
+    pub sent: u64,
+    /// What was dropped, by reason.
+    pub dropped: BTreeMap<String, u64>,
 }
 
 /// How far a leader knows a server to be.
