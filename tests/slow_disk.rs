@@ -5,7 +5,7 @@ mod common;
 use checked_raft::client::{KvClient, Options};
 use checked_raft::kv::Kv;
 use checked_raft::raft::{Config, Persistent};
-use checked_raft::runtime::store::{MemoryStore, Store, StoreError};
+use checked_raft::runtime::store::{Census, MemoryStore, Store, StoreError};
 use common::LONG;
 use common::cluster::Cluster;
 use common::proxy::Faults;
@@ -31,6 +31,16 @@ impl Store<Persistent> for SlowStore {
 
     fn saves(&self) -> u64 {
         self.inner.saves()
+    }
+
+    fn census(&self) -> &Census {
+        self.inner.census()
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a disk that takes its time")]
+    fn save_census(&mut self, next: &Census) -> Result<(), StoreError> {
+        thread::sleep(self.save);
+        self.inner.save_census(next)
     }
 }
 
