@@ -442,18 +442,39 @@ fn is_searched_as_plainly(world: &TabledWorld) {
     }
 }
 
-/// The message does nothing to actor 0 at first. Later it makes it send something to itself, which changes it.
+/// The first message does nothing to actor 0 when it is sent. After the second it makes it send something to itself,
+/// which changes it.
 #[test]
 fn what_an_actor_tells_itself_matters() {
     use Put::{Arm, Send};
     let talks_to_itself = scripted(&[
-        (0, START, 0, &[Arm(0)]),
-        (0, TIMER, 1, &[]),
+        (0, SECOND, 1, &[]),
         (1, FIRST, 1, &[Send(0, 0)]),
         (1, ASKED, 2, &[]),
     ]);
-    let sender = scripted(&[(0, START, 0, &[Arm(0)]), (0, TIMER, 1, &[Send(0, 0)])]);
+    let sender = scripted(&[
+        (0, START, 0, &[Arm(0)]),
+        (0, TIMER, 1, &[Arm(0), Send(0, 0)]),
+        (1, TIMER, 2, &[Send(0, 1)]),
+    ]);
     is_searched_as_plainly(&system(&[talks_to_itself, sender], false, [NOTHING; 4]));
+}
+
+/// The first message does nothing until two others have come, one after the other. Then it is answered, which
+/// matters to who sent it.
+#[test]
+fn what_is_answered_after_several_steps_is_kept() {
+    use Put::{Arm, Send};
+    let receiver =
+        scripted(&[(0, SECOND, 1, &[]), (1, THIRD, 2, &[]), (2, FIRST, 2, &[Send(1, 1)])]);
+    let sender = scripted(&[
+        (0, START, 0, &[Arm(0)]),
+        (0, TIMER, 1, &[Arm(0), Send(0, 0)]),
+        (1, TIMER, 2, &[Arm(0), Send(0, 1)]),
+        (2, TIMER, 3, &[Send(0, 2)]),
+        (3, ANSWERED, 0, &[]),
+    ]);
+    is_searched_as_plainly(&system(&[receiver, sender], false, [NOTHING; 4]));
 }
 
 /// Both messages lead from state 0 to state 1, and one also arms a timer, or makes the actor save something, or

@@ -174,10 +174,8 @@
 //! The order in which tuples are expanded changes nothing that is counted, but how often. Steps mostly raise the
 //! sum of the numbers of local states, which are given in the order of discovery; so the tuple with the least
 //! sum comes first, and most tuples are expanded once, when all that leads there has been. Where actors go in
-//! circles that is the worst order: what is sent late comes to the first tuples one message at a time, and each
-//! time all is expanded again. So a tuple that has been expanded again and again waits: at each doubling from
-//! the fourth time on, it comes after all that have not been expanded so often, and then has all at once that
-//! came in the meantime (`store.rs`).
+//! circles a tuple comes up again and again, each time with many states, most of which are soon below others
+//! that have more messages. So of a tuple only the latest state is expanded, before others have their turn.
 //!
 //! Limits and interruptions are looked at between two steps, and in whatever takes long between two rounds. What
 //! was not done then waits, and is saved as such.
@@ -192,8 +190,8 @@
 //!
 //! # Memory
 //!
-//! For `n` actors a tuple takes `4(n + 1)` bytes for its numbers, 4 for the head of its list, 1 for how
-//! often it was expanded and about 10 in an index; a maximal state takes `8n` bytes for its sets, as they are and by names, and 4 for its
+//! For `n` actors a tuple takes `4(n + 1)` bytes for its numbers, 4 for the head of its list and about 10
+//! in an index; a maximal state takes `8n` bytes for its sets, as they are and by names, and 4 for its
 //! link. Sets of messages are bit sets, shared: far fewer than states. Handler calls, local states and
 //! ghosts are few; each thread remembers those it has met, also from one hypothesis to the next. Tuples,
 //! states, sets and the index come to 75 to 160 bytes for each state visited. What is known of handlers,

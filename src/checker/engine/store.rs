@@ -1,7 +1,7 @@
 //! Every tuple of local states and ghost that was reached, each with its maximal sets of messages.
 //!
 //! All is flat: for `n` actors a tuple takes `4(n + 1)` bytes for its numbers, 4 for the head of its
-//! list, 1 for how often it was expanded and about 10 in the index; a state takes `8n` bytes for its sets, as they are and by the names
+//! list and about 10 in the index; a state takes `8n` bytes for its sets, as they are and by the names
 //! of their messages, and 4 for its link. The sets themselves are interned and shared.
 
 use super::bits::is_subset;
@@ -25,9 +25,6 @@ pub(super) struct Shard {
     /// Of each tuple `actors` local states, the ghost, and its *head*: its first state, and whether the
     /// tuple waits to be expanded.
     tuples: Vec<u32>,
-    /// Of each tuple how often it has been expanded, up to 255 times.
-    #[serde(skip)]
-    times: Vec<u8>,
     /// Of each state `actors` sets by the names of their messages, by which states are compared, as many
     /// as they are, and its *link*: the next state of the same tuple, and whether the state has been
     /// expanded.
@@ -44,23 +41,8 @@ pub(super) struct Shard {
 const QUEUED: u32 = 1 << 31;
 
 /// What steps mostly raise: tuples are expanded in this order.
-fn sum(locals: &[u32]) -> u64 {
+fn rank(locals: &[u32]) -> u64 {
     locals.iter().map(|local| u64::from(*local)).sum()
-}
-
-/// The order in which tuples are expanded, the least rank first.
-fn rank(locals: &[u32], times: u8) -> u64 {
-    static ORDER: std::sync::OnceLock<u32> = std::sync::OnceLock::new();
-    match *ORDER
-        .get_or_init(|| std::env::var("ORDER").ok().and_then(|o| o.parse().ok()).unwrap_or(2))
-    {
-        0 => sum(locals),
-        1 => 0,
-        2 => u64::from(times.max(2).ilog2() - 1) << 40 | sum(locals),
-        3 => u64::from(times) << 40 | sum(locals),
-        4 => u64::from(times),
-        _ => u64::from(times.max(8).ilog2() - 3) << 40 | sum(locals),
-    }
 }
 
 /// The hash by which a tuple is found.
@@ -79,7 +61,6 @@ impl Shard {
             actors,
             index: HashTable::new(),
             tuples: Vec::new(),
-            times: Vec::new(),
             states: Vec::new(),
             greatest: vec![0; actors],
             free: NONE,
@@ -135,7 +116,6 @@ impl Shard {
         let number = u32::try_from(self.tuples()).expect("fewer than 2^32 tuples in a shard");
         self.tuples.extend_from_slice(key);
         self.tuples.push(NONE);
-        self.times.push(0);
         let mut index = std::mem::take(&mut self.index);
         index.insert_unique(hash_of_key, number, |tuple| hash(self.key(*tuple)));
         self.index = index;
@@ -145,7 +125,6 @@ impl Shard {
     /// Finds tuples again after they were read.
     pub(super) fn index(&mut self) {
         let count = usize::try_from(self.tuples()).expect("it is in memory");
-        self.times = vec![0; count];
         let hash_of = |tuple: &u32| hash(self.key(*tuple));
         let mut index = HashTable::with_capacity(count);
         for number in (0_u32..).take(count) {
@@ -156,7 +135,7 @@ impl Shard {
 
     /// The rank by which a tuple is expanded.
     pub(super) fn rank(&self, tuple: u32) -> u64 {
-        rank(&self.key(tuple)[..self.actors], self.times[tuple as usize])
+        rank(&self.key(tuple)[..self.actors])
     }
 
     /// The tuples that wait to be expanded, in the shard of this number.
@@ -282,33 +261,24 @@ impl Shard {
                 at = rest[actors];
             }
             if head & QUEUED == 0 {
-                let rank = rank(&key[..actors], self.times[tuple as usize]);
-                tasks.push(Task { rank, shard, tuple });
+                tasks.push(Task { rank: rank(&key[..actors]), shard, tuple });
                 record[actors + 1] |= QUEUED;
             }
         }
         tasks
     }
 
-    /// Takes states of a tuple to expand, at most so many: its key, and their sets, one after the other. If
-    /// more are left, the tuple is still to be queued, and this is true; otherwise it waits no longer.
-    pub(super) fn take(
-        &mut self,
-        tuple: u32,
-        most: usize,
-        key: &mut Vec<u32>,
-        sets: &mut Vec<u32>,
-    ) -> bool {
+    /// Takes a state of a tuple to expand, the latest: its key, and its sets. If more are left, the tuple is still
+    /// to be queued, and this is true; otherwise it waits no longer.
+    pub(super) fn take(&mut self, tuple: u32, key: &mut Vec<u32>, sets: &mut Vec<u32>) -> bool {
         key.clear();
         key.extend_from_slice(self.key(tuple));
         sets.clear();
-        let times = &mut self.times[tuple as usize];
-        *times = times.saturating_add(1);
         let mut at = self.head(tuple) & NONE;
         while at != NONE {
             let link = self.link(at);
             if link & EXPANDED == 0 {
-                if sets.len() == most * self.actors {
+                if !sets.is_empty() {
                     return true;
                 }
                 sets.extend_from_slice(self.sets_of(at));
@@ -320,13 +290,13 @@ impl Shard {
         false
     }
 
-    /// Puts states of a tuple back that were taken and have not been expanded to the end, given by their
-    /// sets. Whether the tuple must be queued for that.
+    /// Puts a state of a tuple back that was taken and has not been expanded to the end, given by its sets.
+    /// Whether the tuple must be queued for that.
     pub(super) fn put_back(&mut self, tuple: u32, sets: &[u32]) -> bool {
         let mut at = self.head(tuple) & NONE;
         while at != NONE {
             let link = self.link(at);
-            if sets.chunks_exact(self.actors).any(|state| state == self.sets_of(at)) {
+            if sets == self.sets_of(at) {
                 *self.link_mut(at) &= !EXPANDED;
             }
             at = link & NONE;
@@ -350,7 +320,7 @@ impl Shard {
     /// Bytes for tuples and states.
     pub(super) fn bytes(&self) -> u64 {
         let words = self.tuples.capacity() + self.states.capacity();
-        (self.times.capacity() + 4 * words + 5 * self.index.capacity() * 8 / 7) as u64
+        (4 * words + 5 * self.index.capacity() * 8 / 7) as u64
     }
 
     /// Every tuple with the sets of all its states.
@@ -415,9 +385,10 @@ mod tests {
         assert!(insert(&mut shard, [1, 0]) == Inserted::MustQueue);
         assert!(insert(&mut shard, [0, 2]) == Inserted::AlreadyQueued);
         let (mut key, mut sets) = (Vec::new(), Vec::new());
-        assert!(!shard.take(0, 2, &mut key, &mut sets), "these are all");
-        assert_eq!((&key[..], sets.len()), (&[0, 0, 0][..], 4));
-        assert!(!shard.take(0, 2, &mut key, &mut sets) && sets.is_empty(), "they are expanded");
+        assert!(shard.take(0, &mut key, &mut sets), "one is left");
+        assert_eq!((&key[..], &sets[..]), (&[0, 0, 0][..], &[0, 2][..]));
+        assert!(!shard.take(0, &mut key, &mut sets) && !sets.is_empty());
+        assert!(!shard.take(0, &mut key, &mut sets) && sets.is_empty(), "they are expanded");
 
         let at = |wanted: [u32; 2]| move |locals: &[u32]| locals == wanted;
         // The first actor's sets have another name.
@@ -428,28 +399,30 @@ mod tests {
         let tasks = shard.expand_again(7, at([0, 0]), &mut named);
         assert_eq!(tasks.iter().map(|task| (task.shard, task.tuple)).collect::<Vec<_>>(), [(7, 0)]);
         assert_eq!(shard.expand_again(7, at([0, 0]), &mut named).len(), 0, "it waits");
-        shard.take(0, 2, &mut key, &mut sets);
-        assert_eq!(sets, [0, 2, 1, 0]);
+        let both = [0, 1].map(|_| {
+            shard.take(0, &mut key, &mut sets);
+            sets.clone()
+        });
+        assert_eq!(both, [[0, 2], [1, 0]]);
         assert!(insert(&mut shard, [1, 2]) == Inserted::Subsumed, "by its new names");
     }
 
     #[test]
-    fn states_are_taken_a_few_at_a_time_and_what_is_put_back_is_taken_again() {
+    fn states_are_taken_one_at_a_time_and_what_is_put_back_is_taken_again() {
         let mut shard = Shard::new(2);
         shard.add(&[0, 0, 0], hash(&[0, 0, 0]));
         assert!(insert(&mut shard, [1, 0]) == Inserted::MustQueue);
         assert!(insert(&mut shard, [0, 2]) == Inserted::AlreadyQueued);
         let (mut key, mut sets) = (Vec::new(), Vec::new());
-        assert!(shard.take(0, 1, &mut key, &mut sets), "one is left");
-        assert_eq!(sets, [0, 2]);
-        assert_eq!(shard.waiting(0).count(), 1);
+        assert!(shard.take(0, &mut key, &mut sets), "one is left");
+        assert_eq!((&sets[..], shard.waiting(0).count()), (&[0, 2][..], 1));
         assert!(!shard.put_back(0, &sets), "it waits already");
-        assert!(shard.take(0, 1, &mut key, &mut sets));
+        assert!(shard.take(0, &mut key, &mut sets));
         assert_eq!(sets, [0, 2], "again");
-        assert!(!shard.take(0, 1, &mut key, &mut sets));
+        assert!(!shard.take(0, &mut key, &mut sets));
         assert_eq!((&sets[..], shard.waiting(0).count()), (&[1, 0][..], 0));
         assert!(shard.put_back(0, &sets), "it waited no longer");
-        assert!(!shard.take(0, 2, &mut key, &mut sets));
+        assert!(!shard.take(0, &mut key, &mut sets));
         assert_eq!(sets, [1, 0], "the other has been expanded");
     }
 }

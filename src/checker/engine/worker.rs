@@ -17,14 +17,6 @@ use std::ops::AddAssign;
 /// Messages, each by its receiver and its number there.
 type Sent = Box<[(u8, u32)]>;
 
-/// Most states of a tuple that are expanded before others have their turn.
-const AT_A_TIME: usize = 64;
-
-fn at_a_time() -> usize {
-    static AT: std::sync::OnceLock<usize> = std::sync::OnceLock::new();
-    *AT.get_or_init(|| std::env::var("AT").ok().and_then(|o| o.parse().ok()).unwrap_or(AT_A_TIME))
-}
-
 /// All that can happen to one actor in one local state.
 #[derive(Default)]
 struct Row {
@@ -214,29 +206,26 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
         true
     }
 
-    /// Fires every step of new states of a tuple. If the search must stop, it does so between two steps, and
-    /// the states that are left wait again.
-    pub(super) fn expand(&mut self, task: Task, key: &mut Vec<u32>, sets: &mut Vec<u32>) {
+    /// Fires every step of the latest new state of a tuple. What others send in the meantime may be above those that
+    /// are left. If the search must stop, it does so between two steps, and the state waits again.
+    pub(super) fn expand(&mut self, task: Task, key: &mut Vec<u32>, state: &mut Vec<u32>) {
         let shard = &self.shared.shards[task.shard as usize];
-        if shard.lock().held().take(task.tuple, at_a_time(), key, sets) {
+        if shard.lock().held().take(task.tuple, key, state) {
             self.tasks.push(task);
         }
-        for (n, state) in sets.chunks_exact(self.actors).enumerate() {
-            self.expanded += 1;
-            self.close(key, state);
-            self.successors(key, state, &mut |worker, who, _, fired| {
-                if let Fired::Inside { ghost_changed } = fired {
-                    worker.insert(Some(who), ghost_changed);
-                }
-                !worker.shared.must_stop()
-            });
-            if self.shared.must_stop() {
-                let left = &sets[n * self.actors..];
-                if shard.lock().held().put_back(task.tuple, left) {
-                    self.tasks.push(task);
-                }
-                return;
+        if state.is_empty() {
+            return;
+        }
+        self.expanded += 1;
+        self.close(key, state);
+        self.successors(key, state, &mut |worker, who, _, fired| {
+            if let Fired::Inside { ghost_changed } = fired {
+                worker.insert(Some(who), ghost_changed);
             }
+            !worker.shared.must_stop()
+        });
+        if self.shared.must_stop() && shard.lock().held().put_back(task.tuple, state) {
+            self.tasks.push(task);
         }
     }
 
