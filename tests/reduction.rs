@@ -447,11 +447,8 @@ fn is_searched_as_plainly(world: &TabledWorld) {
 #[test]
 fn what_an_actor_tells_itself_matters() {
     use Put::{Arm, Send};
-    let talks_to_itself = scripted(&[
-        (0, SECOND, 1, &[]),
-        (1, FIRST, 1, &[Send(0, 0)]),
-        (1, ASKED, 2, &[]),
-    ]);
+    let talks_to_itself =
+        scripted(&[(0, SECOND, 1, &[]), (1, FIRST, 1, &[Send(0, 0)]), (1, ASKED, 2, &[])]);
     let sender = scripted(&[
         (0, START, 0, &[Arm(0)]),
         (0, TIMER, 1, &[Arm(0), Send(0, 0)]),

@@ -17,7 +17,7 @@ pub(super) struct Effects<A: Checkable> {
     locals: Interned<LocalValue<A>>,
     /// What is sent, with its addressee.
     messages: Interned<(Id, A::Msg)>,
-    effects: Interned<Effect>,
+    all: Interned<Effect>,
 }
 
 /// What one delivery does.
@@ -38,10 +38,10 @@ enum Effect {
 impl<A: Checkable> Effects<A> {
     /// None but nothing, and a panic.
     pub(super) fn new() -> Self {
-        let mut effects = Interned::new();
-        assert!(effects.intern(Effect::Nothing).0 == NOTHING, "it is the first");
-        assert!(effects.intern(Effect::Panic).0 == PANIC, "it is the second");
-        Self { locals: Interned::new(), messages: Interned::new(), effects }
+        let mut all = Interned::new();
+        assert!(all.intern(Effect::Nothing).0 == NOTHING, "it is the first");
+        assert!(all.intern(Effect::Panic).0 == PANIC, "it is the second");
+        Self { locals: Interned::new(), messages: Interned::new(), all }
     }
 
     /// The number of a panic.
@@ -68,6 +68,6 @@ impl<A: Checkable> Effects<A> {
         let mut sent: Vec<_> = sent.map(|message| self.messages.intern(message).0).collect();
         sent.sort_unstable();
         sent.dedup();
-        self.effects.intern(Effect::Some { next, sent: sent.into(), broken }).0
+        self.all.intern(Effect::Some { next, sent: sent.into(), broken }).0
     }
 }

@@ -52,6 +52,9 @@ struct Growing {
     soft: Vec<(u32, u32)>,
 }
 
+/// What messages do to each local state at once; and the numbers of these effects, by message.
+type Own = (Vec<Option<Growing>>, Vec<Vec<u32>>);
+
 impl From<Growing> for LocalRelevance {
     fn from(Growing { hard, soft }: Growing) -> Self {
         let mut conditional = Bits::default();
@@ -149,7 +152,7 @@ impl Relevance {
         tables: &mut Tables<'_, A, G>,
         who: usize,
         lookout: &Lookout<'_>,
-    ) -> Result<(Vec<Option<Growing>>, Vec<Vec<u32>>), &'static str> {
+    ) -> Result<Own, &'static str> {
         let count = tables.actors[who].rows.len();
         let mut locals = vec![None; count];
         let mut effects = vec![Vec::new(); count];
