@@ -411,7 +411,7 @@ fn the_shortest_way_is_by_the_step_that_changes_no_actor_if_there_is_one() {
         let search::Outcome::Found(found) = shortest(&world, None, 1, 1000) else {
             panic!("there is a violation")
         };
-        let last = found.steps.iter().map(|(action, _)| &action.event).last();
+        let last = found.steps.iter().map(|(action, _)| &action.event).next_back();
         assert!(matches!(last, Some(checked_raft::checker::Event::Deliver { .. })), "{last:?}");
         assert_eq!(found.steps.len(), 2);
         assert_eq!(found.unsure, None);

@@ -365,30 +365,35 @@ fn system_with(actors: &[Tabled], restarts: bool, forbidden: [u8; 4], more: More
             })),
         }],
         recovery: None,
-        bounds: vec![
-            Bound {
-                name: "actor 2",
-                limit: u64::from(limit),
-                within: StatePredicate::Actor(Arc::new(move |id, local: Local<'_, Tabled>| {
-                    id != Id::from(2) || *local.state <= limit
-                })),
-            },
-            Bound {
-                name: "actor 1 with the ghost",
-                limit: u64::from(tight),
-                within: StatePredicate::ActorAndGhost(Arc::new(
-                    move |id, local: Local<'_, Tabled>, ghost: &Vec<u8>| {
-                        id != Id::from(1) || *local.state <= tight || ghost.len() < 3
-                    },
-                )),
-            },
-        ],
+        bounds: bounds(limit, tight),
         label: Arc::new(|_, _| {}),
         labels: &[],
         symmetry: None,
         initial: None,
         tally: Arc::new(Tally::new(2, &[])),
     }
+}
+
+/// Actor 2 is bounded, and actor 1 once the ghost is full.
+fn bounds(limit: u8, tight: u8) -> Vec<Bound<Tabled, Vec<u8>>> {
+    vec![
+        Bound {
+            name: "actor 2",
+            limit: u64::from(limit),
+            within: StatePredicate::Actor(Arc::new(move |id, local: Local<'_, Tabled>| {
+                id != Id::from(2) || *local.state <= limit
+            })),
+        },
+        Bound {
+            name: "actor 1 with the ghost",
+            limit: u64::from(tight),
+            within: StatePredicate::ActorAndGhost(Arc::new(
+                move |id, local: Local<'_, Tabled>, ghost: &Vec<u8>| {
+                    id != Id::from(1) || *local.state <= tight || ghost.len() < 3
+                },
+            )),
+        },
+    ]
 }
 
 /// Numbers that forbid nothing.
@@ -557,7 +562,7 @@ fn a_panic_of_a_trial_that_is_met_after_all_reaches_the_caller() {
     for surveys in [SURVEYS[0], BLIND] {
         let world = system(&[receiver.clone(), sender.clone()], false, [NOTHING; 4]);
         let ran = std::panic::AssertUnwindSafe(|| reduced(&world, 1, surveys));
-        let panic = std::panic::catch_unwind(ran).err().expect("it panics");
+        let panic = std::panic::catch_unwind(ran).expect_err("it panics");
         assert_eq!(panic.downcast_ref(), Some(&"it breaks on purpose"));
     }
 }

@@ -77,12 +77,8 @@ impl<'a> Mount<'a> {
 
     /// Whether it shows the groups that bound memory, of version 2 or 1.
     fn has(&self, is_second: bool) -> bool {
-        match is_second {
-            true => self.kind == "cgroup2",
-            false => {
-                self.kind == "cgroup" && self.options.split(',').any(|option| option == "memory")
-            }
-        }
+        let shows = |option: &str| self.options.split(',').any(|other| other == option);
+        if is_second { self.kind == "cgroup2" } else { self.kind == "cgroup" && shows("memory") }
     }
 }
 

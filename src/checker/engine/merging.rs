@@ -135,6 +135,14 @@ mod tests {
         assert_eq!(effects, [vec![0, 1, 1], vec![0, 1, 1], vec![]], "in a circle, too");
     }
 
+    /// Local state 2 leads to 1, and 1 to 0, which alone tells the messages apart: the later is looked at last.
+    #[test]
+    fn what_is_told_apart_later_is_told_apart_before_in_whatever_order_that_is_found_out() {
+        let mut effects = vec![vec![0, 1], vec![9, 9], vec![9, 9]];
+        assert_eq!(refine(&mut effects, &[vec![1], vec![2], vec![]], || Ok::<(), ()>(())), Ok(()));
+        assert_eq!(effects, [[0, 1], [0, 1], [0, 1]]);
+    }
+
     #[test]
     fn of_messages_that_are_one_the_least_that_is_there_is_kept() {
         let partition = Partition::new(vec![0, 0, 0, 3, 3]);
