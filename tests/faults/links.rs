@@ -1,0 +1,77 @@
+//! Links that lose, choke and cut.
+
+use super::common::history::Recorder;
+use super::common::load::{EndOnDrop, Load, read_all};
+use super::common::wait_for;
+use super::rig::{Fleet, Plan, Quality, pass_time, seconds, serve};
+use super::{PATIENT, in_a_world};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+
+#[test]
+fn a_leader_that_hears_nobody_costs_no_write_and_service_resumes() {
+    in_a_world("links::a_leader_that_hears_nobody_costs_no_write_and_service_resumes", || {
+        let plan = Plan { servers: 5, options: PATIENT, ..Plan::default() };
+        let fleet = Fleet::bootstrap(plan);
+        let leader = fleet.leader();
+        fleet.client().put("kept", "yes").expect("a healthy cluster serves");
+        fleet.set_to(leader, Quality::CUT);
+        serve(&fleet, 2, 100, seconds(2));
+        fleet.set_to(leader, Quality::PERFECT);
+        super::assert_reads(&fleet, "kept", "yes");
+    });
+}
+
+#[test]
+fn a_follower_that_hears_nobody_costs_no_write_and_service_resumes() {
+    in_a_world("links::a_follower_that_hears_nobody_costs_no_write_and_service_resumes", || {
+        let fleet = Fleet::bootstrap(Plan { options: PATIENT, ..Plan::default() });
+        let follower = fleet.follower();
+        fleet.client().put("kept", "yes").expect("a healthy cluster serves");
+        fleet.set_to(follower, Quality::CUT);
+        serve(&fleet, 2, 100, seconds(2));
+        fleet.set_to(follower, Quality::PERFECT);
+        super::assert_reads(&fleet, "kept", "yes");
+    });
+}
+
+/// Links get worse, one server after the other is cut off in one direction or both, and killed, while
+/// clients work.
+#[test]
+fn what_clients_see_on_links_that_lose_and_are_cut_is_linearizable() {
+    in_a_world("links::what_clients_see_on_links_that_lose_and_are_cut_is_linearizable", || {
+        const CLIENTS: u64 = 4;
+        let mut fleet = Fleet::bootstrap(Plan { options: PATIENT, ..Plan::default() });
+        fleet.leader();
+        let recorder = Recorder::default();
+        let (puts_ended, is_over) = (AtomicU64::new(0), AtomicBool::new(false));
+        thread::scope(|scope| {
+            let _ends = EndOnDrop(&is_over);
+            for client in 0..CLIENTS {
+                let mut kv = fleet.client();
+                let (recorder, puts_ended, is_over) = (&recorder, &puts_ended, &is_over);
+                let load = Load { client, seed: client, recorder, puts_ended, is_over };
+                scope.spawn(move || load.run(&mut kv));
+            }
+            for server in fleet.servers() {
+                fleet.set_all(Quality { delay: seconds(1) / 100, ..Quality::lossy(0.05) });
+                pass_time(seconds(1));
+                match server {
+                    1 => fleet.set_to(server, Quality::CUT),
+                    2 => fleet.set_from(server, Quality::CUT),
+                    _ => fleet.set_around(server, Quality::CUT),
+                }
+                pass_time(seconds(1));
+                fleet.kill(server);
+                fleet.start(server, &[]);
+                fleet.set_all(Quality::PERFECT);
+                let puts = puts_ended.load(Ordering::Relaxed) + 20;
+                wait_for("service to resume", || {
+                    (puts_ended.load(Ordering::Relaxed) >= puts).then_some(())
+                });
+            }
+        });
+        read_all(&recorder, CLIENTS, &mut fleet.client()).expect("the cluster works");
+        recorder.history().check().unwrap_or_else(|violation| panic!("{violation}"));
+    });
+}
