@@ -43,3 +43,21 @@ fn a_server_whose_disk_is_full_stops_and_the_others_serve_until_it_has_room() {
         wait_for("it to catch up", || fleet.is_caught_up(1).then_some(()));
     });
 }
+
+#[test]
+fn a_server_starts_again_on_a_disk_that_is_more_than_half_full() {
+    let test = "disks::a_server_starts_again_on_a_disk_that_is_more_than_half_full";
+    in_a_world(test, || {
+        let mut fleet = Fleet::new(Plan { servers: 1, ..Plan::default() });
+        if let Err(reason) = fleet.mount_small(1, 16 * MIB) {
+            return eprintln!("{test}: no small disk: {reason}");
+        }
+        fleet.start(1, &["--bootstrap"]);
+        fleet.leader();
+        fleet.client().put("kept", "yes").expect("a healthy cluster serves");
+        fill(&fleet, 384, 30_000);
+        fleet.kill(1);
+        fleet.start(1, &[]);
+        assert_reads(&fleet, "kept", "yes");
+    });
+}

@@ -3,10 +3,78 @@
 use super::common::history::Recorder;
 use super::common::load::{EndOnDrop, Load, read_all};
 use super::common::wait_for;
-use super::rig::{Fleet, Plan, Quality, pass_time, seconds, serve};
+use super::rig::{Fleet, Plan, Quality, fill, pass_time, seconds, serve};
 use super::{PATIENT, in_a_world};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
+
+/// A cluster with a follower that is down while this many entries come.
+fn one_behind(entries: usize) -> (Fleet, u64) {
+    let mut fleet = Fleet::bootstrap(Plan { options: PATIENT, ..Plan::default() });
+    let follower = fleet.follower();
+    fleet.kill(follower);
+    fill(&fleet, entries, 100);
+    (fleet, follower)
+}
+
+fn catches_up(fleet: &Fleet, server: u64) {
+    wait_for("a follower to catch up", || fleet.is_caught_up(server).then_some(()));
+}
+
+#[test]
+fn a_follower_far_behind_on_a_lossy_link_does_not_depose_its_leader() {
+    in_a_world("links::a_follower_far_behind_on_a_lossy_link_does_not_depose_its_leader", || {
+        let (mut fleet, follower) = one_behind(3000);
+        let term = fleet.term();
+        // Of 32 KiB hardly anything arrives whole; of six heartbeats at least one does.
+        fleet.set_all(Quality::lossy(0.2));
+        fleet.start(follower, &[]);
+        let served = serve(&fleet, 4, 100, seconds(6));
+        let terms = fleet.term() - term;
+        assert!(terms <= 4, "{terms} terms: a lost fragment must not be a lost heartbeat");
+        assert!(served.commands > 0, "{served}");
+        fleet.set_all(Quality::PERFECT);
+        catches_up(&fleet, follower);
+    });
+}
+
+#[test]
+fn a_follower_catches_up_where_fragments_are_dropped() {
+    in_a_world("links::a_follower_catches_up_where_fragments_are_dropped", || {
+        let (mut fleet, follower) = one_behind(1000);
+        fleet.set_all(Quality::UNFRAGMENTED);
+        fleet.start(follower, &[]);
+        catches_up(&fleet, follower);
+    });
+}
+
+#[test]
+fn a_follower_that_is_down_is_sent_little() {
+    in_a_world("links::a_follower_that_is_down_is_sent_little", || {
+        let (fleet, follower) = one_behind(1000);
+        // What it was sent while its leader had not noticed does not count.
+        pass_time(seconds(2));
+        let before = fleet.traffic_to(follower).bytes;
+        pass_time(seconds(3));
+        let each_second = (fleet.traffic_to(follower).bytes - before) / 3;
+        assert!(each_second < 60_000, "{each_second} bytes a second to a server that is down");
+    });
+}
+
+#[test]
+fn a_narrow_link_to_a_follower_far_behind_does_not_stop_service() {
+    in_a_world("links::a_narrow_link_to_a_follower_far_behind_does_not_stop_service", || {
+        let (mut fleet, follower) = one_behind(3000);
+        let term = fleet.term();
+        fleet.set_around(follower, Quality::narrow(1_000_000));
+        fleet.start(follower, &[]);
+        let served = serve(&fleet, 4, 100, seconds(6));
+        let terms = fleet.term() - term;
+        assert!(terms <= 4, "{terms} terms, {served}");
+        fleet.set_all(Quality::PERFECT);
+        catches_up(&fleet, follower);
+    });
+}
 
 #[test]
 fn a_leader_that_hears_nobody_costs_no_write_and_service_resumes() {
