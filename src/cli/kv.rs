@@ -90,7 +90,7 @@ impl Get {
     pub(super) fn run(&self, out: &mut dyn Write) -> Result<Status, Failure> {
         let value = self.servers.connect()?.get(bytes(&self.key)).map_err(failed)?;
         let Some(value) = value else {
-            return no(format_args!("{} has no value", shown(&self.key)));
+            return Ok(no(format_args!("{} has no value", shown(&self.key))));
         };
         out.write_all(&value)?;
         writeln!(out)?;
@@ -115,9 +115,10 @@ impl Cas {
         let key = shown(&self.key);
         match swap.map_err(failed)? {
             Swap::Done => done(out),
-            Swap::Mismatch(None) => no(format_args!("not swapped: {key} has no value")),
+            Swap::Mismatch(None) => Ok(no(format_args!("not swapped: {key} has no value"))),
             Swap::Mismatch(Some(value)) => {
-                no(format_args!("not swapped: {key} has the value \"{}\"", value.escape_ascii()))
+                let value = value.escape_ascii();
+                Ok(no(format_args!("not swapped: {key} has the value \"{value}\"")))
             }
         }
     }
@@ -134,10 +135,10 @@ fn done(out: &mut dyn Write) -> Result<Status, Failure> {
 }
 
 /// The answer is a plain no. It goes beside the output, which stays empty for whoever reads values.
-fn no(what: std::fmt::Arguments<'_>) -> Result<Status, Failure> {
+fn no(what: std::fmt::Arguments<'_>) -> Status {
     // If nobody reads it, the exit code still tells.
     let _ = writeln!(io::stderr(), "{what}");
-    Ok(Status::NO)
+    Status::NO
 }
 
 /// An argument as it was given: on Unix any bytes.
