@@ -685,28 +685,30 @@ fn table() -> Vec<Spec> {
 
 /// Models of the [`catalogue`] with what a node has switched on by default and they have not: a leader
 /// repeats entries only when they were lost (LDR-5, LDR-6), and drops copies of requests that wait
-/// (CLI-4). Name, the model's own name, exact numbers of tuples and maximal states, and of states.
-const DEPLOYED: [(&str, &str, (u64, u64), Option<u64>); 11] = [
-    ("terms-deployed", "terms", (3_049, 3_367), None),
-    ("log-repair-deployed", "log-repair", (226, 226), Some(13_528)),
-    ("figure-8-deployed", "figure-8", (516, 654), None),
-    ("leader-change-deployed", "leader-change", (821, 861), None),
-    ("client-deployed", "client", (554, 554), None),
-    ("failover-deployed", "failover", (630, 630), None),
-    ("two-terms-deployed", "two-terms", (66_125, 78_665), None),
-    ("three-terms-deployed", "three-terms", (126_736, 142_051), None),
-    ("command-deployed", "command", (276_537, 276_537), None),
-    ("command-asking-all-deployed", "command-asking-all", (260_544, 286_095), None),
-    ("two-clients-failover-deployed", "two-clients-failover", (688_032, 760_456), None),
+/// (CLI-4). Name, the model's own name, exact numbers of tuples and maximal states.
+const DEPLOYED: [(&str, &str, (u64, u64)); 11] = [
+    ("terms-deployed", "terms", (3_049, 3_367)),
+    ("log-repair-deployed", "log-repair", (226, 226)),
+    ("figure-8-deployed", "figure-8", (516, 654)),
+    ("leader-change-deployed", "leader-change", (821, 861)),
+    ("client-deployed", "client", (554, 554)),
+    ("failover-deployed", "failover", (630, 630)),
+    ("two-terms-deployed", "two-terms", (66_125, 78_665)),
+    ("three-terms-deployed", "three-terms", (126_736, 142_051)),
+    ("command-deployed", "command", (276_537, 276_537)),
+    ("command-asking-all-deployed", "command-asking-all", (260_544, 286_095)),
+    ("two-clients-failover-deployed", "two-clients-failover", (688_032, 760_456)),
 ];
 
 /// The models of [`DEPLOYED`].
 fn deployed(catalogue: &[Spec]) -> Vec<Spec> {
-    let model = |(name, of, tuples, states): (&'static str, &str, _, _)| {
+    let model = |(name, of, tuples): (&'static str, &str, _)| {
         let spec = catalogue.iter().find(|spec| spec.name == of);
         let spec = spec.unwrap_or_else(|| panic!("no model `{of}`")).clone();
         // So much is never halved here: an AppendEntries has one entry.
         let retry = Retry::WhenLost { smallest_batch: spec.max_bytes };
+        // The smallest is counted by stateright, too.
+        let states = (name == "log-repair-deployed").then_some(13_528);
         Spec { name, tuples, states, retry, copies: Copies::Awaited, ..spec }
     };
     DEPLOYED.into_iter().map(model).collect()

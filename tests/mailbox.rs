@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 const CLASSES: [Class; 3] = [Class::Peer, Class::Client, Class::Inspection];
 /// Longer than anything that is going to happen takes.
-const LONG: Duration = Duration::from_secs(120);
+const LONG: Duration = Duration::from_mins(2);
 /// How often what two threads do is repeated: a wake-up that can be lost is, within so many.
 const ROUNDS: u32 = 2000;
 
@@ -240,7 +240,10 @@ fn a_turn_ends_at_its_bound_and_says_what_broke_it() {
     assert_eq!(turns.fill(3, step), ControlFlow::Continue(()));
     assert_eq!(turns.drain(9, step), ControlFlow::Break("five"));
     assert_eq!(turns.drain(0, step), ControlFlow::Continue(()));
-    let six = turns.fill(1, |taken| ControlFlow::<()>::Continue(*taken += 1));
+    let six = turns.fill(1, |taken| {
+        *taken += 1;
+        ControlFlow::<()>::Continue(())
+    });
     assert_eq!(six, ControlFlow::Continue(()));
     assert_eq!(turns.fill(1, |taken| ControlFlow::Break(*taken)), ControlFlow::Break(6));
 }

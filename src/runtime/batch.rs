@@ -112,7 +112,8 @@ impl<A: Deployable> Batch<A> {
             store.save(value).map_err(NodeError::Save)?;
         }
         let at = clock();
-        observer.committed(&Commit { at, save: self.save.is_some().then(|| at - begin) });
+        observer
+            .committed(&Commit { at, save: self.save.is_some().then(|| at.saturating_sub(begin)) });
         Ok((Committed { number: self.number }, self.outputs))
     }
 }

@@ -185,11 +185,12 @@ impl Given {
                         Timer::Election => config.election_timeout.clone(),
                         Timer::Heartbeat => config.heartbeat_interval..config.heartbeat_interval,
                     };
-                    let times = [1, 2, 4].into_iter().find(|n| set.start * *n == range.start);
-                    let times = times.expect("a timer is set for one, two or four times its time");
-                    assert_eq!(range.end, set.end * times, "the time of {timer:?}");
-                    let times = if times == 1 { String::new() } else { format!(" x{times}") };
-                    format!("arm {timer:?}{times}")
+                    let factor = [1, 2, 4].into_iter().find(|n| set.start * *n == range.start);
+                    let factor =
+                        factor.expect("a timer is set for one, two or four times its time");
+                    assert_eq!(range.end, set.end * factor, "the time of {timer:?}");
+                    let factor = if factor == 1 { String::new() } else { format!(" x{factor}") };
+                    format!("arm {timer:?}{factor}")
                 }
                 Command::CancelTimer(timer) => format!("disarm {timer:?}"),
                 Command::Send(to, msg) => format!("to {}: {}", usize::from(*to), message(msg)),
