@@ -359,8 +359,8 @@ fn the_shortest_search_does_not_go_beyond_a_broken_step_as_the_engines_do_not() 
     }
 }
 
-/// The first may go two ways. On one a timer changes it, on the other, or on both, it answers what was sent to it
-/// at the start. Both put out something that is forbidden.
+/// The first may go two ways. On one a timer changes it, on the other, or on both, it answers what was sent
+/// to it at the start. Both put out something that is forbidden.
 struct TwoWays {
     answers_on_both: bool,
 }
@@ -523,8 +523,8 @@ fn the_panic_that_reaches_the_caller_is_that_of_the_handler() {
 
 // ---- values are compared, not hashes ----
 
-/// Two sets of which stateright writes only the elements when it hashes them: it does not tell in which of them
-/// one is.
+/// Two sets of which stateright writes only the elements when it hashes them: it does not tell in which of
+/// them one is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Holds {
     a: HashableHashSet<u8>,
@@ -674,8 +674,8 @@ fn properties_of_outputs_and_labels_that_panic_on_what_never_meets_end_no_search
 
 // ---- limits ----
 
-/// Each counts to 4 and tells the first one of eight things each time, which matters to that once its timer has
-/// fired. So there are few tuples, and many thousand states of some.
+/// Each counts to 4 and tells the first one of eight things each time, which matters to that once its timer
+/// has fired. So there are few tuples, and many thousand states of some.
 struct Telling;
 
 impl Actor for Telling {

@@ -1,8 +1,8 @@
 //! The antichain engine proves itself: it reaches exactly the tuples of local states and ghost that a
 //! full search reaches, in the models of the catalogue and in random systems of small actors.
 //!
-//! For the models of the catalogue the full search is stateright's own, breadth first; for the random systems,
-//! a plain one over whole states, through stateright's `Model` interface.
+//! For the models of the catalogue the full search is stateright's own, breadth first; for the random
+//! systems, a plain one over whole states, through stateright's `Model` interface.
 
 mod common;
 
@@ -282,8 +282,8 @@ fn system(actors: &[Tabled], restarts: bool, forbidden: [u8; 4]) -> TabledWorld 
     system_with(actors, restarts, forbidden, NO_MORE)
 }
 
-/// A system of these actors. Its ghost remembers the first few states that actor 0 has been in, and whether it
-/// came there by a restart.
+/// A system of these actors. Its ghost remembers the first few states that actor 0 has been in, and whether
+/// it came there by a restart.
 fn system_with(actors: &[Tabled], restarts: bool, forbidden: [u8; 4], more: More) -> TabledWorld {
     let [pair, sent, word, limit] = forbidden;
     let More { with_ghost, restart, beyond, unheard, tight } = more;
@@ -447,8 +447,8 @@ fn is_searched_as_plainly(world: &TabledWorld) {
     }
 }
 
-/// The first message does nothing to actor 0 when it is sent. After the second it makes it send something to itself,
-/// which changes it.
+/// The first message does nothing to actor 0 when it is sent. After the second it makes it send something
+/// to itself, which changes it.
 #[test]
 fn what_an_actor_tells_itself_matters() {
     use Put::{Arm, Send};
@@ -479,8 +479,8 @@ fn what_is_answered_after_several_steps_is_kept() {
     is_searched_as_plainly(&system(&[receiver, sender], false, [NOTHING; 4]));
 }
 
-/// Both messages lead from state 0 to state 1, and one also arms a timer, or makes the actor save something, or
-/// send something.
+/// Both messages lead from state 0 to state 1, and one also arms a timer, or makes the actor save
+/// something, or send something.
 #[test]
 fn messages_that_leave_an_actor_in_one_state_and_differ_otherwise_are_not_one() {
     use Put::{Arm, Save, Send};
@@ -498,7 +498,8 @@ fn messages_that_leave_an_actor_in_one_state_and_differ_otherwise_are_not_one() 
     }
 }
 
-/// Both messages are there at the start, and do nothing then. Later they do the same, and only the second may not.
+/// Both messages are there at the start, and do nothing then. Later they do the same, and only the second
+/// may not.
 #[test]
 fn messages_that_do_the_same_and_of_which_one_violates_a_property_are_not_one() {
     use Put::{Arm, Send};
@@ -551,8 +552,8 @@ fn a_restart_is_another_change_than_the_same_by_a_timer() {
     is_searched_as_plainly(&world(more));
 }
 
-/// Actor 0 panics if it is asked in state 1. It was asked at the start, when it makes no difference; so a search
-/// that knows no better leaves that out, and must find when it tries it that it may not.
+/// Actor 0 panics if it is asked in state 1. It was asked at the start, when it makes no difference; so a
+/// search that knows no better leaves that out, and must find when it tries it that it may not.
 #[test]
 fn a_panic_of_a_trial_that_is_met_after_all_reaches_the_caller() {
     use Put::{Arm, Send};
@@ -875,7 +876,8 @@ proptest! {
         limit in 1..STATES,
     ) {
         let mut world = system(&actors, restarts, [NOTHING, NOTHING, NOTHING, limit]);
-        let pairs = [[0, 1], [1, 2], [2, 0]].into_iter().filter(|pair| pair.iter().all(|n| *n < actors.len()));
+        let is_there = |pair: &[usize; 2]| pair.iter().all(|n| *n < actors.len());
+        let pairs = [[0, 1], [1, 2], [2, 0]].into_iter().filter(is_there);
         world.recovery = Some(Recovery {
             groups: pairs.map(|pair| pair.map(Id::from).to_vec()).collect(),
             recovered: Arc::new(move |start, now| {

@@ -376,8 +376,8 @@ proptest! {
         }
     }
 
-    /// Where the first state has a ghost or messages that tell some actors apart, or where some restart and others
-    /// do not, fewer permutations are used; and as many tuples are reached.
+    /// Where the first state has a ghost or messages that tell some actors apart, or where some restart and
+    /// others do not, fewer permutations are used; and as many tuples are reached.
     #[test]
     fn from_first_states_that_are_not_symmetric_random_systems_have_the_same_tuples(
         table in table(),
@@ -460,7 +460,8 @@ fn table_of(rng: &mut StdRng) -> Vec<(u8, Vec<Act>)> {
     (0..STATES * EVENTS).map(row).collect()
 }
 
-/// Five actors go in circles, and tell each other ever more. If all states of a tuple were expanded at a time,
+/// Five actors go in circles, and tell each other ever more. If all states of a tuple were expanded at a
+/// time,
 /// 7,000 states were stored of the first 150 tuples; nearly all of these are below others in the end.
 #[test]
 fn where_actors_go_in_circles_tuples_have_few_states_on_the_way() {
@@ -516,9 +517,9 @@ fn handlers_that_tell_interchangeable_actors_apart_are_found_out() {
     assert!(said.contains("Friendly") && said.contains("Deliver"), "{said}");
 }
 
-/// Actors 1 and 2 are said to be alike. Both come to state 0 by either message, but by the second actor 1 also
-/// makes a friend. So the messages are one to actor 2 only, in whose name both are searched, and the one that
-/// would tell is never delivered.
+/// Actors 1 and 2 are said to be alike. Both come to state 0 by either message, but by the second actor 1
+/// also makes a friend. So the messages are one to actor 2 only, in whose name both are searched, and the
+/// one that would tell is never delivered.
 #[test]
 fn messages_that_are_one_to_some_interchangeable_actors_only_are_found_out() {
     let sender = rows(&[
@@ -644,8 +645,8 @@ fn recovery_that_tells_interchangeable_actors_apart_is_found_out() {
     }
 }
 
-/// Actor 0 may let its timer fire or choose, and does one thing or the other. Actor 1 would need both. Where it
-/// has been done, nothing is asked.
+/// Actor 0 may let its timer fire or choose, and does one thing or the other. Actor 1 would need both.
+/// Where it has been done, nothing is asked.
 #[test]
 fn recovery_is_not_by_two_ways_at_once() {
     let either = rows(&[

@@ -108,8 +108,8 @@ pub struct Report {
     pub depth: u64,
     /// How long it took.
     pub elapsed: Duration,
-    /// The most resident memory of the process that was seen, in bytes, where the system tells. If the limit on
-    /// memory ended the run, this is what reached it.
+    /// The most resident memory of the process that was seen, in bytes, where the system tells. If the
+    /// limit on memory ended the run, this is what reached it.
     pub memory: Option<u64>,
     /// The verdict.
     pub verdict: Verdict,
@@ -165,7 +165,8 @@ impl Report {
 
     /// An upper bound of the expected number of pairs of states that share a 64-bit fingerprint and
     /// were taken for one: n²/2⁶⁵, as TLC reports it. That takes for granted that values which differ are
-    /// hashed differently. The antichain engine compares values: there it is none, whatever their `Hash` does.
+    /// hashed differently. The antichain engine compares values: there it is none, whatever their `Hash`
+    /// does.
     pub fn expected_collisions(&self) -> f64 {
         if self.tuples.is_some() {
             return 0.0;

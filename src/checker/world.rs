@@ -218,8 +218,8 @@ pub struct Action<Msg, Timer, Random> {
 pub type ActionOf<A> = Action<<A as Actor>::Msg, <A as Actor>::Timer, <A as Actor>::Random>;
 
 impl<A: Checkable, G: Ghostly> World<A, G> {
-    /// Why no engine can check it, if there is a reason: something is asked of stateright's model of the actors
-    /// that a world has otherwise, or has not.
+    /// Why no engine can check it, if there is a reason: something is asked of stateright's model of the
+    /// actors that a world has otherwise, or has not.
     pub fn refusal(&self) -> Option<&'static str> {
         let is_duplicating =
             |network: &Network<A::Msg>| matches!(network, Network::UnorderedDuplicating(..));

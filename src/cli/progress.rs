@@ -1,5 +1,5 @@
-//! The progress of a run on a terminal. Without one indicatif draws nothing, and what takes long by itself says
-//! so in lines.
+//! The progress of a run on a terminal. Without one indicatif draws nothing, and what takes long by itself
+//! says so in lines.
 
 use super::options::grouped;
 use checked_raft::checker::Progress;

@@ -108,8 +108,8 @@ pub(crate) struct Full<A: Checkable, G> {
     pub(crate) witnessed: BTreeSet<&'static str>,
 }
 
-/// All states, one after the other; `None` if there are more than `most`. It goes on beyond a violation, as far
-/// as the violation is not one of a step.
+/// All states, one after the other; `None` if there are more than `most`. It goes on beyond a violation, as
+/// far as the violation is not one of a step.
 pub(crate) fn full<A: Checkable, G: Ghostly>(
     world: &World<A, G>,
     most: usize,
@@ -153,8 +153,8 @@ pub(crate) fn full<A: Checkable, G: Ghostly>(
     Some(found)
 }
 
-/// Whether some group that must be able to recover cannot from a state: no way leads there that its members can
-/// go by themselves, with every message lost, and without a restart.
+/// Whether some group that must be able to recover cannot from a state: no way leads there that its members
+/// can go by themselves, with every message lost, and without a restart.
 pub(crate) fn is_dead_end<A: Checkable, G: Ghostly>(
     world: &World<A, G>,
     state: &State<A, G>,

@@ -258,8 +258,8 @@ fn beside(path: &Path) -> PathBuf {
     beside.into()
 }
 
-/// Sees to it before a search begins that it can be saved, and that nothing is overwritten that it does not go
-/// on from.
+/// Sees to it before a search begins that it can be saved, and that nothing is overwritten that it does not
+/// go on from.
 pub(super) fn try_to_write(checkpoints: &Checkpoints) -> Result<(), CheckpointError> {
     let path = &checkpoints.path;
     if checkpoints.resume {

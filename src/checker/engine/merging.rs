@@ -135,7 +135,8 @@ mod tests {
         assert_eq!(effects, [vec![0, 1, 1], vec![0, 1, 1], vec![]], "in a circle, too");
     }
 
-    /// Local state 2 leads to 1, and 1 to 0, which alone tells the messages apart: the later is looked at last.
+    /// Local state 2 leads to 1, and 1 to 0, which alone tells the messages apart: the later is looked at
+    /// last.
     #[test]
     fn what_is_told_apart_later_is_told_apart_before_in_whatever_order_that_is_found_out() {
         let mut effects = vec![vec![0, 1], vec![9, 9], vec![9, 9]];

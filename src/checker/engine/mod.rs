@@ -52,9 +52,9 @@
 //!
 //! In a tuple `t`, `m` is relevant if it is hard at its receiver's local state, or soft there with some
 //! message that is hard or soft at *its* receiver's. To know, every message is tried on every local state
-//! that was reached, whether or not the two ever meet; what such a trial leads to is not explored. Handlers and
-//! properties of outputs need not be made for what never meets: where a trial panics (`trial.rs`), the message
-//! is hard there. Should it be met after all, the panic is one of the world, and reaches the caller.
+//! that was reached, whether or not the two ever meet; what such a trial leads to is not explored. Handlers
+//! and properties of outputs need not be made for what never meets: where a trial panics (`trial.rs`), the
+//! message is hard there. Should it be met after all, the panic is one of the world, and reaches the caller.
 //!
 //! **What is left out does nothing.** Write `Rel(t)` for the relevant messages. (a) A step of `t` to `t'`
 //! moves one actor from `l` to `l'`, `R(l') ⊆ R(l)`, so what is hard or soft there was hard or soft before,
@@ -134,9 +134,10 @@
 //! taken, so a state is left out also if it is below another one renamed by the stabiliser.
 //!
 //! Only permutations that leave the first state as it is are used, and at most 720 of these, those of six
-//! actors: what is known of values grows with their number. Then what is reachable is closed under them, and the counts of the full search are known: a tuple stands for as many as the group has
-//! permutations, divided by those of its stabiliser. The counts that are reported and pinned are these,
-//! with or without symmetry.
+//! actors: what is known of values grows with their number. Then what is reachable is closed under them,
+//! and the counts of the full search are known: a tuple stands for as many as the group has permutations,
+//! divided by those of its stabiliser. The counts that are reported and pinned are these, with or without
+//! symmetry.
 //!
 //! The least tuple is told by numbers, which are given in the order of discovery, so which state of an orbit
 //! is visited may differ between two searches; within one it does not, since a whole orbit gets its
@@ -166,19 +167,20 @@
 //! Surveys merge nothing, nor does a search for coverage, whose labels tell messages apart, nor the search
 //! for a counterexample.
 //!
-//! What deliveries do is compared by value, too (`effects.rs`). Two that panic are one: if either is met, that
-//! ends the search.
+//! What deliveries do is compared by value, too (`effects.rs`). Two that panic are one: if either is met,
+//! that ends the search.
 //!
 //! # In which order
 //!
-//! The order in which tuples are expanded changes nothing that is counted, but how often. Steps mostly raise the
-//! sum of the numbers of local states, which are given in the order of discovery; so the tuple with the least
-//! sum comes first, and most tuples are expanded once, when all that leads there has been. Where actors go in
-//! circles a tuple comes up again and again, each time with many states, most of which are soon below others
-//! that have more messages. So of a tuple only the latest state is expanded, before others have their turn.
+//! The order in which tuples are expanded changes nothing that is counted, but how often. Steps mostly
+//! raise the sum of the numbers of local states, which are given in the order of discovery; so the tuple
+//! with the least sum comes first, and most tuples are expanded once, when all that leads there has been.
+//! Where actors go in circles a tuple comes up again and again, each time with many states, most of which
+//! are soon below others that have more messages. So of a tuple only the latest state is expanded, before
+//! others have their turn.
 //!
-//! Limits and interruptions are looked at between two steps, and in whatever takes long between two rounds. What
-//! was not done then waits, and is saved as such.
+//! Limits and interruptions are looked at between two steps, and in whatever takes long between two rounds.
+//! What was not done then waits, and is saved as such.
 //!
 //! # What may be asked
 //!
@@ -203,10 +205,10 @@
 //! `tests/reduction.rs`: on the small models of the catalogue the tuples are those that stateright's search
 //! meets, and on random systems of small actors those of a plain search over whole states, which compares
 //! values; and so are the verdicts, those on recovery among them. This is so with a poor survey, so that
-//! hypotheses are refuted, and of searches that are put down again and again. `tests/symmetry.rs`: with and without
-//! symmetry models and random systems have the same counts and verdicts, and worlds that are not symmetric
-//! are found out. `tests/catalogue.rs` pins both counts of every model, but for the deep ones, whose counts
-//! `raft check --deep` compares.
+//! hypotheses are refuted, and of searches that are put down again and again. `tests/symmetry.rs`: with and
+//! without symmetry models and random systems have the same counts and verdicts, and worlds that are not
+//! symmetric are found out. `tests/catalogue.rs` pins both counts of every model, but for the deep ones,
+//! whose counts `raft check --deep` compares.
 
 mod bits;
 mod caller;

@@ -37,7 +37,8 @@ pub(super) enum Ended {
 }
 
 /// When a hypothesis is judged while the threads work: when twenty times as long has gone by as that took,
-/// and twice as long as the last repair, and ever less often; in a hurry, when four times as long has gone by.
+/// and twice as long as the last repair, and ever less often; in a hurry, when four times as long has gone
+/// by.
 struct Judging {
     last: Duration,
     pause: Duration,
@@ -123,9 +124,9 @@ pub fn explore_with_checkpoints<A: Checkable, G: Ghostly>(
     search.run_saved(&SURVEYS, Some(checkpoints), progress)
 }
 
-/// The same, with surveys of one's own: how often each fires a step. With short surveys the first hypotheses are
-/// poor, and must be refuted. They are also judged more often than is of use, so that some are refuted while
-/// tuples wait. After an exhaustive search every tuple is shown to `visit`.
+/// The same, with surveys of one's own: how often each fires a step. With short surveys the first
+/// hypotheses are poor, and must be refuted. They are also judged more often than is of use, so that some
+/// are refuted while tuples wait. After an exhaustive search every tuple is shown to `visit`.
 pub fn explore_and_visit<A: Checkable, G: Ghostly>(
     world: &World<A, G>,
     limits: &Limits,
@@ -351,8 +352,8 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
         self.repair = Some(Repair { concerned, shards });
     }
 
-    /// Goes on from a hypothesis that was refuted to a better one, if that is not done yet: expands again what
-    /// rests on the refuted one, with names given anew, and begins at the first state again.
+    /// Goes on from a hypothesis that was refuted to a better one, if that is not done yet: expands again
+    /// what rests on the refuted one, with names given anew, and begins at the first state again.
     ///
     /// # Errors
     /// The limit that was reached before it was done.
@@ -514,8 +515,8 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
         judging.hurried(self.is_hurried, none)
     }
 
-    /// The hypothesis from what is known by now, if it is time for one and it is another; or the limit that was
-    /// reached before it was known.
+    /// The hypothesis from what is known by now, if it is time for one and it is another; or the limit that
+    /// was reached before it was known.
     fn judge(&self, relevance: &Relevance, judging: &mut Judging) -> Option<Ended> {
         let began = self.start.elapsed();
         if began.saturating_sub(judging.last) <= judging.pause {

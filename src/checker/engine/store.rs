@@ -268,8 +268,8 @@ impl Shard {
         tasks
     }
 
-    /// Takes a state of a tuple to expand, the latest: its key, and its sets. If more are left, the tuple is still
-    /// to be queued, and this is true; otherwise it waits no longer.
+    /// Takes a state of a tuple to expand, the latest: its key, and its sets. If more are left, the tuple
+    /// is still to be queued, and this is true; otherwise it waits no longer.
     pub(super) fn take(&mut self, tuple: u32, key: &mut Vec<u32>, sets: &mut Vec<u32>) -> bool {
         key.clear();
         key.extend_from_slice(self.key(tuple));

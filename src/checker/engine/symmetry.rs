@@ -23,7 +23,8 @@ pub(super) struct Permutations {
     of_so_many: usize,
 }
 
-/// Most permutations that are used, those of six actors: with each value its image under each of them is kept.
+/// Most permutations that are used, those of six actors: with each value its image under each of them is
+/// kept.
 const MOST: usize = 720;
 
 impl Permutations {
@@ -60,8 +61,8 @@ impl Permutations {
         Self::few(symmetry.permutations.iter().filter(fixes).cloned().collect())
     }
 
-    /// Those of a group, or if these are too many, those that leave the last actors where they are, as many as
-    /// need be: again a group.
+    /// Those of a group, or if these are too many, those that leave the last actors where they are, as many
+    /// as need be: again a group.
     fn few(mut permutations: Vec<Permutation>) -> Self {
         let of_so_many = permutations.len();
         while permutations.len() > MOST {

@@ -206,8 +206,8 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
         true
     }
 
-    /// Fires every step of the latest new state of a tuple. What others send in the meantime may be above those that
-    /// are left. If the search must stop, it does so between two steps, and the state waits again.
+    /// Fires every step of the latest new state of a tuple. What others send in the meantime may be above
+    /// those that are left. If the search must stop, it does so between two steps, and the state waits again.
     pub(super) fn expand(&mut self, task: Task, key: &mut Vec<u32>, state: &mut Vec<u32>) {
         let shard = &self.shared.shards[task.shard as usize];
         if shard.lock().held().take(task.tuple, key, state) {
