@@ -39,7 +39,8 @@ pub(super) fn start(filter: Option<&str>) -> Result<Flush, Failure> {
 
 /// Says on standard error why the program ends. If nobody reads it, the exit code still tells.
 pub(super) fn last_words(words: &str) {
-    let mut log = Log::to(io::stderr(), 1);
+    // Room for the words, and for the request to write them.
+    let mut log = Log::to(io::stderr(), 2);
     // A log takes whatever it is given.
     let _ = log.write_all(format!("{words}\n").as_bytes());
     log.flush_within(PATIENCE);

@@ -41,6 +41,7 @@ pub struct ServerStatus {
 
 /// What a server has counted since it started.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Counts {
     /// Datagrams received, whatever they were.
     pub received: u64,
