@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
@@ -39,10 +39,21 @@ impl Log {
 
     /// Waits until all lines are written, but not for long.
     pub(super) fn flush_within(&self, patience: Duration) {
+        const PAUSE: Duration = Duration::from_millis(10);
         let (answer, answered) = sync_channel(1);
-        if self.items.try_send(Item::Flush(answer)).is_ok() {
-            // In time or not, the program ends.
-            let _ = answered.recv_timeout(patience);
+        let mut item = Item::Flush(answer);
+        // Lines that wait may leave no room for the request at first.
+        for _ in 0..=patience.as_millis() / PAUSE.as_millis() {
+            match self.items.try_send(item) {
+                Ok(()) => {
+                    // In time or not, the program ends.
+                    let _ = answered.recv_timeout(patience);
+                    return;
+                }
+                Err(TrySendError::Full(back)) => item = back,
+                Err(TrySendError::Disconnected(_)) => return,
+            }
+            thread::park_timeout(PAUSE);
         }
     }
 }
@@ -127,7 +138,7 @@ mod tests {
         for line in 2..=9 {
             log.write_all(format!("{line}\n").as_bytes()).expect("taken");
         }
-        log.flush_within(LONG);
+        log.flush_within(Duration::ZERO);
         for _ in 0..4 {
             lets.send(()).expect("it is being written");
         }

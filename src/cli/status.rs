@@ -123,7 +123,7 @@ fn dropped(counts: &Counts) -> Option<String> {
 
 fn cells(status: &ServerStatus) -> [String; 8] {
     let progress = status.progress.iter().map(|Progress { id, next_index, match_index }| {
-        format!("server {id}: match {match_index}, next {next_index}")
+        format!("{id}: match {match_index}, next {next_index}")
     });
     [
         status.role.clone(),
@@ -208,7 +208,7 @@ mod tests {
         let text = String::from_utf8(out).expect("text");
         let line = |part: &str| text.lines().find(|line| line.contains(part)).expect("a line");
         assert!(line("7001").contains("leader"), "{text}");
-        assert!(line("7001").contains("server 2: match 7, next 9"), "{text}");
+        assert!(line("7001").contains("2: match 7, next 9"), "{text}");
         assert!(line("7001").contains("31 ms ago"), "{text}");
         assert!(line("7002").contains("unreachable"), "{text}");
         assert!(line("7009").contains("unreachable"), "{text}");
