@@ -50,5 +50,9 @@ pub(super) fn table<const N: usize>(header: [&str; N]) -> Table {
     table.load_preset(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
     table.set_content_arrangement(comfy_table::ContentArrangement::Dynamic).set_width(120);
     table.set_header(header);
+    // Names stand in the first column, and a name that is broken cannot be copied.
+    if let Some(names) = table.column_mut(0) {
+        names.set_constraint(comfy_table::ColumnConstraint::ContentWidth);
+    }
     table
 }
