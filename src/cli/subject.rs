@@ -79,7 +79,9 @@ impl Subject {
             _ => return None,
         };
         Some(format!(
-            "{mismatch}: a change of reachable behaviour; re-pin models/catalogue.rs if intended"
+            "{mismatch}: what can be reached has changed, and no property of this model says whether \
+             rightly. If nothing was meant to change, this is a bug that asks for a property; if \
+             something was, say which rule before you pin the new numbers in models/catalogue.rs"
         ))
     }
 
