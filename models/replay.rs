@@ -1,4 +1,4 @@
-//! What applying a log makes, by a definition of its own: of sessions, of commands and of answers.
+//! This module computes by a definition of its own which sessions, values and answers a log leads to.
 //!
 //! The servers apply entry by entry and remember only what is left of it. Here the log is gone through
 //! from its first entry, so that whatever a server has forgotten, or remembers wrongly, shows.

@@ -11,7 +11,7 @@ use std::time::Duration;
 /// How long the end of a program waits for its last lines.
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Where lines go. It never blocks.
+/// The queue of lines that wait for the writing thread. To write a line never blocks.
 #[derive(Clone)]
 pub(super) struct Log {
     items: SyncSender<Item>,

@@ -1,7 +1,7 @@
 //! How soon a client asks again.
 //!
-//! Too soon is dear: a copy that reaches the leader before the first is applied becomes an entry of
-//! its own, although it is applied once only. So a client waits twice as long as its answers usually
+//! To ask too soon is dear: each copy costs a datagram, and a leader that does not drop it (CLI-4)
+//! appends it as another entry. So a client waits twice as long as its answers usually
 //! take. As TCP does (RFC 6298), it learns that from answers to requests sent once, for nobody knows
 //! to which copy of several an answer is; where there were several, it becomes more patient instead.
 
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// How long a client waits for an answer at most, unless its interval is longer by itself.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
-/// How many times the interval the last of several waits in a row is.
+/// The waits for copies of one request double up to this many intervals.
 const SLOWEST: u32 = 4;
 
 /// A client's patience.

@@ -2,7 +2,7 @@
 //!
 //! A client begins with some addresses, asks whoever is there, and learns the rest from the answers.
 //! Servers may move: whenever a client waits in vain, it asks again, and goes on with what it is told
-//! then. So one server that stays where it was, or that was told of before it moved, is enough.
+//! then. So it is enough if one server answers at an address that the client knows.
 
 use super::error::{ClientError, Sightings};
 use super::pace::Moment;
@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// How many questions to one address an answer may be late for.
+/// A client recognises answers to this many of its latest questions to one address.
 const REMEMBERED: usize = 8;
 
 /// Begins with some addresses and learns the rest from whoever answers there.

@@ -66,8 +66,8 @@ impl Contact {
         in_vain.is_power_of_two().then_some(News::StoodInVain(in_vain))
     }
 
-    /// A batch was committed `at` this moment, in which it heard from the `speakers`. News comes when it
-    /// has been out of touch for too long, and when it is in touch again.
+    /// A batch was committed `at` this moment, in which the server heard from the `speakers`. News comes
+    /// when it was out of touch for too long, and when a leader hears from a majority again.
     pub(super) fn update(
         &mut self,
         at: Duration,
@@ -104,7 +104,7 @@ impl Contact {
         }
     }
 
-    /// When the last one of a majority was heard from; a leader that has just been elected was heard.
+    /// Since which moment a leader has heard a majority. Its election counts as hearing one.
     fn majority_heard(&self, at: Duration) -> Duration {
         if self.others_needed == 0 {
             return at;

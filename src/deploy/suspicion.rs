@@ -1,5 +1,5 @@
-//! What a server sees of others that no correct cluster does. The protocol drops or refuses it; here it
-//! is counted, logged, and told to people.
+//! This module counts and logs what no correct cluster does, and tells people. The table says what the
+//! protocol does meanwhile.
 //!
 //! | what is seen | what the protocol does | what people are told |
 //! |---|---|---|

@@ -187,10 +187,9 @@ impl<S: StateMachine> Raft<S> {
         }
     }
 
-    /// [GUARD-1] An entry that is committed is never deleted. The leader that asks for it, or that has
-    /// another entry at a committed position, is not of the cluster in which it was committed: some
-    /// server has lost what it had saved. The server keeps its log, answers nothing, and does nothing
-    /// any more.
+    /// [GUARD-1] An entry that is committed is never deleted. If a leader asks for that, or
+    /// contradicts a committed entry, its message is forged or some server has lost what it had saved.
+    /// The server that is asked keeps its log, answers nothing, and does nothing any more.
     fn halt(server: &mut Server<S>, disagreement: Disagreement, o: &mut Out<Self>) {
         o.cancel_timer(Timer::Election);
         server.role = Role::Halted(disagreement);

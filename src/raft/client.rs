@@ -2,9 +2,9 @@
 //!
 //! Clients send datagrams, so they retry, and a command may enter the log more than once. A session
 //! makes the copies one command: it remembers the last sequence number applied for the client and the
-//! response. Copies are told apart when they are *applied*, where all servers see the same sequence,
-//! not when they are appended. The table is part of the replicated state: it changes by applied
-//! entries only.
+//! response. All copies are told apart when they are *applied*, where all servers see the same
+//! sequence. A leader may drop some of them before that (CLI-4). The table is part of the replicated
+//! state: it changes by applied entries only.
 
 use super::log::{Entry, Payload};
 use super::state::{Index, Role, Server};
@@ -244,7 +244,7 @@ pub enum Copies {
     Awaited,
 }
 
-/// Among how many of its last entries a leader looks for a copy of a request.
+/// A leader looks for a copy of a request among this many of its last uncommitted entries.
 pub const PENDING: usize = 1024;
 
 impl<S> Server<S> {

@@ -163,11 +163,12 @@ impl<S: StateMachine> Raft<S> {
         o.set_timer(Timer::Election, self.config.election_timeout.clone());
     }
 
-    /// The timer of an election under way, on the candidate and on who has voted for it.
+    /// Sets the election timer of a candidate, and of a server that has just voted for one.
     ///
-    /// [CAN-5] Each election that elects nobody doubles the timeout of the next, up to four times the
-    /// shortest: where saves or messages take long, one is long enough. All elections since the last
-    /// entry was created count as failed, since a leader begins with an entry (NOOP).
+    /// [CAN-5] Each election that elects nobody doubles the range of the next timeout, up to four times
+    /// the configured one. So where saves or messages take long, one timeout is long enough. All
+    /// earlier elections since the term of the server's last entry count as failed, since a leader
+    /// begins with an entry (NOOP).
     fn await_election(&self, server: &Server<S>, o: &mut Out<Self>) {
         let (last_log_term, _) = server.persistent.log.last();
         let elections = server.persistent.current_term.0.saturating_sub(last_log_term.0);
@@ -210,8 +211,8 @@ impl Term {
         (1..1 << 63).contains(&self.0)
     }
 
-    /// How far a server moves towards this term from `current_term`, if it does not go all the way. At
-    /// one election in 100 ms, 2^32 take 13 years.
+    /// The term that a server in `current_term` moves to if this one is out of its reach, else `None`.
+    /// At one election in 100 ms, 2^32 elections take 13 years.
     pub fn is_beyond_reach_of(self, current_term: Term) -> Option<Term> {
         /// The number of terms that a server skips at once.
         const FURTHEST: u64 = 1 << 32;
@@ -272,9 +273,9 @@ impl<S: StateMachine> Actor for Raft<S> {
         if state.is_halted() || !self.is_acceptable(id, src, &msg) {
             return;
         }
-        // [GUARD-2] A term that is further away than elections can have led to in years is nobody's. The
-        // message is dropped, and the term moves towards it by that much at most: so one forged message
-        // does not use up all terms, and a server that is behind by more than that still catches up.
+        // [GUARD-2] Elections of several years cannot have led to a term so far away. The server drops
+        // the message and moves its own term 2^32 towards that one. So one forged message does not use
+        // up all terms, and a server that is further behind still catches up.
         let current_term = state.persistent.current_term;
         if let Some(furthest) = msg.term().and_then(|term| term.is_beyond_reach_of(current_term)) {
             return Self::step(state, o, |server, o| self.update_term(server, furthest, o));

@@ -32,8 +32,8 @@ pub enum Retry {
     EveryHeartbeat,
     /// Heartbeats are empty and find out whether the entries were lost; then fewer are sent at a time.
     WhenLost {
-        /// Bytes of entries in an AppendEntries that are never halved: so many fit a datagram that
-        /// no network cuts into fragments. At least 1.
+        /// A leader never halves a batch to fewer bytes of entries than this. Nearly every network
+        /// carries so many without fragments. At least 1.
         smallest_batch: usize,
     },
 }
@@ -125,8 +125,8 @@ impl<S: StateMachine> Raft<S> {
 
     /// The follower does not have the entries that were sent last.
     ///
-    /// [LDR-6] Entries that were lost are sent again, half as many bytes at a time. An entry that alone
-    /// is larger than that follows after a pause, which doubles from one loss to the next.
+    /// [LDR-6] Entries that were lost are sent again, half as many bytes at a time. An entry that is
+    /// larger than the smallest batch follows after a pause, which doubles up to 16 heartbeats.
     pub(super) fn send_again(&self, server: &mut Server<S>, follower: Id, o: &mut Out<Self>) {
         let Role::Leader { next_index, attempts, .. } = &mut server.role else { return };
         let (Some(next), Some(attempt)) = (next_index.get(&follower), attempts.get_mut(&follower))

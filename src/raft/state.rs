@@ -71,8 +71,9 @@ pub enum Role {
         /// "for each server, index of highest log entry known to be replicated on server
         /// (initialized to 0, increases monotonically)"
         match_index: BTreeMap<Id, Index>,
-        /// For each server that has not answered an AppendEntries with entries, what is known of it
-        /// (`retry.rs`). Empty under [`Retry::EveryHeartbeat`](super::Retry::EveryHeartbeat).
+        /// For each server that was sent entries and has not caught up: what it has not answered,
+        /// and how often entries were lost (`retry.rs`).
+        /// Empty under [`Retry::EveryHeartbeat`](super::Retry::EveryHeartbeat).
         attempts: BTreeMap<Id, Attempt>,
     },
     /// The server was asked to delete what it had committed, refused, and does nothing any more

@@ -11,13 +11,13 @@
 //! - Each data directory has an id, drawn at bootstrap. Each start from a directory draws a number: a
 //!   counter, and a random part that tells two copies apart which draw the same counter. Both stand in
 //!   every datagram between servers, with the number of saves made so far.
-//! - Servers greet each other, each all others: at their start, and for ever after. A [`Hello`] tells the
-//!   sender's own starts, and whom it knows: server, directory, latest start.
+//! - Each server greets all others, at its start and for ever after. A [`Hello`] tells the latest 64
+//!   starts of its sender, and the directory and the latest start of each server that it knows.
 //! - **The first directory learned under a number is the only one**, whether the server itself or
 //!   another has told it.
 //! - **A start is admitted only if it descends from every start that is known** of its directory: each
-//!   of those is among its own. A restart does at once. An older copy does not, however often it is
-//!   started, and nor does the second of two processes.
+//!   of those is among its own. A restarted server descends at once. An older copy does not in its
+//!   first 64 starts; nor does the second of two processes that start from equal copies.
 //! - A start that had made fewer saves than an earlier one is refused, and with it all that descend from
 //!   it. This finds a copy made in the latest life, as long as somebody runs who has heard more.
 //! - While a life is heard, a later one from another address is refused: a copy was started elsewhere.
@@ -81,7 +81,7 @@ pub(super) enum Verdict {
     Admitted,
     /// It is dropped, and its sender is told.
     Refused(Reason),
-    /// It is dropped, for its sender has not said hello yet, or has said it in an earlier life.
+    /// It is dropped: its sender's life has not said hello yet, or a later life has just replaced it.
     Dropped(Reject),
 }
 
@@ -97,7 +97,7 @@ pub(super) struct Peers {
 
 /// What a node makes of another server while it runs.
 struct Other {
-    /// Where it was last heard, and when, since its present life is known.
+    /// Where and when its last admitted datagram came, in whichever life it was sent.
     heard: Option<(SocketAddr, Instant)>,
     /// When its present life was learned of, if an earlier one was known.
     since: Option<Instant>,
@@ -196,8 +196,8 @@ impl Peers {
 
     // ---- Admission ----
 
-    /// Whether a datagram is acted upon, and what is learned of its sender. Only a hello introduces a
-    /// start that is not known yet.
+    /// Whether a datagram is acted upon, and what is learned of its sender. Any datagram introduces a
+    /// server of which nothing is known; after that only a hello introduces another start.
     pub(super) fn admit(&mut self, claim: &Claim, hello: Option<&Hello>, now: Instant) -> Verdict {
         let verdict = self.judge(claim, hello, now);
         match verdict {

@@ -1,4 +1,4 @@
-//! The census: who is alive, as far as a server has seen or was told.
+//! The census lists a server's own starts, and the starts of others that it has seen or was told of.
 //!
 //! It stands in a file of its own, for it changes once in the life of each server and not with each
 //! save. The file is its magic bytes, then one record in the frame of the log's: the id of the directory

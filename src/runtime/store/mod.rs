@@ -17,15 +17,16 @@
 //! - **Only the last record can be half written.** There is one writer and it waits. So behind a
 //!   broken record nothing intact may follow, or the record was damaged after it was saved.
 //! - **The watermark is never ahead of the log, and after SIGKILL never behind.** A log that ends
-//!   before its watermark has lost acknowledged saves. After a power loss the watermark may be older,
-//!   for it is synced only before and after a new log is put in place: then, and only then, damage to
-//!   the very last record cannot be told from a save that was never acknowledged.
-//! - **A generation is left with a synced watermark.** So beside the watermark of an earlier
-//!   generation a log holds exactly the saves that the watermark knows.
-//! - **A failed sync, and a failed write of `log` or `watermark`, is final**: every later save fails,
-//!   because a second sync may succeed without having written anything. Two failures are not: to
-//!   write `log` onto a full disk, which is attempted once more with all its bytes, then synced for
-//!   the first time; and whatever happens to a `log.new` before it is renamed, since it is thrown away.
+//!   before its watermark has lost acknowledged saves. The watermark is synced only at
+//!   an opening, and before and after a new log is put in place. So after a power loss it may be older.
+//!   Then, and only then, damage to the very last record looks like a save that was never acknowledged.
+//! - **The watermark is synced before a generation is left.** So a watermark of an earlier generation
+//!   names exactly the last save in the log.
+//! - **A failed sync, and a failed write of `log`, `watermark` or `census`, is final**: every later save
+//!   fails, because a second sync may succeed without having written anything. There are exceptions.
+//!   A record that finds the disk full is written once more, with all its bytes, before it is synced.
+//!   So is a census, if a compaction gave up its room for it. A `log.new` that fails before it is
+//!   renamed is thrown away.
 //! - **The census is replaced as a whole**: written aside, synced, renamed. A node begins a start before
 //!   it sends anything. So it writes the census anew, whatever the page cache holds.
 //!
@@ -67,9 +68,9 @@
 //! removed, logged once and attempted again when the log has grown by a quarter. When a save of the
 //! value or of the census finds the disk full, it takes the room of a compaction under way.
 //!
-//! It begins when the records since the image exceed both four images and [`Options::compact_at`],
-//! lengthened by a share of up to one that comes from the directory's id: so the servers of a cluster,
-//! whose logs grow alike, do not all compact at once. It writes nothing unless the new image is at
+//! It begins when the records since the image exceed both four images and [`Options::compact_at`]. The
+//! directory's id raises that limit to at most twice as much. So the servers of a cluster, whose logs
+//! grow alike, do not all compact at once. It writes nothing unless the new image is at
 //! most half as long as the log; if it is not, the next look comes when the log is twice as long. So a
 //! log that only grows is never rewritten for nothing, and all images together are a constant share
 //! of what was saved.
