@@ -23,7 +23,7 @@ struct Row {
     measure: fn() -> String,
 }
 
-/// What is measured.
+/// The rows that are measured.
 const ROWS: [Row; 20] = [
     row("healthy", "no fault, 4 clients, 10 s", healthy),
     row("loss", "10 % loss between servers, a follower 5,000 entries behind, 20 s", || loss(5000)),

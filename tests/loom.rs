@@ -173,7 +173,7 @@ fn after_the_loops_turn_whatever_was_in_the_socket_is_in_the_mailbox_in_its_orde
             let socket = Arc::clone(&socket);
             thread::spawn(move || turns.fill(1, |()| step(&socket, &mailbox)))
         };
-        // What comes now may be in the socket or in the mailbox, but what came before may not be.
+        // A datagram of now may be in the socket or in the mailbox, but what came before may not be.
         let _ = turns.drain(2, |()| step(&socket, &mailbox));
         assert_eq!(mailbox.take(Class::Peer), [1, 2]);
         let _ = receiving.join().expect("the receiving thread ends");

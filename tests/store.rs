@@ -735,7 +735,7 @@ fn no_save_waits_for_a_compaction() {
         match disk.operations() - operations {
             // The record and its sync, the watermark.
             3 => begun += u32::from(log_new.is_some()),
-            // What is left to copy, three syncs, a name and a watermark besides.
+            // The rest of the copy, three syncs, a name and a watermark besides.
             more => {
                 assert!(log_new.is_some() && more <= 12, "{more} I/Os in save {term}");
                 taken_over += 1;
@@ -918,7 +918,7 @@ fn a_save_takes_the_room_of_a_compaction_under_way() {
         store.save(&book).unwrap();
     }
     assert!(disk.content(&dir().join("log.new")).is_none());
-    // What is left of the work does not disturb the next attempt.
+    // The rest of the work does not disturb the next attempt.
     disk.set_capacity(1 << 20);
     for _ in 0..100 {
         beside.work();

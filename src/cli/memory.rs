@@ -1,8 +1,8 @@
 //! How much memory a search may use if nothing is said: so much that it ends by itself, with a report, and
 //! not by the system, with none.
 //!
-//! What is there is what the system says is available, or what a control group leaves, of the process or any
-//! above it, by version 1 or 2 of control groups, if that is less. All of it is read from files.
+//! The system says how much memory is available. A control group of the process, or one above it, may leave
+//! less, by version 1 or 2. The least of these counts. All of it is read from files.
 
 use std::fs::read_to_string;
 use std::path::{Path, PathBuf};

@@ -25,8 +25,8 @@ pub struct Config {
     /// A leader drops requests of clients while so many of its entries are not committed: without
     /// a majority its log would grow for ever. Clients retry.
     pub max_uncommitted: u64,
-    /// The same in bytes of entries: a leader drops requests of clients that would exceed it. At least
-    /// `max_bytes`.
+    /// A leader drops requests of clients that would leave more bytes of its entries uncommitted. At
+    /// least `max_bytes`.
     pub max_uncommitted_bytes: u64,
     /// What a leader does with a copy of a request that stands uncommitted in its log.
     pub copies: Copies,

@@ -117,7 +117,7 @@ struct Saved {
     relevance: Relevance,
     rounds: u64,
     surveys: u64,
-    /// What is left to do before the search goes on.
+    /// A repair that must end before the search goes on.
     repair: Option<Repair>,
     elapsed: Duration,
     unwitnessed: u64,

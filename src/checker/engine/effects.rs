@@ -15,7 +15,7 @@ const PANIC: u32 = 1;
 pub(super) struct Effects<A: Checkable> {
     /// What actors come to. Not all of that is reached, so these are not the local states of the search.
     locals: Interned<LocalValue<A>>,
-    /// What is sent, with its addressee.
+    /// Each message that is sent, with its addressee.
     messages: Interned<(Id, A::Msg)>,
     all: Interned<Effect>,
 }

@@ -13,8 +13,8 @@ use std::borrow::Cow;
 /// What a handler did: what the actor is then, and what it put out.
 type Ran<A> = (LocalValue<A>, Vec<CommandOf<A>>);
 
-/// The same of a handler that was tried, with whether that changes the actor, and the properties of outputs
-/// that it breaks, as bits.
+/// The outcome of a handler that was tried: its outputs, whether it changes the actor, and the properties
+/// of outputs that it breaks, as bits.
 struct Trial<A: Checkable> {
     ran: Ran<A>,
     changes: bool,

@@ -180,7 +180,7 @@
 //! others have their turn.
 //!
 //! Limits and interruptions are looked at between two steps, and in whatever takes long between two rounds.
-//! What was not done then waits, and is saved as such.
+//! Work that was not done then waits, and a checkpoint keeps it.
 //!
 //! # What may be asked
 //!

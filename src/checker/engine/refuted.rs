@@ -15,7 +15,7 @@ pub(super) struct Refuted(Vec<Bits>);
 #[derive(Serialize, Deserialize)]
 pub(super) struct Concerned(Vec<Bits>);
 
-/// What is left to do of a repair: in these shards, what is concerned; and the first state.
+/// The part of a repair that is still to do: shards, what is concerned in them, and the first state.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Repair {
     pub(super) concerned: Concerned,

@@ -124,7 +124,7 @@ pub fn explore_with_checkpoints<A: Checkable, G: Ghostly>(
     search.run_saved(&SURVEYS, Some(checkpoints), progress)
 }
 
-/// The same, with surveys of one's own: how often each fires a step. With short surveys the first
+/// Searches with surveys of one's own: how often each fires a step. With short surveys the first
 /// hypotheses are poor, and must be refuted. They are also judged more often than is of use, so that some
 /// are refuted while tuples wait. After an exhaustive search every tuple is shown to `visit`.
 pub fn explore_and_visit<A: Checkable, G: Ghostly>(
@@ -137,7 +137,7 @@ pub fn explore_and_visit<A: Checkable, G: Ghostly>(
     explored.expect("without a checkpoint there is nothing to be read").0
 }
 
-/// The same, of a search that is saved when a limit ends it, and taken up again.
+/// Searches with a file in which the search is saved when a limit ends it, and taken up again.
 ///
 /// # Errors
 /// As of [`explore_with_checkpoints`].
@@ -277,7 +277,7 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
                 rounds += 1;
                 self.must_repair(&refuted);
             } else if exhausted {
-                // What comes now may be ended, too, and is begun again then.
+                // A limit may end the search for dead ends, too. It begins again then.
                 if self.shared.world.recovery.is_some() {
                     self.checkpoint(&mut relevance, rounds, surveys.len());
                 }

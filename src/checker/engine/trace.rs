@@ -236,7 +236,7 @@ pub(crate) fn trace_each<A: Checkable, G: Ghostly>(
 /// Takes what was found, and says what is wanted then.
 type Found<'f, A> = &'f mut dyn FnMut(&mut Wanted, Way<A>);
 
-/// What is wanted, and who is told of it.
+/// A wanted step or state, and the function that is told of it.
 struct Asked<'f, A: Checkable> {
     wanted: Wanted,
     found: Found<'f, A>,

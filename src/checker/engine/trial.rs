@@ -14,7 +14,7 @@ thread_local! {
 
 static HOOK: Once = Once::new();
 
-/// What comes of trying something; `None` if it panics, of which nothing is printed.
+/// Tries something and returns its outcome, or `None` if it panics. Nothing is printed of the panic.
 pub(super) fn tried<T>(what: impl FnOnce() -> T) -> Option<T> {
     HOOK.call_once(|| {
         let print = take_hook();

@@ -76,7 +76,7 @@ impl<D: Durable + Send + 'static> LogStore<D> {
         Self::open_spawning(disk, dir, expected, options, on_a_thread())
     }
 
-    /// The same, with what is done beside the saves started by `spawn`.
+    /// Opens the store like [`LogStore::open`]; `spawn` starts the work that is done beside the saves.
     pub fn open_spawning(
         disk: Arc<dyn Disk>,
         dir: &Path,

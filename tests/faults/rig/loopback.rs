@@ -89,7 +89,7 @@ struct Port {
 }
 
 impl Port {
-    /// What comes from the server goes through its link. Somebody else must be a client, which was told
+    /// Datagrams of the server go through its link. Somebody else must be a client, which was told
     /// of this address by the server: for each there is a socket to which answers come.
     fn forward(&self, switch: &Switch, is_over: &Arc<AtomicBool>) {
         let mut clients: BTreeMap<SocketAddr, (UdpSocket, JoinHandle<()>)> = BTreeMap::new();
