@@ -3,6 +3,7 @@
 use super::Failure;
 use super::addresses::{Place, resolve};
 use checked_raft::deploy::{DEFAULT_CLUSTER, Deployment};
+use checked_raft::raft::Retry;
 use checked_raft::runtime::wire::CLIENTS;
 use clap::Args;
 use serde::{Deserialize, Deserializer, de::Error};
@@ -65,6 +66,17 @@ pub(super) struct Settings {
     #[arg(long, value_name = "N")]
     #[serde(deserialize_with = "one")]
     max_uncommitted: Option<u64>,
+    /// A leader drops requests that would leave more bytes uncommitted [default: 67108864]
+    #[arg(long, value_name = "BYTES")]
+    #[serde(deserialize_with = "one")]
+    max_uncommitted_bytes: Option<u64>,
+    /// The bytes of entries to which a batch that gets lost is shortened at most [default: 1280]
+    ///
+    /// The default fits a path with an MTU of 1,500 bytes. Say less where the MTU is smaller and
+    /// fragments are dropped.
+    #[arg(long, value_name = "BYTES")]
+    #[serde(deserialize_with = "one")]
+    smallest_batch: Option<usize>,
     /// Most client sessions; beyond, the least recently used one expires [default: 1024]
     #[arg(long, value_name = "N")]
     #[serde(deserialize_with = "one")]
@@ -99,6 +111,8 @@ impl Settings {
             max_entries,
             max_bytes,
             max_uncommitted,
+            max_uncommitted_bytes,
+            smallest_batch,
             max_sessions,
             log,
         } = self;
@@ -114,6 +128,8 @@ impl Settings {
             max_entries: max_entries.or(others.max_entries),
             max_bytes: max_bytes.or(others.max_bytes),
             max_uncommitted: max_uncommitted.or(others.max_uncommitted),
+            max_uncommitted_bytes: max_uncommitted_bytes.or(others.max_uncommitted_bytes),
+            smallest_batch: smallest_batch.or(others.smallest_batch),
             max_sessions: max_sessions.or(others.max_sessions),
             log: log.or(others.log),
         }
@@ -152,6 +168,9 @@ impl Settings {
         replace(&mut protocol.max_entries, self.max_entries);
         replace(&mut protocol.max_bytes, self.max_bytes);
         replace(&mut protocol.max_uncommitted, self.max_uncommitted);
+        replace(&mut protocol.max_uncommitted_bytes, self.max_uncommitted_bytes);
+        let retry = self.smallest_batch.map(|smallest_batch| Retry::WhenLost { smallest_batch });
+        replace(&mut protocol.retry, retry);
         replace(&mut protocol.max_sessions, self.max_sessions);
         Ok(deployment)
     }
@@ -299,13 +318,16 @@ mod tests {
         max-entries = 2
         max-bytes = 128
         max-uncommitted = 3
+        max-uncommitted-bytes = 640
+        smallest-batch = 70
         max-sessions = 4
         log = "debug"
     "#;
 
     const LINE: &str = "--id 1 --listen [::1]:7001 --peer 2=[::1]:7002 --peer 3=[::1]:7003 --data d \
         --cluster c --trace t --election-timeout 100..200 --heartbeat 20 --max-entries 2 \
-        --max-bytes 128 --max-uncommitted 3 --max-sessions 4 --log debug";
+        --max-bytes 128 --max-uncommitted 3 --max-uncommitted-bytes 640 --smallest-batch 70 \
+        --max-sessions 4 --log debug";
 
     #[test]
     fn a_file_and_a_command_line_say_the_same_in_the_same_words() {
@@ -325,8 +347,9 @@ mod tests {
         for part in ["data: \"d\"", "Some(\"t\")", "100ms..200ms", "heartbeat_interval: 20ms"] {
             assert!(text.contains(part), "{part}: {text}");
         }
-        for part in ["max_entries: 2,", "max_bytes: 128,", "max_uncommitted: 3,", "max_sessions: 4"]
-        {
+        let limits = ["max_entries: 2,", "max_bytes: 128,", "max_uncommitted: 3,", "max_sessions: 4"];
+        let bytes = ["max_uncommitted_bytes: 640,", "smallest_batch: 70"];
+        for part in limits.into_iter().chain(bytes) {
             assert!(text.contains(part), "{part}: {text}");
         }
     }
