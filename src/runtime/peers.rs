@@ -561,7 +561,7 @@ mod tests {
             Self { peers, now }
         }
 
-        /// The same, after a restart.
+        /// This server after a restart.
         fn restart(&self) -> Self {
             Self::restarted(&self.peers.census, self.now)
         }

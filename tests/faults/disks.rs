@@ -8,6 +8,17 @@ use std::time::Duration;
 const MIB: u64 = 1 << 20;
 
 #[test]
+fn saves_of_100_ms_on_all_servers_are_served_with_the_defaults() {
+    in_a_world("disks::saves_of_100_ms_on_all_servers_are_served_with_the_defaults", || {
+        let each_sync = Duration::from_millis(100);
+        let fleet = Fleet::bootstrap(Plan { each_sync, ..Plan::default() });
+        fleet.leader();
+        let served = serve(&fleet, 2, 100, seconds(6));
+        assert!(served.commands > 0, "{served}");
+    });
+}
+
+#[test]
 fn saves_of_500_ms_on_all_servers_are_served_with_longer_timeouts() {
     in_a_world("disks::saves_of_500_ms_on_all_servers_are_served_with_longer_timeouts", || {
         let each_sync = Duration::from_millis(500);
