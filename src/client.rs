@@ -1,9 +1,11 @@
-//! The client library: executes commands on a cluster, each exactly once, over datagrams that may be
+//! The client library executes commands on a cluster, each exactly once, over datagrams that may be
 //! lost, doubled, late or out of order.
 //!
-//! What a client must remember, and how it takes an answer, is [`Session`]: the very state machine
-//! that the models check. This file only sends what the session wants sent, waits, and hands it what
-//! has come. [`KvClient`] is a thin layer for the key-value store.
+//! A [`Client`] joins four parts. The [`Session`] is the state machine that the models check: it decides
+//! what to send, to which server, and how to take an answer. The `Endpoint` is a socket. The `Roster`
+//! knows where the servers are. The `Pace` says how long to wait for an answer. [`Client::execute`]
+//! gives a command to the session. It sends what the session wants sent, waits, and hands the session
+//! each answer, until there is a result. [`KvClient`] is a thin layer for the key-value store.
 //!
 //! ```no_run
 //! use checked_raft::client::{Client, KvClient, Options};
@@ -37,45 +39,49 @@ use stateright::actor::Id;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// How patient a client is.
+/// The patience of a client.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// How long [`Client::connect`] waits for any server, and [`Client::execute`] for a result.
     pub timeout: Duration,
-    /// After how long without a result a request is sent again, to the next server. It is longer
-    /// where answers take longer: twice as long as they usually take, which the client measures. Each
-    /// time in a row it is at least twice as long, up to four intervals. [`LONGEST_WAIT`] is the most
-    /// that it becomes by all this. Requests that pile up at a slow leader, or on a long way, would
-    /// make it slower still, and each may become an entry of its log.
+    /// The shortest wait for a result. After it the client sends the request again, to the next server.
+    ///
+    /// The client waits longer where answers take longer: twice as long as they usually take, which it
+    /// measures. It waits at least two intervals after the second copy in a row, and at least four after
+    /// each later copy. None of this makes a wait longer than [`LONGEST_WAIT`], but chance adds up to
+    /// half of the wait.
+    ///
+    /// Requests that pile up at a slow leader, or on a long way, would make it slower still. And each
+    /// may become an entry of the leader's log.
     pub retry_interval: Duration,
 }
 
 impl Default for Options {
-    /// 5 s, and 100 ms: an election takes a few hundred.
+    /// A timeout of 5 s, and a retry interval of 100 ms: an election takes a few hundred milliseconds.
     fn default() -> Self {
         Self { timeout: Duration::from_secs(5), retry_interval: Duration::from_millis(100) }
     }
 }
 
-/// A request that was sent and has not been answered.
+/// A request that was sent and has not been answered yet.
 #[derive(Clone, Copy, Debug)]
 struct Flight {
     sequence: u64,
-    /// When it was sent first, and in which attempt.
+    /// When the request was sent first, and in which attempt.
     since: Moment,
     attempt: u32,
 }
 
-/// What has come.
+/// The end of a wait for an answer.
 enum Heard {
     Response(ClientResponse),
-    /// A server has said where all of them are.
+    /// A server has said where all servers are.
     Report,
-    /// Nothing, in time.
+    /// No answer came in time.
     Silence,
 }
 
-/// A client with a session of its own. Blocking: one command at a time.
+/// A client with a session of its own. The calls block, and one command is executed at a time.
 #[derive(Debug)]
 pub struct Client {
     endpoint: Endpoint<Message>,
@@ -85,13 +91,13 @@ pub struct Client {
     pace: Pace,
     /// The request in flight.
     flight: Option<Flight>,
-    /// How many copies of the command in flight have been sent.
+    /// How many copies of the present command have been sent.
     copies: u64,
 }
 
 impl Client {
-    /// Finds the servers of the cluster of this name: one of `addresses` where a server answers is
-    /// enough, for it knows the others. The session is opened with the first command.
+    /// Finds the servers of the cluster with this name. One of `addresses` where a server answers is
+    /// enough, for that server knows the others. The session is opened with the first command.
     pub fn connect(
         cluster: &str,
         addresses: &[SocketAddr],
@@ -119,14 +125,16 @@ impl Client {
         Ok(Self { endpoint, roster, session, options, pace, flight: None, copies: 0 })
     }
 
-    /// Executes a command and returns the state machine's response. It is sent until the result
-    /// comes or the timeout ends, always as the same request, so that it is applied at most once.
+    /// Executes a command and returns the state machine's response. The client sends the command until
+    /// the result comes or the timeout ends. It always sends one request, so that the command is applied
+    /// at most once.
     ///
     /// An error tells whether the outcome is unknown; see [`ClientError::is_outcome_unknown`]. The
     /// client can be used again after any error.
     pub fn execute(&mut self, command: Bytes) -> Result<Bytes, ClientError> {
         let bytes = command.len() as u64;
-        // No server can be configured to take more, and much more would not even fit a datagram.
+        // No server can be configured to take longer commands, and a much longer one would not even fit
+        // a datagram.
         let limit = Config::LARGEST_MAX_BYTES as u64;
         if bytes > limit {
             return Err(ClientError::TooLarge { bytes, limit, copies: 0 });
@@ -145,18 +153,18 @@ impl Client {
         }
     }
 
-    /// One attempt after the other, each with more patience, until the command in flight has ended.
+    /// Makes one attempt after the other, each with more patience, until the command in flight has
+    /// ended.
     fn drive(&mut self) -> Result<Invocation, ClientError> {
         let timeout = self.options.timeout;
         let deadline = Deadline::after(timeout);
         self.roster.forget();
         for attempt in 0.. {
-            // Clients that have lost the same leader at the same time should not all come back at
-            // the same time.
+            // Clients that have lost one leader at one time should not all come back at one time.
             let wait = self.pace.wait(attempt).min(deadline.remaining());
             let wait = Deadline::after(wait.mul_f64(rand::rng().random_range(1.0..1.5)));
-            // Where servers are is asked when waiting was in vain, and before that may be an error,
-            // which tells what was seen.
+            // The client asks where the servers are when waiting was in vain. It also asks before a wait
+            // that may end in an error, because the error tells what was seen.
             if attempt > 0 || wait >= deadline {
                 self.roster.ask_again(&self.endpoint);
             }
@@ -176,9 +184,10 @@ impl Client {
         }
     }
 
-    /// Sends what the session wants sent, and again whenever an answer has changed that or where it
-    /// goes, until `deadline`. Servers that point at each other must not keep a client spinning, so it
-    /// sends once for each server and two times more (a session is opened, then used), then waits.
+    /// Sends what the session wants sent, until `deadline`. Sends again whenever an answer has changed
+    /// the request or its addressee. Servers that point at each other must not keep a client spinning.
+    /// So it sends once for each server and two times more (a session is opened, then used), then only
+    /// waits.
     fn attempt(
         &mut self,
         attempt: u32,
@@ -212,14 +221,14 @@ impl Client {
         }
     }
 
-    /// Notes when a request was sent first.
+    /// Notes when a request is sent first.
     fn takes_off(&mut self, sequence: u64, attempt: u32) {
         if self.flight.is_none_or(|flight| flight.sequence != sequence) {
             self.flight = Some(Flight { sequence, since: Moment::now(), attempt });
         }
     }
 
-    /// Learns from how long an answer took, if the request in flight has got one.
+    /// If the request in flight has got its answer, learns from how long that took.
     fn lands(&mut self, attempt: u32) {
         let in_flight = self.session.request().map(|(_, request)| request.sequence());
         if let Some(Flight { sequence, since, attempt: first }) = self.flight
@@ -230,7 +239,7 @@ impl Client {
         }
     }
 
-    /// Sends a request. One that the operating system does not take is as good as lost.
+    /// Sends a request. A request that the operating system does not take is as good as lost.
     fn send(&mut self, server: u64, address: SocketAddr, request: ClientRequest) {
         self.copies += u64::from(matches!(request, ClientRequest::Command { .. }));
         let message = Message::ClientRequest(request);

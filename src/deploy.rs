@@ -1,8 +1,11 @@
-//! Deploying Raft: the actor that was checked, on a durable store, over UDP.
+//! Deploying Raft: the actor that was checked runs on a durable store, over UDP.
 //!
-//! This is the glue between [`crate::raft`], which knows no files and sockets, and
-//! [`crate::runtime`], which knows no Raft. It is what `raft node` runs, and what a program with a
-//! [`StateMachine`] of its own runs:
+//! A [`Deployment`] describes one server. [`Deployment::bootstrap`] creates the server's store, once in
+//! its life. [`Deployment::bind`] opens the store, takes the address, and returns a [`RaftNode`];
+//! [`RaftNode::run`] runs it.
+//!
+//! This module joins [`crate::raft`], which knows no files and sockets, and [`crate::runtime`], which
+//! knows no Raft. Both `raft node` and a program with a [`StateMachine`] of its own use it:
 //!
 //! ```no_run
 //! use checked_raft::deploy::Deployment;
@@ -50,33 +53,33 @@ use std::net::{SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// The name of a cluster that was not given one.
+/// The name of a cluster that was given no name.
 pub const DEFAULT_CLUSTER: &str = "raft";
 
-/// One server of a cluster: who it is, where it listens, what it keeps where.
+/// One server of a cluster: its number, its address, its data directory, and the protocol's parameters.
 ///
-/// `cluster`, `id` and the set of servers are written into the data directory when it is
-/// bootstrapped and compared at each start; addresses and the protocol's parameters may change.
+/// Bootstrap writes `cluster`, `id` and the set of servers into the data directory, and each start
+/// compares them. Addresses and the protocol's parameters may change.
 #[derive(Clone, Debug)]
 pub struct Deployment {
     /// This server's number, from 1. It is the server's `Id` in the protocol.
     pub id: u64,
     /// The cluster's name.
     pub cluster: String,
-    /// Where to listen.
+    /// The address to listen on.
     pub listen: SocketAddr,
     /// The other servers' numbers and addresses.
     pub peers: BTreeMap<u64, SocketAddr>,
-    /// The data directory: this server's alone.
+    /// The data directory. No other server may use it.
     pub data: PathBuf,
-    /// The file to append the trace to, if one is wanted. A trace must see every life of a server
-    /// from its first record on.
+    /// The file to append the trace to, if a trace is wanted. A trace must see every life of a server
+    /// from the server's first record on.
     pub trace: Option<PathBuf>,
     /// The protocol's parameters; its servers are `id` and those in `peers`.
     pub protocol: Config,
 }
 
-/// A server that has its store and its address, and has not started.
+/// A server that has its store and its address, and has not started yet.
 pub struct RaftNode<S: StateMachine + Serialize> {
     node: Node<Raft<S>, LogStore<Persistent>, StatusFn<S>, Journal>,
     trace: Option<PathBuf>,
@@ -85,8 +88,8 @@ pub struct RaftNode<S: StateMachine + Serialize> {
 type StatusFn<S> = Box<dyn Fn(&Server<S>) -> Value + Send>;
 
 impl Deployment {
-    /// A server with the protocol's default parameters, in the cluster of the default name, without
-    /// a trace.
+    /// Creates a server with the protocol's default parameters, in the cluster of the default name,
+    /// without a trace.
     pub fn new(
         id: u64,
         listen: SocketAddr,
@@ -100,11 +103,11 @@ impl Deployment {
 
     /// Creates the server's identity in its data directory, which must be empty or missing.
     ///
-    /// This is a separate act because it is a promise: that no server of this number has ever been
-    /// part of the cluster. A server that lost its directory must not be bootstrapped again, for it
-    /// has forgotten its votes and its log; a script that restarts servers must not contain it.
+    /// This is a separate act because it is a promise: no server of this number has ever been part of
+    /// the cluster. A server that lost its directory has forgotten its votes and its log, and must not
+    /// be bootstrapped again. A script that restarts servers must not contain this act.
     pub fn bootstrap(&self) -> Result<(), DeployError> {
-        // What would keep the node from starting is found before the one-time act.
+        // Problems that would keep the node from starting are found before the one-time act.
         self.check()?;
         self.check_trace()?;
         let mut directory = [0; 16];
@@ -117,8 +120,8 @@ impl Deployment {
         Ok(())
     }
 
-    /// Whether a server could start, as far as can be told without touching its data directory: its
-    /// configuration is sound and its address free.
+    /// Checks that a server could start, as far as can be told without touching its data directory. The
+    /// configuration must be sound and the address free.
     pub fn check(&self) -> Result<(), DeployError> {
         self.check_protocol()?;
         self.node_config(0).validate()?;
@@ -127,7 +130,7 @@ impl Deployment {
         Ok(())
     }
 
-    /// Opens the store, which restores what was saved last or refuses, and takes the address.
+    /// Opens the store, which restores what was saved last or refuses. Then takes the address.
     pub fn bind<S: StateMachine + Serialize>(&self) -> Result<RaftNode<S>, DeployError> {
         self.check_protocol()?;
         self.node_config(0).validate()?;
@@ -158,8 +161,8 @@ impl Deployment {
         Ok(self.protocol.validate()?)
     }
 
-    /// Whether a new server could write its trace: the file is empty, or can be created. (Within the data
-    /// directory it cannot be created yet.)
+    /// Checks that a new server could write its trace: the file is empty, or can be created. (A file
+    /// within the data directory cannot be created yet, and is not checked.)
     fn check_trace(&self) -> Result<(), DeployError> {
         match &self.trace {
             Some(path) if !path.starts_with(&self.data) => trace::check_new(path),
@@ -186,7 +189,7 @@ impl Deployment {
 }
 
 impl<S: StateMachine + Serialize> RaftNode<S> {
-    /// The address it listens on, with the port that was found if port 0 was asked for.
+    /// The address that the server listens on, with the port that was found if port 0 was asked for.
     pub fn local_addr(&self) -> SocketAddr {
         self.node.local_addr()
     }

@@ -5,14 +5,14 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// Why a command has no result. [`ClientError::is_outcome_unknown`] tells whether it may have taken
-/// effect all the same.
+/// Why a command has no result. [`ClientError::is_outcome_unknown`] tells whether the command may have
+/// taken effect all the same.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// There is no address to ask.
+    /// No server's address was given.
     #[error("no server's address was given")]
     NoAddress,
-    /// A cluster listens on IPv4 or on IPv6, never on both.
+    /// The addresses are of IPv4 and of IPv6. A cluster listens on one of them, never on both.
     #[error("the servers' addresses are of IPv4 and of IPv6; a cluster uses one of them")]
     MixedAddresses,
     /// The operating system refused a socket, or broke it while a command may have been in flight.
@@ -23,7 +23,7 @@ pub enum ClientError {
         /// Whether the command had been sent.
         in_flight: bool,
     },
-    /// Nobody answered at any of the addresses.
+    /// No server answered at any of the addresses.
     #[error(
         "no server of cluster {cluster:?} answered within {timeout:?}; tried {}. Check that the \
          nodes are running, their addresses, and the cluster's name: a node does not answer those \
@@ -35,7 +35,7 @@ pub enum ClientError {
         cluster: String,
         /// The addresses that were asked.
         tried: Vec<SocketAddr>,
-        /// How long answers were waited for.
+        /// How long the client waited for answers.
         timeout: Duration,
     },
     /// No leader opened a session in time. The command was never sent.
@@ -44,46 +44,46 @@ pub enum ClientError {
          {seen}"
     )]
     NoSession {
-        /// What was seen of the servers meanwhile.
+        /// The servers that the client has seen meanwhile.
         seen: Sightings,
-        /// How long was waited.
+        /// How long the client waited.
         timeout: Duration,
     },
     /// The command was sent and no result came in time.
     #[error("no result within {timeout:?}{UNKNOWN}. {seen}")]
     TimedOut {
-        /// What was seen of the servers meanwhile.
+        /// The servers that the client has seen meanwhile.
         seen: Sightings,
-        /// How long was waited.
+        /// How long the client waited.
         timeout: Duration,
     },
-    /// The session was evicted, because many others were used since. What came of the command is
-    /// unknown; the next command opens a new session.
+    /// The session was evicted, because many others were used since. The outcome of the command is
+    /// unknown. The next command opens a new session.
     #[error("the session has expired{UNKNOWN}")]
     Expired,
-    /// The command was refused. If it was the only copy sent, it has no effect; but servers may be
-    /// configured to accept different lengths, and another one may have taken an earlier copy.
+    /// The command was refused as too large. If only one copy was sent, it has no effect. But servers
+    /// may be configured to accept different lengths, and another server may have taken an earlier copy.
     #[error("the command has {bytes} bytes, but at most {limit} are accepted{}",
         if *copies > 1 { UNKNOWN } else { "; it has no effect" })]
     TooLarge {
-        /// Its length.
+        /// The length of the command.
         bytes: u64,
         /// The most bytes that a command may have.
         limit: u64,
-        /// How many copies of it had been sent.
+        /// How many copies of the command had been sent.
         copies: u64,
     },
-    /// The command was applied, and the answer is none that the state machine asked for would give.
+    /// The command was applied, and the answer is not one that the expected state machine would give.
     #[error("the servers run another state machine than this client expects: {0}")]
     OtherMachine(String),
 }
 
-/// What a client must be told plainly.
+/// The end of each message about a command whose outcome is unknown.
 const UNKNOWN: &str =
     "; the outcome is unknown: the command may have been applied, or may yet be, at most once";
 
 impl ClientError {
-    /// Whether the command may have taken effect, or may yet. If not, it has none.
+    /// Whether the command may have taken effect, or may yet. If this is false, it has no effect.
     pub fn is_outcome_unknown(&self) -> bool {
         match self {
             Self::TimedOut { .. } | Self::Expired | Self::OtherMachine(_) => true,
@@ -97,15 +97,15 @@ impl ClientError {
     }
 }
 
-/// What a client has seen of the servers while it waited for a result. As a text it says what is
-/// known, and what to look at.
+/// The servers that a client has seen, and not seen, while it waited for a result. The text form says
+/// what is known and what to look at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sightings {
-    /// The numbers of the servers that have answered, and where.
+    /// The servers that have answered, by number, and where.
     pub answered: Vec<(u64, SocketAddr)>,
-    /// The numbers of those that have not, and where they were asked.
+    /// The servers that have not answered, by number, and where they were asked.
     pub silent: Vec<(u64, SocketAddr)>,
-    /// Who leads, by the answer of the latest term.
+    /// The leader, by the answer of the latest term.
     pub leader: Option<u64>,
 }
 
@@ -164,7 +164,7 @@ fn list(addresses: &[SocketAddr]) -> String {
 mod tests {
     use super::Sightings;
 
-    /// The text for a cluster of three of whom these answered.
+    /// The text for a cluster of three servers, of which these answered.
     fn text(answered: &[u64], leader: Option<u64>) -> String {
         let at = |id: u64| (id, ([127, 0, 0, 1], 7000 + u16::try_from(id).expect("small")).into());
         let (answered, silent): (Vec<u64>, Vec<u64>) =

@@ -8,17 +8,17 @@ use bytes::Bytes;
 #[derive(Debug)]
 pub struct KvClient(Client);
 
-/// What came of a compare-and-swap.
+/// The outcome of a compare-and-swap.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Swap {
     /// The key had the old value and has the new one.
     Done,
-    /// Nothing was changed: this is the value the key has.
+    /// Nothing was changed. The key has this value.
     Mismatch(Option<Bytes>),
 }
 
 impl KvClient {
-    /// Commands go through this client.
+    /// Creates a client that sends its commands through `client`.
     pub fn new(client: Client) -> Self {
         Self(client)
     }
@@ -35,7 +35,7 @@ impl KvClient {
         }
     }
 
-    /// The value of `key`; `None` if it has none.
+    /// Reads the value of `key`; `None` if the key has none.
     pub fn get(&mut self, key: impl Into<Bytes>) -> Result<Option<Bytes>, ClientError> {
         match self.execute(&Command::Get(key.into()))? {
             Output::Value(value) => Ok(value),
@@ -43,7 +43,7 @@ impl KvClient {
         }
     }
 
-    /// Removes `key`, if it is there.
+    /// Removes `key`, if it has a value.
     pub fn delete(&mut self, key: impl Into<Bytes>) -> Result<(), ClientError> {
         match self.execute(&Command::Delete(key.into()))? {
             Output::Done => Ok(()),
@@ -51,7 +51,7 @@ impl KvClient {
         }
     }
 
-    /// Sets `key` to `new` if its value is `old`; `None` means "no value".
+    /// Sets `key` to `new` if its value is `old`. `None` means that the key has no value.
     pub fn cas(
         &mut self,
         key: impl Into<Bytes>,

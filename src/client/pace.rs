@@ -1,28 +1,30 @@
-//! How soon a client asks again.
+//! The pace of a client: how soon it sends a request again.
 //!
 //! To ask too soon is dear: each copy costs a datagram, and a leader that does not drop it (CLI-4)
-//! appends it as another entry. So a client waits twice as long as its answers usually
-//! take. As TCP does (RFC 6298), it learns that from answers to requests sent once, for nobody knows
-//! to which copy of several an answer is; where there were several, it becomes more patient instead.
+//! appends it as another entry. So a client waits twice as long as its answers usually take.
+//! [`Client`](super::Client) tells [`Pace`] how long each answer took and asks it how long to wait. As
+//! TCP does (RFC 6298), `Pace` learns from answers to requests that were sent once. If there were
+//! several copies, nobody knows which of them was answered; `Pace` then becomes more patient instead.
 
 use std::time::{Duration, Instant};
 
-/// How long a client waits for an answer at most, unless its interval is longer by itself.
+/// The longest wait for an answer, unless the client's interval is longer. Chance adds up to half of the
+/// wait.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
-/// The waits for copies of one request double up to this many intervals.
+/// The most intervals to which the waits for copies of one request double.
 const SLOWEST: u32 = 4;
 
 /// A client's patience.
 #[derive(Debug)]
 pub(super) struct Pace {
-    /// It never waits less.
+    /// The shortest wait.
     interval: Duration,
-    /// How long the first wait is.
+    /// The wait for an answer to the first copy.
     first: Duration,
-    /// How long answers to requests sent once take.
+    /// How long answers to requests that were sent once usually take.
     usual: Option<Duration>,
-    /// How long the way to a server and back is.
+    /// How long a datagram takes to a server and back.
     way: Duration,
 }
 
@@ -31,15 +33,15 @@ impl Pace {
         Self { interval, first: interval, usual: None, way: Duration::ZERO }
     }
 
-    /// How long to wait for an answer to a request sent for the `copy`th time, from 0: longer from time
-    /// to time, up to a few intervals, unless an answer takes longer by itself.
+    /// How long to wait for an answer to a request sent for the `copy`th time, from 0. The wait grows
+    /// from copy to copy, up to a few intervals, unless an answer takes longer by itself.
     pub(super) fn wait(&self, copy: u32) -> Duration {
         let longer = self.interval.saturating_mul(2_u32.saturating_pow(copy).min(SLOWEST));
         self.first.max(longer.min(LONGEST_WAIT.max(self.interval)))
     }
 
-    /// A server's report took so long. The leader's answer takes about twice that, for it has to ask
-    /// its followers, which may be as far away.
+    /// Notes that a server's report took `way`. The leader's answer takes about twice that, for it has
+    /// to ask its followers, which may be as far away.
     pub(super) fn has_reported(&mut self, way: Duration) {
         self.way = way;
         if self.usual.is_none() {
@@ -47,11 +49,13 @@ impl Pace {
         }
     }
 
-    /// The answer to a request came so long after its first copy, of so many.
+    /// Notes that the answer to a request came `after` its first copy was sent, and how many `copies`
+    /// were sent.
     pub(super) fn has_answered(&mut self, after: Duration, copies: u32) {
         if copies > 1 {
             self.usual = None;
-            // It was the answer to the first copy at the latest, so twice as long is long enough.
+            // Even if this answers the first copy, the answer took no longer than `after`, so a wait of
+            // twice that is enough.
             let longer = self.first.saturating_mul(2).min(after.saturating_mul(2));
             self.begin_with(longer.max(self.way.saturating_mul(4)));
         } else {
@@ -66,7 +70,7 @@ impl Pace {
     }
 }
 
-/// Tells how long ago something was.
+/// A moment that tells how long ago it was.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Moment(Instant);
 

@@ -1,8 +1,9 @@
-//! Which servers there are and where, as they say themselves.
+//! The roster: which servers there are and where, as they say themselves.
 //!
-//! A client begins with some addresses, asks whoever is there, and learns the rest from the answers.
-//! Servers may move: whenever a client waits in vain, it asks again, and goes on with what it is told
-//! then. So it is enough if one server answers at an address that the client knows.
+//! A client begins with some addresses, asks the servers there, and learns the rest from their answers
+//! ([`Roster::gather`]). Servers may move. So whenever a client waits in vain, it asks again
+//! ([`Roster::ask_again`]) and goes on with what it is told then. It is enough if one server answers at
+//! an address that the client knows.
 
 use super::error::{ClientError, Sightings};
 use super::pace::Moment;
@@ -15,44 +16,46 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// A client recognises answers to this many of its latest questions to one address.
+/// The number of latest questions to one address to which a client still recognises answers.
 const REMEMBERED: usize = 8;
 
-/// Begins with some addresses and learns the rest from whoever answers there.
+/// The servers that a client knows. It begins with some addresses and learns the rest from the servers
+/// that answer there.
 #[derive(Debug)]
 pub(super) struct Roster {
     /// The addresses that are asked.
     places: Vec<Place>,
-    /// Where to reach each server.
+    /// The address at which to reach each server.
     members: BTreeMap<u64, SocketAddr>,
-    /// Who has answered since [`Roster::ask_again`].
+    /// The servers that have answered since [`Roster::ask_again`].
     answered: BTreeSet<u64>,
-    /// What servers have said since [`Roster::forget`].
+    /// The status that each server has reported since [`Roster::forget`].
     reports: BTreeMap<u64, ServerStatus>,
 }
 
 #[derive(Debug)]
 struct Place {
     address: SocketAddr,
-    /// Whether it stays, whoever is said to be elsewhere.
+    /// Whether the user gave this address. Such a place stays, whatever servers are said to be
+    /// elsewhere.
     is_given: bool,
     /// The number of the server at this address, once known.
     server: Option<u64>,
-    /// The nonces of the latest questions: an answer's nonce tells which address reached the server,
-    /// and how long it took.
+    /// The nonces of the latest questions, and when each was asked. An answer's nonce tells which
+    /// address reached the server, and how long the answer took.
     asked: Vec<(u64, Moment)>,
 }
 
-/// What a report has told.
+/// The news of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct News {
-    /// How long it took from question to answer.
+    /// The time from question to answer.
     pub(super) way: Duration,
-    /// There is an address that has not been asked.
+    /// Whether the report has told of an address that has not been asked.
     pub(super) has_place: bool,
 }
 
-/// A socket that reaches these addresses.
+/// Opens a socket that reaches these addresses.
 pub(super) fn open(
     cluster: &str,
     addresses: &[SocketAddr],
@@ -81,7 +84,8 @@ impl Roster {
         Ok(roster)
     }
 
-    /// Asks until `enough` or until the deadline. How long the last answer took, if any came.
+    /// Asks until `enough` is true or until the deadline. Returns how long the last answer took, if any
+    /// came.
     pub(super) fn gather(
         &mut self,
         endpoint: &mut Endpoint<Message>,
@@ -114,13 +118,14 @@ impl Roster {
         Ok(way)
     }
 
-    /// Forgets what servers have said, but not where they are.
+    /// Forgets what servers have reported, but not where they are.
     pub(super) fn forget(&mut self) {
         self.reports.clear();
     }
 
-    /// Asks everybody, who has answered included: in the meantime servers may have moved. Places that
-    /// were given stay, and those where a server is thought to be; what else is a place is told again.
+    /// Asks at all places, even those whose servers have answered: in the meantime servers may have
+    /// moved. Places that the user gave stay, and so do those where a server is thought to be. Servers
+    /// will tell of any other place again.
     pub(super) fn ask_again(&mut self, endpoint: &Endpoint<Message>) {
         self.answered.clear();
         let members: BTreeSet<_> = self.members.values().copied().collect();
@@ -128,7 +133,8 @@ impl Roster {
         self.ask(endpoint);
     }
 
-    /// Asks who has not answered. A datagram that cannot be sent is as good as lost.
+    /// Asks at each place whose server has not answered. A datagram that cannot be sent is as good as
+    /// lost.
     pub(super) fn ask(&mut self, endpoint: &Endpoint<Message>) {
         for place in &mut self.places {
             if place.server.is_none_or(|server| !self.answered.contains(&server)) {
@@ -140,7 +146,7 @@ impl Roster {
         }
     }
 
-    /// Takes a report. What makes no sense is ignored.
+    /// Takes a report. A report that makes no sense is ignored.
     pub(super) fn hear(&mut self, server: u64, nonce: u64, status: &[u8]) -> Option<News> {
         let mut places = self.places.iter_mut();
         let (place, asked) = places.find_map(|place| {
@@ -154,16 +160,17 @@ impl Roster {
             return None;
         }
         place.server = Some(server);
-        // The address at which it was reached, not the one it listens on, which may be `0.0.0.0`,
-        // nor the one at which others reach it. Of several the one that is quickest.
+        // The server is taken to be at the address at which this client reached it. It may listen on
+        // another one, such as `0.0.0.0`, and others may reach it elsewhere. If it was reached at
+        // several addresses, the quickest one counts.
         if self.answered.insert(server) {
             self.members.insert(server, place.address);
         }
         let mut has_place = false;
         for Member { id, address } in status.members.iter().filter(|member| member.id != server) {
             if !self.answered.contains(id) {
-                // A server that has answered once is there until it answers elsewhere: others may
-                // reach it where this client cannot.
+                // A server that has answered once is taken to be there until it answers elsewhere:
+                // others may reach it where this client cannot.
                 self.members.entry(*id).or_insert(*address);
                 has_place |= self.add(*address, false, Some(*id));
             }
@@ -172,7 +179,7 @@ impl Roster {
         Some(News { way: asked.elapsed(), has_place })
     }
 
-    /// Adds a place, unless it is one already.
+    /// Adds a place, unless the address is a place already. Returns whether it was added.
     fn add(&mut self, address: SocketAddr, is_given: bool, server: Option<u64>) -> bool {
         if let Some(place) = self.places.iter_mut().find(|place| place.address == address) {
             place.server = place.server.or(server);
@@ -191,18 +198,18 @@ impl Roster {
         self.places.iter().all(|place| place.server.is_some_and(has_answered))
     }
 
-    /// Where to reach each server.
+    /// The address at which to reach each server.
     pub(super) fn members(&self) -> &BTreeMap<u64, SocketAddr> {
         &self.members
     }
 
-    /// Who leads, by the report of the latest term.
+    /// The leader, by the report of the latest term.
     pub(super) fn leader(&self) -> Option<u64> {
         let latest = self.reports.values().max_by_key(|status| status.term)?;
         latest.leader
     }
 
-    /// What is known of the servers since [`Roster::forget`].
+    /// The servers that have answered since [`Roster::forget`], those that have not, and the leader.
     pub(super) fn sightings(&self) -> Sightings {
         let members = self.members.iter().map(|(server, address)| (*server, *address));
         let (answered, silent) = members.partition(|(server, _)| self.reports.contains_key(server));
@@ -228,7 +235,7 @@ impl Roster {
 }
 
 impl Place {
-    /// The nonce of a question that is asked now.
+    /// Draws the nonce of a question that is asked now, and notes the moment.
     fn question(&mut self) -> u64 {
         if self.asked.len() == REMEMBERED {
             self.asked.remove(0);
@@ -260,7 +267,7 @@ mod tests {
         status.to_string().into_bytes()
     }
 
-    /// Asks the server at a port; the nonce of the question.
+    /// Asks the server at a port, and returns the nonce of the question.
     fn nonce(roster: &mut Roster, port: u16) -> u64 {
         let place = roster.places.iter_mut().find(|place| place.address == at(port));
         place.expect("it is to be asked").question()
@@ -271,7 +278,7 @@ mod tests {
         roster.hear(server, nonce, status)
     }
 
-    /// An end to ask from; nobody is at the addresses of the tests.
+    /// Asks again, from a socket of its own. Nobody is at the addresses of the tests.
     fn ask_again(roster: &mut Roster) {
         roster.ask_again(&Endpoint::open("c", true).expect("a socket"));
     }

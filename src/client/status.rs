@@ -1,4 +1,4 @@
-//! How the servers are.
+//! The status of servers. [`inspect`] asks one server, and [`survey`] asks a whole cluster.
 
 use super::error::ClientError;
 use super::roster::{Roster, open};
@@ -7,39 +7,39 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-/// What a server says of itself.
+/// The status that a server reports of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerStatus {
-    /// Its number.
+    /// The server's number.
     pub id: u64,
     /// `follower`, `candidate` or `leader`.
     pub role: String,
-    /// Its current term.
+    /// The server's current term.
     pub term: u64,
-    /// Who leads the term, as far as it knows.
+    /// The leader of the term, as far as the server knows.
     pub leader: Option<u64>,
-    /// The index of the last entry of its log.
+    /// The index of the last entry of the server's log.
     pub last_log_index: u64,
-    /// The index of the last entry that it knows to be committed.
+    /// The index of the last entry that the server knows to be committed.
     pub commit_index: u64,
-    /// The index of the last entry applied to its state machine.
+    /// The index of the last entry applied to the server's state machine.
     pub last_applied: u64,
-    /// How far each other server is, as far as it knows; empty unless it leads.
+    /// How far each other server is, as far as a leader knows; empty unless the server leads.
     pub progress: Vec<Progress>,
-    /// The servers of its cluster, itself included, and where they are.
+    /// The servers of the cluster, the reporting one included, and where they are.
     pub members: Vec<Member>,
-    /// How many milliseconds ago it heard from a majority; only of a leader.
+    /// How many milliseconds ago a leader heard from a majority; `None` of any other server.
     #[serde(default)]
     pub majority_heard_ms_ago: Option<u64>,
-    /// What people should look into, in sentences.
+    /// Problems that people should look into, in sentences.
     #[serde(default)]
     pub warnings: Vec<String>,
-    /// What it has counted since it started.
+    /// The server's counts since it started.
     #[serde(default)]
     pub counters: Counts,
 }
 
-/// What a server has counted since it started.
+/// The counts of a server since it started.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Counts {
@@ -47,38 +47,39 @@ pub struct Counts {
     pub received: u64,
     /// Datagrams sent.
     pub sent: u64,
-    /// What was dropped, by reason.
+    /// Datagrams dropped and things lost, by reason.
     pub dropped: BTreeMap<String, u64>,
 }
 
-/// How far a leader knows a server to be.
+/// How far a server is, as its leader knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
     /// The server's number.
     pub id: u64,
-    /// The index of the next entry to send it.
+    /// The index of the next entry to send to the server.
     pub next_index: u64,
-    /// The index of the last entry that it is known to have.
+    /// The index of the last entry that the server is known to have.
     pub match_index: u64,
 }
 
 /// A server and where it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
-    /// Its number.
+    /// The server's number.
     pub id: u64,
-    /// Its address; of the reporting server itself the one it listens on.
+    /// The server's address. For the reporting server itself, it is the address that the server listens
+    /// on.
     pub address: SocketAddr,
 }
 
 /// A server that was asked how it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Surveyed {
-    /// Its number, if any server has told it.
+    /// The server's number, if any server has told it.
     pub id: Option<u64>,
-    /// The address that it was asked at.
+    /// The address at which the server was asked.
     pub address: SocketAddr,
-    /// What it said; `None` if it did not answer in time.
+    /// The server's answer; `None` if the server did not answer in time.
     pub status: Option<ServerStatus>,
 }
 
@@ -99,9 +100,9 @@ pub fn inspect(
     })
 }
 
-/// Asks the servers at `addresses`, and all others of which these tell, how they are. Ends when all
-/// have answered, or at the timeout. Ordered by number; addresses where nobody ever answered, and
-/// that no server has claimed for another, come last.
+/// Asks the servers at `addresses`, and all others of which these tell, how they are. Ends when all have
+/// answered, or at the timeout. The result is ordered by number. Addresses where nobody ever answered,
+/// and that no server has claimed for another, come last.
 pub fn survey(
     cluster: &str,
     addresses: &[SocketAddr],

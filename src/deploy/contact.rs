@@ -1,5 +1,6 @@
-//! Whether a server is in touch with its cluster, as far as it can tell from what it hears. People are
-//! told of it; the protocol is not, for it has no clock.
+//! Whether a server is in touch with its cluster, as far as it can tell from what it hears. The
+//! [`Journal`](super::journal::Journal) tells [`Contact`] of each batch and logs the news that it
+//! returns. Only people are told; the protocol is not, for it has no clock.
 
 use super::journal::News;
 use crate::raft::{Config, Role, Server};
@@ -7,21 +8,21 @@ use stateright::actor::Id;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// What a server has heard of its cluster. Moments are times since the node started.
+/// The contact of a server with its cluster. Moments are times since the node started.
 #[derive(Debug)]
 pub(super) struct Contact {
-    /// How many other servers a leader needs.
+    /// How many other servers a leader needs for a majority.
     others_needed: usize,
-    /// After so long without a word, something is wrong: the longest election timeout.
+    /// The longest silence that is no problem: the longest election timeout.
     patience: Duration,
     standing: Standing,
-    /// Since when it stands so.
+    /// The moment since which the server stands so.
     since: Duration,
-    /// Whether people were told that it has been out of touch for too long.
+    /// Whether people were told that the server has been out of touch for too long.
     is_told: bool,
-    /// When each other server was heard last.
+    /// The moment when each other server was heard last.
     heard: BTreeMap<Id, Duration>,
-    /// How often it stood for election since it last knew a leader.
+    /// How often the server stood for election since it last knew a leader.
     candidacies: u64,
 }
 
@@ -30,7 +31,7 @@ pub(super) struct Contact {
 pub(super) enum Standing {
     Leads,
     Follows,
-    /// It knows no leader, as a follower or as a candidate.
+    /// The server knows no leader, as a follower or as a candidate.
     Seeks,
 }
 
@@ -59,15 +60,17 @@ impl Contact {
         }
     }
 
-    /// It stands for election once more. Every doubling of the number of elections in vain is news.
+    /// Notes that the server stands for election once more. There is news whenever the number of
+    /// elections in vain has doubled.
     pub(super) fn stands(&mut self) -> Option<News> {
         let in_vain = self.candidacies;
         self.candidacies += 1;
         in_vain.is_power_of_two().then_some(News::StoodInVain(in_vain))
     }
 
-    /// A batch was committed `at` this moment, in which the server heard from the `speakers`. News comes
-    /// when it was out of touch for too long, and when a leader hears from a majority again.
+    /// Notes that a batch was committed `at` this moment, in which the server heard from the `speakers`.
+    /// There is news when the server was out of touch for too long, and when a leader hears from a
+    /// majority again.
     pub(super) fn update(
         &mut self,
         at: Duration,
@@ -94,8 +97,9 @@ impl Contact {
         })
     }
 
-    /// How long ago a leader last heard from a majority, itself included, or since when a server that
-    /// knows no leader has known none. `None` while it follows one.
+    /// How long the server has been out of touch. For a leader that is the time since it last heard from
+    /// a majority, itself included. For a server that knows no leader, it is the time since it last knew
+    /// one. `None` while it follows a leader.
     fn silence(&self, at: Duration) -> Option<Duration> {
         match self.standing {
             Standing::Follows => None,
@@ -104,7 +108,7 @@ impl Contact {
         }
     }
 
-    /// Since which moment a leader has heard a majority. Its election counts as hearing one.
+    /// The moment when a leader last heard a majority. The leader's election counts as hearing one.
     fn majority_heard(&self, at: Duration) -> Duration {
         if self.others_needed == 0 {
             return at;
@@ -114,13 +118,13 @@ impl Contact {
         heard.get(self.others_needed - 1).map_or(self.since, |heard| (*heard).max(self.since))
     }
 
-    /// How long ago a leader last heard from a majority; `None` if it does not lead.
+    /// How long ago a leader last heard from a majority; `None` if the server does not lead.
     pub(super) fn majority_heard_ago(&self, at: Duration) -> Option<Duration> {
         let leads = self.standing == Standing::Leads;
         leads.then(|| self.silence(at)).flatten()
     }
 
-    /// What is wrong at this moment, in a sentence.
+    /// The problem at this moment, in a sentence, if there is one.
     pub(super) fn warning(&self, at: Duration) -> Option<String> {
         let silence = self.silence(at).filter(|silence| *silence > self.patience)?;
         let ms = silence.as_millis();
@@ -142,7 +146,7 @@ mod tests {
 
     const MS: fn(u64) -> Duration = Duration::from_millis;
 
-    /// Of a cluster of so many servers, numbered from 0; this is server 0. The patience is 300 ms.
+    /// The contact of server 0 in a cluster of so many servers, numbered from 0. The patience is 300 ms.
     fn contact(servers: usize) -> Contact {
         Contact::new(&Config::new((0..servers).map(Id::from)))
     }

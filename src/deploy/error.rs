@@ -1,4 +1,4 @@
-//! Why a server was not deployed or did not go on.
+//! The errors that keep a server from being deployed, or stop it.
 
 use crate::raft::ConfigError;
 use crate::runtime::NodeError;
@@ -14,14 +14,14 @@ pub enum DeployError {
     /// The protocol's parameters cannot be used.
     #[error(transparent)]
     Protocol(#[from] ConfigError),
-    /// The protocol was configured for other servers than those that have addresses.
+    /// The protocol is configured for other servers than those that have addresses.
     #[error(
         "the protocol is configured for the servers {servers:?}, but the addresses are those of {members:?}"
     )]
     Servers {
-        /// The protocol's.
+        /// The servers of the protocol's configuration.
         servers: BTreeSet<u64>,
-        /// Those with addresses.
+        /// The servers that have addresses.
         members: BTreeSet<u64>,
     },
     /// The store could not be created or opened.
@@ -30,7 +30,7 @@ pub enum DeployError {
     /// The node could not start, or stopped.
     #[error(transparent)]
     Node(#[from] NodeError),
-    /// The trace could not be written. A node without the trace it was asked for does not run.
+    /// The trace could not be written. A node that was asked for a trace does not run without it.
     #[error(
         "cannot write the trace {}: {source}; name a file with room to grow, or start without a trace",
         path.display()
@@ -38,10 +38,10 @@ pub enum DeployError {
     Trace {
         /// The trace.
         path: PathBuf,
-        /// What the operating system said.
+        /// The operating system's reason.
         source: io::Error,
     },
-    /// A new server was to go on with the trace of an earlier one.
+    /// A new server was to append to the trace of an earlier server.
     #[error(
         "the trace {} is not empty, and a new server has no history: name a new file",
         path.display()
@@ -50,7 +50,7 @@ pub enum DeployError {
         /// The trace.
         path: PathBuf,
     },
-    /// The file that was named is no trace that this server can go on with.
+    /// The named file is not a trace to which this server can append.
     #[error(
         "cannot go on with the trace {}: {reason}; name a new file for the records from here on",
         path.display()
@@ -58,18 +58,18 @@ pub enum DeployError {
     UnfitTrace {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The reason why the file is unfit.
         reason: Unfit,
     },
-    /// A directory of servers is not the one asked for.
+    /// The directory of a local cluster does not hold what was asked for.
     #[error("{}: {problem}", path.display())]
     Local {
         /// The file or directory.
         path: PathBuf,
-        /// What is wrong and what to do.
+        /// The problem, and what to do.
         problem: String,
     },
-    /// No directory id could be drawn.
+    /// The operating system gave no random number for the directory's id.
     #[error("the operating system gives no random numbers: {0}")]
     Random(getrandom::Error),
 }

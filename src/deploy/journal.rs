@@ -1,5 +1,8 @@
-//! What a deployed server tells people as it runs: its trace, log lines when its role changes or when
-//! it is out of touch with its cluster, and when its saves are too slow for its timeouts.
+//! The journal of a deployed server: what the server tells people as it runs. [`Journal`] observes the
+//! node and passes what it sees to four parts. The trace records every handler call. [`Contact`] tells
+//! when the server is out of touch with its cluster. [`Saves`] tells when its saves are too slow for its
+//! timeouts. [`Suspicion`] tells of what no correct cluster does. The journal itself logs each change of
+//! role.
 
 use super::contact::{Contact, Standing};
 use super::saves::Saves;
@@ -16,15 +19,15 @@ use std::collections::BTreeSet;
 use std::io;
 use std::time::Duration;
 
-/// Observes one server.
+/// The observer of one server.
 pub(super) struct Journal {
     id: u64,
     trace: Option<TraceWriter>,
     suspicion: Suspicion,
     contact: Contact,
     saves: Saves,
-    /// News of the present batch. A log line can be observed, so it waits for the save as a
-    /// datagram does.
+    /// The news of the present batch. A log line can be observed, so it waits for the save as a datagram
+    /// does.
     news: Vec<News>,
     /// The other servers heard from in the present batch.
     speakers: BTreeSet<Id>,
@@ -32,22 +35,22 @@ pub(super) struct Journal {
     standing: Standing,
 }
 
-/// What people are told.
+/// The news that people are told of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum News {
     Stands(Term),
     Leads(Term),
     SteppedDown(Term),
     Follows(Id, Term),
-    /// So many elections had no winner, as far as this candidate knows.
+    /// The number of elections that had no winner, as far as this candidate knows.
     StoodInVain(u64),
-    /// For so long.
+    /// The server has known no leader for this long.
     KnowsNoLeader(Duration),
-    /// A leader, for so long.
+    /// The server leads and has heard from no majority for this long.
     HeardNoMajority(Duration),
-    /// A leader that had not.
+    /// The server leads and hears from a majority again.
     HearsMajority,
-    /// This one took so long; there have been so many.
+    /// A save was slow: how long it took, and how many slow saves there have been.
     SlowSave(Duration, u64),
 }
 
@@ -130,7 +133,7 @@ impl<S: StateMachine + Serialize> Observer<Raft<S>> for Journal {
     }
 }
 
-/// What a step changed that people want to know.
+/// The changes of a step that people want to know.
 fn news<S>(before: &Server<S>, after: &Server<S>) -> Vec<News> {
     let term = after.persistent.current_term;
     let is_same_term = term == before.persistent.current_term;
@@ -152,7 +155,7 @@ fn news<S>(before: &Server<S>, after: &Server<S>) -> Vec<News> {
 impl News {
     fn log(self, id: u64, saves: &Saves) {
         match self {
-            // In a minority this goes on several times a second.
+            // In a minority a server stands for election several times a second.
             News::Stands(term) => tracing::debug!(id, term = term.0, "stands for election"),
             News::Leads(term) => tracing::info!(id, term = term.0, "became leader"),
             News::SteppedDown(term) => tracing::info!(id, term = term.0, "stepped down"),
@@ -228,7 +231,7 @@ mod tests {
         }
     }
 
-    /// What is logged in this thread while `act` runs, from `info` on.
+    /// The text that is logged in this thread while `act` runs, from `info` on.
     fn logged(act: impl FnOnce()) -> String {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let writer = Arc::clone(&lines);
@@ -252,7 +255,8 @@ mod tests {
         }
     }
 
-    /// The trait's methods, which could be those of any machine, as those of `Kv`.
+    /// The journal as an observer of `Raft<Kv>`. The trait's methods alone would leave the state machine
+    /// open.
     type Seen<'a> = &'a mut dyn Observer<Raft<Kv>>;
 
     /// Shows a step to the journal.

@@ -1,17 +1,19 @@
 //! Several servers on one machine, with their data in one directory.
 //!
-//! The directory holds a directory for each server, and `cluster.json`, which says how many there are. That
-//! file is written twice. Before the first server is bootstrapped it says that the servers are *begun*,
-//! after the last that they are *ready*. So what a crash leaves tells what to do:
+//! The directory of a [`LocalCluster`] holds a directory for each server, and `cluster.json`, which says
+//! how many servers there are. [`LocalCluster::prepare`] writes that file twice. Before it bootstraps
+//! the first server, the file says that the servers are *begun*; after the last, that they are *ready*.
+//! So the state that a crash leaves tells what to do:
 //!
-//! | `cluster.json` | servers | what it is | what [`LocalCluster::prepare`] does |
+//! | `cluster.json` | servers | meaning | [`LocalCluster::prepare`] |
 //! |---|---|---|---|
 //! | missing | none | no cluster | begins one |
 //! | begun | some, none of which has run | an interrupted beginning | bootstraps the others |
-//! | ready | all | a cluster | nothing; a server without a directory has lost it and gets no new one |
-//! | missing | some | a cluster that lost the file | an error: nobody knows how many servers there were |
+//! | ready | all | a cluster | does nothing; makes no new directory for a lost one |
+//! | missing | some | a cluster that lost the file | fails: nobody knows how many servers there were |
 //!
-//! In the other order a crash after a bootstrap would leave servers and no file, like a file that was lost.
+//! If the file were written only after a bootstrap, a crash between the two would leave servers without
+//! the file. It would look like a lost file.
 
 use super::{DEFAULT_CLUSTER, DeployError, Deployment};
 use crate::runtime::store::{RealDisk, StoreError, replace_file};
@@ -25,20 +27,21 @@ use std::sync::Arc;
 /// The file that says how many servers there are.
 const MARKER: &str = "cluster.json";
 
-/// Servers 1, 2, .. on 127.0.0.1, with their data in the directories `1`, `2`, .. of one directory.
+/// A cluster of servers 1, 2, .. on 127.0.0.1, with their data in the directories `1`, `2`, .. of one
+/// directory.
 #[derive(Clone, Debug)]
 pub struct LocalCluster {
-    /// How many, from 1.
+    /// The number of servers, at least 1.
     pub servers: u16,
-    /// The port of server 1; the others follow.
+    /// The port of server 1. The other servers have the ports after it.
     pub base_port: u16,
-    /// The directory of them all.
+    /// The directory that holds the directories of all servers.
     pub data: PathBuf,
     /// The cluster's name.
     pub cluster: String,
 }
 
-/// What `cluster.json` says.
+/// The content of `cluster.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Marker {
     cluster: String,
@@ -55,7 +58,7 @@ enum State {
     Ready,
 }
 
-/// The file: a marker and the CRC-32 of its JSON.
+/// The file `cluster.json` as it is written: a marker and the CRC-32 of the marker's JSON.
 #[derive(Serialize, Deserialize)]
 struct Sealed {
     #[serde(flatten)]
@@ -64,14 +67,14 @@ struct Sealed {
 }
 
 impl LocalCluster {
-    /// Three servers of the cluster of the default name.
+    /// Creates a cluster of three servers with the default name.
     pub fn new(data: impl Into<PathBuf>) -> Self {
         let (data, cluster) = (data.into(), DEFAULT_CLUSTER.to_owned());
         Self { servers: 3, base_port: 7001, data, cluster }
     }
 
-    /// The cluster that `data` holds, or for a directory that holds none yet, three servers. The
-    /// addresses are not remembered.
+    /// Opens the cluster that `data` holds. For a directory that holds none yet, returns a cluster of
+    /// three servers. The addresses are not remembered.
     pub fn open(data: impl Into<PathBuf>, base_port: u16) -> Result<Self, DeployError> {
         let new = Self { base_port, ..Self::new(data) };
         Ok(match read(&new.data)? {
@@ -80,7 +83,7 @@ impl LocalCluster {
         })
     }
 
-    /// Its servers.
+    /// The servers of this cluster.
     pub fn deployments(&self) -> Result<Vec<Deployment>, DeployError> {
         if self.servers == 0 || u16::MAX - self.base_port < self.servers - 1 {
             let Self { servers, base_port, .. } = self;
@@ -101,12 +104,13 @@ impl LocalCluster {
         Ok((1..=self.servers).map(deployment).collect())
     }
 
-    /// Makes a directory without a cluster hold this one; otherwise finds out whether it does. What
-    /// would keep a server from starting is found before anything is written.
+    /// Makes a directory without a cluster hold this one. If it holds a cluster already, checks that it
+    /// is this one. Problems that would keep a server from starting are found before anything is
+    /// written.
     ///
-    /// Servers are bootstrapped before the first of them runs, and never again: one whose directory
-    /// is gone has forgotten its votes, and a new one in its place could break the cluster. If this
-    /// is interrupted, it can be run again.
+    /// Servers are bootstrapped before the first of them runs, and never again. A server whose directory
+    /// is gone has forgotten its votes, and a new one in its place could break the cluster. If this is
+    /// interrupted, it can be run again.
     pub fn prepare(&self) -> Result<(), DeployError> {
         let deployments = self.deployments()?;
         for deployment in &deployments {
@@ -167,7 +171,7 @@ impl LocalCluster {
     }
 }
 
-/// The text of the file.
+/// The text of `cluster.json`.
 fn sealed(marker: &Marker) -> Vec<u8> {
     let json = |value| serde_json::to_vec_pretty(value).expect("plain data has a JSON form");
     let crc32 = crc32fast::hash(&serde_json::to_vec(marker).expect("plain data has a JSON form"));
@@ -176,8 +180,8 @@ fn sealed(marker: &Marker) -> Vec<u8> {
     text
 }
 
-/// What the file says, if the directory holds a cluster. Only the very text that was written is
-/// believed, so that no damage to it passes.
+/// Reads `cluster.json`, if the directory holds a cluster. Only exactly the text that was written is
+/// believed, so that no damage to the file passes.
 fn read(data: &Path) -> Result<Option<Marker>, DeployError> {
     let path = data.join(MARKER);
     let refused = |problem: String| DeployError::Local { path: path.clone(), problem };
@@ -201,7 +205,7 @@ fn read(data: &Path) -> Result<Option<Marker>, DeployError> {
     }
 }
 
-/// A directory that holds servers holds the file, too.
+/// Refuses a directory that holds servers but no `cluster.json`.
 fn refuse_if_servers(data: &Path) -> Result<(), DeployError> {
     let entries = match fs::read_dir(data) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),

@@ -4,10 +4,10 @@ use super::journal::News;
 use crate::raft::Config;
 use std::time::Duration;
 
-/// What was seen of a server's saves.
+/// The slow saves of a server.
 #[derive(Debug)]
 pub(super) struct Saves {
-    /// A save that takes longer is slow: a quarter of the shortest election timeout.
+    /// The duration beyond which a save is slow: a quarter of the shortest election timeout.
     limit: Duration,
     slow: u64,
     slowest: Duration,
@@ -18,7 +18,7 @@ impl Saves {
         Self { limit: config.election_timeout.start / 4, slow: 0, slowest: Duration::ZERO }
     }
 
-    /// A save took so long. That it was slow is news whenever the number of slow ones doubles.
+    /// Notes a save that took so long. There is news whenever the number of slow saves has doubled.
     pub(super) fn note(&mut self, took: Duration) -> Option<News> {
         if took <= self.limit {
             return None;
@@ -28,7 +28,8 @@ impl Saves {
         self.slow.is_power_of_two().then_some(News::SlowSave(took, self.slow))
     }
 
-    /// What to set, as long as saves are not slower than they have been.
+    /// The advice to people. The advised timeouts suffice as long as saves are not slower than they have
+    /// been.
     pub(super) fn advice(&self) -> String {
         let shortest = self.slowest.as_millis() * 4;
         format!(
@@ -39,7 +40,7 @@ impl Saves {
         )
     }
 
-    /// What is wrong, in a sentence.
+    /// The problem, in a sentence, if any save was slow.
     pub(super) fn warning(&self) -> Option<String> {
         let (slow, slowest) = (self.slow, self.slowest.as_millis());
         (slow > 0)

@@ -1,19 +1,22 @@
-//! What a server says of itself when it is inspected.
+//! The status of a server: what it says of itself when it is inspected.
 
 use crate::raft::{Role, Server};
 use crate::state_machine::StateMachine;
 use serde_json::{Value, json};
 use stateright::actor::Id;
 
-/// The state of server `id`, for people: `role` (`follower`, `candidate`, `leader`, or `halted`), `term`,
-/// `voted_for`, `leader` (whom it knows, itself included; or null), `last_log_index`,
-/// `last_log_term`, `commit_index`, `last_applied`, `sessions` (how many are open), and `progress`:
-/// on a leader `{id, next_index, match_index}` for each follower, elsewhere empty.
+/// The state of server `id`, for people:
 ///
-/// A node adds `id`, `cluster`, `members`, `counters`, `warnings`, and who it is and whom it knows:
-/// `directory`, `start`, `copy` and `peers`. A deployed server also has `majority_heard_ms_ago` (how
-/// long ago a leader last heard from a majority, elsewhere null) and `terms_out_of_reach` (how many
-/// messages had a term that no elections can have led to).
+/// - `role`: `follower`, `candidate`, `leader`, or `halted`;
+/// - `term`, `voted_for`, `last_log_index`, `last_log_term`, `commit_index` and `last_applied`;
+/// - `leader`: the leader that the server knows, itself included, or null;
+/// - `sessions`: how many are open;
+/// - `progress`: on a leader `{id, next_index, match_index}` for each follower, elsewhere empty.
+///
+/// A node adds `id`, `cluster`, `members`, `counters` and `warnings`, and says who it is and whom it
+/// knows: `directory`, `start`, `copy` and `peers`. A deployed server adds two more.
+/// `majority_heard_ms_ago` says how long ago a leader last heard from a majority, and is null elsewhere.
+/// `terms_out_of_reach` says how many messages had a term that no elections can have led to.
 pub fn status<S: StateMachine>(id: Id, server: &Server<S>) -> Value {
     let number = |id: Id| usize::from(id) as u64;
     let (role, leader, progress) = match &server.role {

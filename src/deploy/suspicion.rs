@@ -1,11 +1,15 @@
-//! This module counts and logs what no correct cluster does, and tells people. The table says what the
-//! protocol does meanwhile.
+//! The suspicions of a server: signs of what no correct cluster does. The journal shows each step to
+//! [`Suspicion`], which counts and logs the signs and tells people. The table says what the protocol
+//! does meanwhile.
 //!
-//! | what is seen | what the protocol does | what people are told |
+//! | sign | the protocol | people |
 //! |---|---|---|
-//! | a leader asks to delete a committed entry | halts (GUARD-1) | the node stops with [`Suspicion::must_stop`] |
-//! | a term that no elections can have led to | moves by a bounded step (GUARD-2) | a warning, and a count in the status |
-//! | a follower lacks an entry that it has acknowledged | ignores it (LDR-3b) | a warning, as long as it lasts |
+//! | a leader asks to delete a committed entry | halts (GUARD-1) | read why the node stopped |
+//! | a term that no elections can have led to | moves by a bounded step (GUARD-2) | read a warning |
+//! | a follower lacks an entry that it has acknowledged | ignores it (LDR-3b) | are warned while it lasts |
+//!
+//! [`Suspicion::must_stop`] stops the node in the first case. The status counts the messages of the
+//! second.
 
 use crate::raft::{AppendEntriesResponse, Index, Message, Outcome, Raft, Role, Server};
 use crate::runtime::Event;
@@ -13,17 +17,18 @@ use crate::state_machine::StateMachine;
 use stateright::actor::Id;
 use std::collections::BTreeMap;
 
-/// So many refusals in a row, without a success between them, are not old ones that the network kept.
+/// The number of contradicting refusals in a row that make a suspicion. So many, without a success
+/// between them, are not old ones that the network kept.
 const IN_A_ROW: u32 = 3;
 
-/// What one server has seen since it started.
+/// The signs that one server has seen since it started.
 #[derive(Debug, Default)]
 pub(super) struct Suspicion {
-    /// Why it has halted.
+    /// Why the server has halted.
     halted: Option<String>,
-    /// How many messages had a term out of reach.
+    /// How many messages had a term out of the server's reach.
     terms_out_of_reach: u64,
-    /// By follower: the refusals in a row that contradict what it has acknowledged.
+    /// The refusals in a row that contradict what a follower has acknowledged, by follower.
     contradictions: BTreeMap<Id, Contradiction>,
 }
 
@@ -35,7 +40,7 @@ struct Contradiction {
 }
 
 impl Suspicion {
-    /// Looks at a step.
+    /// Looks at a step of the server for signs.
     pub(super) fn see<S: StateMachine>(
         &mut self,
         event: &Event<Raft<S>>,
@@ -106,12 +111,12 @@ impl Suspicion {
         self.halted.clone()
     }
 
-    /// How many messages had a term out of reach.
+    /// How many messages had a term out of the server's reach.
     pub(super) fn terms_out_of_reach(&self) -> u64 {
         self.terms_out_of_reach
     }
 
-    /// What people should look into.
+    /// The problems that people should look into.
     pub(super) fn warnings(&self) -> impl Iterator<Item = String> {
         let lasting = self.contradictions.iter().filter(|(_, it)| it.in_a_row >= IN_A_ROW);
         lasting.map(|(follower, contradiction)| contradiction.text(*follower))
@@ -158,7 +163,7 @@ mod tests {
         Raft::new(Config::new([0, 1, 2].map(Id::from))).expect("a valid configuration")
     }
 
-    /// Server 0 receives a message; what became of it.
+    /// Server 0 receives a message. Returns what became of the server.
     fn receive(
         suspicion: &mut Suspicion,
         server: Server<Kv>,
@@ -206,7 +211,7 @@ mod tests {
             warnings[0].contains("server 2 has acknowledged all entries up to 5"),
             "{warnings:?}"
         );
-        // What it says of itself later is believed again.
+        // The suspicion believes again what the follower says of itself later.
         receive(&mut suspicion, leader, 2, answer(Outcome::Match(Index(5))));
         assert_eq!(suspicion.warnings().count(), 0);
     }

@@ -14,11 +14,11 @@ use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
-/// All that a [`Raft`] is built from, as it stands in the trace.
+/// The parameters from which a [`Raft`] is built, as they stand in the trace.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Parameters {
-    /// Name of the state machine's type: what another one made of the commands is no evidence.
+    /// The name of the state machine's type. A replay with another type would be no evidence.
     machine: String,
     servers: BTreeSet<u64>,
     election_timeout: Range<Duration>,
@@ -32,22 +32,22 @@ struct Parameters {
     max_sessions: u32,
 }
 
-/// Replays a trace that a [`Deployment`](super::Deployment) of the same state machine wrote: the
-/// actor, asked the same, must answer the same, record by record.
+/// Replays a trace that a [`Deployment`](super::Deployment) of the state machine `S` wrote. The actor
+/// must answer as the trace says, record by record.
 pub fn replay_trace<S: StateMachine + Serialize>(
     trace: impl BufRead,
 ) -> Result<Accepted, NotAccepted> {
     replay(trace, build::<S>)
 }
 
-/// Whose trace it is.
+/// The origin of a trace: the server and its parameters.
 pub(super) fn origin<S: StateMachine>(cluster: &str, server: u64, raft: &Raft<S>) -> Origin {
     let actor = serde_json::to_value(parameters(raft)).expect("plain data has a JSON form");
     Origin { cluster: cluster.to_owned(), server, actor }
 }
 
-/// Appends to the trace of a server that has `held` in its store, if anything. A trace that does not
-/// end there has missed something: what is appended to it could never be accepted.
+/// Opens the trace of a server that has `held` in its store, if anything, for appending. A trace that
+/// does not end there has missed something, so records appended to it could never be accepted.
 pub(super) fn writer(
     path: &Path,
     origin: Origin,
@@ -55,7 +55,7 @@ pub(super) fn writer(
 ) -> Result<TraceWriter, DeployError> {
     let failed = |source| DeployError::Trace { path: path.to_owned(), source };
     if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
-        // What is there is read first, which a device or a pipe may never let end.
+        // The content of the file is read first. Reading a device or a pipe may never end.
         return Err(failed(not_a_file()));
     }
     match is_fit(path, &origin, held) {
@@ -65,10 +65,10 @@ pub(super) fn writer(
     }
 }
 
-/// Whether a trace can begin at `path`. A file that is missing is created, to see that it can be.
+/// Checks that a trace can begin at `path`. A missing file is created, to see that it can be.
 pub(super) fn check_new(path: &Path) -> Result<(), DeployError> {
     let refused = |source| DeployError::Trace { path: path.to_owned(), source };
-    // Looked at first, for to open a pipe may never end.
+    // The kind of the file is looked at first, because opening a pipe may never end.
     if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
         return Err(refused(not_a_file()));
     }
@@ -84,7 +84,7 @@ fn not_a_file() -> io::Error {
 }
 
 fn parameters<S: StateMachine>(raft: &Raft<S>) -> Parameters {
-    // Named one by one, so that a parameter to come cannot be forgotten here.
+    // All fields are named, so that nobody can add a parameter and forget it here.
     let Config {
         servers,
         election_timeout,

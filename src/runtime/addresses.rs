@@ -1,31 +1,35 @@
-//! Where servers and clients are.
+//! The addresses of servers and clients. [`Addresses`] knows those of servers from the configuration,
+//! and learns those of clients from their datagrams.
 
 use super::wire::CLIENTS;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-/// How many clients a node remembers. Beyond it the one not heard from for longest is forgotten; its
-/// replies are lost until it asks again, which it does when no reply comes.
+/// How many clients a node remembers. Beyond that number it forgets the client not heard from for
+/// longest. Replies to a forgotten client are lost until it asks again, which it does when no reply
+/// comes.
 pub const MAX_CLIENTS: usize = 4096;
 
-/// From numbers to addresses: servers by configuration, clients by the last datagram of each.
+/// Addresses by number: of servers by configuration, of clients by the last datagram of each.
 #[derive(Debug)]
 pub struct Addresses {
     servers: BTreeMap<u64, SocketAddr>,
-    /// By number: address and when last heard from, in requests counted.
+    /// By a client's number: its address, and when it was last heard from. Time is counted in requests.
     clients: BTreeMap<u64, (SocketAddr, u64)>,
-    /// The same clients by when last heard from, so that the oldest is found without a search.
+    /// The numbers of these clients, by when each was last heard from. So the oldest is found without a
+    /// search.
     by_age: BTreeMap<u64, u64>,
     heard: u64,
 }
 
 impl Addresses {
-    /// Knows `servers` and no clients yet.
+    /// Creates the addresses of `servers`, without any client.
     pub fn new(servers: BTreeMap<u64, SocketAddr>) -> Self {
         Self { servers, clients: BTreeMap::new(), by_age: BTreeMap::new(), heard: 0 }
     }
 
-    /// Remembers where a client is, in place of the oldest if there are [`MAX_CLIENTS`] of them.
+    /// Remembers where a client is. If there are more than [`MAX_CLIENTS`] then, the one not heard from
+    /// for longest is forgotten.
     pub fn heard_from(&mut self, client: u64, address: SocketAddr) {
         self.heard += 1;
         if let Some((_, age)) = self.clients.insert(client, (address, self.heard)) {

@@ -1,15 +1,16 @@
-//! What a node is told before it starts.
+//! The configuration of a node, and the check that it does not contradict itself.
 
 use super::error::NodeError;
 use super::wire::CLIENTS;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
-/// What a node is told before it starts. `id`, `cluster`, `directory` and the members are those of
-/// the store's identity; opening the store has compared them.
+/// The configuration of a node. `id`, `cluster`, `directory` and the members are those of the store's
+/// identity: opening the store has compared `id`, `cluster` and the members.
 #[derive(Clone, Debug)]
 pub struct NodeConfig {
-    /// This server's number, from 1 and below [`CLIENTS`]. Zero would be [`ANYBODY`](super::wire::ANYBODY).
+    /// This server's number, from 1 and below [`CLIENTS`]. Number zero is
+    /// [`ANYBODY`](super::wire::ANYBODY).
     pub id: u64,
     /// The cluster's name.
     pub cluster: String,
@@ -19,16 +20,16 @@ pub struct NodeConfig {
     pub peers: BTreeMap<u64, SocketAddr>,
     /// The id of this server's data directory.
     pub directory: u128,
-    /// At most how many datagrams one batch handles, and one save so waits for.
+    /// The most datagrams that one batch handles, and so the most that wait for one save.
     pub max_batch: usize,
-    /// At most how many datagrams of other servers wait for the node, and how many of clients; the
-    /// newest beyond are dropped.
+    /// The most datagrams of other servers that wait for the node, and the most of clients. Newer ones
+    /// beyond this number are dropped.
     pub mailbox: usize,
 }
 
 impl NodeConfig {
-    /// A configuration with the usual limits: 256 datagrams in a batch, 1024 of servers and 1024 of
-    /// clients waiting.
+    /// Creates a configuration with the usual limits: 256 datagrams in a batch, 1024 datagrams of
+    /// servers and 1024 of clients waiting.
     pub fn new(
         id: u64,
         cluster: impl Into<String>,
@@ -45,7 +46,7 @@ impl NodeConfig {
         self.peers.keys().copied().chain([self.id]).collect()
     }
 
-    /// Finds what contradicts itself before a socket or a file is touched.
+    /// Checks that the configuration does not contradict itself, before a socket or a file is touched.
     pub fn validate(&self) -> Result<(), NodeError> {
         let problem = self.problem();
         problem.map_or(Ok(()), |problem| Err(NodeError::Config { id: self.id, problem }))

@@ -1,12 +1,12 @@
-//! What a node counts. The receiving thread and the node's own both do, hence the atomics; the
-//! counts are for people and order nothing.
+//! The counts of a node. [`Counters`] are atomics, because both the receiving thread and the node's loop
+//! count. The counts are for people, and no code orders anything by them.
 
 use super::wire::Reject;
 use serde_json::{Map, Value};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Counts since the process started.
+/// A node's counts since its process started.
 #[derive(Debug, Default)]
 pub struct Counters {
     received: AtomicU64,
@@ -18,12 +18,12 @@ pub struct Counters {
 /// Why something was lost on this machine, apart from a [`Reject`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Loss {
-    /// A datagram came while the node had as many waiting as it may.
+    /// A datagram arrived while as many datagrams were waiting as the node may hold.
     MailboxFull,
     /// A message or a status was too large for a datagram.
     TooLargeToSend,
-    /// A message was for a number without an address: no configured server, or a client not heard
-    /// from lately.
+    /// A message was addressed to a number without an address. The number is of no configured server, or
+    /// of a client not heard from lately.
     NoAddress,
     /// The operating system did not take a datagram.
     SendFailed,
@@ -32,7 +32,7 @@ pub enum Loss {
 }
 
 impl Loss {
-    /// All reasons with their names in a node's status, in the order of the enum.
+    /// All reasons for a loss with their names in a node's status, in the order of the enum.
     pub const ALL: [(Self, &'static str); 5] = [
         (Self::MailboxFull, "mailbox_full"),
         (Self::TooLargeToSend, "too_large_to_send"),
@@ -43,17 +43,17 @@ impl Loss {
 }
 
 impl Counters {
-    /// A datagram arrived, whatever it was.
+    /// Counts a datagram that arrived, whatever it was.
     pub(super) fn received(&self) {
         self.received.fetch_add(1, Relaxed);
     }
 
-    /// The operating system took a datagram.
+    /// Counts a datagram that the operating system took.
     pub(super) fn sent(&self) {
         self.sent.fetch_add(1, Relaxed);
     }
 
-    /// A datagram was dropped. A flood of them is logged a logarithmic number of times.
+    /// Counts a datagram that was dropped. A flood of n datagrams writes about log n lines to the log.
     pub(super) fn rejected(&self, reject: Reject, from: std::net::SocketAddr) {
         let count = self.rejected[reject as usize].fetch_add(1, Relaxed) + 1;
         if count.is_power_of_two() {
@@ -61,12 +61,12 @@ impl Counters {
         }
     }
 
-    /// A datagram of a server that is refused was dropped; whoever refuses it says so.
+    /// Counts a dropped datagram of a refused server. It logs nothing, because the refusing code does.
     pub(super) fn refused(&self, reject: Reject) {
         self.rejected[reject as usize].fetch_add(1, Relaxed);
     }
 
-    /// Something was lost; logged as [`Counters::rejected`] does.
+    /// Counts a loss, and logs it as [`Counters::rejected`] logs a dropped datagram.
     pub(super) fn lost(&self, loss: Loss, detail: impl fmt::Display) {
         let count = self.lost[loss as usize].fetch_add(1, Relaxed) + 1;
         if count.is_power_of_two() {
@@ -74,7 +74,7 @@ impl Counters {
         }
     }
 
-    /// `{"received", "sent", "dropped": {reason: count}}`, with every reason.
+    /// The counts as JSON: `{"received", "sent", "dropped": {reason: count}}`, with every reason.
     pub fn to_json(&self) -> Value {
         let mut dropped = Map::new();
         for (name, count) in names().zip(self.rejected.iter().chain(&self.lost)) {
@@ -88,7 +88,7 @@ impl Counters {
     }
 }
 
-/// One line: `received 56, sent 58, dropped 3 (checksum 1, no_address 2)`.
+/// The counts in one line: `received 56, sent 58, dropped 3 (checksum 1, no_address 2)`.
 impl fmt::Display for Counters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let counts = self.rejected.iter().chain(&self.lost).map(|count| count.load(Relaxed));

@@ -1,9 +1,9 @@
 //! A client's end of the wire: a socket from which a program asks the servers of one cluster.
 //!
-//! What is accepted: undamaged replies and reports of the cluster, from a server's number, addressed
-//! to this client's own number. That number is drawn at random from more than 2^63, so it also is
-//! what a stranger would have to guess. The source address is *not* compared: a server that listens
-//! on all addresses of its machine may answer from another one than it was asked at.
+//! An [`Endpoint`] accepts undamaged replies and reports of its cluster, sent under a server's number
+//! and addressed to the client's own number. A client draws its own number at random from more than
+//! 2^63, so a stranger would have to guess it. The endpoint does *not* compare the source address. A
+//! server that listens on all addresses of its machine may answer from another one than it was asked at.
 
 use super::store::Life;
 use super::wire::{self, ANYBODY, Body, CLIENTS, Datagram, EncodeError, Header, Kind, Reject};
@@ -14,7 +14,7 @@ use std::marker::PhantomData;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-/// A wait longer than this is cut to it: `Instant` does not reach arbitrarily far.
+/// The longest wait. A longer one is cut to this, because `Instant` does not reach arbitrarily far.
 const LONGEST: Duration = Duration::from_hours(100 * 365 * 24);
 
 /// A client's socket, for a protocol with the messages `M`.
@@ -27,23 +27,23 @@ pub struct Endpoint<M> {
     message: PhantomData<fn() -> M>,
 }
 
-/// What a server has said.
+/// A server's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Heard<M> {
     /// The answer to a request.
     Reply {
         /// The server's number.
         server: u64,
-        /// What it says.
+        /// The server's message.
         message: M,
     },
     /// The answer to an inspection.
     Report {
         /// The server's number.
         server: u64,
-        /// The question's.
+        /// The nonce of the inspection that this answers.
         nonce: u64,
-        /// JSON, as it arrived.
+        /// The status in JSON, as it arrived.
         status: Vec<u8>,
     },
 }
@@ -51,16 +51,16 @@ pub enum Heard<M> {
 /// Why a datagram was not sent.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
-    /// It has no form on the wire.
+    /// The datagram has no form on the wire.
     #[error(transparent)]
     Encode(#[from] EncodeError),
-    /// The operating system refused.
+    /// The operating system refused to send the datagram.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
 impl<M: Serialize + DeserializeOwned> Endpoint<M> {
-    /// Takes any free port, of IPv4 or IPv6, and a number of its own.
+    /// Opens a socket on any free port, of IPv4 or IPv6, and draws the client's number.
     pub fn open(cluster: &str, ipv4: bool) -> io::Result<Self> {
         let any: SocketAddr = if ipv4 {
             (Ipv4Addr::UNSPECIFIED, 0).into()
@@ -71,7 +71,8 @@ impl<M: Serialize + DeserializeOwned> Endpoint<M> {
             socket: UdpSocket::bind(any)?,
             cluster: wire::client_cluster(cluster),
             number: rand::rng().random_range(CLIENTS..=u64::MAX),
-            // More than any UDP payload, so that an oversized datagram is seen as such and not cut.
+            // The buffer is longer than any UDP payload, so that an oversized datagram is seen as such
+            // and not cut.
             buffer: vec![0; 1 << 16],
             message: PhantomData,
         })
@@ -82,7 +83,7 @@ impl<M: Serialize + DeserializeOwned> Endpoint<M> {
         self.number
     }
 
-    /// Sends a request.
+    /// Sends a request to server `server` at `address`.
     pub fn request(&self, server: u64, address: SocketAddr, message: M) -> Result<(), SendError> {
         self.send(server, address, Body::Request(message))
     }
@@ -100,8 +101,8 @@ impl<M: Serialize + DeserializeOwned> Endpoint<M> {
         Ok(())
     }
 
-    /// Waits for something to be said, at most until the deadline. What is not for this client is
-    /// ignored.
+    /// Waits for an answer, at most until the deadline, and returns `None` if none came. Datagrams that
+    /// are not for this client are ignored.
     pub fn receive(&mut self, deadline: Deadline) -> io::Result<Option<Heard<M>>> {
         loop {
             let left = deadline.remaining();
@@ -148,7 +149,8 @@ impl<M: Serialize + DeserializeOwned> Endpoint<M> {
     }
 }
 
-/// Whether waiting goes on. Some systems report here that an earlier send found nobody listening.
+/// Whether the client goes on waiting after this error. Some systems report on a receive that an earlier
+/// send found nobody listening.
 fn is_passing(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -160,22 +162,22 @@ fn is_passing(error: &io::Error) -> bool {
     )
 }
 
-/// Until when to wait.
+/// The moment until which to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Deadline(Instant);
 
 impl Deadline {
-    /// So long from now.
+    /// The moment `wait` from now.
     pub fn after(wait: Duration) -> Self {
         Self(now() + wait.min(LONGEST))
     }
 
-    /// What is left of it; zero once it has passed.
+    /// The time that is left; zero once the deadline has passed.
     pub fn remaining(self) -> Duration {
         self.0.saturating_duration_since(now())
     }
 
-    /// Whether nothing is left.
+    /// Whether the deadline has passed.
     pub fn has_passed(self) -> bool {
         self.remaining().is_zero()
     }

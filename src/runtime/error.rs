@@ -1,11 +1,11 @@
-//! Why a node did not start or did not go on.
+//! The errors that keep a node from starting, or stop it.
 
 use super::store::StoreError;
 use std::io;
 use std::net::SocketAddr;
 
-/// Why a node did not start or did not go on. None of these is retried: a node that stopped is a
-/// server that crashed, which the protocol is made for.
+/// Why a node did not start or did not go on. The node retries none of these: a node that stopped is a
+/// server that crashed, and the protocol is made for crashes.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
     /// The configuration contradicts itself.
@@ -13,21 +13,21 @@ pub enum NodeError {
     Config {
         /// The server's number.
         id: u64,
-        /// What is wrong and what would be right.
+        /// The mistake, and what would be right.
         problem: String,
     },
-    /// The address to listen on could not be had.
+    /// The operating system did not give the node its address to listen on.
     #[error("cannot listen on {address} (UDP): {source}{}", advice(.source))]
     Listen {
         /// The address.
         address: SocketAddr,
-        /// What the operating system said.
+        /// The operating system's reason.
         source: io::Error,
     },
     /// The operating system refused a socket option or a thread.
     #[error("cannot set up the node: {0}")]
     Setup(io::Error),
-    /// A save failed. Nothing that depended on it was sent.
+    /// A save failed. Nothing that depends on it was sent.
     #[error(
         "the node stopped because its state could not be saved; nothing that depends on it was \
          sent: {0}"
@@ -36,7 +36,8 @@ pub enum NodeError {
     /// The observer (a trace) could not write.
     #[error("the node stopped because its trace could not be written: {0}")]
     Observe(#[source] io::Error),
-    /// The observer saw something after which the node must not go on; this is what it says.
+    /// The observer saw something after which the node must not go on. The text is the observer's
+    /// reason.
     #[error("{0}")]
     MustStop(String),
     /// The receiving thread panicked, which is a bug in it or in the message type's decoding.

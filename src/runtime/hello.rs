@@ -1,5 +1,6 @@
-//! What servers tell each other beside their actors' messages: who they are, whom they know, and why
-//! they refuse somebody. The rules are those of `peers`.
+//! Messages that servers send each other beside their actors' messages. A [`Hello`] says who its sender
+//! is and whom the sender knows. A [`Refusal`] says why its sender refuses somebody. `peers` has the
+//! rules.
 
 use super::store::Life;
 use super::wire::Reject;
@@ -8,42 +9,43 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 
-/// The greeting of a server. Who it is stands in the datagram's header.
+/// The greeting of a server. The datagram's header says who the sender is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
-    /// Whether the sender has not yet heard a hello of the addressee, and so asks for one.
+    /// Whether the sender asks for a hello in return, because it has not yet heard one of the addressee.
     pub asks: bool,
-    /// The latest starts of the sender, the present one included: counter and random part.
+    /// The latest starts of the sender, the present one included: the counter and random part of each.
     pub starts: BTreeMap<u64, u64>,
-    /// Whom the sender knows.
+    /// The servers that the sender knows.
     pub known: Vec<Sighting>,
 }
 
-/// What a server says of another.
+/// The knowledge of one server about another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sighting {
     /// The number of the server that was seen.
     pub server: u64,
-    /// Its latest life.
+    /// The latest life of the server that was seen.
     pub life: Life,
-    /// How many saves it had made, if that is known of this life.
+    /// How many saves the server had made, if that is known of this life.
     pub saves: Option<u64>,
 }
 
-/// Why a server's datagrams are dropped; told to it and to the process that was known before.
+/// The notice that a node drops a server's datagrams. The node sends it to the refused process, and to
+/// the process that it knew before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
     /// The life that is refused.
     pub life: Life,
-    /// Where it was heard from.
+    /// The address from which the refused life was heard.
     pub address: SocketAddr,
-    /// Why.
+    /// The reason for the refusal.
     pub reason: Reason,
     /// The life that is known instead.
     pub known: Life,
 }
 
-/// Why a server is refused.
+/// The reason for which a server is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Reason {
     /// Another directory was known first: the server has lost the one it had.
@@ -59,14 +61,14 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// Its name in a node's status.
+    /// The reason's name in a node's status.
     pub fn name(self) -> &'static str {
         let reject = self.reject();
         let name = Reject::ALL.iter().find(|(it, _)| *it == reject);
         name.expect("every reject has a name").1
     }
 
-    /// Under which reason the refused datagram is counted.
+    /// The reason under which the refused datagram is counted.
     pub(super) fn reject(self) -> Reject {
         match self {
             Self::OtherDirectory => Reject::OtherDirectory,
@@ -77,7 +79,7 @@ impl Reason {
         }
     }
 
-    /// What to do with a server that is refused for this.
+    /// The advice to people about a server that is refused for this reason.
     pub fn remedy(self) -> &'static str {
         match self {
             Self::OtherDirectory => {
@@ -93,7 +95,7 @@ impl Reason {
     }
 }
 
-/// The reason as what the server is: `it has ...`.
+/// The reason as a clause about the refused server, such as `it has ...`.
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -1,24 +1,26 @@
-//! The hand-over from the socket to the node's loop: shared memory with a protocol of its own, which
-//! `tests/loom.rs` therefore explores, as it does [`turns`](super::turns).
+//! The hand-over from the socket to the node's loop. The receiving thread calls [`Mailbox::push`], and
+//! the node's loop calls [`Mailbox::receive`]. They share memory, so `tests/loom.rs` explores their
+//! interleavings, as it does those of [`turns`](super::turns).
 
 use super::sync::{Condvar, Mutex, MutexGuard};
 use std::collections::VecDeque;
 use std::sync::PoisonError;
 use std::time::Duration;
 
-/// Who sent an item. Each class has a queue of its own, so that none can displace another's items.
+/// The class of an item: who sent it. Each class has a queue of its own, so that no class can displace
+/// another's items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// Another server: the cluster lives on these.
+    /// Another server sent the item. The cluster cannot do without such items.
     Peer,
-    /// A client.
+    /// A client sent the item.
     Client,
-    /// Somebody who only asks how the node is.
+    /// The item is an inspection: its sender only asks how the node is.
     Inspection,
 }
 
-/// A bounded queue for each [`Class`]. When a queue is full the newest item is refused, as a network
-/// would drop it: the receiving thread never blocks, and what was accepted first is handled first.
+/// A bounded queue for each [`Class`]. A full queue refuses the newest item, as a network would drop it.
+/// So the receiving thread never blocks, and items accepted first are handled first.
 #[derive(Debug)]
 pub struct Mailbox<T> {
     capacities: [usize; 3],
@@ -26,14 +28,14 @@ pub struct Mailbox<T> {
     arrived: Condvar,
 }
 
-/// What a reader takes at a time, oldest first in each class.
+/// The items that a reader takes at a time, oldest first in each class.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Arrived<T> {
-    /// Of class [`Class::Peer`].
+    /// Items of class [`Class::Peer`].
     pub peers: Vec<T>,
-    /// Of class [`Class::Client`].
+    /// Items of class [`Class::Client`].
     pub clients: Vec<T>,
-    /// Of class [`Class::Inspection`].
+    /// Items of class [`Class::Inspection`].
     pub inspections: Vec<T>,
 }
 
@@ -44,17 +46,18 @@ struct Inner<T> {
     dropped: u64,
 }
 
-/// Why a mailbox did not take an item. The item is gone.
+/// Why a mailbox did not take an item. The refused item is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// It holds as many items of the class as it may; this drop was counted.
+    /// The mailbox holds as many items of the class as it may. It has counted this drop.
     Full,
-    /// It was closed; nobody will read it again.
+    /// The mailbox was closed, and nobody will read it again.
     Closed,
 }
 
 impl<T> Mailbox<T> {
-    /// An empty mailbox for at most so many items of peers, of clients, and inspections.
+    /// Creates an empty mailbox for at most so many items of peers, so many of clients, and so many
+    /// inspections.
     pub fn new(peers: usize, clients: usize, inspections: usize) -> Self {
         let queues = [VecDeque::new(), VecDeque::new(), VecDeque::new()];
         let inner = Inner { queues, closed: false, dropped: 0 };
@@ -62,7 +65,7 @@ impl<T> Mailbox<T> {
         Self { capacities, inner: Mutex::new(inner), arrived: Condvar::new() }
     }
 
-    /// Appends `item`, or refuses it at once.
+    /// Appends `item` to the queue of its class, or refuses it at once.
     pub fn push(&self, class: Class, item: T) -> Result<(), Refused> {
         let mut inner = self.lock();
         if inner.closed {
@@ -79,8 +82,8 @@ impl<T> Mailbox<T> {
         Ok(())
     }
 
-    /// Waits for items and takes up to `max` of each class: never none. `None` means closed and
-    /// empty.
+    /// Waits for items and takes up to `max` of each class, at least one in all. Returns `None` if the
+    /// mailbox is closed and empty.
     pub fn receive(&self, max: usize) -> Option<Arrived<T>> {
         let mut inner = self.lock();
         while inner.is_empty() && !inner.closed {
@@ -89,11 +92,11 @@ impl<T> Mailbox<T> {
         inner.take_all(max)
     }
 
-    /// As [`Mailbox::receive`], but gives up after `patience` with nothing. It may give up early (a
-    /// spurious wake-up): the caller looks at its clock anyway.
+    /// Takes items as [`Mailbox::receive`] does, but gives up after `patience` and may then return no
+    /// items. It may give up early (a spurious wake-up), because the caller looks at its clock anyway.
     ///
-    /// It waits once and shares the rest with `receive`, which is the one loom explores (loom's
-    /// timed wait never times out).
+    /// This method waits once and shares the rest of its code with `receive`, which loom explores.
+    /// (Loom's timed wait never times out.)
     pub fn receive_within(&self, max: usize, patience: Duration) -> Option<Arrived<T>> {
         let mut inner = self.lock();
         if inner.is_empty() && !inner.closed {
@@ -103,7 +106,7 @@ impl<T> Mailbox<T> {
         inner.take_all(max)
     }
 
-    /// Takes all items of one class that are there now, oldest first.
+    /// Takes all items of one class that are in the mailbox now, oldest first.
     pub fn take(&self, class: Class) -> Vec<T> {
         self.lock().take(class, usize::MAX)
     }
@@ -124,8 +127,8 @@ impl<T> Mailbox<T> {
         self.lock().dropped
     }
 
-    /// No code panics while it holds the lock, and every change under it is a single assignment or
-    /// call: what a poisoned lock guards is as good as ever.
+    /// Locks the queues. No code panics while it holds the lock, and every change under it is a single
+    /// assignment or call. So a poisoned lock guards sound data.
     fn lock(&self) -> MutexGuard<'_, Inner<T>> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }

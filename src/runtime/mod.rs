@@ -1,24 +1,32 @@
-//! A node: an actor over UDP with a durable store. It knows stateright's `Actor`, and not which.
+//! A node runs one actor over UDP with a durable store. It knows stateright's `Actor` trait, and not
+//! which actor it runs.
 //!
-//! | file | |
+//! Two threads drive a [`Node`]. The receiving thread (`receiver`) moves datagrams from the socket into
+//! the [`mailbox`]. The other thread (`worker`) takes them out again, a batch at a time. It calls one of
+//! the actor's handlers for each message and for each timer that is due. A `batch` holds the saves and
+//! messages of the handlers back. The worker saves to the [`store`] and only then sends the messages of
+//! the batch. So no message leaves a node before the state that it rests on is durable.
+//!
+//! | file | content |
 //! |---|---|
-//! | [`node`] | [`Node`]: its parts, start and stop |
-//! | `worker` | the loop: events, handlers, commit, send |
+//! | [`node`] | [`Node`]: its parts, how it starts and how it stops |
+//! | `worker` | the loop: collects events, calls handlers, commits, sends |
 //! | `batch` | the output rule, and why a handler may be one step of a model |
-//! | [`mailbox`] | what has come and waits for the loop; explored by loom |
-//! | [`turns`] | who takes from the socket; explored by loom |
-//! | [`wire`] | datagrams |
+//! | [`mailbox`] | datagrams that have arrived and wait for the loop; explored by loom |
+//! | [`turns`] | which thread takes datagrams from the socket; explored by loom |
+//! | [`wire`] | the format of the datagrams |
 //! | [`endpoint`] | a client's socket |
 //! | `receiver` | from the socket into the mailbox, and which datagrams are for this node |
-//! | [`timers`] | what is armed and when it is due |
-//! | [`addresses`] | where servers and clients are |
-//! | `peers` | whom this node knows, admits and greets: what keeps a server out that lost its memory |
+//! | [`timers`] | the timers that are armed, and when each is due |
+//! | [`addresses`] | the addresses of servers and clients |
+//! | `peers` | the servers that this node knows, admits and greets; keeps out a server that lost its memory |
 //! | [`hello`] | what servers tell each other of themselves |
-//! | [`counters`] | what was received, sent and dropped |
+//! | [`counters`] | counts of the datagrams received, sent and dropped |
 //! | [`store`] | where the actor's state is kept |
-//! | [`trace`] | what the node did, and its replay through the actor |
+//! | [`trace`] | a record of the node's handler calls, and its replay through the actor |
 //!
-//! The clock and the random source of a deployed server are in `worker` and nowhere else.
+//! Only `worker` asks the clock and the random source for what an actor gets to see. Clock and random
+//! source decide when the actor's timers fire, and how long they are set for.
 
 pub mod addresses;
 mod batch;

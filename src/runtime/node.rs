@@ -1,4 +1,5 @@
-//! A node: its parts, how it starts and how it stops. The loop is `worker.rs`.
+//! A node: its parts, how it starts and how it stops. [`Node::bind`] takes the address; [`Node::run`]
+//! starts the receiving thread and then runs the loop, which is in `worker.rs`.
 
 use super::addresses::Addresses;
 use super::config::NodeConfig;
@@ -17,12 +18,12 @@ use stateright::actor::Actor;
 use std::net::{SocketAddr, UdpSocket};
 use std::thread;
 
-/// Actor numbers are `usize` in stateright, and a client's do not fit 32 bits.
+/// Actor numbers are `usize` in stateright, and a client's number does not fit 32 bits.
 const _: () = assert!(usize::BITS >= 64, "a node needs a 64-bit machine");
 
-/// An actor that can be deployed: messages have bytes, timers an order, what it saves has
-/// differences, and it makes no random choices (a checker would explore them; a node would have to
-/// pick one).
+/// An actor that can be deployed. The messages have an encoding, the timers have an order, and the saved
+/// values have differences. The actor makes no random choices: a checker would explore them, but a node
+/// would have to pick one.
 pub trait Deployable:
     Actor<Msg: Serialize + DeserializeOwned + Send, Timer: Ord, Storage: Durable, Random = ()>
 {
@@ -35,9 +36,9 @@ impl<A> Deployable for A where
 
 /// An actor with a socket and a store.
 ///
-/// Two threads: one moves datagrams from the socket into a bounded mailbox, the other (that of
-/// [`Node::run`]) calls the actor's handlers, saves, and sends. A message the actor sends to itself
-/// is lost.
+/// A node has two threads. One moves datagrams from the socket into a bounded mailbox. The other, which
+/// calls [`Node::run`], calls the actor's handlers, saves, and sends. A message that the actor sends to
+/// itself is lost.
 pub struct Node<A, St, F, O> {
     pub(super) config: NodeConfig,
     pub(super) actor: A,
@@ -55,11 +56,11 @@ where
     F: Fn(&A::State) -> Value,
     O: Observer<A>,
 {
-    /// Checks the configuration and takes the address. The actor starts with [`Node::run`].
+    /// Checks the configuration and takes the address. The actor starts only with [`Node::run`].
     ///
-    /// `status` describes a state to people; the node adds `id`, `cluster`, `members`, `counters`,
-    /// `directory`, `start`, `copy` and `peers` to it. `observer` sees every handler call; `()` does
-    /// not look.
+    /// `status` describes a state to people. The node adds `id`, `cluster`, `members`, `counters`,
+    /// `directory`, `start`, `copy` and `peers` to it. `observer` sees every handler call; the observer
+    /// `()` ignores them.
     pub fn bind(
         config: NodeConfig,
         actor: A,
@@ -75,13 +76,13 @@ where
         Ok(Self { config, actor, store, status, observer, socket, address })
     }
 
-    /// The address it listens on, with the port that was found if port 0 was asked for.
+    /// The address that the node listens on, with the port that was found if port 0 was asked for.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
     }
 
-    /// Runs until `stop` is triggered or an error occurs. When it returns, its thread has ended and
-    /// its address is free.
+    /// Runs the node until `stop` is triggered or an error occurs. When this returns, the node's
+    /// receiving thread has ended and its address is free.
     pub fn run(self, stop: &Stop) -> Result<(), NodeError> {
         let NodeConfig { id, ref cluster, mailbox: capacity, .. } = self.config;
         let gate = Gate {

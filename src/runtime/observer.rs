@@ -1,42 +1,44 @@
-//! Who looks on as a node runs: what it does can be written down, told to people, and stopped.
+//! The observer of a node. [`Observer`] sees every handler call and every commit. It can write them
+//! down, tell people of them, and stop the node.
 
 use serde_json::{Map, Value};
 use stateright::actor::{Actor, Id, Out};
 use std::io;
 use std::time::Duration;
 
-/// What a handler was called with.
+/// A call of one of the actor's handlers.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event<A: Actor> {
-    /// `on_start`.
+    /// A call of `on_start`.
     Start {
-        /// What the store held.
+        /// The value that the store held.
         storage: Option<A::Storage>,
     },
-    /// `on_msg`.
+    /// A call of `on_msg`.
     Message {
-        /// The sender.
+        /// The sender of the message.
         src: Id,
-        /// What it says.
+        /// The message.
         msg: A::Msg,
     },
-    /// `on_timeout`.
+    /// A call of `on_timeout`.
     Timeout(A::Timer),
 }
 
-/// When a batch was durable.
+/// The commit of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Commit {
-    /// The time since the node started.
+    /// When the batch was durable, as the time since the node started.
     pub at: Duration,
     /// How long the save took; `None` if nothing was saved.
     pub save: Option<Duration>,
 }
 
-/// Sees every handler call of a node. `()` looks away.
+/// Sees every handler call of a node. The observer `()` ignores them.
 pub trait Observer<A: Actor> {
-    /// A handler was called in batch `batch` (0 is the batch of `on_start`): the states before and
-    /// after, and its commands. Nothing of the batch is durable yet and nothing has been sent.
+    /// Called after each handler call, in batch `batch` (0 is the batch of `on_start`). It gets the
+    /// states before and after, and the handler's commands. Nothing of the batch is durable yet, and
+    /// nothing of it has been sent.
     fn handled(
         &mut self,
         batch: u64,
@@ -46,28 +48,29 @@ pub trait Observer<A: Actor> {
         out: &Out<A>,
     );
 
-    /// Called once at the end of each batch, before its save. An error stops the node.
+    /// Called once at the end of each batch, before the batch's save. An error stops the node.
     fn flush(&mut self) -> io::Result<()>;
 
-    /// Called once the batch is durable: from here on what was seen of it may be told to people,
-    /// as it may be sent.
+    /// Called once the batch is durable. From here on the observer may tell people what it saw of the
+    /// batch, just as the batch's messages may be sent.
     fn committed(&mut self, _: &Commit) {}
 
-    /// Asked after each batch was committed, before anything of it leaves: why the node must not go
-    /// on, in a sentence for people. It then ends with [`NodeError::MustStop`].
+    /// Asked after each batch was committed, before anything of it leaves: why the node must not go on,
+    /// in a sentence for people. The node then ends with [`NodeError::MustStop`].
     ///
     /// [`NodeError::MustStop`]: super::NodeError::MustStop
     fn must_stop(&self) -> Option<String> {
         None
     }
 
-    /// What it adds to the node's status. It is given the time since the node started.
+    /// The fields that the observer adds to the node's status. It is given the time since the node
+    /// started.
     fn status(&self, _: Duration) -> Map<String, Value> {
         Map::new()
     }
 
-    /// What people should look into, in sentences; part of the node's status. It is given the time
-    /// since the node started.
+    /// Problems that people should look into, in sentences. They become part of the node's status. The
+    /// observer is given the time since the node started.
     fn warnings(&self, _: Duration) -> Vec<String> {
         Vec::new()
     }

@@ -1,38 +1,49 @@
-//! The other servers: whom this one knows, admits and greets.
+//! The other servers: which of them this node knows, admits and greets.
 //!
-//! # What it guards against
+//! [`Peers`] decides for each datagram of a server whether the node acts upon it. The worker asks
+//! [`Peers::admit`], which compares the sender's [`Claim`] with the [`Census`]: the lives of the other
+//! servers that this node knows. Before the worker acts upon an admitted datagram, it saves the census
+//! if that has changed. [`Peers::greetings`] makes the hellos that tell others what this node knows.
+//! [`Peers::hear`] takes what the hellos of others tell.
 //!
-//! A server that lost its data directory has forgotten its votes and its log; so has, in part, one that
-//! runs from an older copy. Heeding it could elect two leaders in a term, or lose what was acknowledged.
-//! To the rest of the cluster such a server must stay crashed.
+//! # What the rules guard against
+//!
+//! A server that lost its data directory has forgotten its votes and its log. A server that runs from an
+//! older copy of its directory has forgotten a part of them. If the others heeded such a server, they
+//! could elect two leaders in a term, or lose what was acknowledged. To the rest of the cluster it must
+//! stay crashed.
 //!
 //! # The rules
 //!
 //! - Each data directory has an id, drawn at bootstrap. Each start from a directory draws a number: a
-//!   counter, and a random part that tells two copies apart which draw the same counter. Both stand in
-//!   every datagram between servers, with the number of saves made so far.
+//!   counter, and a random part that tells apart two copies with equal counters. Both the id and the
+//!   number stand in every datagram between servers, with the number of saves made so far.
 //! - Each server greets all others, at its start and for ever after. A [`Hello`] tells the latest 64
-//!   starts of its sender, and the directory and the latest start of each server that it knows.
+//!   starts of its sender, and the directory and the latest start of each server that the sender knows.
 //! - **The first directory learned under a number is the only one**, whether the server itself or
-//!   another has told it.
-//! - **A start is admitted only if it descends from every start that is known** of its directory: each
-//!   of those is among its own. A restarted server descends at once. An older copy does not in its
-//!   first 64 starts; nor does the second of two processes that start from equal copies.
-//! - A start that had made fewer saves than an earlier one is refused, and with it all that descend from
-//!   it. This finds a copy made in the latest life, as long as somebody runs who has heard more.
-//! - While a life is heard, a later one from another address is refused: a copy was started elsewhere.
-//! - What is learned is durable before the message that told it is acted upon. The census is saved only
-//!   for that: about once for each start of each server.
-//! - Who is refused is told so, and so is the process that is known in its place; both log it and show
-//!   it in their status. It is information only: nobody stops because of it.
+//!   another server has told it.
+//! - **A start is admitted only if it descends from every start that is known** of its directory: it
+//!   lists each known start among its own. A restarted server descends from them at once. An older copy
+//!   does not in its first 64 starts; nor does the second of two processes that start from equal copies.
+//! - A start that had made fewer saves than an earlier start is refused, and so are all starts that
+//!   descend from it. This rule finds a copy made in the latest life, as long as some server runs that
+//!   has heard of more saves.
+//! - While a life is heard, a later life from another address is refused: somebody has started a copy
+//!   elsewhere.
+//! - A node makes durable what it learns from a message before it acts upon that message. The census is
+//!   saved only for that: about once for each start of each server.
+//! - A node that refuses a process tells it so, and tells the process that is known in its place. Both
+//!   log the refusal and show it in their status. It is information only: no server stops because of it.
 //!
-//! Only servers that are admitted are listened to about others. If two of them disagree, each keeps what
-//! it learned first, and both warn. A start that one is only told of binds like one that was seen.
+//! A node believes only admitted servers about others. If two servers disagree about a third, each keeps
+//! what it learned first, and both warn. A start that a node has only been told of binds it like one
+//! that it has seen.
 //!
-//! # What it cannot know
+//! # What the rules cannot prevent
 //!
-//! Who has never talked to anybody who knew takes the forgetful server for a new one. And whoever can
-//! forge datagrams can have a server refused, for a hello is believed: the network must be trusted.
+//! A node that has never talked to any server that knew the lost directory takes the forgetful server
+//! for a new one. And whoever can forge datagrams can have a server refused, for a hello is believed:
+//! the network must be trusted.
 
 use super::hello::{Hello, Reason, Refusal, Sighting};
 use super::store::{Census, Known, Life, Start};
@@ -43,7 +54,7 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-/// The pause after the first hello to a server; it doubles from one to the next.
+/// The pause after the first hello to a server. The pause doubles from one hello to the next.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
 /// The longest pause between hellos to a server that has not answered yet.
@@ -52,20 +63,21 @@ const UNANSWERED_PAUSE: Duration = Duration::from_millis(500);
 /// The longest pause between hellos to a server that has answered.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// A server that was not heard for so long has ended. Nor is any datagram so long on its way.
+/// A server that was silent for this long is taken to have ended. No datagram is on its way for this
+/// long either.
 const SILENCE: Duration = Duration::from_secs(3);
 
 /// The shortest time between two refusals told to one server.
 const REFUSAL_PAUSE: Duration = Duration::from_secs(1);
 
-/// How many starts that lost saves are remembered for each server, the latest.
+/// How many starts that lost saves a node remembers for each server. Newer ones displace older ones.
 const MAX_LOST: usize = 8;
 
-/// How many starts of a server are remembered, the latest: the one that was admitted, and others that
-/// were only told of.
+/// How many starts a node remembers of each other server: the start that it admitted, and others that it
+/// was only told of. Newer ones displace older ones.
 const MAX_KNOWN_STARTS: usize = 8;
 
-/// Who a datagram says that it is from.
+/// The sender of a datagram, as the datagram claims it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Claim {
     pub(super) server: u64,
@@ -74,18 +86,19 @@ pub(super) struct Claim {
     pub(super) address: SocketAddr,
 }
 
-/// What becomes of a datagram.
+/// The decision about a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It is acted upon, once the census is saved.
+    /// The node acts upon the datagram, once the census is saved.
     Admitted,
-    /// It is dropped, and its sender is told.
+    /// The node drops the datagram and tells its sender.
     Refused(Reason),
-    /// It is dropped: its sender's life has not said hello yet, or a later life has just replaced it.
+    /// The node drops the datagram: its sender's life has not said hello yet, or a later life has just
+    /// replaced it.
     Dropped(Reject),
 }
 
-/// What one node makes of the others.
+/// The knowledge of a node about the other servers, and about its own life.
 pub(super) struct Peers {
     life: Life,
     census: Census,
@@ -95,31 +108,32 @@ pub(super) struct Peers {
     copy: Option<(Life, SocketAddr)>,
 }
 
-/// What a node makes of another server while it runs.
+/// The part of a node's knowledge about another server that it has only while it runs.
 struct Other {
-    /// Where and when its last admitted datagram came, in whichever life it was sent.
+    /// Where from and when the server's last admitted datagram came, whichever of its lives sent it.
     heard: Option<(SocketAddr, Instant)>,
-    /// When its present life was learned of, if an earlier one was known.
+    /// When the node learned of the server's present life, if it knew an earlier one.
     since: Option<Instant>,
-    /// Whether its present life has said hello.
+    /// Whether the server's present life has said hello.
     has_met: bool,
-    /// When to greet it next, and how long to pause after that.
+    /// When to greet the server next, and how long to pause after that.
     greet_at: Instant,
     pause: Duration,
     refused: Option<Refused>,
     refuses_us: Option<RefusesUs>,
-    /// What others say of it that does not go with what is known.
+    /// Lives that others claim for the server and that contradict what this node knows, by the number of
+    /// the one who says so.
     disputes: BTreeMap<u64, Life>,
 }
 
-/// A server that is refused.
+/// The latest refusal of another server by this node.
 struct Refused {
     refusal: Refusal,
     count: u64,
     told: Option<Instant>,
 }
 
-/// A server that refuses this one.
+/// The latest refusal of this node by another server.
 struct RefusesUs {
     reason: Reason,
     known: Life,
@@ -127,7 +141,7 @@ struct RefusesUs {
 }
 
 impl Peers {
-    /// Draws this node's start. It counts once the census is saved.
+    /// Draws this node's start. The start counts once the census is saved.
     pub(super) fn begin(
         directory: u128,
         peers: impl Iterator<Item = u64>,
@@ -151,24 +165,24 @@ impl Peers {
         Self { life: Life { directory, start }, census, is_unsaved: true, others, copy: None }
     }
 
-    /// Which life this node is in.
+    /// The life that this node is in.
     pub(super) fn life(&self) -> Life {
         self.life
     }
 
-    /// The census, if it must be saved before anything is acted upon.
+    /// The census, if it has changed and must be saved before the node acts upon anything.
     pub(super) fn unsaved(&mut self) -> Option<&Census> {
         std::mem::take(&mut self.is_unsaved).then_some(&self.census)
     }
 
     // ---- Hellos ----
 
-    /// When somebody is to be greeted.
+    /// When the next hello to any server is due.
     pub(super) fn next_greeting(&self) -> Option<Instant> {
         self.others.values().map(|other| other.greet_at).min()
     }
 
-    /// The hellos due at `now`. `draw` makes a pause of a range of them.
+    /// The hellos due at `now`. `draw` chooses a pause from a range of them.
     pub(super) fn greetings(
         &mut self,
         now: Instant,
@@ -196,8 +210,8 @@ impl Peers {
 
     // ---- Admission ----
 
-    /// Whether a datagram is acted upon, and what is learned of its sender. Any datagram introduces a
-    /// server of which nothing is known; after that only a hello introduces another start.
+    /// Judges a server's datagram, and learns about its sender. Any datagram introduces a server of
+    /// which nothing is known. After that only a hello introduces another start.
     pub(super) fn admit(&mut self, claim: &Claim, hello: Option<&Hello>, now: Instant) -> Verdict {
         let verdict = self.judge(claim, hello, now);
         match verdict {
@@ -217,7 +231,7 @@ impl Peers {
         if claim.life.start.counter < present.start.counter {
             let is_restart = other.since.is_some_and(|since| now - since < SILENCE);
             return if is_restart {
-                // It may have been on its way since before the restart.
+                // The datagram may have been on its way since before the restart.
                 Verdict::Dropped(Reject::EarlierStart)
             } else {
                 Verdict::Refused(Reason::EarlierStart)
@@ -271,7 +285,7 @@ impl Peers {
         (known.saves, known.saves_of) = (saves.max(more), counter);
         other.heard = Some((address, now));
         other.has_met |= is_hello;
-        // A process that was refused beside it stays refused until it speaks again.
+        // A process that was refused in the admitted one's place stays refused until it speaks again.
         if other.refused.as_ref().is_some_and(|it| it.refusal.life == life) {
             other.refused = None;
         }
@@ -308,7 +322,7 @@ impl Peers {
         }
     }
 
-    /// The refusal of this server, if it is time to tell it.
+    /// The refusal to send about server `server`, if it is time to tell it again.
     pub(super) fn refusal(&mut self, server: u64, now: Instant) -> Option<Refusal> {
         let refused = self.others.get_mut(&server)?.refused.as_mut()?;
         if refused.told.is_some_and(|told| now - told < REFUSAL_PAUSE) {
@@ -320,7 +334,7 @@ impl Peers {
 
     // ---- Hearsay ----
 
-    /// What a server that was admitted says of others, and of this one.
+    /// Takes what an admitted server says in its hello about other servers and about this one.
     pub(super) fn hear(&mut self, witness: u64, hello: &Hello, own: u64, now: Instant) {
         if hello.asks {
             self.others.get_mut(&witness).expect("it was admitted").greet_at = now;
@@ -392,7 +406,7 @@ impl Peers {
         self.hear_that_refused(witness, reason, life);
     }
 
-    /// A server says why it drops datagrams of this server's number.
+    /// Takes another server's reason for dropping datagrams that bear this server's number.
     pub(super) fn hear_refusal(&mut self, witness: u64, refusal: &Refusal) {
         let Refusal { life, address, reason, known } = *refusal;
         let Start { counter, random } = life.start;
@@ -428,8 +442,8 @@ impl Peers {
 
     // ---- For people ----
 
-    /// What a status report says: `directory`, `start`, `copy` (another process of this directory) and
-    /// `peers`.
+    /// This module's part of a status report: `directory`, `start`, `copy` (another process of this
+    /// directory) and `peers`.
     pub(super) fn status(&self) -> [(&'static str, Value); 4] {
         let copy = self.copy.map(|(life, address)| {
             let mut copy = life_json(life);
@@ -455,7 +469,8 @@ impl Peers {
         })
     }
 
-    /// `{id, directory, start, firsthand, met, refused, refuses_us, disputes}`.
+    /// One entry of `peers` in a status report: `{id, directory, start, firsthand, met, refused,
+    /// refuses_us, disputes}`.
     fn peer(&self, server: u64, other: &Other) -> Value {
         let known = self.census.known.get(&server);
         let mut peer = known
@@ -491,7 +506,7 @@ impl Peers {
     }
 }
 
-/// Numbers beyond 2^53 are texts: not every reader of JSON keeps them.
+/// A life as JSON. Numbers beyond 2^53 are texts, because not every reader of JSON keeps them exactly.
 fn life_json(life: Life) -> Value {
     let Life { directory, start: Start { counter, random } } = life;
     json!({
@@ -512,8 +527,8 @@ fn new(life: Life, saves: u64) -> Known {
     }
 }
 
-/// Whether a server with these starts, in this one, has all starts that are known of it. Those before
-/// the first that it remembers are taken for its own.
+/// Whether a server that is in start `start`, and lists `starts` as its own, has all `known` starts
+/// among them. Known starts before the first that the server remembers are taken for its own.
 fn descends(start: Start, starts: &BTreeMap<u64, u64>, known: &Known) -> bool {
     let is_present = starts.last_key_value() == Some((&start.counter, &start.random));
     let first = starts.first_key_value().map_or(0, |(counter, _)| *counter);
@@ -544,7 +559,7 @@ mod tests {
         ([127, 0, 0, 1], port).into()
     }
 
-    /// What server 1 makes of servers 2 and 3, with a clock that stands still unless it is moved.
+    /// Server 1's knowledge of servers 2 and 3, with a clock that stands still unless it is moved.
     struct Node {
         peers: Peers,
         now: Instant,
@@ -570,13 +585,13 @@ mod tests {
             self.now += wait;
         }
 
-        /// A message of `server`, which is at the port of its number.
+        /// Server 1 gets a message of `server`, which is at the port of its number.
         fn message(&mut self, server: u16, life: Life) -> Verdict {
             let claim = Claim { server: server.into(), life, saves: 0, address: at(server) };
             self.peers.admit(&claim, None, self.now)
         }
 
-        /// A hello from the latest of these starts.
+        /// Server 1 gets a hello from the latest of these starts.
         fn hello(&mut self, server: u16, directory: u128, starts: &[(u64, u64)]) -> Verdict {
             self.hello_with(server, directory, starts, 0, at(server))
         }
@@ -712,7 +727,8 @@ mod tests {
         assert_eq!(node.message(2, life(OLD, 3, 7)), Verdict::Admitted);
     }
 
-    /// Both are needed: what was seen is not given up for what was told.
+    /// A start that was only told of does not replace the start that was seen: a new one must descend
+    /// from both.
     #[test]
     fn a_start_that_was_told_of_does_not_admit_a_copy_of_what_was_seen() {
         let mut node = Node::new();
@@ -733,11 +749,11 @@ mod tests {
         let lost = refused(Reason::LostSaves);
         assert_eq!(node.hello_with(2, OLD, &copy, 39, at(2)), lost);
         assert!(node.learned(), "it is remembered");
-        // Nor is it admitted once it has saved more.
+        // The copy is not admitted after it has saved more, either.
         let mut node = node.restart();
         let again = [(1, 5), (2, 96), (3, 97)];
         assert_eq!(node.hello_with(2, OLD, &again, 50, at(2)), lost);
-        // The directory itself is.
+        // The directory itself is admitted.
         let own = [(1, 5), (2, 6)];
         assert_eq!(node.hello_with(2, OLD, &own, 40, at(2)), Verdict::Admitted);
     }
@@ -748,7 +764,7 @@ mod tests {
         node.hearsay(2, life(OLD, 1, 5), Some(40));
         let copy = [(1, 5), (2, 96)];
         assert_eq!(node.hello_with(2, OLD, &copy, 39, at(2)), refused(Reason::LostSaves));
-        // Within a life, what was said before may arrive after.
+        // Within a life, a datagram with fewer saves may arrive after one with more.
         assert_eq!(node.hello_with(2, OLD, &[(1, 5)], 3, at(2)), Verdict::Admitted);
     }
 
@@ -763,7 +779,7 @@ mod tests {
         assert_eq!(node.message(2, life(OLD, 1, 5)), Verdict::Admitted);
         node.wait(SILENCE / 2);
         assert_eq!(second(&mut node), refused(Reason::SecondProcess));
-        // A server that has moved is admitted once it was silent where it was.
+        // A server that has moved is admitted once its old address was silent.
         node.wait(SILENCE);
         assert_eq!(second(&mut node), Verdict::Admitted);
         assert_eq!(node.of(2)["refused"], Value::Null);
@@ -831,7 +847,7 @@ mod tests {
         assert_eq!(node.of(3)["refuses_us"], Value::Null);
         node.peers.hear_refusal(3, &refusal(own, copy));
         assert_eq!(node.of(3)["refuses_us"]["reason"], "second_process");
-        // One of an earlier life of its own says nothing of this one.
+        // A refusal of an earlier life of its own says nothing of this life.
         let mut node = node.restart();
         node.peers.hear_refusal(3, &refusal(own, copy));
         assert_eq!(node.of(3)["refuses_us"], Value::Null);

@@ -1,5 +1,8 @@
-//! From the socket into the mailbox, whatever the network sends: by the receiving thread, and by the
-//! node's loop before a timer fires.
+//! The way of a datagram from the socket into the mailbox. The [`Inlet`] takes a datagram from the
+//! socket and asks the [`Gate`] whether it is for this node. If so, the inlet decodes it and pushes it
+//! into the mailbox. The receiving thread does that all the time, and the node's loop does it before a
+//! timer fires. Datagrams that are not for this node, and datagrams for which there is no room, are
+//! dropped and counted.
 
 use super::counters::{Counters, Loss};
 use super::hello::{Hello, Refusal};
@@ -17,31 +20,32 @@ use std::net::{SocketAddr, UdpSocket};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-/// How long a silent network delays a stop.
+/// The longest time by which a silent network delays a stop.
 const PATIENCE: Duration = Duration::from_millis(50);
 
-/// How many bytes the kernel is asked to keep for the socket: some thousand small datagrams. Linux
-/// takes twice as many, and no more than `net.core.rmem_max` allows.
+/// How many bytes the kernel is asked to keep for the socket: some thousand small datagrams. Linux takes
+/// twice as many, and no more than `net.core.rmem_max` allows.
 const BUFFER: usize = 1 << 20;
 
-/// At most how many datagrams the receiving thread moves in one turn: the loop may wait for so many.
+/// The most datagrams that the receiving thread moves in one turn. The loop may have to wait for so
+/// many.
 const ONE_TURN: usize = 64;
 
-/// At most how many inspections wait, and are so answered between messages.
+/// The most inspections that wait, and so the most that are answered between messages.
 const INSPECTIONS: usize = 64;
 
 /// A datagram that is for this node.
 #[derive(Debug)]
 pub(super) enum Incoming<M> {
-    /// From another server.
+    /// A message of another server's actor.
     Peer { claim: Claim, message: M },
     /// Another server says who it is and whom it knows.
     Hello { claim: Claim, hello: Hello },
     /// Another server says why it drops what a server of this number says.
     Refused { server: u64, refusal: Refusal },
-    /// From a client.
+    /// A message of a client.
     Client { client: u64, address: SocketAddr, message: M },
-    /// A question for the status.
+    /// A client's question for the status.
     Inspect { client: u64, address: SocketAddr, nonce: u64 },
 }
 
@@ -55,8 +59,8 @@ impl<M> Incoming<M> {
     }
 }
 
-/// Which datagrams are for this node. (Whether a peer is who it was is judged later, where that is
-/// remembered.)
+/// Judges which datagrams are for this node. (Whether a peer still has its memory is judged later, by
+/// `peers`, which remembers its lives.)
 #[derive(Debug)]
 pub(super) struct Gate {
     pub(super) id: u64,
@@ -75,7 +79,7 @@ impl Gate {
         if header.cluster != cluster {
             return Err(Reject::ForeignCluster);
         }
-        // Who inspects an address wants to learn who is there.
+        // A client that inspects an address wants to learn who is there.
         let is_open = header.kind == Kind::Inspect && header.addressee == wire::ANYBODY;
         if header.addressee != self.id && !is_open {
             return Err(Reject::WrongAddressee);
@@ -108,59 +112,64 @@ impl Gate {
     }
 }
 
-/// The node's socket, its mailbox, and the way from the one into the other.
+/// The node's socket, its mailbox, and the way from the socket into the mailbox.
 #[derive(Debug)]
 pub(super) struct Inlet<'a, M> {
     socket: &'a UdpSocket,
     gate: &'a Gate,
     counters: &'a Counters,
     mailbox: Mailbox<Incoming<M>>,
-    /// Whoever has the turn has the buffer.
+    /// The thread that has the turn has the buffer.
     turns: Turns<Vec<u8>>,
-    /// No fewer datagrams than the kernel keeps for the socket.
+    /// At least as many datagrams as the kernel keeps for the socket.
     most: usize,
 }
 
 /// Why a turn at the socket ended.
 enum End {
-    /// Nothing is there.
+    /// No datagram is there.
     Empty,
     /// The operating system reports an error that may last.
     Failing,
 }
 
-/// Prepares a node's socket: it never blocks, and the kernel keeps as much for it as it may.
+/// Prepares a node's socket: the socket never blocks, and the kernel is asked to keep [`BUFFER`] bytes
+/// for it.
 pub(super) fn prepare(socket: &UdpSocket) -> io::Result<()> {
     socket.set_nonblocking(true)?;
     Ok(set_socket_recv_buffer_size(socket, BUFFER)?)
 }
 
 impl<'a, M: DeserializeOwned> Inlet<'a, M> {
-    /// For a socket that was prepared, and at most so many waiting datagrams of peers and of clients.
+    /// Creates the inlet of a prepared socket, for at most `capacity` waiting datagrams of peers and as
+    /// many of clients.
     pub(super) fn new(
         socket: &'a UdpSocket,
         gate: &'a Gate,
         counters: &'a Counters,
         capacity: usize,
     ) -> io::Result<Self> {
-        // To the kernel the smallest datagram is more than 256 bytes: it counts what it keeps of each.
+        // The kernel counts more than 256 bytes even for the smallest datagram, because it counts all
+        // that it keeps of one.
         let most = socket_recv_buffer_size(socket)? / 256 + 1;
         let mailbox = Mailbox::new(capacity, capacity, capacity.min(INSPECTIONS));
-        // More than any UDP payload, so that an oversized datagram is seen as such and not cut.
+        // The buffer is longer than any UDP payload, so that an oversized datagram is seen as such and
+        // not cut.
         let turns = Turns::new(vec![0; 1 << 16]);
         Ok(Self { socket, gate, counters, mailbox, turns, most })
     }
 
-    /// Where the datagrams are.
+    /// The mailbox that holds the datagrams.
     pub(super) fn mailbox(&self) -> &Mailbox<Incoming<M>> {
         &self.mailbox
     }
 
-    /// The receiving thread: moves datagrams until `stop` or until the mailbox is closed, which it is
-    /// when this returns.
+    /// The body of the receiving thread: moves datagrams until `stop` is triggered or the mailbox is
+    /// closed. When this returns, the mailbox is closed.
     pub(super) fn receive(&self, stop: &Stop) {
         let _closes = CloseOnDrop(&self.mailbox);
-        // Asked each time, for a flood of garbage neither lets a wait time out nor reaches the mailbox.
+        // Both are asked each time, because a flood of garbage neither lets a wait time out nor reaches
+        // the mailbox.
         while !stop.is_triggered() && !self.mailbox.is_closed() {
             self.wait();
             let end = self.turns.fill(ONE_TURN, |buffer| self.take(buffer));
@@ -170,18 +179,20 @@ impl<'a, M: DeserializeOwned> Inlet<'a, M> {
         }
     }
 
-    /// Moves into the mailbox whatever the kernel held when this was called. Of a flood it moves no
-    /// more than could have been there.
+    /// Moves into the mailbox all datagrams that the kernel held when this was called. If a flood
+    /// arrives meanwhile, it moves no more than could have been there.
     pub(super) fn drain(&self) {
-        // Either way of ending will do: nothing is left, or an error that the receiving thread meets.
+        // The reason for the end does not matter: nothing is left, or there is an error that the
+        // receiving thread meets as well.
         let _ = self.turns.drain(self.most, |buffer| self.take(buffer));
     }
 
-    /// Waits until something may be there, or for [`PATIENCE`].
+    /// Waits until a datagram may be there, or for [`PATIENCE`].
     fn wait(&self) {
         let mut socket = [PollFd::new(self.socket, PollFlags::IN)];
         let patience = Timespec::try_from(PATIENCE).expect("a short time");
-        // If this fails, it is as if something had come; the error shows when it is taken.
+        // If the poll fails, the thread goes on as if a datagram had come; the error shows when it takes
+        // one.
         let _ = poll(&mut socket, Some(&patience));
     }
 
@@ -204,12 +215,12 @@ impl<'a, M: DeserializeOwned> Inlet<'a, M> {
     }
 }
 
-/// No error of a receive is worth stopping for: to the protocol it is a lost datagram.
+/// Handles an error of a receive. None is worth stopping for: to the protocol it is a lost datagram.
 fn survive(error: &io::Error, counters: &Counters) -> ControlFlow<End> {
     match error.kind() {
         ErrorKind::WouldBlock => ControlFlow::Break(End::Empty),
         ErrorKind::Interrupted => ControlFlow::Continue(()),
-        // Some systems report here that an earlier send found nobody listening.
+        // Some systems report on a receive that an earlier send found nobody listening.
         ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset => {
             counters.lost(Loss::ReceiveFailed, error);
             ControlFlow::Continue(())
@@ -230,8 +241,8 @@ fn pause() {
     std::thread::sleep(PATIENCE);
 }
 
-/// Closes the mailbox however its holder ends, a panic included: the other thread would wait for
-/// ever.
+/// Closes the mailbox however its holder ends, even by a panic. Otherwise the other thread would wait
+/// for ever.
 pub(super) struct CloseOnDrop<'a, T>(pub(super) &'a Mailbox<T>);
 
 impl<T> Drop for CloseOnDrop<'_, T> {

@@ -1,17 +1,17 @@
-//! The request to stop.
+//! The request to stop a node.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Asks a node to stop, from any thread or from a signal handler. Clones are the same request.
+/// Asks a node to stop, from any thread or from a signal handler. All clones share one request.
 ///
-/// A flag and nothing else, because that is all a signal handler may touch; the node's receiving
-/// thread looks at it at least every 50 ms.
+/// The request is only a flag, because a signal handler may touch nothing else. The node's receiving
+/// thread looks at the flag at least every 50 ms.
 #[derive(Clone, Debug, Default)]
 pub struct Stop(Arc<AtomicBool>);
 
 impl Stop {
-    /// A request not made yet.
+    /// Creates a request that has not been made yet.
     pub fn new() -> Self {
         Self::default()
     }
@@ -21,7 +21,7 @@ impl Stop {
         self.0.store(true, Ordering::Release);
     }
 
-    /// Whether it was made.
+    /// Whether the request was made.
     pub fn is_triggered(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }

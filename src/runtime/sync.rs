@@ -1,5 +1,5 @@
-//! What [`mailbox`](super::mailbox) and [`turns`](super::turns) are made of: the standard library's,
-//! or loom's when its test explores every interleaving (`--cfg loom`).
+//! The primitives of which [`mailbox`](super::mailbox) and [`turns`](super::turns) are made. They are
+//! the standard library's, or loom's when loom's test explores every interleaving (`--cfg loom`).
 
 #[cfg(loom)]
 pub(super) use loom::{

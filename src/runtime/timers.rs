@@ -1,18 +1,20 @@
-//! The timers a node's actor has set.
+//! The timers that a node's actor has set. The worker calls [`Timers::arm`] and [`Timers::disarm`] as
+//! handlers command it, and [`Timers::run`] at the end of each batch. It fires the timers that
+//! [`Timers::due`] returns.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// A timer found late by more than this was not waited for: the process was stopped, or the machine
-/// too busy to run it.
+/// The lateness up to which a timer counts as waited for. If a timer is found later than this, the
+/// process was stopped, or the machine was too busy to run it.
 const LATE: Duration = Duration::from_millis(5);
 
-/// Armed timers and when each is due. It reads no clock: every moment is given to it.
+/// The armed timers, and when each is due. `Timers` reads no clock: its caller gives it every moment.
 ///
-/// A model lets an armed timer fire at any moment; this fires it at one of those, so every run of a
-/// node is a run of the model. A timer is disarmed before its handler runs, as in the model.
+/// A model lets an armed timer fire at any moment. A node fires it at one of those moments, so every run
+/// of a node is a run of the model. A timer is disarmed before its handler runs, as in the model.
 ///
-/// A timer that a handler sets does not run yet: it counts from the end of the handler's batch
+/// A timer that a handler sets does not run at once. It counts from the end of the handler's batch
 /// ([`Timers::run`]), however long the batch's handlers and its save took.
 #[derive(Debug)]
 pub struct Timers<T> {
@@ -22,7 +24,7 @@ pub struct Timers<T> {
 #[derive(Clone, Copy, Debug)]
 struct Armed {
     duration: Duration,
-    /// `None` until the end of the batch that set it.
+    /// `None` until the end of the batch that set the timer.
     due: Option<Instant>,
     is_spared: bool,
 }
@@ -40,7 +42,7 @@ impl<T> Default for Timers<T> {
 }
 
 impl<T: Ord + Clone> Timers<T> {
-    /// Sets `timer`, or sets it anew, for so long from the end of the batch.
+    /// Sets `timer`, or sets it anew. It will be due `duration` after the end of the batch.
     pub fn arm(&mut self, timer: T, duration: Duration) {
         self.armed.insert(timer, Armed { duration, due: None, is_spared: false });
     }
@@ -50,7 +52,7 @@ impl<T: Ord + Clone> Timers<T> {
         self.armed.remove(timer);
     }
 
-    /// A batch has ended: what was set in it runs from now on.
+    /// Starts the timers that were set in the batch that ends at `now`.
     pub fn run(&mut self, now: Instant) {
         for armed in self.armed.values_mut() {
             armed.due.get_or_insert(now + armed.duration);
@@ -67,15 +69,17 @@ impl<T: Ord + Clone> Timers<T> {
         self.armed.values().any(|armed| armed.is_due(now))
     }
 
-    /// The timers due at `now`, the longest due first. They stay armed: the handler of one may
-    /// cancel or re-arm another, so each must be claimed with [`Timers::disarm_due`] at its turn.
+    /// The timers due at `now`, in the order in which they became due. They stay armed, because the
+    /// handler of one may cancel or re-arm another. So each must be claimed with [`Timers::disarm_due`]
+    /// at its turn.
     pub fn due(&self, now: Instant) -> Vec<T> {
         let mut due: Vec<_> = self.armed.iter().filter(|(_, armed)| armed.is_due(now)).collect();
         due.sort_by_key(|(_, armed)| armed.due);
         due.into_iter().map(|(timer, _)| timer.clone()).collect()
     }
 
-    /// Disarms `timer` if it is still armed and still due at `now`: only then may it fire.
+    /// Disarms `timer` and returns true if it is still armed and still due at `now`. Only then may it
+    /// fire.
     pub fn disarm_due(&mut self, timer: &T, now: Instant) -> bool {
         let fires = self.armed.get(timer).is_some_and(|armed| armed.is_due(now));
         if fires {
@@ -84,9 +88,10 @@ impl<T: Ord + Clone> Timers<T> {
         fires
     }
 
-    /// The node has waited, and it is `now`. Timers that are late by more than a few milliseconds get
-    /// another quarter of their duration, once: when all servers were stopped and go on, the words
-    /// of those with short timers so come before the long timers of the others fire.
+    /// Spares late timers. The node calls this when it has waited until `now`. A timer that is late by
+    /// more than a few milliseconds gets another quarter of its duration, once. So when all servers were
+    /// stopped and go on, servers with short timers send their messages before the long timers of the
+    /// others fire.
     pub fn spare_late(&mut self, now: Instant) {
         for armed in self.armed.values_mut().filter(|armed| !armed.is_spared) {
             if armed.due.is_some_and(|due| due + LATE < now) {

@@ -1,17 +1,19 @@
-//! The trace of a node: what its actor was asked and what it answered, as JSON lines that anyone can
-//! replay through the actor.
+//! The trace of a node: its actor's handler calls and what they answered, as JSON lines. Anyone can
+//! replay them through the actor.
 //!
-//! One record per handler call, numbered by its line. States, saved values and messages sent appear
-//! as SipHash-128 of their postcard bytes, which are canonical; what is needed to call the handler
-//! again appears in full, in hexadecimal. A batch is flushed to the file before its save, so only
-//! the records of the last batch can be missing or cut short when a node is killed. A node that
-//! starts again finds in its store what it had after the last batch of the trace, or what it had
-//! before it. Anything else means that the store lost a save, or made one up, or that the server has
-//! lived without its trace: [`is_fit`] finds that before the next record is written. (After a power
-//! loss, which takes from the trace as well, begin a new file.)
+//! A [`TraceWriter`] writes one record for each handler call, numbered by its line. States, saved values
+//! and sent messages appear as SipHash-128 of their postcard bytes, which are canonical. The values that
+//! are needed to call the handler again appear in full, in hexadecimal.
 //!
-//! A record costs two passes over the whole state. A trace is replayed by the code that wrote it:
-//! the same actor, and the same encoding of its values.
+//! The node flushes a batch to the file before the batch's save. So when a node is killed, only records
+//! of the last batch can be missing or cut short. A node that starts again finds in its store what it
+//! had after the last batch of the trace, or before it. Anything else means one of three things: the
+//! store lost a save, it made one up, or the server has lived without its trace. [`is_fit`] finds that
+//! out before the next record is written. (A power loss takes from the trace as well. Begin a new file
+//! after it.)
+//!
+//! Each record costs two passes over the whole state. [`replay()`] needs the code that wrote the trace:
+//! an actor and an encoding of its values that have not changed.
 
 mod past;
 mod replay;
@@ -29,7 +31,7 @@ use std::hash::Hasher;
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::Path;
 
-/// Version of the format.
+/// The version of the trace's format.
 const VERSION: u32 = 1;
 
 /// An actor whose calls can be written down and repeated.
@@ -55,25 +57,25 @@ impl<A> Traceable for A where
 {
 }
 
-/// Whose trace it is.
+/// The server that a trace belongs to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Origin {
     /// Name of the cluster.
     pub cluster: String,
     /// Number of the server, which is its actor's `Id`.
     pub server: u64,
-    /// Whatever the actor can be built from again.
+    /// The parameters from which the actor can be built again.
     pub actor: Value,
 }
 
-/// One handler call.
+/// A handler call, with its arguments.
 #[derive(Debug)]
 pub enum Call<'a, A: Actor> {
-    /// `on_start` with what the store held.
+    /// A call of `on_start` with what the store held.
     Start(&'a Option<A::Storage>),
-    /// `on_msg` with a sender and a message.
+    /// A call of `on_msg` with a sender and a message.
     Deliver(Id, &'a A::Msg),
-    /// `on_timeout`.
+    /// A call of `on_timeout`.
     Timeout(&'a A::Timer),
 }
 
@@ -82,12 +84,12 @@ pub enum Call<'a, A: Actor> {
 struct Record {
     /// Number of the line, from 1.
     seq: u64,
-    /// Number of the batch; within one life it never falls.
+    /// Number of the batch; within one life it never decreases.
     batch: u64,
     event: Event,
-    /// Hash of the state before; none before a start.
+    /// Hash of the state before the call; none before a start.
     before: Option<String>,
-    /// Hash of the state after.
+    /// Hash of the state after the call.
     after: String,
     out: Effects,
 }
@@ -108,7 +110,7 @@ struct Effects {
     save: Option<String>,
     /// Addressee and hash of each message, in order.
     sends: Vec<(u64, String)>,
-    /// Timers set, with their range, and cancelled, in order.
+    /// Timers set, each with its range, and timers cancelled, in order.
     timers: Vec<String>,
 }
 
@@ -136,19 +138,19 @@ impl Effects {
     }
 }
 
-/// Appends records to a file.
+/// Appends records to a trace file.
 #[derive(Debug)]
 pub struct TraceWriter {
     file: BufWriter<File>,
     origin: Origin,
-    /// Lines in the file, those still in the buffer included.
+    /// Lines in the file, including those still in the buffer.
     lines: u64,
-    /// The first record that could not be written; reported by the next flush.
+    /// Why the first failed record could not be written. The next flush reports it.
     failed: Option<io::Error>,
 }
 
 impl TraceWriter {
-    /// Opens the file for appending. A line cut short by a crash is ended and stays.
+    /// Opens the file for appending. A line that a crash cut short gets its line end and stays.
     pub fn create(path: &Path, origin: Origin) -> io::Result<Self> {
         let file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
         let mut reader = BufReader::new(&file);
@@ -179,8 +181,8 @@ impl TraceWriter {
         }
     }
 
-    /// Hands the batch to the operating system, where it outlives the process. To be called before
-    /// the batch's save.
+    /// Hands the batch to the operating system, where it outlives the process. The caller calls this
+    /// before the batch's save.
     pub fn flush(&mut self) -> io::Result<()> {
         self.failed.take().map_or(Ok(()), Err)?;
         self.file.flush()

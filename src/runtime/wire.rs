@@ -1,6 +1,7 @@
-//! The datagrams: what a node and its clients put on the wire.
+//! The datagrams that nodes and clients put on the wire. [`encode`] turns a [`Datagram`] into bytes, and
+//! [`decode`] turns bytes into a [`Datagram`] or a [`Reject`].
 //!
-//! | bytes | field | |
+//! | bytes | field | meaning |
 //! |---|---|---|
 //! | 3 | magic | `UDN` |
 //! | 1 | version | [`VERSION`] |
@@ -9,18 +10,18 @@
 //! | 8 | sender | a server's number, or a client's ([`CLIENTS`] and above) |
 //! | 16 | directory | the sender's directory id; 0 from a client |
 //! | 8 | start | how often the sender has started from that directory; 0 from a client |
-//! | 8 | random | what this start has drawn; 0 from a client |
+//! | 8 | random | the random part that this start has drawn; 0 from a client |
 //! | 8 | saves | how many saves the sender has made; 0 from a client |
 //! | 8 | addressee | as the sender; [`ANYBODY`] to inspect whoever has the address |
-//! | .. | payload | [`Body`]: a message, a hello or a refusal in postcard's format, or an inspection |
+//! | .. | payload | [`Body`]: a message, hello or refusal in postcard's format, an inspection, or a report |
 //! | 4 | checksum | CRC-32 of all bytes before it |
 //!
-//! Integers are little-endian. The checksum detects damage, not forgery: nothing here
-//! authenticates, so a cluster belongs on a network whose hosts are trusted. What an untrusted host
-//! cannot do is crash a node: any bytes decode to a datagram or to a [`Reject`].
+//! Integers are little-endian. The checksum detects damage, not forgery. Nothing here authenticates a
+//! sender, so a cluster belongs on a network whose hosts are trusted. An untrusted host cannot crash a
+//! node: any bytes decode to a datagram or to a [`Reject`].
 //!
-//! Two demands on a message type, so that decoding costs no more than the datagram is long: no
-//! recursion, and no sequences of elements that encode to zero bytes.
+//! A message type must meet two demands, so that decoding costs no more than the datagram is long. It
+//! has no recursion, and no sequences of elements that encode to zero bytes.
 
 use super::hello::{Hello, Refusal};
 use super::store::{Life, Start};
@@ -29,9 +30,9 @@ use siphasher::sip::SipHasher24;
 use std::collections::BTreeSet;
 use std::hash::Hasher;
 
-/// The largest datagram sent or accepted, in bytes: the largest UDP payload over IPv4 (65,535 less
-/// 20 for IP and 8 for UDP). IPv6 would carry 20 more; one limit for both keeps a cluster's
-/// behaviour independent of its addresses.
+/// The largest datagram sent or accepted, in bytes. It is the largest UDP payload over IPv4 (65,535 less
+/// 20 for IP and 8 for UDP). IPv6 would carry 20 more; one limit for both keeps a cluster's behaviour
+/// independent of its addresses.
 pub const MAX_DATAGRAM: usize = 65_507;
 
 /// Bytes of a datagram around its payload.
@@ -40,28 +41,28 @@ pub const OVERHEAD: usize = HEADER + CHECKSUM;
 /// The largest payload, in bytes: a message whose postcard encoding is longer cannot be sent.
 pub const MAX_PAYLOAD: usize = MAX_DATAGRAM - OVERHEAD;
 
-/// The version of this format. A node drops every other.
+/// The version of this format. A node drops datagrams of every other version.
 pub const VERSION: u8 = 2;
 
-/// Senders and addressees from this number on are clients, below it servers. A client process draws
-/// its number at random, so that a late reply to another process is not taken for its own.
+/// The first number of a client. Numbers below it are servers'. A client process draws its number at
+/// random, so that it does not take a late reply to another process for its own.
 pub const CLIENTS: u64 = 1 << 32;
 
-/// The addressee of an inspection by a client that knows an address and not yet whose it is. Any
-/// other kind of datagram so addressed is dropped.
+/// The addressee of an inspection by a client that knows an address and not yet whose it is. A datagram
+/// of any other kind with this addressee is dropped.
 pub const ANYBODY: u64 = 0;
 
 const MAGIC: [u8; 3] = *b"UDN";
 const HEADER: usize = 3 + 1 + 1 + 8 + 8 + 16 + 8 + 8 + 8 + 8;
 const CHECKSUM: usize = 4;
 
-/// The cluster as it stands in datagrams from and to clients: a hash of its name.
+/// The cluster as it stands in datagrams from and to clients: a hash of the cluster's name.
 pub fn client_cluster(name: &str) -> u64 {
     name_hasher(name).finish()
 }
 
-/// The cluster as it stands in datagrams between servers: a hash of its name and its members, so
-/// that servers configured with different members do not talk.
+/// The cluster as it stands in datagrams between servers: a hash of the cluster's name and its members.
+/// So servers configured with different members do not talk.
 pub fn peer_cluster(name: &str, members: &BTreeSet<u64>) -> u64 {
     let mut hasher = name_hasher(name);
     hasher.write(&(members.len() as u64).to_le_bytes());
@@ -71,8 +72,8 @@ pub fn peer_cluster(name: &str, members: &BTreeSet<u64>) -> u64 {
     hasher.finish()
 }
 
-/// `SipHash` with a fixed key: the same on every machine and in every release, unlike the standard
-/// library's default hasher. Every field has its length in front of it or is of fixed length.
+/// `SipHash` with a fixed key gives equal hashes on every machine and in every release, unlike the
+/// standard library's default hasher. Every field has its length in front of it or is of fixed length.
 fn name_hasher(name: &str) -> SipHasher24 {
     let mut hasher = SipHasher24::new();
     hasher.write(&(name.len() as u64).to_le_bytes());
@@ -80,22 +81,22 @@ fn name_hasher(name: &str) -> SipHasher24 {
     hasher
 }
 
-/// What a datagram is for.
+/// The kind of a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// From server to server.
+    /// A message from server to server.
     Peer = 0,
-    /// From client to server.
+    /// A message from client to server.
     Request = 1,
-    /// From server to client.
+    /// A message from server to client.
     Reply = 2,
-    /// From client to server: how are you?
+    /// A client's question to a server for its status.
     Inspect = 3,
-    /// From server to client: the answer to `Inspect`.
+    /// A server's answer to `Inspect`.
     Report = 4,
-    /// From server to server: who I am and whom I know.
+    /// A server tells another who it is and whom it knows.
     Hello = 5,
-    /// From server to server: why what you say is dropped.
+    /// A server tells another why it drops that server's datagrams.
     Refused = 6,
 }
 
@@ -115,16 +116,16 @@ impl Kind {
     }
 }
 
-/// Who says a datagram is for whom.
+/// The fields of a datagram before its payload: sender, addressee and kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// What it is for.
+    /// The kind of the datagram.
     pub kind: Kind,
-    /// See [`peer_cluster`] and [`client_cluster`].
+    /// The cluster, by [`peer_cluster`] or [`client_cluster`].
     pub cluster: u64,
     /// The sender's number.
     pub sender: u64,
-    /// Which of its lives the sender is in; the default from a client.
+    /// The life that the sender is in; the default from a client.
     pub life: Life,
     /// How many saves the sender has made; 0 from a client.
     pub saves: u64,
@@ -132,7 +133,7 @@ pub struct Header {
     pub addressee: u64,
 }
 
-/// What a datagram carries; its variants are those of [`Kind`].
+/// The payload of a datagram. The variants are those of [`Kind`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body<M> {
     /// A message between servers.
@@ -143,14 +144,14 @@ pub enum Body<M> {
     Reply(M),
     /// A question for the status.
     Inspect {
-        /// Comes back in the report, which tells the client what it answers.
+        /// A number that comes back in the report and so tells the client what the report answers.
         nonce: u64,
     },
-    /// The status.
+    /// The status of a server.
     Report {
-        /// The question's.
+        /// The nonce of the inspection that this answers.
         nonce: u64,
-        /// JSON.
+        /// The status in JSON.
         status: Vec<u8>,
     },
     /// The greeting of a server.
@@ -160,7 +161,7 @@ pub enum Body<M> {
 }
 
 impl<M> Body<M> {
-    /// The kind of datagram that carries it.
+    /// The kind of datagram that carries this payload.
     pub fn kind(&self) -> Kind {
         match self {
             Self::Peer(_) => Kind::Peer,
@@ -174,89 +175,90 @@ impl<M> Body<M> {
     }
 }
 
-/// A datagram.
+/// A datagram, decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Datagram<M> {
-    /// See [`peer_cluster`] and [`client_cluster`].
+    /// The cluster, by [`peer_cluster`] or [`client_cluster`].
     pub cluster: u64,
     /// The sender's number.
     pub sender: u64,
-    /// Which of its lives the sender is in; the default from a client.
+    /// The life that the sender is in; the default from a client.
     pub life: Life,
     /// How many saves the sender has made; 0 from a client.
     pub saves: u64,
     /// The addressee's number, or [`ANYBODY`].
     pub addressee: u64,
-    /// What it carries.
+    /// The payload.
     pub body: Body<M>,
 }
 
 /// Why a datagram was dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum Reject {
-    /// Shorter than an empty payload's datagram.
+    /// The datagram is shorter than one with an empty payload.
     #[error("shorter than a header")]
     TooShort,
-    /// Longer than [`MAX_DATAGRAM`].
+    /// The datagram is longer than [`MAX_DATAGRAM`].
     #[error("longer than {MAX_DATAGRAM} bytes")]
     Oversized,
-    /// Not one of these datagrams at all.
+    /// The bytes do not begin with this protocol's magic.
     #[error("not a datagram of this protocol")]
     Magic,
-    /// Another version of the format.
+    /// The datagram is of another version of the format.
     #[error("of another version of the wire format")]
     Version,
-    /// Damaged on its way.
+    /// The datagram was damaged on its way.
     #[error("damaged: its checksum does not match")]
     Checksum,
-    /// A kind this version does not know.
+    /// The datagram is of a kind that this version does not know.
     #[error("of an unknown kind")]
     Kind,
-    /// A kind that is not for the receiver, such as a reply sent to a server.
+    /// The datagram is of a kind that is not for the receiver, such as a reply sent to a server.
     #[error("of a kind that is not for this receiver")]
     UnexpectedKind,
-    /// Of a cluster of another name, or between servers of another set of members.
+    /// The datagram is of a cluster of another name, or between servers of another set of members.
     #[error("of another cluster, or of a server configured with other members")]
     ForeignCluster,
-    /// For somebody else, such as the server that had this address before.
+    /// The datagram is for somebody else, such as the server that had this address before.
     #[error("for another addressee")]
     WrongAddressee,
-    /// From a server that is not configured as a peer.
+    /// The sender is a server that is not configured as a peer.
     #[error("from an unknown server")]
     UnknownPeer,
-    /// A client's datagram under a number that is no client's.
+    /// The datagram is of a kind that clients send, under a number that is no client's.
     #[error("from a client under a server's number")]
     NotAClient,
-    /// From a server whose data directory is not the one first heard of: it lost its memory, and
-    /// with it the votes and entries the others count on.
+    /// The sender's data directory is not the one first heard of. So the server lost its memory, and
+    /// with it the votes and entries that the others count on.
     #[error("from a server with another data directory than it had")]
     OtherDirectory,
-    /// From a server that runs from an older copy of its data directory, or sent before its restart.
+    /// The sender runs from an older copy of its data directory, or sent the datagram before its
+    /// restart.
     #[error("of an earlier start of a server than is known")]
     EarlierStart,
-    /// From a server that runs from a copy of its data directory: a start that is known of it is none
-    /// of its own.
+    /// The sender runs from a copy of its data directory: a start that is known of the server is none of
+    /// the sender's own.
     #[error("from a copy of a server's data directory")]
     OtherStart,
-    /// From a server that has made fewer saves than an earlier start of it had.
+    /// The sender has made fewer saves than an earlier start of it had.
     #[error("from an older copy of a server's data directory")]
     LostSaves,
-    /// From a second process of a server, while the first is heard at another address.
+    /// The sender is a second process of a server, while the first is heard at another address.
     #[error("from a second process of a server")]
     SecondProcess,
-    /// Of a start of a server that has not said hello yet.
+    /// The sender is a start of a server that has not said hello yet.
     #[error("from a server that has started anew and not said hello yet")]
     Unmet,
-    /// The payload is no message.
+    /// The payload cannot be decoded.
     #[error("malformed: its payload is not a message")]
     Malformed,
-    /// The payload is a message and something more.
+    /// The payload is a message and more bytes behind it.
     #[error("malformed: bytes follow its message")]
     TrailingBytes,
 }
 
 impl Reject {
-    /// All reasons with their names in a node's status, in the order of the enum.
+    /// All reasons for a drop with their names in a node's status, in the order of the enum.
     pub const ALL: [(Self, &'static str); 19] = [
         (Self::TooShort, "too_short"),
         (Self::Oversized, "oversized"),
@@ -280,21 +282,21 @@ impl Reject {
     ];
 }
 
-/// Why something cannot be sent.
+/// Why a datagram cannot be sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EncodeError {
-    /// It is longer than [`MAX_DATAGRAM`].
+    /// The datagram is longer than [`MAX_DATAGRAM`].
     #[error("a datagram of {bytes} bytes, but at most {MAX_DATAGRAM} can be sent")]
     TooLarge {
         /// The datagram's length.
         bytes: usize,
     },
-    /// Its type cannot be encoded.
+    /// Postcard cannot encode the message.
     #[error("a message that postcard cannot encode: {0}")]
     Unencodable(String),
 }
 
-/// The bytes of a datagram.
+/// Encodes a datagram into bytes.
 pub fn encode<M: Serialize>(datagram: &Datagram<M>) -> Result<Vec<u8>, EncodeError> {
     let mut bytes = Vec::with_capacity(256);
     bytes.extend(MAGIC);
@@ -328,7 +330,7 @@ fn extend(bytes: Vec<u8>, payload: &impl Serialize) -> Result<Vec<u8>, EncodeErr
     postcard::to_extend(payload, bytes).map_err(|error| EncodeError::Unencodable(error.to_string()))
 }
 
-/// The datagram that `bytes` are. `admit` judges the header before the payload is looked at: a
+/// Decodes `bytes` into a datagram. `admit` judges the header before the payload is looked at, because a
 /// foreign payload is likely to be of another type.
 pub fn decode<M: DeserializeOwned>(
     bytes: &[u8],
@@ -358,7 +360,7 @@ pub fn decode<M: DeserializeOwned>(
     Ok(Datagram { cluster, sender, life, saves, addressee, body })
 }
 
-/// Header and payload of an undamaged datagram.
+/// Splits an undamaged datagram into its header and its payload.
 fn split(bytes: &[u8]) -> Result<(Header, &[u8]), Reject> {
     if bytes.len() > MAX_DATAGRAM {
         return Err(Reject::Oversized);

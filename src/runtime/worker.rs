@@ -1,9 +1,13 @@
-//! The node's loop: collect a batch of events, call the actor's handler for each, commit, send.
+//! The node's loop. [`Worker`] collects events, calls the actor's handler for each, commits the batch,
+//! and sends its outputs. It begins with [`Worker::start`], which calls `on_start` as the first batch,
+//! and goes on with [`Worker::run`].
 //!
-//! Peers come before timers, timers before clients, and clients before inspections, each as a batch
-//! of its own. A follower that was held up so hears its leader before it stands for election; a
-//! leader's heartbeat does not wait for the save of clients' commands; and no flood of requests or
-//! of inspections keeps servers from hearing each other.
+//! Each round handles up to four groups of events, each in batches of its own. They are messages of
+//! peers, timers, messages of clients, and inspections, in this order. The order has three reasons:
+//!
+//! - A follower that was held up hears its leader before it stands for election.
+//! - A leader's heartbeat does not wait for the save of clients' commands.
+//! - No flood of requests or of inspections keeps servers from hearing each other.
 
 use super::addresses::Addresses;
 use super::batch::{Batch, Committed, Output};
@@ -28,7 +32,8 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-/// A timer set for longer than this is set for this long: `Instant` does not reach arbitrarily far.
+/// The longest duration of a timer. A longer one is cut to this, because `Instant` does not reach
+/// arbitrarily far.
 const LONGEST: Duration = Duration::from_hours(100 * 365 * 24);
 
 /// A node whose actor has started.
@@ -51,10 +56,10 @@ where
     F: Fn(&A::State) -> Value,
     O: Observer<A>,
 {
-    /// Calls `on_start`, as a batch of its own. As in a model, a server that never saved starts
-    /// from nothing, not from a default. (A store does not record a save that changes nothing, so a
-    /// server that has saved the default alone starts from nothing, too: an actor must not tell the
-    /// two apart.)
+    /// Calls `on_start`, as a batch of its own. As in a model, a server that never saved starts from
+    /// nothing, not from a default value. (A store does not record a save that changes nothing. So a
+    /// server that has saved only the default starts from nothing, too, and an actor must not tell the
+    /// two cases apart.)
     pub(super) fn start(
         mut node: Node<A, St, F, O>,
         addresses: Addresses,
@@ -78,7 +83,7 @@ where
         Ok((worker, committed))
     }
 
-    /// One batch after the other until told to stop.
+    /// Handles one batch after the other until `stop` is triggered or the mailbox is closed.
     pub(super) fn run(
         mut self,
         mut committed: Committed,
@@ -90,8 +95,8 @@ where
             let Some(mut arrived) = self.collect(inlet) else { break };
             let at = now();
             if self.timers.is_due(at) {
-                // What came before a timer fires is heard before, even if nothing of this process
-                // ran since: a heartbeat that waited disarms the election timer.
+                // A message that came before a timer fires is handled first, even if this process did
+                // not run meanwhile. So a heartbeat that waited disarms the election timer.
                 inlet.drain();
                 arrived.peers.extend(inlet.mailbox().take(Class::Peer));
             }
@@ -103,8 +108,8 @@ where
         Ok(())
     }
 
-    /// Waits for datagrams, at most until the next timer or hello is due. `None` when the mailbox is
-    /// closed.
+    /// Waits for datagrams, at most until the next timer or hello is due. Returns `None` when the
+    /// mailbox is closed.
     fn collect(&mut self, inlet: &Inlet<'_, A::Msg>) -> Option<Arrived<Incoming<A::Msg>>> {
         let max = self.node.config.max_batch;
         let due = self.timers.next_due().into_iter().chain(self.peers.next_greeting()).min();
@@ -117,7 +122,7 @@ where
         arrived
     }
 
-    /// Handles what has come, in batches of no more than may be.
+    /// Handles the datagrams that have arrived, in batches of at most `max_batch`.
     fn handle(
         &mut self,
         mut committed: Committed,
@@ -134,8 +139,8 @@ where
         Ok(committed)
     }
 
-    /// Fires the timers that were due at a moment before the socket was drained. Others, which became
-    /// due since, have their turn after the next time.
+    /// Fires the timers that were due at `at`, a moment before the socket was drained. A timer that
+    /// became due after `at` fires in a later round, after the socket has been drained again.
     fn fire_due(&mut self, committed: Committed, at: Instant) -> Result<Committed, NodeError> {
         let due = self.timers.due(at);
         if due.is_empty() {
@@ -180,7 +185,8 @@ where
         Ok(())
     }
 
-    /// Whether a server's datagram is acted upon. What it tells of the server is durable by then.
+    /// Whether the node acts upon a server's datagram. By the time this returns, what the datagram tells
+    /// of the server is durable.
     fn admit(&mut self, claim: &Claim, hello: Option<&Hello>) -> Result<bool, NodeError> {
         let now = now();
         let verdict = self.peers.admit(claim, hello, now);
@@ -191,7 +197,8 @@ where
             Verdict::Refused(reason) => {
                 self.counters.refused(reason.reject());
                 if let Some(refusal) = self.peers.refusal(claim.server, now) {
-                    // Told to whom it is about, and to the process known in its place.
+                    // The refusal goes to the refused process, and to the process that is known in its
+                    // place.
                     let known = self.addresses.of(claim.server);
                     for address in known.into_iter().chain([claim.address]).collect::<BTreeSet<_>>()
                     {
@@ -211,7 +218,8 @@ where
         }
     }
 
-    /// Says hello to those whom it is time to greet. A hello rests on the census alone, which is durable.
+    /// Says hello to the servers that are due for a greeting. A hello rests on the census alone, which
+    /// is durable.
     fn greet(&mut self) {
         for (server, hello) in self.peers.greetings(now(), draw) {
             let address = self.addresses.of(server).expect("every peer has an address");
@@ -236,7 +244,8 @@ where
         self.conclude(batch, &Event::Timeout(timer), next, out);
     }
 
-    /// What follows every handler after the start: the observer sees it, then it takes effect.
+    /// Concludes a call of any handler but `on_start`: shows the call to the observer, then lets it take
+    /// effect.
     fn conclude(
         &mut self,
         batch: &mut Batch<A>,
@@ -253,9 +262,9 @@ where
         self.perform(batch, out);
     }
 
-    /// Timers are the node's own and change at once, so that a later handler of the batch finds
-    /// them changed, but what is set runs from the end of the batch on; saves and sends wait for the
-    /// commit.
+    /// Performs a handler's commands. Timers belong to the node and change at once, so that a later
+    /// handler of the batch finds them changed. But a timer that is set runs only from the end of the
+    /// batch on. Saves and sends wait for the commit.
     fn perform(&mut self, batch: &mut Batch<A>, out: Out<A>) {
         let mut has_sent = false;
         for command in out {
@@ -277,8 +286,8 @@ where
         }
     }
 
-    /// Saves and sends what a batch put out. Then its timers begin to run: neither a slow save nor a
-    /// long handler takes from their time.
+    /// Saves and sends what a batch put out. Then the timers that the batch set begin to run, so neither
+    /// a slow save nor a long handler takes from their time.
     fn commit(&mut self, batch: Batch<A>) -> Result<Committed, NodeError> {
         let started = self.started;
         let Node { store, observer, .. } = &mut self.node;
@@ -314,10 +323,11 @@ where
         }
     }
 
-    /// Sends or loses one datagram. A failure is a loss: the network may lose it as well.
+    /// Sends one datagram, or counts it as lost. A failure to send is a loss, because the network may
+    /// lose the datagram as well.
     fn transmit(&self, cluster: u64, addressee: u64, address: SocketAddr, body: Body<A::Msg>) {
         let (sender, life) = (self.gate.id, self.peers.life());
-        // What was saved is durable, so no later start can have made fewer saves.
+        // Every save that is counted here is durable, so no later start can have made fewer saves.
         let saves = self.node.store.saves();
         let datagram = Datagram { cluster, sender, life, saves, addressee, body };
         match wire::encode(&datagram) {
@@ -332,7 +342,7 @@ where
         }
     }
 
-    /// What a status report says, as JSON.
+    /// The content of a status report, as JSON.
     fn status(&self) -> Vec<u8> {
         let mut status = match (self.node.status)(&self.state) {
             Value::Object(fields) => fields,
@@ -356,7 +366,7 @@ where
     }
 }
 
-/// Draws the start of a node and saves it, before anything is sent.
+/// Draws the node's start number and saves it, before anything is sent.
 fn begin<A, St, F, O>(node: &mut Node<A, St, F, O>) -> Result<Peers, NodeError>
 where
     A: Deployable,
@@ -371,7 +381,7 @@ where
     Ok(peers)
 }
 
-/// The new state, if the handler made one.
+/// The new state, if the handler changed it.
 fn changed<T: Clone>(state: Cow<'_, T>) -> Option<T> {
     match state {
         Cow::Owned(next) => Some(next),
@@ -384,8 +394,8 @@ fn actor_id(number: u64) -> Id {
     Id::from(number as usize)
 }
 
-/// A uniformly random duration of the range, drawn afresh each time a timer is set: what keeps
-/// servers from standing for election in step. An empty range means its start.
+/// A uniformly random duration of the range, drawn afresh each time a timer is set. The randomness keeps
+/// servers from standing for election in step. An empty range gives its start.
 fn draw(range: Range<Duration>) -> Duration {
     let start = range.start;
     let drawn = if range.is_empty() { start } else { rand::rng().random_range(range) };
@@ -408,7 +418,7 @@ mod tests {
         assert!(drawn.iter().all(|duration| range.contains(duration)));
         assert!(drawn.len() > 900, "nanoseconds hardly coincide");
         let (first, last) = (drawn.first().expect("some"), drawn.last().expect("some"));
-        // One of 1000 misses a tenth of the range at either end with probability 10^-46.
+        // All of 1000 draws miss a tenth of the range at either end with probability 10^-46.
         assert!(*first < Duration::from_millis(165) && *last > Duration::from_millis(285));
     }
 

@@ -1,4 +1,4 @@
-//! The one-time act that creates a store.
+//! The bootstrap: the one-time act that creates a store.
 
 use super::StoreError;
 use super::census::{self, Census};
@@ -8,8 +8,8 @@ use super::identity::Identity;
 use super::watermark::Watermark;
 use crate::durable::Durable;
 
-/// Creates the store of `D::default()`. Its last step gives the log its name: before it the directory
-/// is not bootstrapped and this may be run again; after it, never.
+/// Creates the store of `D::default()`. The last step gives the log its name. Before that step the
+/// directory is not bootstrapped, and this may be run again; after it, never.
 pub(super) fn bootstrap<D: Durable>(dir: &Dir, identity: &Identity) -> Result<(), StoreError> {
     refuse_if_used(dir)?;
     dir.create()?;
@@ -25,7 +25,8 @@ pub(super) fn bootstrap<D: Durable>(dir: &Dir, identity: &Identity) -> Result<()
     generation::put_in_place(dir, &mut log)
 }
 
-/// Lets only an empty directory pass, or what an interrupted bootstrap may have left.
+/// Refuses a directory unless it is empty, or holds only files that an interrupted bootstrap may have
+/// left.
 fn refuse_if_used(dir: &Dir) -> Result<(), StoreError> {
     let names = dir.list()?;
     if names.iter().any(|name| name == LOG) {
@@ -38,7 +39,7 @@ fn refuse_if_used(dir: &Dir) -> Result<(), StoreError> {
     refuse_if_log_lost(dir, &names)
 }
 
-/// In a directory without a log: was there one that held something?
+/// Refuses a directory without a log if it once had a log that held something.
 pub(super) fn refuse_if_log_lost(dir: &Dir, names: &[String]) -> Result<(), StoreError> {
     if names.iter().any(|name| name == WATERMARK) && !Watermark::read(dir)?.0.is_unused() {
         return Err(dir.corrupt(LOG, 0, "the file is missing, yet its watermark is there"));

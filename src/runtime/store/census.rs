@@ -1,8 +1,9 @@
-//! The census lists a server's own starts, and the starts of others that it has seen or was told of.
+//! The census lists a server's own starts, and the starts of others that the server has seen or was told
+//! of. `peers` decides what goes into it.
 //!
-//! It stands in a file of its own, for it changes once in the life of each server and not with each
-//! save. The file is its magic bytes, then one record in the frame of the log's: the id of the directory
-//! and the [`Census`].
+//! The census stands in a file of its own, for it changes about once in the life of each server and not
+//! with each save. The file consists of its magic bytes and one record in the frame of the log's
+//! records. The record holds the id of the directory and the [`Census`].
 
 use super::StoreError;
 use super::file::{CENSUS, Dir};
@@ -12,41 +13,44 @@ use super::identity::{Life, Start};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// What the file begins with: what it is, and the version of its format.
+/// The first bytes of the file: its kind, and the version of its format.
 const MAGIC: [u8; 8] = *b"census \x01";
 
-/// How many of its own starts a server remembers, the latest ones. A hello carries them all.
+/// How many of its own starts a server remembers; newer ones displace older ones. A hello carries them
+/// all.
 const MAX_STARTS: usize = 64;
 
-/// What a server remembers of itself and of the others.
+/// The starts and servers that a server remembers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Census {
-    /// This server's own starts, counter and random part; the latest 64, without gaps.
+    /// This server's own starts, the random part by the counter; the latest 64, without gaps.
     pub starts: BTreeMap<u64, u64>,
-    /// The other servers, as far as they are known.
+    /// The other servers that are known, by number.
     pub known: BTreeMap<u64, Known>,
 }
 
-/// What a server remembers of another.
+/// The knowledge of a server about another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Known {
-    /// The id of the directory that was learned first.
+    /// The id of the other server's directory that was learned first.
     pub directory: u128,
-    /// Starts of that directory that somebody has seen, counter and random part: the one that was
-    /// admitted last, and later ones that this server has only been told of. Never empty.
+    /// Starts of that directory that somebody has seen, the random part by the counter. They are the
+    /// start that this server admitted last, and later ones that it has only been told of. Never empty.
     pub starts: BTreeMap<u64, u64>,
-    /// The highest number of saves that it is known to have made.
+    /// The highest number of saves that the other server is known to have made.
     pub saves: u64,
-    /// The counter of the start that had made them.
+    /// The counter of the start in which the other server had made these saves.
     pub saves_of: u64,
-    /// Starts that had made fewer saves than an earlier one: with them a copy of the directory began.
+    /// Starts that had made fewer saves than an earlier one: with each of them a copy of the directory
+    /// began.
     pub lost: Vec<Start>,
-    /// Whether the server itself has said so, not only another.
+    /// Whether the other server itself has told of its directory, and not only a third one.
     pub firsthand: bool,
 }
 
 impl Census {
-    /// Adds a start of this server with that random part.
+    /// Adds a start of this server, with `random` as its random part. Forgets the oldest beyond the
+    /// latest 64.
     pub fn begin(&mut self, random: u64) -> Start {
         let counter = self.starts.last_key_value().map_or(0, |(counter, _)| *counter) + 1;
         self.starts.insert(counter, random);
@@ -58,7 +62,7 @@ impl Census {
 }
 
 impl Known {
-    /// Its latest life.
+    /// The latest life of the other server.
     pub fn life(&self) -> Life {
         let (counter, random) = self.starts.last_key_value().expect("some start is known");
         let start = Start { counter: *counter, random: *random };
@@ -66,14 +70,14 @@ impl Known {
     }
 }
 
-/// Replaces the file.
+/// Replaces the census file, durably.
 pub(super) fn write(dir: &Dir, directory: u128, census: &Census) -> Result<(), StoreError> {
     let start = MAGIC.len() as u64;
     let record = generation::record(Salt::default(), start, 0, &(directory, census))?;
     dir.replace(CENSUS, &[&MAGIC[..], &record].concat())
 }
 
-/// Reads the file, refusing anything but a whole census of this directory.
+/// Reads the census file. Refuses anything but a whole census of this directory.
 pub(super) fn read(dir: &Dir, directory: u128) -> Result<Census, StoreError> {
     match read_any(dir)? {
         (found, census) if found == directory => Ok(census),
@@ -81,7 +85,7 @@ pub(super) fn read(dir: &Dir, directory: u128) -> Result<Census, StoreError> {
     }
 }
 
-/// Reads the file without knowing of which directory it should be.
+/// Reads the census file without knowing which directory it should be of.
 pub(super) fn read_any(dir: &Dir) -> Result<(u128, Census), StoreError> {
     let corrupt = |offset: usize, reason: String| dir.corrupt(CENSUS, offset as u64, reason);
     let mut file = dir.open_needed(CENSUS)?;
@@ -117,7 +121,7 @@ pub(super) fn read_any(dir: &Dir) -> Result<(u128, Census), StoreError> {
 }
 
 impl Census {
-    /// What [`Known::life`] rests on.
+    /// Whether each known server has a known start, as [`Known::life`] requires.
     fn is_sound(&self) -> bool {
         self.known.values().all(|known| !known.starts.is_empty())
     }

@@ -1,9 +1,10 @@
-//! One compaction: the work that goes on beside the saves.
+//! One compaction: work that goes on beside the saves.
 //!
-//! It has its own clone of the value, taken at some save, and its own handle of `log`, which it only
-//! reads. It writes `log.new`: the image of that value, then copies of the records that were saved
-//! meanwhile. It never touches what the saves touch, nor does it give `log.new` its name: when little
-//! is left to copy it hands the file over, and the next save does the rest.
+//! A [`Compaction`] has its own clone of the value, taken at some save, and its own handle of `log`,
+//! which it only reads. It writes the image of that value into `log.new`. Then its [`Copier`] copies the
+//! records that were saved meanwhile. A compaction never touches the files that the saves touch. Nor
+//! does it give `log.new` the name `log`. When little is left to copy, it hands the copier over, and the
+//! next save does the rest.
 
 use super::StoreError;
 use super::file::{Dir, LOG_NEW};
@@ -19,10 +20,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 
-/// After so many rounds of copying the new log is handed over, however much is left.
+/// The most rounds of copying. After them the new log is handed over, however much is left to copy.
 const ROUNDS: u32 = 10;
 
-/// Work of a store that is done beside its saves, step by step.
+/// Work of a store that is done beside the store's saves, step by step.
 pub struct Task(Box<dyn FnMut() -> bool + Send>);
 
 impl Task {
@@ -30,26 +31,26 @@ impl Task {
         Self(Box::new(step))
     }
 
-    /// Does a part of it; whether there is more to do.
+    /// Does a part of the work. Returns whether there is more to do.
     pub fn step(&mut self) -> bool {
         self.0()
     }
 }
 
-/// Starts a [`Task`], which need not make progress at once. With the handle of its thread, if it has
-/// one, the store waits for it to end.
+/// Starts a [`Task`], which need not make progress at once. If the function returns the handle of a
+/// thread, the store waits for that thread to end.
 pub type Spawn = Box<dyn Fn(Task) -> io::Result<Option<JoinHandle<()>>> + Send>;
 
-/// What the saves tell a compaction.
+/// Signals from the saves to a running compaction.
 pub(super) struct Signals {
-    /// Up to where the old log is durable, in bytes.
+    /// The byte up to which the old log is durable.
     pub(super) end: AtomicU64,
     pub(super) is_cancelled: AtomicBool,
 }
 
 /// Why a compaction ended without a new log.
 pub(super) enum GivenUp {
-    /// The image would not be much smaller than the log.
+    /// The image would not be much shorter than the log.
     NotWorthIt,
     Cancelled,
     Failed(StoreError),
@@ -61,11 +62,11 @@ impl From<StoreError> for GivenUp {
     }
 }
 
-/// A new log, and how much of the old one it covers.
+/// A new log, and how much of the old log it covers.
 pub(super) struct Copier {
     old: Reader,
     old_salt: Salt,
-    /// Up to where the old log is copied, in bytes.
+    /// The byte up to which the old log is copied.
     copied: u64,
     /// Number of the last save that the new log holds.
     pub(super) save: u64,
@@ -97,23 +98,23 @@ impl Copier {
         self.log.file.sync()
     }
 
-    /// The new log. The old one is closed.
+    /// Returns the new log and closes the old one.
     pub(super) fn into_log(self) -> Log {
         self.log
     }
 }
 
-/// A compaction that has not been handed over.
+/// A compaction that has not been handed over yet.
 pub(super) struct Compaction<D> {
     pub(super) dir: Dir,
     pub(super) identity: Identity,
-    /// The old log's.
+    /// The old log's generation.
     pub(super) generation: u64,
-    /// The old log's end when it held exactly `value`, in bytes.
+    /// The byte at which the old log ended when it held exactly `value`.
     pub(super) start: u64,
     /// Number of the save that `value` comes from.
     pub(super) save: u64,
-    /// Gone once its image is written.
+    /// The value to write the image of; `None` once the image is written.
     pub(super) value: Option<D>,
     pub(super) chunk: u64,
     pub(super) signals: Arc<Signals>,
@@ -127,7 +128,8 @@ impl<D: Durable + Send + 'static> Compaction<D> {
         Task::new(move || self.step())
     }
 
-    /// Whether there is more to do.
+    /// Does the next step, and sends the outcome after the last one. Returns whether there is more to
+    /// do.
     fn step(&mut self) -> bool {
         let outcome = match self.advance() {
             Ok(None) => return true,
@@ -135,18 +137,18 @@ impl<D: Durable + Send + 'static> Compaction<D> {
             Err(given_up) => {
                 self.copier = None;
                 if let GivenUp::Failed(_) = given_up {
-                    // If this fails, too, the next start removes it.
+                    // If the removal fails, too, the next start removes the file.
                     let _ = self.dir.remove(LOG_NEW);
                 }
                 Err(given_up)
             }
         };
-        // Nobody may be listening any more.
+        // The store may have stopped listening.
         let _ = self.outcome.send(outcome);
         false
     }
 
-    /// The next step. With the last one comes the new log.
+    /// Does the next step. Returns the new log with the last step.
     fn advance(&mut self) -> Result<Option<Copier>, GivenUp> {
         if self.signals.is_cancelled.load(Ordering::Relaxed) {
             return Err(GivenUp::Cancelled);

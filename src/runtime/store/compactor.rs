@@ -1,4 +1,6 @@
-//! When a log is compacted, and what becomes of an attempt.
+//! The compactions of a store: when one begins, and what becomes of its outcome.
+//! [`LogStore`](super::LogStore) calls [`Compactor`] at each save. The compactor starts a [`Compaction`]
+//! when one is due, and later takes the new log from it.
 
 use super::compaction::{Compaction, Copier, GivenUp, Signals, Spawn, Task};
 use super::file::{Dir, LOG, LOG_NEW};
@@ -9,13 +11,14 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::thread::{self, JoinHandle};
 
-/// The compactions of one store, one at a time.
+/// The compactions of one store. At most one runs at a time.
 pub(super) struct Compactor {
     spawn: Spawn,
     compact_at: u64,
-    /// How much later than need be this directory's logs are compacted, in 65536ths.
+    /// How much later than necessary this directory's logs are compacted, in 65536ths.
     delay: u64,
-    /// After an attempt in vain: the length of the log at which the next is made. In bytes.
+    /// The length of the log, in bytes, at which the next attempt is made. It is set after an attempt in
+    /// vain.
     again_at: u64,
     running: Option<Running>,
     has_warned: bool,
@@ -28,14 +31,15 @@ struct Running {
 }
 
 impl Compactor {
-    /// The logs of a cluster grow alike. They are not to be compacted all at once, so each directory
-    /// has a delay of its own.
+    /// Creates a compactor without a running compaction. The logs of a cluster grow alike and should not
+    /// all be compacted at once, so each directory has a delay of its own.
     pub(super) fn new(spawn: Spawn, compact_at: u64, directory: u128) -> Self {
         let delay = u64::from(crc32fast::hash(&directory.to_le_bytes()) >> 16);
         Self { spawn, compact_at, delay, again_at: 0, running: None, has_warned: false }
     }
 
-    /// Whether `log` is so much longer than its image that a new one may be worth it.
+    /// Whether no compaction runs and `log` is so much longer than its image that a new log may be worth
+    /// it.
     pub(super) fn is_due(&self, log: &Log) -> bool {
         let least = self.compact_at.max(log.image_end.saturating_mul(4));
         let least = least.saturating_add(least.saturating_mul(self.delay) >> 16);
@@ -46,7 +50,7 @@ impl Compactor {
         self.running.is_some()
     }
 
-    /// Begins `compaction`, whose outcome comes through `outcome`.
+    /// Begins `compaction`, which sends its outcome through `outcome`.
     pub(super) fn begin<D: Durable + Send + 'static>(
         &mut self,
         compaction: Compaction<D>,
@@ -59,19 +63,20 @@ impl Compactor {
         }
     }
 
-    /// Tells a running compaction up to where the log is durable.
+    /// Tells a running compaction that the log is durable up to `end`.
     pub(super) fn saved_up_to(&self, end: u64) {
         if let Some(running) = &self.running {
             running.signals.end.store(end, Ordering::Release);
         }
     }
 
-    /// The new log of a compaction that has just ended, if one has.
+    /// The new log of a compaction that has just ended, if one has. `end` is the length of the present
+    /// log.
     pub(super) fn take(&mut self, dir: &Dir, end: u64) -> Option<Copier> {
         let outcome = match self.running.as_ref()?.outcome.try_recv() {
             Ok(outcome) => outcome,
             Err(TryRecvError::Empty) => return None,
-            // Its task is gone, and so did not clean up.
+            // The task ended without an outcome, and so did not clean up.
             Err(TryRecvError::Disconnected) => {
                 let _ = dir.remove(LOG_NEW);
                 Err(GivenUp::Cancelled)
@@ -87,7 +92,8 @@ impl Compactor {
         None
     }
 
-    /// What has failed is attempted again when the log has grown by a quarter.
+    /// Notes that a compaction failed when the log had `end` bytes. The next attempt comes when the log
+    /// has grown by a quarter, or by `compact_at` if that is more.
     pub(super) fn put_off(&mut self, end: u64, reason: &str) {
         self.again_at = end.saturating_add(self.compact_at.max(end / 4));
         if !self.has_warned {
@@ -101,16 +107,16 @@ impl Compactor {
         if let Some(running) = self.running.take() {
             running.signals.is_cancelled.store(true, Ordering::Relaxed);
             if let Some(thread) = running.thread {
-                // A panic of it has been reported, and harms nobody else.
+                // A panic of the thread has been reported, and harms nobody else.
                 let _ = thread.join();
             }
             drop(running.outcome);
-            // If this fails the next start removes it.
+            // If the removal fails, the next start removes the file.
             let _ = dir.remove(LOG_NEW);
         }
     }
 
-    /// Closes a log that has no name any more, which frees its space: that can take long.
+    /// Closes a log that has no name any more. That frees its space and can take long, so it is a task.
     pub(super) fn close(&mut self, log: Log) {
         self.has_warned = false;
         self.again_at = 0;
@@ -122,7 +128,7 @@ impl Compactor {
     }
 }
 
-/// Has a task done by a thread of its own.
+/// Makes each task run in a thread of its own.
 pub(super) fn on_a_thread() -> Spawn {
     Box::new(|mut task| {
         let compaction = thread::Builder::new().name("compaction".to_owned());

@@ -1,4 +1,5 @@
-//! The few things a store asks of a file system, and the real one.
+//! The few operations that a store asks of a file system ([`Disk`], [`DiskFile`]), and the real file
+//! system.
 
 use std::any::Any;
 use std::ffi::OsString;
@@ -6,7 +7,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
-/// Holds a lock until it is dropped.
+/// A guard that holds a lock until it is dropped.
 pub type Guard = Box<dyn Any + Send>;
 
 /// A file system.
@@ -21,12 +22,12 @@ pub trait Disk: Send + Sync {
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
     /// Creates a file, or empties an existing one.
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
-    /// Gives a file another name and atomically takes that name from its present holder.
+    /// Gives a file another name, and atomically takes that name from the file that has it.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Takes a file's name away.
     fn remove(&self, path: &Path) -> io::Result<()>;
-    /// Creates the file if need be and locks it; `None` if another holds the lock. The lock ends
-    /// with the guard, and with the process however that ends.
+    /// Locks the file, which it creates if it is missing. Returns `None` if another holds the lock. The
+    /// lock ends with the guard, and with the process, however that ends.
     fn lock(&self, path: &Path) -> io::Result<Option<Guard>>;
 }
 
@@ -34,7 +35,7 @@ pub trait Disk: Send + Sync {
 pub trait DiskFile: Send {
     /// Length in bytes.
     fn size(&self) -> io::Result<u64>;
-    /// Fills `buffer` from `offset` on; an error if the file ends before.
+    /// Fills `buffer` from `offset` on. Returns an error if the file ends before the buffer is full.
     fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> io::Result<()>;
     /// Writes all of `bytes` at `offset`.
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()>;
@@ -60,7 +61,8 @@ impl Disk for RealDisk {
         File::open(dir)?.sync_all()
     }
 
-    /// Only Unix lets a program sync a directory; elsewhere the file system orders names by itself.
+    /// Does nothing: only Unix lets a program sync a directory. Elsewhere the file system orders names
+    /// by itself.
     #[cfg(not(unix))]
     fn sync_dir(&self, _dir: &Path) -> io::Result<()> {
         Ok(())

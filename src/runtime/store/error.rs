@@ -1,4 +1,4 @@
-//! What can go wrong with a store: what happened, where, and what to do.
+//! The errors of a store. Each says what happened, where, and what to do.
 
 use std::io;
 use std::path::PathBuf;
@@ -7,17 +7,17 @@ use thiserror::Error;
 /// Why a store could not be bootstrapped, opened or saved to.
 #[derive(Debug, Error)]
 pub enum StoreError {
-    /// The operating system refused.
+    /// The operating system refused an operation.
     #[error("cannot {op} {}: {source}; {}", path.display(), advice(source))]
     Io {
         /// The file or directory.
         path: PathBuf,
-        /// What was attempted, as a verb.
+        /// The operation that was attempted, as a verb.
         op: &'static str,
         /// The system's reason.
         source: io::Error,
     },
-    /// There is no room for what must be written.
+    /// The disk has no room for what must be written.
     #[error(
         "cannot write {}: {source}; {bytes} bytes more must fit on this disk: free some space, then \
          start the node again",
@@ -31,7 +31,7 @@ pub enum StoreError {
         /// The system's reason.
         source: io::Error,
     },
-    /// There is no store in the directory.
+    /// The directory holds no store.
     #[error(
         "{} holds no store; check the path, or create the store of a new server once with --bootstrap",
         dir.display()
@@ -40,7 +40,7 @@ pub enum StoreError {
         /// The directory.
         dir: PathBuf,
     },
-    /// There is a store in the directory already.
+    /// The directory holds a store already.
     #[error(
         "{} has been bootstrapped already; start the node without --bootstrap",
         dir.display()
@@ -49,7 +49,7 @@ pub enum StoreError {
         /// The directory.
         dir: PathBuf,
     },
-    /// Bootstrap was asked for in a directory that holds something else.
+    /// The directory to bootstrap holds something else.
     #[error(
         "{} is not empty (it holds {entry:?}); a store is created in an empty or missing directory",
         dir.display()
@@ -69,9 +69,9 @@ pub enum StoreError {
     WrongIdentity {
         /// The directory.
         dir: PathBuf,
-        /// Who the node claims to be.
+        /// The identity that the node claims.
         expected: String,
-        /// Who the store belongs to.
+        /// The identity that the store has.
         found: String,
     },
     /// Another process uses the directory.
@@ -83,7 +83,7 @@ pub enum StoreError {
         /// The directory.
         dir: PathBuf,
     },
-    /// The store is not what was saved.
+    /// The store does not hold what was saved.
     #[error(
         "{} is damaged at byte {offset}: {reason}. Keep the directory; do not bootstrap it again, and \
          do not put an older copy in its place: a server that forgets what it has promised can break \
@@ -96,7 +96,7 @@ pub enum StoreError {
         file: PathBuf,
         /// Where the damage begins, in bytes from the start of the file.
         offset: u64,
-        /// What is wrong there.
+        /// The damage found there.
         reason: String,
     },
     /// The directory was written by an earlier version of this program.

@@ -1,4 +1,5 @@
-//! Files that know their path, so that every error names it; and the names within a store.
+//! Directories and files that know their paths, so that every error names the path; and the names within
+//! a store.
 
 use super::{Disk, DiskFile, Guard, StoreError};
 use std::io;
@@ -13,7 +14,7 @@ pub(super) const CENSUS: &str = "census";
 pub(super) const CENSUS_NEW: &str = "census.new";
 pub(super) const LOCK: &str = "lock";
 
-/// What an interrupted bootstrap, compaction or save of the census leaves; never read.
+/// Files that an interrupted bootstrap, compaction or save of the census leaves. They are never read.
 pub(super) const LEFTOVERS: [&str; 3] = [LOG_NEW, WATERMARK_NEW, CENSUS_NEW];
 
 /// A directory on some disk.
@@ -32,7 +33,7 @@ impl Dir {
         StoreError::Corrupt { file: self.path.join(name), offset, reason: reason.into() }
     }
 
-    /// The names in the directory; none if it does not exist.
+    /// The names in the directory; no names if the directory does not exist.
     pub(super) fn list(&self) -> Result<Vec<String>, StoreError> {
         match self.disk.list(&self.path) {
             Ok(names) => Ok(names.iter().map(|name| name.to_string_lossy().into_owned()).collect()),
@@ -43,8 +44,8 @@ impl Dir {
 
     /// Creates the directory and its missing ancestors, durably.
     ///
-    /// An ancestor is synced into its parent before the next is created in it. So if an earlier
-    /// attempt was cut short, at most the deepest existing one is not durable: it is synced too.
+    /// Each ancestor is synced into its parent before the next one is created in it. So if an earlier
+    /// attempt was cut short, at most the deepest existing ancestor is not durable. It is synced too.
     pub(super) fn create(&self) -> Result<(), StoreError> {
         let path = &self.path;
         let parent = path.parent().map(|parent| {
@@ -81,7 +82,8 @@ impl Dir {
         Ok(Handle { path, file })
     }
 
-    /// Opens a file without which the directory is not whole.
+    /// Opens a file. If the file is missing, the store is damaged, and this returns
+    /// [`StoreError::Corrupt`].
     pub(super) fn open_needed(&self, name: &str) -> Result<Handle, StoreError> {
         match self.open(name) {
             Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
@@ -91,7 +93,7 @@ impl Dir {
         }
     }
 
-    /// Gives the file this content, durably, or leaves it as it was.
+    /// Gives the file `name` this content, durably, or leaves the file as it was.
     pub(super) fn replace(&self, name: &str, content: &[u8]) -> Result<(), StoreError> {
         let new = format!("{name}.new");
         let mut file = self.create_file(&new)?;
@@ -107,7 +109,7 @@ impl Dir {
         Ok(Handle { path, file })
     }
 
-    /// Removes a file, if it is there.
+    /// Removes a file, if it exists.
     pub(super) fn remove(&self, name: &str) -> Result<(), StoreError> {
         let path = self.path.join(name);
         match self.disk.remove(&path) {
@@ -118,7 +120,7 @@ impl Dir {
         }
     }
 
-    /// Gives an open file another name, by which its errors will call it.
+    /// Gives an open file another name. Later errors of the file say this name.
     pub(super) fn rename_open(&self, file: &mut Handle, to: &str) -> Result<(), StoreError> {
         let to = self.path.join(to);
         let renamed = self.disk.rename(&file.path, &to);
@@ -167,8 +169,8 @@ fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
-/// Gives a file this content, durably, or leaves it as it was; creates its directory if need be. Beside
-/// it a file of the same name with `.new` at its end comes and goes.
+/// Gives a file this content, durably, or leaves the file as it was. Creates its directory if that is
+/// missing. Meanwhile another file stands beside it, of that name with `.new` at its end.
 pub fn replace_file(disk: Arc<dyn Disk>, path: &Path, content: &[u8]) -> Result<(), StoreError> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
         let source = io::ErrorKind::InvalidFilename.into();

@@ -1,17 +1,18 @@
 //! The frame of a record: `[payload length u64 | number u64 | payload CRC-32 | header CRC-32]`, little
 //! endian, then the payload.
 //!
-//! The header has a checksum of its own, so a length is believed, and memory allocated for it, only
-//! when it is the one that was written; and any flipped bit is caught for certain, which is not so when
-//! the flip moves the end of what the checksum covers. The header's checksum also covers its place and
-//! its generation, so no header is taken for one anywhere else.
+//! The header has a checksum of its own. So a length is believed, and memory allocated for it, only if
+//! it is the length that was written. And any flipped bit is caught for certain. A single checksum for
+//! header and payload could miss a flip of the length, because that moves the end of what the checksum
+//! covers. The header's checksum also covers its place, directory and generation, so no header passes as
+//! one anywhere else.
 
 use crc32fast::Hasher;
 
-/// Bytes before the payload.
+/// The number of bytes before the payload.
 pub(super) const HEADER: usize = 24;
 
-/// What sets the records of one generation of one directory apart.
+/// The values that set the records of one generation of one directory apart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Salt {
     pub(super) directory: u128,
@@ -38,13 +39,13 @@ impl Header {
         bytes
     }
 
-    /// Reads a header found at `offset`, if it is one.
+    /// Reads the header at `offset`. Returns `None` if its checksum does not match.
     pub(super) fn read(salt: Salt, offset: u64, bytes: &[u8; HEADER]) -> Option<Self> {
         let (covered, crc) = bytes.split_at(HEADER - 4);
         (header_crc(salt, offset, covered).to_le_bytes() == crc).then(|| Self::unchecked(bytes))
     }
 
-    /// The same without a look at the checksum, to rule out most places cheaply.
+    /// Reads the fields of a header without a look at the checksum, to rule out most places cheaply.
     pub(super) fn unchecked(bytes: &[u8; HEADER]) -> Self {
         let word = |at: usize| bytes[at..at + 8].try_into().expect("eight bytes");
         let crc = bytes[16..20].try_into().expect("four bytes");
@@ -61,8 +62,8 @@ impl Header {
     }
 }
 
-/// Fills in the header of the record that is to stand at `offset`: the first [`HEADER`] bytes of
-/// `record`, the rest being its payload.
+/// Fills in the header of a record that is to stand at `offset`. The header takes the first [`HEADER`]
+/// bytes of `record`, and the rest is the payload.
 pub(super) fn seal(salt: Salt, offset: u64, number: u64, record: &mut [u8]) {
     let (header, payload) = record.split_at_mut(HEADER);
     let (len, payload_crc) = (payload.len() as u64, crc32fast::hash(payload));

@@ -1,4 +1,6 @@
-//! A new `log`: identity and image, written aside and put in place of the old one.
+//! A generation of the log: a new `log` with identity and image, written aside and put in place of the
+//! old log. [`Beginning`] writes it as `log.new`, and [`put_in_place`] gives it the name `log`. An open
+//! log is a [`Log`].
 
 use super::StoreError;
 use super::file::{Dir, Handle, LOG, LOG_NEW};
@@ -9,26 +11,26 @@ use crate::durable::Durable;
 use serde::Serialize;
 use std::sync::atomic::AtomicBool;
 
-/// What a log begins with: what it is, and the version of the directory's format.
+/// The first bytes of a log: its kind, and the version of the directory's format.
 pub(super) const MAGIC: [u8; 8] = *b"durable\x02";
 
-/// What a log of the format before began with: a directory without a census.
+/// The first bytes of a log of the earlier format: its directory has no census.
 pub(super) const EARLIER: [u8; 8] = *b"durable\x01";
 
 /// A log open for appending.
 pub(super) struct Log {
     pub(super) file: Handle,
-    /// Where the image ends, in bytes.
+    /// The byte at which the image ends.
     pub(super) image_end: u64,
-    /// Where the next record goes, in bytes.
+    /// The byte at which the next record goes.
     pub(super) end: u64,
-    /// Up to where the file is filled with zeros, in bytes.
+    /// The byte up to which the file is filled with zeros.
     pub(super) allocated: u64,
 }
 
 impl Log {
-    /// Writes `records` at the end, and behind them zeros if the space prepared is used up. They
-    /// count once they are synced and [`Log::end`] is moved behind them.
+    /// Writes `records` at the end. If that uses up the prepared space, zeros are written behind them.
+    /// The records count once the file is synced and [`Log::end`] is moved behind them.
     pub(super) fn write(&mut self, records: &[u8], chunk: u64) -> Result<(), StoreError> {
         let end = self.end + records.len() as u64;
         if end <= self.allocated {
@@ -42,7 +44,7 @@ impl Log {
         Ok(())
     }
 
-    /// Writes zeros, in pieces, from the end to the end of the file.
+    /// Writes zeros, in pieces, from the end of the records to the end of the file.
     pub(super) fn clear_behind_end(&mut self, piece: u64) -> Result<(), StoreError> {
         let mut offset = self.end;
         while offset < self.allocated {
@@ -53,7 +55,7 @@ impl Log {
         Ok(())
     }
 
-    /// Writes `records` at the end without preparing space behind them.
+    /// Writes `records` at the end, without preparing space behind them.
     pub(super) fn write_tightly(&mut self, records: &[u8]) -> Result<(), StoreError> {
         self.file.write_at(self.end, records)?;
         self.allocated = self.allocated.max(self.end + records.len() as u64);
@@ -61,19 +63,19 @@ impl Log {
     }
 }
 
-/// What a new log is to hold: the identity under the generation's number, then the whole value under
-/// the number of the save it came from.
+/// The content of a new log. The log begins with the identity, under the generation's number. Then comes
+/// the whole value, under the number of the save that it came from.
 pub(super) struct Beginning<'a, C> {
     pub(super) identity: &'a Identity,
     pub(super) generation: u64,
     pub(super) save: u64,
-    /// What makes the value out of the default.
+    /// The changes that make the value out of the default.
     pub(super) image: &'a C,
 }
 
 impl<C: Serialize> Beginning<'_, C> {
-    /// Writes `log.new` and syncs it, filled with zeros up to a multiple of `chunk`. `None` if it
-    /// was given up since `is_cancelled` became true.
+    /// Writes `log.new` and syncs it, filled with zeros up to a multiple of `chunk`. Returns `None` if
+    /// it gave up because `is_cancelled` became true.
     pub(super) fn write(
         &self,
         dir: &Dir,
@@ -114,7 +116,7 @@ impl<C: Serialize> Beginning<'_, C> {
     }
 }
 
-/// Writes and syncs `log.new` with the image of `value`, to be put in place at once.
+/// Writes and syncs `log.new` with the image of `value`. The caller puts it in place at once.
 pub(super) fn write<D: Durable>(
     dir: &Dir,
     identity: &Identity,
@@ -128,14 +130,14 @@ pub(super) fn write<D: Durable>(
     Ok(log.expect("nobody cancels it"))
 }
 
-/// Makes `log.new` the log. Until the directory is synced a power loss may still undo it, which is
-/// why nothing is saved to the new log before.
+/// Makes `log.new` the log. Until the directory is synced, a power loss may still undo that. So nothing
+/// is saved to the new log before.
 pub(super) fn put_in_place(dir: &Dir, log: &mut Log) -> Result<(), StoreError> {
     dir.rename_open(&mut log.file, LOG)?;
     dir.sync()
 }
 
-/// Encodes `payload` into the record that is to stand at `offset`.
+/// Encodes `payload` into a record that is to stand at `offset`.
 pub(super) fn record(
     salt: Salt,
     offset: u64,
@@ -148,12 +150,12 @@ pub(super) fn record(
     Ok(record)
 }
 
-/// How long a file should be so that the next records after `end` find their space prepared.
+/// The length that the file should have so that the next records after `end` find their space prepared.
 fn allocation(end: u64, chunk: u64) -> u64 {
     (end + 1).next_multiple_of(chunk.max(1))
 }
 
-/// How many zeros fill the file from `end` to `allocated`.
+/// The number of zeros that fill the file from `end` to `allocated`.
 fn zeros(end: u64, allocated: u64) -> usize {
     usize::try_from(allocated - end).expect("a chunk fits the memory")
 }

@@ -1,10 +1,10 @@
-//! Whose store it is, and which of its lives a server is in.
+//! The identity of a store's owner, and the lives of a server.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
 
-/// Who owns a store; written at bootstrap, never changed.
+/// The owner of a store. Bootstrap writes it, and it never changes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// Name of the cluster.
@@ -13,12 +13,12 @@ pub struct Identity {
     pub server: u64,
     /// Numbers of all servers of the cluster, this one included.
     pub members: BTreeSet<u64>,
-    /// Random, drawn once at bootstrap: tells this directory from any other that the same server
-    /// was ever given, so that peers notice a server that came back without its memory.
+    /// The directory's id, drawn at random once at bootstrap. It tells this directory from any other
+    /// that the server was ever given. So peers notice a server that came back without its memory.
     pub directory: u128,
 }
 
-/// Who a node takes itself for when it opens a store.
+/// The owner that a node expects when it opens a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expected {
     /// Name of the cluster.
@@ -30,7 +30,7 @@ pub struct Expected {
 }
 
 impl Identity {
-    /// The part of the identity that a node knows from its configuration.
+    /// The part of this identity that a node knows from its configuration.
     pub fn expected(&self) -> Expected {
         Expected {
             cluster: self.cluster.clone(),
@@ -49,19 +49,20 @@ impl fmt::Display for Expected {
 
 /// The number that a server draws when it starts.
 ///
-/// A copy of a data directory draws a counter that was drawn before; the random part tells the two apart.
+/// A copy of a data directory draws a counter that was drawn before. The random part tells the two
+/// starts apart.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 pub struct Start {
     /// How often the server has started from its directory, this time included; 0 is no start.
     pub counter: u64,
-    /// Drawn at random by this start.
+    /// The random part, drawn by this start.
     pub random: u64,
 }
 
-/// One run of a server: which directory it runs from, and which start of that directory it is. The
-/// default is no server's: it stands in the datagrams of clients.
+/// One run of a server: the directory that it runs from, and which start of that directory it is. The
+/// default is no server's life: it stands in the datagrams of clients.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]

@@ -1,4 +1,4 @@
-//! The store on a disk.
+//! The store on a disk. [`LogStore`] implements [`Store`] by the rules of the [module](super).
 
 use super::bootstrap::{self, refuse_if_log_lost};
 use super::census::{self, Census};
@@ -17,13 +17,13 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, mpsc};
 
-/// How a [`LogStore`] uses its disk.
+/// The sizes by which a [`LogStore`] uses its disk.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// The file grows by multiples of this, filled with zeros; an image is written in pieces of it.
-    /// In bytes.
+    /// The length of a chunk, in bytes. The file grows by multiples of it, filled with zeros, and an
+    /// image is written in pieces of it.
     pub chunk: u64,
-    /// A log whose records are shorter than this is not compacted. In bytes.
+    /// A log is not compacted while its records are at most this long, in bytes.
     pub compact_at: u64,
 }
 
@@ -33,7 +33,7 @@ impl Default for Options {
     }
 }
 
-/// A value in a directory. See the [module](super) for its rules.
+/// A store that keeps its value in a directory. The [module](super) has the rules.
 pub struct LogStore<D: Durable + Send + 'static> {
     dir: Dir,
     options: Options,
@@ -45,14 +45,14 @@ pub struct LogStore<D: Durable + Send + 'static> {
     watermark: Handle,
     compactor: Compactor,
     census: Census,
-    /// Why nothing can be saved any more.
+    /// The error since which nothing can be saved any more.
     poison: Option<String>,
     _lock: Guard,
 }
 
 impl<D: Durable + Send + 'static> LogStore<D> {
     /// Creates the store of `D::default()`, once in the life of a server, in an empty or missing
-    /// directory. If it is interrupted, either it has happened or it can be run again.
+    /// directory. If this is interrupted, either the store is there or this can be run again.
     pub fn bootstrap(
         disk: Arc<dyn Disk>,
         dir: &Path,
@@ -61,12 +61,12 @@ impl<D: Durable + Send + 'static> LogStore<D> {
         bootstrap::bootstrap::<D>(&Dir::new(disk, dir), identity)
     }
 
-    /// Restores exactly what was saved last, or refuses.
+    /// Opens a store: restores exactly what was saved last, or refuses.
     pub fn open(disk: Arc<dyn Disk>, dir: &Path, expected: &Expected) -> Result<Self, StoreError> {
         Self::open_with(disk, dir, expected, Options::default())
     }
 
-    /// The same with other [`Options`].
+    /// Opens the store like [`LogStore::open`], with other [`Options`].
     pub fn open_with(
         disk: Arc<dyn Disk>,
         dir: &Path,
@@ -76,7 +76,7 @@ impl<D: Durable + Send + 'static> LogStore<D> {
         Self::open_spawning(disk, dir, expected, options, on_a_thread())
     }
 
-    /// Opens the store like [`LogStore::open`]; `spawn` starts the work that is done beside the saves.
+    /// Opens the store like [`LogStore::open`]. `spawn` starts the work that is done beside the saves.
     pub fn open_spawning(
         disk: Arc<dyn Disk>,
         dir: &Path,
@@ -121,12 +121,13 @@ impl<D: Durable + Send + 'static> LogStore<D> {
         Ok(store)
     }
 
-    /// Whose store it is.
+    /// The identity of the store's owner.
     pub fn identity(&self) -> &Identity {
         &self.identity
     }
 
-    /// Makes what was read durable where it stands: all that need not be is written again.
+    /// Makes the value that was read durable in its place, by writing again what need not be durable
+    /// yet.
     fn settle(&mut self, last: Option<Record>) -> Result<(), StoreError> {
         let log = &mut self.log;
         if let Some(record) = last {
@@ -139,7 +140,8 @@ impl<D: Durable + Send + 'static> LogStore<D> {
         self.watermark.sync()
     }
 
-    /// Makes what was read durable in a new log, for the name of the one it was read from need not be.
+    /// Makes the value that was read durable in a new log. The name of the log that it was read from
+    /// need not be durable.
     fn rewrite(&mut self) -> Result<(), StoreError> {
         let written = generation::write(
             &self.dir,
@@ -149,7 +151,8 @@ impl<D: Durable + Send + 'static> LogStore<D> {
             self.options.chunk,
         );
         if written.is_err() {
-            // What failed is the error to report; if this fails, too, the next start removes it.
+            // The caller reports why the write failed. If the removal fails, too, the next start removes
+            // the file.
             let _ = self.dir.remove(LOG_NEW);
         }
         self.begin_generation(written?)
@@ -202,12 +205,13 @@ impl<D: Durable + Send + 'static> LogStore<D> {
         self.compactor.begin(compaction, outcome);
     }
 
-    /// Copies what is left to copy and lets the new log take the place of the old one. Until then a
-    /// failure costs the new log only. From the renaming on nobody can tell which is in place.
+    /// Copies what is left to copy and puts the new log in the place of the old one. A failure to copy
+    /// costs only the new log. Later failures are errors of the store: from the renaming on, nobody can
+    /// tell which log is in place.
     fn take_over(&mut self, mut copier: Copier) -> Result<(), StoreError> {
         if let Err(error) = copier.copy_up_to(self.log.end) {
             drop(copier);
-            // If this fails, too, the next start removes it.
+            // If the removal fails, too, the next start removes the file.
             let _ = self.dir.remove(LOG_NEW);
             self.compactor.put_off(self.log.end, &error.to_string());
             return Ok(());
@@ -242,9 +246,9 @@ impl<D: Durable + Send + 'static> LogStore<D> {
         self.write_watermark()
     }
 
-    /// Writes a record. On a full disk it takes the room of a compaction, and does without prepared
-    /// space. (To write once more is sound where to sync once more is not: it leaves nothing that the
-    /// sync after it might take for written.)
+    /// Writes a record. On a full disk it takes the room of a running compaction, and prepares no space
+    /// behind the record. (To write once more is sound, although to sync once more is not. The second
+    /// write leaves nothing that the sync after it might take for written.)
     fn write(&mut self, record: &[u8]) -> Result<(), StoreError> {
         match self.log.write(record, self.options.chunk) {
             Err(StoreError::Full { .. }) => {
@@ -255,7 +259,7 @@ impl<D: Durable + Send + 'static> LogStore<D> {
         }
     }
 
-    /// Gives up a compaction under way; whether there was one.
+    /// Gives up the running compaction. Returns whether there was one.
     fn make_room(&mut self) -> bool {
         let was_running = self.compactor.is_running();
         if was_running {
@@ -305,7 +309,7 @@ impl<D: Durable + Send + 'static> Store<D> for LogStore<D> {
     fn save_census(&mut self, next: &Census) -> Result<(), StoreError> {
         self.refuse_if_poisoned()?;
         let mut saved = census::write(&self.dir, self.identity.directory, next);
-        // Its file has no name yet when it finds no room, so it may be written once more.
+        // A census that finds no room has not been renamed into place, so it may be written once more.
         if matches!(saved, Err(StoreError::Full { .. })) && self.make_room() {
             saved = census::write(&self.dir, self.identity.directory, next);
         }

@@ -3,7 +3,8 @@
 use super::{Census, Store, StoreError};
 use std::io;
 
-/// Keeps the value in memory. For tests of a node, and of what it does when saving fails.
+/// A store that keeps its value in memory. It is for tests of a node, and of what a node does when
+/// saving fails.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryStore<D> {
     value: D,
@@ -13,12 +14,12 @@ pub struct MemoryStore<D> {
 }
 
 impl<D> MemoryStore<D> {
-    /// A store that holds `value`, as if it had been opened.
+    /// Creates a store that holds `value`, as if it had been opened.
     pub fn new(value: D) -> Self {
         Self { value, saves: 0, good_saves: None, census: Census::default() }
     }
 
-    /// After `saves` more records every save fails.
+    /// Makes every save fail after `saves` more records.
     pub fn fail_after(&mut self, saves: u64) {
         self.good_saves = Some(saves);
     }

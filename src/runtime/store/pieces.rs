@@ -1,7 +1,7 @@
-//! Writes what is too long to be held in memory a second time: an image, encoded piece by piece.
+//! Writes an image, encoded piece by piece, because it is too long to be held in memory a second time.
 //!
-//! Each piece is synced before the next is written. So the disk never has much to do at once for an
-//! image, and a save that comes meanwhile waits for one piece at most.
+//! Each piece is synced before the next is written. So an image never gives the disk much to do at once,
+//! and a save that comes meanwhile waits for one piece at most.
 
 use super::StoreError;
 use super::file::Handle;
@@ -10,22 +10,22 @@ use serde::Serialize;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A place in a file to which one payload is written.
+/// A place in a file at which one payload is written.
 pub(super) struct Pieces<'a> {
     file: &'a mut Handle,
     offset: u64,
-    /// Length of a piece.
+    /// The length of a piece, in bytes.
     max: usize,
     piece: Vec<u8>,
     len: u64,
     hasher: Hasher,
     is_cancelled: &'a AtomicBool,
-    /// The encoder does not pass on why a write failed.
+    /// Why a write failed, because the encoder does not pass it on.
     failed: Option<StoreError>,
 }
 
 impl<'a> Pieces<'a> {
-    /// For a payload that is to stand at `offset`, in pieces of `max` bytes.
+    /// Prepares the place for a payload at `offset`, in pieces of `max` bytes.
     pub(super) fn new(
         file: &'a mut Handle,
         offset: u64,
@@ -37,8 +37,8 @@ impl<'a> Pieces<'a> {
         Self { file, offset, max, piece, len: 0, hasher, is_cancelled, failed: None }
     }
 
-    /// Writes `payload`; its length and checksum, or `None` if it was cancelled. The last piece is
-    /// not synced.
+    /// Writes `payload` and returns its length and checksum, or `None` if it was cancelled. The last
+    /// piece is not synced.
     pub(super) fn write(
         &mut self,
         payload: &impl Serialize,
@@ -92,7 +92,7 @@ impl Write for Pieces<'_> {
     }
 }
 
-/// Length of `payload` when encoded.
+/// The length of `payload` when encoded, in bytes.
 pub(super) fn encoded_len(payload: &impl Serialize) -> u64 {
     struct Counter(u64);
 
@@ -108,7 +108,7 @@ pub(super) fn encoded_len(payload: &impl Serialize) -> u64 {
     }
 
     let mut counter = Counter(0);
-    // What cannot be encoded is found out when it is written.
+    // A payload that cannot be encoded is found out when it is written.
     let _ = postcard::to_io(payload, &mut counter);
     counter.0
 }

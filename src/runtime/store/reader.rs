@@ -6,7 +6,7 @@ use super::frame::{HEADER, Header, Salt};
 use crate::durable::Durable;
 use serde::de::DeserializeOwned;
 
-/// How many bytes are read in one go, unless a record is longer.
+/// The number of bytes that are read in one go, unless a record is longer.
 pub(super) const WINDOW: usize = 64 * 1024;
 
 /// An intact record.
@@ -30,7 +30,7 @@ impl Record {
 pub(super) struct Reader {
     dir: Dir,
     pub(super) file: Handle,
-    /// Nothing at or behind this byte is read.
+    /// The length up to which the file is read; nothing at or behind this byte is.
     pub(super) size: u64,
     window: Vec<u8>,
     window_start: u64,
@@ -47,8 +47,8 @@ impl Reader {
         self.dir.corrupt(LOG, offset, reason)
     }
 
-    /// The record at `offset`, or what is wrong with it. Nothing is allocated for a length that is
-    /// not the one written, or that the file has no room for.
+    /// The record at `offset`, or what is wrong with it. Memory is allocated only for a length that was
+    /// written, and that the file has room for.
     pub(super) fn record(
         &mut self,
         salt: Salt,
@@ -99,8 +99,8 @@ impl Reader {
         })
     }
 
-    /// Fills `buffer` from `offset` on. What is short comes out of a window, so that a log of many
-    /// short records is not read by many short reads.
+    /// Fills `buffer` from `offset` on. Short reads are served from a window, so that a log of many
+    /// short records does not need many reads.
     fn read(&mut self, offset: u64, buffer: &mut [u8]) -> Result<(), StoreError> {
         if buffer.len() > WINDOW {
             return self.file.read_at(offset, buffer);

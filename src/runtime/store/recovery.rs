@@ -1,4 +1,4 @@
-//! Reading a store back: exactly what was saved, or a refusal.
+//! Recovery: reads a store back, exactly as it was saved, or refuses.
 
 use super::StoreError;
 use super::file::{Dir, LOG};
@@ -9,11 +9,11 @@ use super::reader::{Reader, Record, WINDOW};
 use super::watermark::Watermark;
 use crate::durable::Durable;
 
-/// What a log held.
+/// The content of a log.
 pub(super) struct Recovered<D> {
     pub(super) identity: Identity,
     pub(super) generation: u64,
-    /// Number of the last save that is intact.
+    /// The number of the last intact save.
     pub(super) save: u64,
     pub(super) value: D,
     pub(super) log: Log,
@@ -81,13 +81,13 @@ fn check_magic(log: &mut Reader, dir: &Dir) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// One of the two records that were synced before the log got its name.
+/// Reads one of the two records that were synced before the log got its name.
 fn first(log: &mut Reader, salt: Salt, offset: u64, what: &str) -> Result<Record, StoreError> {
     log.record(salt, offset)?
         .map_err(|broken| log.corrupt(offset, format!("{what} is not intact: {broken}")))
 }
 
-/// What a log covers.
+/// The saves that a log covers.
 struct Span {
     directory: u128,
     generation: u64,
@@ -96,10 +96,12 @@ struct Span {
 }
 
 impl Span {
-    /// Whether a crash can have left this log beside that watermark. Before a generation is left the
-    /// watermark is synced with the number of its last save; after the next log is in place, and
-    /// before anything is saved to that, it is synced into the new generation. A node that is killed
-    /// in between again and again leaves it several generations behind.
+    /// Checks that a crash can have left this log beside that watermark.
+    ///
+    /// Before the store leaves a generation, it syncs the watermark with the number of the generation's
+    /// last save. It syncs the watermark into the new generation after the next log is in place, and
+    /// before it saves anything to that log. A node that is killed in between again and again leaves the
+    /// watermark several generations behind.
     fn check(&self, watermark: Watermark) -> Result<(), String> {
         let Self { directory, generation, base, save } = *self;
         let acknowledged = watermark.save;
@@ -123,8 +125,8 @@ impl Span {
     }
 }
 
-/// The records end at `end`. What follows must be zeros, or a single record that was being
-/// written: if a later one is intact, the one at `end` was whole once.
+/// Checks what follows the end of the records, at `end`. It must be zeros, or a single record that was
+/// being written. If a later record is intact, the one at `end` was whole once.
 fn check_tail(
     log: &mut Reader,
     dir: &Dir,
@@ -151,7 +153,7 @@ fn check_tail(
                 return Err(log.corrupt(end, reason));
             }
         }
-        // The next window begins with the places that this one was too short for.
+        // The next window begins with the places for which this window was too short.
         let overlap = if len as u64 == left { 0 } else { HEADER - 1 };
         offset += (len - overlap) as u64;
     }

@@ -9,28 +9,28 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Writes up to this long are taken as atomic; see the assumption about sectors in the
-/// [module](super). In bytes.
+/// The longest write that is taken as atomic, in bytes; see the assumption about sectors in the
+/// [module](super).
 const ATOMIC: usize = 64;
 
-/// What happens at the chosen I/O.
+/// The fault that happens at the chosen I/O.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// It fails with an I/O error. A sync that fails has written some of its pages. The others and
-    /// the file names stay in the cache, marked as written although they are not: a later sync
-    /// succeeds without writing them.
+    /// The I/O fails with an error. A sync that fails has written some of its pages. The others and the
+    /// file names stay in the cache, marked as written although they are not: a later sync succeeds
+    /// without writing them.
     Error,
-    /// It fails because the disk is full.
+    /// The I/O fails because the disk is full.
     Full,
-    /// It succeeds, and before it the cache forgets all that it takes for written. Whoever reads
-    /// again finds what is on the disk.
+    /// The I/O succeeds, and before it the cache forgets all that it takes for written. A later read
+    /// finds what is on the disk.
     Forget,
     /// The process stops here: this I/O and all that follow fail until [`SimDisk::restart`] or
     /// [`SimDisk::power_cut`].
     Stop,
 }
 
-/// A file system with a page cache: what is not synced can be lost.
+/// A file system with a page cache: data that is not synced can be lost.
 ///
 /// A clone is another handle to the same disk; [`SimDisk::fork`] makes an independent copy.
 #[derive(Clone, Debug, Default)]
@@ -38,19 +38,19 @@ pub struct SimDisk(Arc<Mutex<State>>);
 
 #[derive(Clone, Debug, Default)]
 struct State {
-    /// Names as the processes see them.
+    /// The names as the processes see them.
     names: BTreeMap<PathBuf, Node>,
-    /// Names on the disk.
+    /// The names on the disk.
     durable_names: BTreeMap<PathBuf, Node>,
     /// Changes of names since the last sync of their directory, in order.
     unsynced_names: Vec<NameChange>,
     files: Vec<Inode>,
     locks: BTreeSet<PathBuf>,
-    /// Handles and locks of earlier processes are of no more use.
+    /// The number of the present process. Handles and locks of earlier processes are of no more use.
     process: u64,
     stopped: bool,
     fault: Option<(u64, Fault)>,
-    /// How many bytes all files that have a name may take.
+    /// The most bytes that all files with a name may take.
     capacity: Option<u64>,
     operations: u64,
     written: u64,
@@ -62,7 +62,7 @@ enum Node {
     File(usize),
 }
 
-/// What one operation did to the names of one directory; it survives whole or not at all.
+/// A change that one operation made to the names of one directory. It survives whole or not at all.
 #[derive(Clone, Debug)]
 struct NameChange {
     directory: PathBuf,
@@ -78,12 +78,12 @@ struct Inode {
 }
 
 impl SimDisk {
-    /// An empty disk.
+    /// Creates an empty disk.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// An independent copy.
+    /// Makes an independent copy of the disk.
     pub fn fork(&self) -> Self {
         Self(Arc::new(Mutex::new(self.state().clone())))
     }
@@ -99,22 +99,23 @@ impl SimDisk {
         self.state().capacity = Some(bytes);
     }
 
-    /// Number of bytes that all files together take.
+    /// The number of bytes that all files together take.
     pub fn used(&self) -> u64 {
         self.state().used()
     }
 
-    /// Number of I/Os attempted so far, reads included.
+    /// The number of I/Os attempted so far, reads included.
     pub fn operations(&self) -> u64 {
         self.state().operations
     }
 
-    /// Number of bytes written so far.
+    /// The number of bytes written so far.
     pub fn written(&self) -> u64 {
         self.state().written
     }
 
-    /// The process is killed and another started: its handles and locks are gone, the page cache stays.
+    /// Kills the process and starts another: the handles and locks of the killed one are gone, the page
+    /// cache stays.
     pub fn restart(&self) {
         let mut state = self.state();
         state.process += 1;
@@ -123,9 +124,9 @@ impl SimDisk {
         state.fault = None;
     }
 
-    /// Power fails and comes back: of what was not synced an arbitrary part is left, chosen by
-    /// `seed`. Each change of names happened or not; each write happened, or not, or any pieces of
-    /// it did, cut at any byte; a file may have its new length without its new content.
+    /// Lets the power fail and come back. An arbitrary part of what was not synced is left, chosen by
+    /// `seed`. Each change of names happened or not. Each write happened, or not, or any pieces of it
+    /// did, cut at any byte. A file may have its new length without its new content.
     pub fn power_cut(&self, seed: u64) {
         self.restart();
         let mut state = self.state();
@@ -161,7 +162,7 @@ impl SimDisk {
         state.file(path).ok().map(|file| state.files[file].cached.clone())
     }
 
-    /// Damages a file, durably: its content becomes `bytes`, or it disappears.
+    /// Damages a file, durably: its content becomes `bytes`, or the file disappears.
     pub fn damage(&self, path: &Path, bytes: Option<Vec<u8>>) {
         let mut state = self.state();
         state.names.remove(path);
@@ -213,8 +214,8 @@ impl State {
         }
     }
 
-    /// Only what was written since the last sync of its file or directory, whether or not that
-    /// succeeded, is sure to be in the cache still.
+    /// Forgets cached data. The cache is sure to keep only what was written since the last sync of its
+    /// file or directory, whether or not that sync succeeded.
     fn forget(&mut self) {
         self.names.clone_from(&self.durable_names);
         for change in &self.unsynced_names {
@@ -313,7 +314,7 @@ impl Inode {
         self.cached.clone_from(&self.durable);
     }
 
-    /// An arbitrary part of what was not synced gets to the disk, and nobody will write the rest.
+    /// Writes an arbitrary part of what was not synced to the disk. Nobody will write the rest.
     fn write_some(&mut self, random: &mut StdRng) {
         for (offset, bytes) in std::mem::take(&mut self.unsynced) {
             if random.random() {
@@ -367,7 +368,8 @@ impl Disk for SimDisk {
             match &outcome {
                 _ if change.directory != dir => state.unsynced_names.push(change),
                 Ok(()) => change.apply(&mut state.durable_names),
-                // Nobody could ever make up for a forgotten directory, other than by removing it.
+                // The creation of a directory stays unsynced and is not forgotten. If it were, the only
+                // remedy would be to remove the directory.
                 Err(_) if matches!(change.now, Some((_, Node::Directory))) => {
                     state.unsynced_names.push(change);
                 }
@@ -473,7 +475,7 @@ impl DiskFile for SimFile {
         if outcome.is_ok() && room < bytes.len() {
             outcome = Err((Fault::Full, io::ErrorKind::StorageFull.into()));
         }
-        // A write that fails may have done its first part.
+        // A write that fails may have written its first part.
         let done = match &outcome {
             Ok(()) => bytes.len(),
             Err((Fault::Full, _)) if room < bytes.len() => room,

@@ -1,25 +1,26 @@
-//! The watermark: which save was the last to be acknowledged.
+//! The watermark: the number of the save that was acknowledged last.
 
 use super::StoreError;
 use super::file::{Dir, Handle, WATERMARK};
 
-/// Directory, generation and save, then a CRC-32 of them. It stays within one sector.
+/// The length of the file: directory, generation and save, then a CRC-32 of them. It stays within one
+/// sector.
 const SIZE: usize = 36;
 
-/// Goes into the checksum first: what the file is, and the version of its format.
+/// The bytes that go into the checksum first: the file's kind, and the version of its format.
 const KIND: &[u8] = b"durable watermark 1";
 
-/// The content of the file.
+/// The content of the watermark file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Watermark {
     pub(super) directory: u128,
     pub(super) generation: u64,
-    /// Number of the last save that returned.
+    /// The number of the last save that returned.
     pub(super) save: u64,
 }
 
 impl Watermark {
-    /// Reads the file of that name, refusing anything but a whole watermark.
+    /// Reads the watermark file. Refuses anything but a whole watermark.
     pub(super) fn read(dir: &Dir) -> Result<(Self, Handle), StoreError> {
         let mut file = dir.open_needed(WATERMARK)?;
         let size = file.size()?;
@@ -34,14 +35,14 @@ impl Watermark {
         Ok((watermark, file))
     }
 
-    /// Overwrites the file. It is not synced: SIGKILL does not undo it, and after a power loss it
-    /// is merely older.
+    /// Overwrites the watermark file without a sync. SIGKILL does not undo the write, and after a power
+    /// loss the watermark is merely older.
     pub(super) fn write(self, file: &mut Handle) -> Result<(), StoreError> {
         file.write_at(0, &self.encode())
     }
 
-    /// Whether this is what bootstrap leaves. Opening writes the generation of a log into it before
-    /// it returns, so such a store has never been used.
+    /// Whether this is the watermark that bootstrap leaves. An opening writes the generation of its log
+    /// into the watermark before it returns. So a store with this watermark has never been used.
     pub(super) fn is_unused(self) -> bool {
         self.generation == 0 && self.save == 0
     }

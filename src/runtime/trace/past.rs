@@ -1,9 +1,12 @@
-//! What the store of a traced server may hold at its next start.
+//! The past of a traced server, and what its store may hold at its next start.
 //!
 //! A node writes a batch to the trace, then saves. So at its next start it finds what the last batch
-//! saved or, killed in between, what was saved before. If it finds anything else, the trace tells
-//! which of two things has happened. What an earlier record saved: the store has lost what came
-//! after. What no record saved: the server has lived without the trace.
+//! saved. If it was killed between the two, it finds what was saved before. If it finds anything else,
+//! the trace tells which of two things has happened. If the store holds what an earlier record saved, it
+//! has lost all later saves. If it holds what no record saved, the server has lived without the trace.
+//!
+//! [`Past`] takes the records one by one and answers with [`Past::allows`] whether a store may hold a
+//! value. [`is_fit`] reads a whole file into it.
 
 use super::{Event, Origin, Record, VERSION, digest};
 use serde::Serialize;
@@ -13,13 +16,13 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 
-/// A digest of what a store holds; `None` if nothing was ever saved.
+/// A digest of the value that a store holds; `None` if nothing was ever saved.
 pub(super) type Held = Option<u128>;
 
 /// All that a server has saved so far, as its trace tells it.
 #[derive(Debug, Default)]
 pub(super) struct Past {
-    /// With the line of each.
+    /// The saved values, each with the line that saved it.
     saves: Vec<(u64, Held)>,
     /// The batch of the last record.
     batch: u64,
@@ -29,24 +32,24 @@ pub(super) struct Past {
     line: u64,
 }
 
-/// The store is not where the trace ends.
+/// The difference between the end of the trace and the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Gap {
-    /// The last line before it.
+    /// The last line before the gap.
     after: u64,
-    /// The line whose save the store holds, if any.
+    /// The line whose save the store holds, if there is one.
     held_since: Option<u64>,
 }
 
 impl Past {
-    /// A server starts and finds this in its store.
+    /// Takes the record of a start, at which the server finds `found` in its store.
     pub(super) fn start(&mut self, line: u64, batch: u64, found: Held) {
         self.saves.push((line, found));
         (self.line, self.batch) = (line, batch);
         (self.after_batch, self.before_batch) = (found, found);
     }
 
-    /// A record that is no start, and what it saves.
+    /// Takes a record that is no start. [`Past::save`] takes its save, if it has one.
     pub(super) fn go_on(&mut self, line: u64, batch: u64) {
         self.line = line;
         if batch > self.batch {
@@ -55,13 +58,13 @@ impl Past {
         }
     }
 
-    /// The last record saves this.
+    /// Takes the save of the last record.
     pub(super) fn save(&mut self, digest: u128) {
         self.saves.push((self.line, Some(digest)));
         self.after_batch = Some(digest);
     }
 
-    /// Whether a server whose past this is may find this in its store.
+    /// Whether a server with this past may find `found` in its store.
     pub(super) fn allows(&self, found: Held) -> Result<(), Gap> {
         if self.line == 0 || found == self.after_batch || found == self.before_batch {
             return Ok(());
@@ -70,7 +73,7 @@ impl Past {
         Err(Gap { after: self.line, held_since: held.map(|(line, _)| *line) })
     }
 
-    /// What it may find, for people.
+    /// The values that the server may find, for people.
     pub(super) fn expected(&self) -> String {
         let [after, before] = [self.after_batch, self.before_batch].map(shown);
         if after == before {
@@ -81,7 +84,7 @@ impl Past {
     }
 }
 
-/// What a store holds, for people.
+/// The value that a store holds, for people.
 pub(super) fn shown(held: Held) -> String {
     held.map_or_else(|| "nothing saved".to_owned(), |digest| format!("{digest:032x}"))
 }
@@ -104,25 +107,25 @@ impl fmt::Display for Gap {
     }
 }
 
-/// Why a server cannot go on with a trace.
+/// Why a server cannot append to a trace file.
 #[derive(Debug, thiserror::Error)]
 pub enum Unfit {
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// A line is none that a node writes.
+    /// A line is not one that a node writes.
     #[error("line {line} is no record of a trace")]
     NoRecord {
-        /// Its number, from 1.
+        /// The number of the line, from 1.
         line: u64,
     },
-    /// Another version of this program wrote it.
+    /// Another version of this program wrote the file.
     #[error("it has version {found} of the format, and this program writes version {VERSION}")]
     Version {
-        /// The version that it has.
+        /// The version of the file's format.
         found: u32,
     },
-    /// It is the trace of another server.
+    /// The file is the trace of another server.
     #[error("it is the trace of server {server} of cluster {cluster:?}")]
     OtherServer {
         /// The cluster's name.
@@ -135,8 +138,8 @@ pub enum Unfit {
     Gap(String),
 }
 
-/// Whether the server of this origin, which finds `held` in its store, can append to the file. It
-/// can if there is none, or nothing in it.
+/// Checks that the server of this origin, which finds `held` in its store, can append to the file. A
+/// file that is missing or empty is fit.
 pub fn is_fit<S: Serialize>(path: &Path, origin: &Origin, held: Option<&S>) -> Result<(), Unfit> {
     let held = held.map(digest).transpose().map_err(io::Error::other)?;
     let file = match File::open(path) {
@@ -145,7 +148,7 @@ pub fn is_fit<S: Serialize>(path: &Path, origin: &Origin, held: Option<&S>) -> R
     };
     let mut file = BufReader::new(file);
     let (mut past, mut line, mut text) = (Past::default(), 0, Vec::new());
-    // A crash cuts a record short, and a start follows.
+    // A line that a crash may have cut short. Then the next record must be a start.
     let mut torn = None;
     loop {
         text.clear();
@@ -169,7 +172,7 @@ pub fn is_fit<S: Serialize>(path: &Path, origin: &Origin, held: Option<&S>) -> R
 }
 
 impl Past {
-    /// A record, as it stands in the file.
+    /// Takes a record as it stands in the file.
     fn take(&mut self, line: u64, record: Record, origin: &Origin) -> Result<(), Unfit> {
         let no_record = || Unfit::NoRecord { line };
         if record.seq != line {
@@ -195,7 +198,8 @@ impl Past {
     }
 }
 
-/// The digest of what a start says that it found: an `Option` in postcard's form, in hexadecimal.
+/// The digest of the value that a start found. `storage` is an `Option` in postcard's form, in
+/// hexadecimal.
 fn found(storage: &str) -> Option<Held> {
     let bytes = super::replay::unhex(storage)?;
     match bytes.split_first()? {

@@ -1,4 +1,5 @@
-//! Does the actor, asked the same, answer the same?
+//! The replay of a trace: asks the actor what the trace says it was asked, and compares its answers with
+//! the trace's.
 
 use super::past::{Past, shown};
 use super::{Effects, Event, Origin, Record, Traceable, VERSION, digest, hash};
@@ -32,28 +33,28 @@ pub struct Accepted {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("line {line}, {field}: expected {expected}, found {seen}")]
 pub struct Rejected {
-    /// Its line, from 1.
+    /// The record's line, from 1.
     pub line: u64,
-    /// What differs.
+    /// The field that differs.
     pub field: &'static str,
-    /// What replaying gives.
+    /// The value that the replay gives.
     pub expected: String,
-    /// What the trace says.
+    /// The value that the trace has.
     pub seen: String,
 }
 
 /// Why a trace was not accepted.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum NotAccepted {
-    /// The actor does not reproduce it.
+    /// The actor does not reproduce the trace.
     #[error(transparent)]
     Rejected(#[from] Rejected),
-    /// It is no trace, or none with a whole record: it says nothing of any server.
+    /// The file is no trace, or holds no whole record. So it says nothing of any server.
     #[error("it is no trace that can be judged: {0}")]
     NoTrace(&'static str),
 }
 
-/// With what a node begins every record.
+/// The bytes with which a node begins every record.
 const BEGINNING: &[u8] = b"{\"seq\":";
 
 /// Replays a trace. `build` makes the actor from [`Origin::actor`], anew at each start.
@@ -94,11 +95,12 @@ fn is_record(line: &[u8]) -> bool {
 struct Replay<A: Traceable, F> {
     build: F,
     line: u64,
-    /// Of the first start.
+    /// The origin of the latest start.
     origin: Option<Origin>,
     life: Option<Life<A>>,
     past: Past,
-    /// The record before this one was cut short: its line, and why it cannot be read.
+    /// The rejection of the record before this one, if that was cut short: its line, and why it cannot
+    /// be read.
     torn: Option<Rejected>,
 }
 
@@ -142,7 +144,7 @@ impl<A: Traceable, F: Fn(&Value) -> Result<A, String>> Replay<A, F> {
             Ok(record) => record,
             Err(error) => {
                 let rejected = self.rejected("text", "a record", &error);
-                // A crash cuts a record short and does nothing else to it.
+                // A crash can cut a record short, and does nothing else to it.
                 if error.classify() != Category::Eof || self.torn.is_some() {
                     return Err(self.torn.take().unwrap_or(rejected));
                 }
@@ -191,7 +193,8 @@ impl<A: Traceable, F: Fn(&Value) -> Result<A, String>> Replay<A, F> {
         Ok(())
     }
 
-    /// A start finds what was saved after the last batch or, killed before the save, before it.
+    /// Replays a start. The store then holds what was saved after the last batch. If the node was killed
+    /// before that save, it holds what was saved before it.
     fn start(
         &mut self,
         record: &Record,
@@ -255,7 +258,8 @@ impl<A: Traceable, F: Fn(&Value) -> Result<A, String>> Replay<A, F> {
         self.same("timers", &timers, &record.out.timers)
     }
 
-    /// An actor asserts what the protocol makes impossible; a forged trace may well contain it.
+    /// Calls a handler and rejects the trace if it panics. An actor asserts what the protocol makes
+    /// impossible, and a forged trace may well contain that.
     fn call<T>(&self, handler: impl FnOnce() -> T) -> Result<T, Rejected> {
         catch_unwind(AssertUnwindSafe(handler)).map_err(|_| {
             self.rejected("event", "one that the actor survives", "one that it does not")
