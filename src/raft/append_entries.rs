@@ -1,13 +1,20 @@
 //! The AppendEntries RPC box of Figure 2, and the rules for Leaders.
+//!
+//! A leader sends [`AppendEntries`] at every heartbeat, and also when it has entries for a follower
+//! (`retry.rs`). The follower compares the request with its log in `handle_append_entries`, takes over the
+//! entries and answers with an [`Outcome`]. The leader moves `next_index` and `match_index` in
+//! `handle_append_entries_response`. `advance_commit_index` then commits the entries that a majority holds.
+//! No server deletes an entry that it knows to be committed: a server that is asked to do so halts (GUARD-1).
 
 use super::log::Entry;
-use super::state::{Disagreement, Index, Role, Server, Term};
+use super::position::{Index, Term};
+use super::state::{Disagreement, Role, Server};
 use super::{Message, Raft, Timer};
 use crate::state_machine::StateMachine;
 use serde::{Deserialize, Serialize};
 use stateright::actor::{Id, Out};
 
-/// Arguments of AppendEntries.
+/// The arguments of AppendEntries.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct AppendEntries {
     /// "leader's term"
@@ -22,39 +29,40 @@ pub struct AppendEntries {
     pub leader_commit: Index,
 }
 
-/// Results of AppendEntries.
+/// The results of AppendEntries.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct AppendEntriesResponse {
     /// "currentTerm, for leader to update itself"
     pub term: Term,
-    /// Figure 2's `success`, and what the leader can conclude from it.
+    /// Figure 2's `success`, with the facts that the leader needs to act on it.
     pub outcome: Outcome,
 }
 
-/// Figure 2's `success` says true or false; over a network that reorders and duplicates, the leader
-/// must also know what about.
+/// Figure 2's `success` says true or false. Over a network that reorders and duplicates, the leader
+/// must also know which position the answer is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Outcome {
-    /// True: the follower's log equals the leader's up to this index, the last one of the request.
+    /// Success is true: the follower's log equals the leader's up to this index, the last one of the request.
     Match(Index),
-    /// False, because the log has no entry at `prev_log_index` with the right term. The hint is the
-    /// one of section 5.3: "the follower can include the term of the conflicting entry and the first
-    /// index it stores for that term."
+    /// Success is false, because the follower's log has no entry with the right term at `prev_log_index`.
+    /// The hint is the one of section 5.3: "the follower can include the term of the conflicting entry and
+    /// the first index it stores for that term."
     Conflict {
-        /// The position the follower could not confirm.
+        /// The position that the follower could not confirm.
         prev_log_index: Index,
-        /// The term of its entry there; `None` if its log is shorter.
+        /// The term of the follower's entry at `prev_log_index`; `None` if the follower's log is shorter.
         term: Option<Term>,
-        /// The first index it stores for that term; if its log is shorter, the index after its last.
+        /// The first index that the follower stores for `term`. If the follower's log is shorter, this is the
+        /// index after its last entry.
         index: Index,
     },
-    /// False, because the request is of an earlier term.
+    /// Success is false, because the term of the request is earlier than the follower's.
     StaleTerm,
 }
 
 impl AppendEntries {
-    /// Entries follow the previous one and each other with terms that never decrease, and none is
-    /// later than the leader's term.
+    /// Whether a correct leader can have sent these arguments. Terms never decrease from the previous entry
+    /// to the last one, and no entry is later than the leader's term.
     pub(super) fn is_well_formed(&self) -> bool {
         let terms = || self.entries.iter().map(|entry| entry.term);
         let sorted = std::iter::once(self.prev_log_term).chain(terms()).is_sorted();
@@ -68,7 +76,7 @@ impl AppendEntries {
 }
 
 impl<S: StateMachine> Raft<S> {
-    /// Receiver implementation. The term is settled: `args.term <= current_term`.
+    /// The receiver's side of AppendEntries. `update_term` has run before, so `args.term <= current_term`.
     pub(super) fn handle_append_entries(
         &self,
         server: &mut Server<S>,
@@ -84,7 +92,7 @@ impl<S: StateMachine> Raft<S> {
         if args.term < server.persistent.current_term {
             return respond(server.persistent.current_term, Outcome::StaleTerm, o);
         }
-        // Two leaders of one term: Election Safety excludes it, so the message is forged.
+        // Election Safety excludes two leaders of one term, so the message is forged.
         if server.is_leader() {
             return;
         }
@@ -110,8 +118,8 @@ impl<S: StateMachine> Raft<S> {
         // AE-3 and AE-4 are in `Log::merge`.
         let last_new = Index(args.prev_log_index.0 + args.entries.len() as u64);
         log.merge(args.prev_log_index, args.entries);
-        // [AE-5] "If leaderCommit > commitIndex, set commitIndex = min(leaderCommit, index of last
-        // new entry)". The last *new* entry: what the log holds beyond it may be of no leader's.
+        // [AE-5] "If leaderCommit > commitIndex, set commitIndex = min(leaderCommit, index of last new
+        // entry)". The limit is the last *new* entry: entries of this log beyond it may be in no leader's.
         if args.leader_commit > server.commit_index {
             let commit_index = args.leader_commit.min(last_new);
             server.commit_index = server.commit_index.max(commit_index);
@@ -121,8 +129,8 @@ impl<S: StateMachine> Raft<S> {
     }
 
     /// [LDR-1] "Upon election: send initial empty AppendEntries RPCs (heartbeat) to each server;
-    /// repeat during idle periods to prevent election timeouts (§5.2)". What a heartbeat carries to a
-    /// follower that lacks entries is told in `retry.rs`.
+    /// repeat during idle periods to prevent election timeouts (§5.2)". `retry.rs` says what a heartbeat
+    /// carries to a follower that lacks entries.
     pub(super) fn heartbeat(&self, server: &mut Server<S>, o: &mut Out<Self>) {
         o.set_timer(
             Timer::Heartbeat,
@@ -133,7 +141,7 @@ impl<S: StateMachine> Raft<S> {
         }
     }
 
-    /// The leader's side of AppendEntries. A reply counts in the term it was given in.
+    /// The leader's side of AppendEntries. A reply counts only in the term it was given in.
     pub(super) fn handle_append_entries_response(
         &self,
         server: &mut Server<S>,
@@ -152,8 +160,8 @@ impl<S: StateMachine> Raft<S> {
             return;
         };
         match args.outcome {
-            // [LDR-3a] "If successful: update nextIndex and matchIndex for follower (§5.3)". Only
-            // upwards: replies may be reordered.
+            // [LDR-3a] "If successful: update nextIndex and matchIndex for follower (§5.3)". A success
+            // never lowers them, because the network may reorder replies.
             Outcome::Match(index) if index > *matched && index <= log.last_index() => {
                 *matched = index;
                 *next = index.next().max(*next);
@@ -167,15 +175,15 @@ impl<S: StateMachine> Raft<S> {
                     self.append_entries(server, follower, o);
                 }
             }
-            // The heartbeat of LDR-5 was answered: the entries before it have not come.
+            // This answers the heartbeat of LDR-5: the entries before that heartbeat have not come.
             Outcome::Conflict { prev_log_index, .. }
                 if attempts.get(&follower).is_some_and(|it| it.last == Some(prev_log_index)) =>
             {
                 self.send_again(server, follower, o);
             }
             // [LDR-3b] "If AppendEntries fails because of log inconsistency: decrement nextIndex and
-            // retry (§5.3)", by as much as the hint allows, never to what is known to match. A reply
-            // about another position than the one probed now is an old one.
+            // retry (§5.3)". The leader goes back as far as the hint allows, but never to a position that is
+            // known to match. A reply about another position than the one probed now is an old one.
             Outcome::Conflict { prev_log_index, term, index }
                 if prev_log_index == next.prev() && *next > matched.next() =>
             {
@@ -189,13 +197,13 @@ impl<S: StateMachine> Raft<S> {
 
     /// [GUARD-1] An entry that is committed is never deleted. If a leader asks for that, or
     /// contradicts a committed entry, its message is forged or some server has lost what it had saved.
-    /// The server that is asked keeps its log, answers nothing, and does nothing any more.
+    /// The server that is asked keeps its log, does not answer, and does nothing from then on.
     fn halt(server: &mut Server<S>, disagreement: Disagreement, o: &mut Out<Self>) {
         o.cancel_timer(Timer::Election);
         server.role = Role::Halted(disagreement);
     }
 
-    /// raft.tla's `AdvanceCommitIndex`.
+    /// Does raft.tla's `AdvanceCommitIndex`.
     pub(super) fn advance_commit_index(&self, server: &mut Server<S>, o: &mut Out<Self>) {
         let Role::Leader { match_index, .. } = &server.role else { return };
         let log = &server.persistent.log;
@@ -204,8 +212,8 @@ impl<S: StateMachine> Raft<S> {
         matched.sort_unstable_by(|a, b| b.cmp(a));
         let replicated = matched[self.config.majority() - 1];
         // [LDR-4] "If there exists an N such that N > commitIndex, a majority of matchIndex[i] ≥ N,
-        // and log[N].term == currentTerm: set commitIndex = N (§5.3, §5.4)". The greatest N on a
-        // majority decides: no earlier one has a later term.
+        // and log[N].term == currentTerm: set commitIndex = N (§5.3, §5.4)". The greatest N that
+        // a majority holds decides, because no earlier entry has a later term.
         let of_current_term = log.term(replicated) == Some(server.persistent.current_term);
         if replicated > server.commit_index && of_current_term {
             server.commit_index = replicated;
@@ -215,7 +223,7 @@ impl<S: StateMachine> Raft<S> {
 }
 
 impl<S> Server<S> {
-    /// The first committed entry that the leader's message contradicts, if there is one.
+    /// The first committed entry that the leader's message contradicts, if any.
     fn disagreement(&self, leader: Id, args: &AppendEntries) -> Option<Disagreement> {
         let terms = args.entries.iter().map(|entry| entry.term);
         let said = (args.prev_log_index.0..)
@@ -229,7 +237,7 @@ impl<S> Server<S> {
         })
     }
 
-    /// The servers that this leader sends AppendEntries; none if it does not lead.
+    /// The servers to which this leader sends AppendEntries; none if the server does not lead.
     fn followers(&self) -> Vec<Id> {
         match &self.role {
             Role::Leader { next_index, .. } => next_index.keys().copied().collect(),
@@ -237,7 +245,7 @@ impl<S> Server<S> {
         }
     }
 
-    /// Whether entries are on their way to the follower that it has not answered.
+    /// Whether the leader has sent the follower entries that the follower has not answered.
     fn awaits_answer(&self, follower: Id) -> bool {
         match &self.role {
             Role::Leader { attempts, .. } => {

@@ -1,7 +1,11 @@
-//! How one saved value differs from the next: what the node's store writes.
+//! The difference between one saved value and the next, which the node's store writes.
+//!
+//! [`Persistent`] implements [`Durable`]. A store asks for the [`Changes`] between the last saved value and
+//! the next one, and writes them. When the store is opened, it applies the changes that it has written.
 
 use super::log::LogChange;
-use super::state::{Persistent, Term};
+use super::position::Term;
+use super::state::Persistent;
 use crate::durable::Durable;
 use serde::{Deserialize, Serialize};
 use stateright::actor::Id;
@@ -9,11 +13,12 @@ use stateright::actor::Id;
 /// The difference between two values of [`Persistent`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Changes {
-    /// The new term; it costs no more than saying whether it changed.
+    /// The new term. Writing the term costs no more than saying whether it changed.
     pub current_term: Term,
-    /// The new vote, likewise.
+    /// The new vote, written whether it changed or not.
     pub voted_for: Option<Id>,
-    /// What changed in the log, read off the two maps; not derived from an append or a truncation.
+    /// The changes of the log. They come from a comparison of the two maps, not from an append or a
+    /// truncation.
     pub log: Vec<LogChange>,
 }
 
@@ -40,7 +45,8 @@ mod tests {
     use super::*;
     use crate::raft::{Entry, Payload};
 
-    /// "For all `a` and `b`": also what no correct server goes through, as from one vote to another.
+    /// "For all `a` and `b`" includes changes that no correct server goes through, as from one vote to
+    /// another.
     #[test]
     fn changes_are_exact_whatever_has_changed() {
         let mut values = Vec::new();

@@ -1,83 +1,112 @@
-//! The parameters of the protocol.
+//! The parameters of the protocol. Every server of a cluster has a [`Config`], and `Raft::new` accepts only
+//! one that [`Config::validate`] accepts.
 
-use super::client::Copies;
-use super::retry::Retry;
+use serde::{Deserialize, Serialize};
 use stateright::actor::Id;
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::time::Duration;
 use thiserror::Error;
 
-/// What a server is configured with. Checked by [`Config::validate`].
+/// The parameters of a server. [`Config::validate`] checks them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// All servers of the cluster, the server itself included. The same on every server.
+    /// All servers of the cluster, the server itself included. Every server has the same set.
     pub servers: BTreeSet<Id>,
     /// An election timeout is "chosen randomly from a fixed interval (e.g., 150–300ms)" (§5.2).
     pub election_timeout: Range<Duration>,
-    /// How often a leader sends AppendEntries when it has nothing to say.
+    /// The time from one heartbeat of a leader to the next. A leader with no entries to send sends
+    /// AppendEntries this often.
     pub heartbeat_interval: Duration,
-    /// Most entries of one AppendEntries. At least 1.
+    /// The largest number of entries in one AppendEntries. At least 1.
     pub max_entries: usize,
-    /// Most bytes of entries of one AppendEntries, and the size of the largest entry that is
-    /// accepted from a client. From [`Config::SMALLEST_MAX_BYTES`] to [`Config::LARGEST_MAX_BYTES`].
+    /// The largest number of bytes of entries in one AppendEntries, and the size of the largest entry that a
+    /// leader accepts from a client. From [`Config::SMALLEST_MAX_BYTES`] to [`Config::LARGEST_MAX_BYTES`].
     pub max_bytes: usize,
-    /// A leader drops requests of clients while so many of its entries are not committed: without
-    /// a majority its log would grow for ever. Clients retry.
+    /// A leader drops client requests while this many entries of its log are not committed. Without a
+    /// majority, the log would otherwise grow for ever. Clients retry. At least 1.
     pub max_uncommitted: u64,
-    /// A leader drops requests of clients that would leave more bytes of its entries uncommitted. At
+    /// A leader drops a client request that would leave more than this many bytes of entries uncommitted. At
     /// least `max_bytes`.
     pub max_uncommitted_bytes: u64,
-    /// What a leader does with a copy of a request that stands uncommitted in its log.
+    /// The rule by which a leader treats a copy of a request that stands uncommitted in its log.
     pub copies: Copies,
-    /// How a leader repeats entries that a follower has not answered.
+    /// The way in which a leader repeats entries that a follower has not answered.
     pub retry: Retry,
-    /// Most client sessions; above it the least recently used one is evicted. At least 1.
+    /// The largest number of client sessions. Above it, the least recently used session is evicted. At
+    /// least 1.
     pub max_sessions: u32,
 }
 
-/// Why a [`Config`] cannot be used.
+/// The rule by which a leader treats a copy of a request that stands uncommitted in its log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Copies {
+    /// The leader appends the copy, too. Servers tell copies apart when they apply them, whatever entries
+    /// stand between the copies.
+    Appended,
+    /// The leader drops the copy, if the first copy is among the last [`PENDING`](super::PENDING) uncommitted entries. So
+    /// clients that retry while nothing can be committed do not lengthen the log.
+    Awaited,
+}
+
+/// The way in which a leader repeats entries that a follower has not answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Retry {
+    /// Each heartbeat carries the unanswered entries: Figure 2 at its simplest.
+    EveryHeartbeat,
+    /// While entries are unanswered, heartbeats are empty and find out whether the entries were lost. If so,
+    /// the leader sends fewer bytes at a time.
+    WhenLost {
+        /// A leader never halves a batch to fewer bytes of entries than this. This should be a size that
+        /// nearly every network carries without fragments. At least 1.
+        smallest_batch: usize,
+    },
+}
+
+/// The reason why a [`Config`] cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ConfigError {
-    /// There is no server.
+    /// The set of servers is empty.
     #[error("a cluster needs at least one server")]
     NoServers,
-    /// The election timeout is empty or zero.
+    /// The range of the election timeout is empty, or begins at zero.
     #[error(
         "the election timeout must be a range from more than zero to more than that, not {0:?}"
     )]
     ElectionTimeout(Range<Duration>),
-    /// Followers would time out between two heartbeats.
+    /// The heartbeat interval is zero, or so long that followers would time out between two heartbeats.
     #[error(
         "the heartbeat interval {0:?} must be more than zero and less than the shortest election timeout {1:?}"
     )]
     HeartbeatInterval(Duration, Duration),
-    /// A limit under which nothing could be replicated.
+    /// A limit is zero, so nothing could be replicated.
     #[error("{0} must be at least 1")]
     Zero(&'static str),
-    /// No session could be opened, or a message would not fit a datagram.
+    /// `max_bytes` is so small that no session could be opened, or so large that a message would not fit a
+    /// datagram.
     #[error(
         "max-bytes must be at least {min}, or no client's entry fits a message, and at most {max}, \
          or a message does not fit a datagram; it is {0}",
         min = Config::SMALLEST_MAX_BYTES, max = Config::LARGEST_MAX_BYTES
     )]
     MaxBytes(usize),
-    /// The largest entry would never be accepted.
+    /// The limit on uncommitted bytes is so low that the largest entry would never be accepted.
     #[error("max-uncommitted-bytes is {0}, but one entry may have {1} bytes (max-bytes)")]
     MaxUncommittedBytes(u64, usize),
 }
 
 impl Config {
-    /// The smallest `max_bytes`: what every entry has around its command, and a very short command.
+    /// The smallest `max_bytes`: room for everything that an entry has around its command, and for a very
+    /// short command.
     pub const SMALLEST_MAX_BYTES: usize = 64;
-    /// The largest `max_bytes`: 48 KiB of entries and what goes around them fit a UDP datagram.
+    /// The largest `max_bytes`: 48 KiB of entries, and everything that goes around them, fit a UDP datagram.
     pub const LARGEST_MAX_BYTES: usize = 48 * 1024;
 
-    /// So many bytes of entries, and what goes around them, fit the MTU of 1,500 bytes that nearly every
-    /// network has, over IPv4 and IPv6.
+    /// This many bytes of entries, and everything that goes around them, fit an MTU of 1,500 bytes over
+    /// IPv4 and IPv6. Nearly every network has that MTU.
     pub const UNFRAGMENTED: usize = 1280;
 
-    /// The defaults, for these servers.
+    /// The default parameters, for these servers.
     pub fn new(servers: impl IntoIterator<Item = Id>) -> Self {
         Self {
             servers: servers.into_iter().collect(),
@@ -93,7 +122,11 @@ impl Config {
         }
     }
 
-    /// Whether a server can run with it.
+    /// Checks that a server can run with these parameters.
+    ///
+    /// # Errors
+    ///
+    /// Fails with the first [`ConfigError`] that applies.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let Range { start, end } = self.election_timeout;
         if self.servers.is_empty() {
@@ -127,12 +160,12 @@ impl Config {
         Ok(())
     }
 
-    /// "votes from a majority of servers" (§5.2). Any two majorities share a server.
+    /// The number of servers in "votes from a majority of servers" (§5.2). Any two majorities share a server.
     pub fn majority(&self) -> usize {
         self.servers.len() / 2 + 1
     }
 
-    /// All servers but `id`.
+    /// All servers except `id`.
     pub fn peers(&self, id: Id) -> impl Iterator<Item = Id> {
         self.servers.iter().copied().filter(move |server| *server != id)
     }
@@ -142,7 +175,7 @@ impl Config {
 mod tests {
     use super::*;
 
-    /// The defaults for one server, changed.
+    /// Validates the default parameters for one server after a change.
     fn changed(change: impl FnOnce(&mut Config)) -> Result<(), ConfigError> {
         let mut config = Config::new([Id::from(0)]);
         change(&mut config);

@@ -1,6 +1,11 @@
 //! The replicated log of section 5.3.
+//!
+//! A [`Log`] maps each [`Index`] to an [`Entry`]. A leader appends entries with [`Log::append`] and reads
+//! what it sends with [`Log::entries_from`]. A follower takes over a leader's entries with [`Log::merge`],
+//! which deletes entries that conflict with them. For the store, `Log::changes` and `Log::apply` compute
+//! and apply the difference of two logs.
 
-use super::state::{Index, Term};
+use super::position::{Index, Term};
 use crate::map::{DiffItem, Map};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -12,24 +17,24 @@ use std::fmt;
 pub struct Entry {
     /// The term of the leader that created the entry.
     pub term: Term,
-    /// What it asks for.
+    /// The operation that the entry asks for.
     pub payload: Payload,
 }
 
-/// What an entry asks for.
+/// The operation that an entry asks for.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Payload {
-    /// Nothing: a leader appends one at the start of its term, to find out which entries are
+    /// No operation. A leader appends a no-op at the start of its term, to find out which entries are
     /// committed (section 8).
     Noop,
-    /// Opens a session, whose id is the index of this entry (thesis section 6.3).
+    /// Opens a client session. The id of the session is the index of this entry (thesis section 6.3).
     Register {
         /// The client to answer.
         client: Id,
         /// The client's number for this request.
         sequence: u64,
-        /// The number of sessions above which the least recently used one is evicted. The leader's
-        /// setting travels in the entry, so that all servers evict alike however they are set.
+        /// The number of sessions above which the least recently used one is evicted. The entry carries the
+        /// leader's setting, so that all servers evict alike even if their own settings differ.
         max_sessions: u32,
     },
     /// A command for the state machine.
@@ -38,41 +43,41 @@ pub enum Payload {
         client: Id,
         /// The session: the index of its `Register` entry.
         session: Index,
-        /// The client's number for this command; a retry keeps it.
+        /// The client's number for this command; a retry keeps the number.
         sequence: u64,
         /// The command: opaque bytes.
         command: Bytes,
     },
 }
 
-/// The log. Invariants:
+/// The log of one server. Two invariants hold:
 ///
 /// - indexes are contiguous from 1;
-/// - terms never decrease from one entry to the next (entries are appended by leaders, whose term is
-///   at least that of any entry they hold).
+/// - terms never decrease from one entry to the next: leaders append entries, and a leader's term is at
+///   least that of any entry it holds.
 ///
-/// Clones are O(1) and comparing with a recent clone is O(log n), because every step of the protocol
-/// clones the server and asks whether it changed.
+/// A clone costs O(1), and a comparison with a recent clone O(log n). Both must be cheap, because every step
+/// of the protocol clones the server and asks whether it changed.
 #[derive(Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "Map<Index, Entry>")]
 pub struct Log(Map<Index, Entry>);
 
-/// One difference between two logs, see [`super::Changes`].
+/// One difference between two logs; [`super::Changes`] lists them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LogChange {
-    /// The entry at this index is gone.
+    /// The entry at this index has been removed.
     Remove(Index),
-    /// This entry is now at this index.
+    /// This entry has been put at this index.
     Put(Index, Entry),
 }
 
 impl Log {
-    /// Index of the last entry; zero for an empty log.
+    /// The index of the last entry; zero for an empty log.
     pub fn last_index(&self) -> Index {
         self.0.last().map_or(Index(0), |(index, _)| *index)
     }
 
-    /// Term and index of the last entry, in the order in which section 5.4.1 compares two logs:
+    /// The term and index of the last entry, in the order in which section 5.4.1 compares two logs:
     /// "If the logs have last entries with different terms, then the log with the later term is
     /// more up-to-date. If the logs end with the same term, then whichever log is longer is more
     /// up-to-date." The order of tuples *is* that definition.
@@ -85,18 +90,18 @@ impl Log {
         self.0.get(&index)
     }
 
-    /// The term of the entry at `index`, if there is one; the position before the first entry
+    /// The term of the entry at `index`, if there is one. The position before the first entry
     /// counts as an entry of term zero, which every log has.
     pub fn term(&self, index: Index) -> Option<Term> {
         if index == Index(0) { Some(Term(0)) } else { self.get(index).map(|entry| entry.term) }
     }
 
-    /// Index and entry, from the first to the last.
+    /// Every index with its entry, from the first to the last.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (Index, &Entry)> {
         self.0.iter().map(|(index, entry)| (*index, entry))
     }
 
-    /// The entries from `index` on that fit both limits, but at least one if there is any: otherwise
+    /// The entries from `index` on that fit both limits, but at least one entry if there is any. Otherwise
     /// an entry larger than `max_bytes` would stop replication for ever.
     pub fn entries_from(&self, index: Index, max_entries: usize, max_bytes: usize) -> Vec<Entry> {
         let mut bytes = 0;
@@ -125,9 +130,10 @@ impl Log {
             index = index.next();
             match self.term(index) {
                 Some(term) if term == entry.term => {}
-                // [AE-3] "If an existing entry conflicts with a new one (same index but different
-                // terms), delete the existing entry and all that follow it (§5.3)". Only then: an
-                // old, short AppendEntries may arrive late, and what follows it may be acknowledged.
+                // [AE-3] "If an existing entry conflicts with a new one (same index but different terms),
+                // delete the existing entry and all that follow it (§5.3)". Without a conflict nothing is
+                // deleted. An old, short AppendEntries may arrive late, when this server may already have
+                // acknowledged the entries that follow.
                 Some(_) => {
                     self.truncate_from(index);
                     self.append(entry);
@@ -147,20 +153,22 @@ impl Log {
         }
     }
 
-    /// The first index that holds an entry of `term`, if any. O(log² n): terms never decrease.
+    /// The first index that holds an entry of `term`, if any. The search takes O(log² n), because terms
+    /// never decrease.
     pub fn first_index_of(&self, term: Term) -> Option<Index> {
         let index = self.first_index_where(|entry| entry.term >= term);
         self.get(index).filter(|entry| entry.term == term).map(|_| index)
     }
 
-    /// The last index that holds an entry of `term`, if any. O(log² n): terms never decrease.
+    /// The last index that holds an entry of `term`, if any. The search takes O(log² n), because terms
+    /// never decrease.
     pub fn last_index_of(&self, term: Term) -> Option<Index> {
         let index = self.first_index_where(|entry| entry.term > term).prev();
         self.get(index).filter(|entry| entry.term == term).map(|_| index)
     }
 
     /// The first index whose entry satisfies a predicate that is false up to some index and true
-    /// from there on; the index after the last one if none does.
+    /// from there on. If no entry does, this is the index after the last one.
     fn first_index_where(&self, predicate: impl Fn(&Entry) -> bool) -> Index {
         let (mut low, mut high) = (Index(1), self.last_index().next());
         while low < high {
@@ -174,7 +182,7 @@ impl Log {
         low
     }
 
-    /// Exactly what must be done to `self` to obtain `next`. O(change) for a recent clone.
+    /// Exactly the changes that turn `self` into `next`. O(change) if one is a recent clone of the other.
     pub(super) fn changes(&self, next: &Self) -> Vec<LogChange> {
         self.0
             .diff(&next.0)
@@ -187,7 +195,8 @@ impl Log {
             .collect()
     }
 
-    /// Does [`Log::changes`]; refuses what would leave a hole.
+    /// Applies the result of [`Log::changes`]. A change that removes an absent entry, or changes that leave a
+    /// hole, are an error.
     pub(super) fn apply(&mut self, changes: Vec<LogChange>) -> Result<(), String> {
         for change in changes {
             match change {
@@ -202,7 +211,7 @@ impl Log {
         self.check_contiguous()
     }
 
-    /// An error if the indexes are not contiguous from 1: the map may come from a file.
+    /// Fails if the indexes are not contiguous from 1: the map may come from a file.
     fn check_contiguous(&self) -> Result<(), String> {
         let length = self.0.len() as u64;
         let first = self.iter().next().map_or(Index(1), |(index, _)| index);
@@ -231,9 +240,9 @@ impl FromIterator<Entry> for Log {
 }
 
 impl Entry {
-    /// An upper bound of its size in bytes on the wire.
+    /// An upper bound of the entry's size in bytes on the wire.
     pub fn size(&self) -> usize {
-        /// Term, client, session, sequence and length as varints of at most ten bytes, and the tag.
+        /// The tag, and five varints of at most ten bytes: term, client, session, sequence and length.
         const OVERHEAD: usize = 5 * 10 + 1;
         match &self.payload {
             Payload::Noop | Payload::Register { .. } => OVERHEAD,
@@ -249,7 +258,7 @@ impl fmt::Debug for Log {
     }
 }
 
-/// `2.noop`: the term, then what it is.
+/// Shows an entry as `2.noop`: first the term, then the payload.
 impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{:?}", self.term, self.payload)

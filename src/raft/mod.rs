@@ -1,62 +1,77 @@
 //! The Raft consensus protocol: a pure function from a server and an event to a server and effects.
 //!
-//! Read it with the paper ("In Search of an Understandable Consensus Algorithm", extended version)
+//! [`Raft`] holds the [`Config`] and implements stateright's [`Actor`]. A [`Server`] is the state of one
+//! server, and its [`Persistent`] part is all that survives a crash. A model or a node calls `on_start`
+//! once per start, `on_msg` for each [`Message`] and `on_timeout` for each [`Timer`] that fires. `on_msg`
+//! and `on_timeout` hand one rule to `Raft::step`, which runs the rule on a copy of the server. If the rule
+//! changed the persistent state, `step` puts the save ahead of everything that the rule sends.
+//!
+//! Read this folder with the paper ("In Search of an Understandable Consensus Algorithm", extended version)
 //! open at Figure 2. There is one file per box:
 //!
 //! | box of Figure 2 | file |
 //! |---|---|
-//! | State | `state.rs`, and `log.rs` for the log |
+//! | State | `state.rs`, with `log.rs`, `sessions.rs`, `progress.rs` and `position.rs` inside it |
 //! | RequestVote RPC, and Candidates' rules | `request_vote.rs` |
 //! | AppendEntries RPC, and Leaders' rules | `append_entries.rs` |
 //! | Rules for Servers | this file |
-//! | section 8, client interaction; thesis section 6.3 | `client.rs` (servers), `session.rs` (clients) |
+//! | section 8, client interaction; thesis section 6.3 | `client_request.rs`, `apply.rs`; `client_session.rs` (clients) |
 //! | RPCs are retried (section 5.5, and what a real network asks of it) | `retry.rs` |
 //!
 //! Three rules stand where they take effect: CAN-3 in the AppendEntries receiver, CAN-4 beside
-//! FOL-2 in this file, and LDR-2 in `client.rs`.
+//! FOL-2 in this file, and LDR-2 in `client_request.rs`. A client command's way is `client_request.rs`, `log.rs`,
+//! `append_entries.rs`, `apply.rs`.
 //!
-//! Every rule is quoted in a comment with an id such as `[AE-3]`, once in this folder; a test of that
-//! name in `tests/figure2.rs` asserts exactly what it does, and `spec/README.md` lists them all.
-//! Names are the paper's; functions are named after the actions of Ongaro's `raft.tla`.
+//! Every rule has an id such as `[AE-3]`, which stands once in this folder, in a comment that quotes or
+//! states the rule. A test named after the id in `tests/figure2.rs` asserts exactly what the rule does, and
+//! `spec/README.md` lists all rules. Names are the paper's; functions are named after the actions of
+//! Ongaro's `raft.tla`.
 //!
-//! Nothing here knows a clock, a socket, a disk or a random source. [`Raft`] is a stateright
-//! [`Actor`], and that very type is what [`crate::models`] check and what [`crate::runtime`] runs.
+//! Nothing in this folder knows a clock, a socket, a disk or a random source. [`Raft`] itself is the type
+//! that [`crate::models`] check and that [`crate::runtime`] runs.
 //!
-//! A handler never panics on a message: a hostile network may deliver any well-formed one. What
-//! cannot be from a correct server is dropped.
+//! A handler never panics on a message, because a hostile network may deliver any message that can be
+//! decoded. A server drops every message that no correct sender can have sent.
 
 mod append_entries;
+mod apply;
 mod changes;
-mod client;
+mod client_request;
+mod client_session;
 mod config;
 mod log;
+mod message;
+mod position;
+mod progress;
 mod request_vote;
 mod retry;
-mod session;
+mod sessions;
 mod state;
 
 pub use append_entries::{AppendEntries, AppendEntriesResponse, Outcome};
 pub use changes::Changes;
-pub use client::{ClientRequest, ClientResponse, Copies, PENDING, SessionRecord, Sessions};
-pub use config::{Config, ConfigError};
+pub use client_request::{ClientRequest, ClientResponse, PENDING};
+pub use client_session::{Invocation, Session};
+pub use config::{Config, ConfigError, Copies, Retry};
 pub use log::{Entry, Log, LogChange, Payload};
+pub use message::Message;
+pub use position::{Index, Term};
+pub use progress::Attempt;
 pub use request_vote::{RequestVote, RequestVoteResponse};
-pub use retry::{Attempt, Retry};
-pub use session::{Invocation, Session};
-pub use state::{Disagreement, Index, Persistent, Role, Server, Term};
+pub use sessions::{SessionRecord, Sessions};
+pub use state::{Disagreement, Persistent, Role, Server};
 
 use crate::state_machine::StateMachine;
 use serde::{Deserialize, Serialize};
 use stateright::actor::{Actor, Id, Out};
 use std::borrow::Cow;
-use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Range;
 
-/// A Raft server, replicating the state machine `S`.
+/// A Raft server that replicates the state machine `S`.
 ///
-/// The value holds only the configuration; [`Server`] is the state. The same value therefore serves
-/// every server of a cluster: who it is comes with each event.
+/// A `Raft` holds only the configuration; a [`Server`] holds the state. One `Raft` therefore serves
+/// every server of a cluster: each event names the server that it concerns.
 ///
 /// ```
 /// use checked_raft::{kv::Kv, raft::{Config, Raft, Timer}};
@@ -76,47 +91,33 @@ pub struct Raft<S> {
     machine: PhantomData<fn() -> S>,
 }
 
-/// Everything that is sent. Fields are named as in Figure 2; who sent it is on the envelope, so
-/// `candidateId` and `leaderId` are not repeated inside.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Message {
-    /// "Invoked by candidates to gather votes (§5.2)."
-    RequestVote(RequestVote),
-    /// Its results.
-    RequestVoteResponse(RequestVoteResponse),
-    /// "Invoked by leader to replicate log entries (§5.3); also used as heartbeat (§5.2)."
-    AppendEntries(AppendEntries),
-    /// Its results.
-    AppendEntriesResponse(AppendEntriesResponse),
-    /// From a client.
-    ClientRequest(ClientRequest),
-    /// To a client.
-    ClientResponse(ClientResponse),
-}
-
 /// The two timers of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Timer {
-    /// Armed on followers and candidates.
+    /// The election timer, armed on followers and candidates.
     Election,
-    /// Armed on leaders.
+    /// The heartbeat timer, armed on leaders.
     Heartbeat,
 }
 
 impl<S: StateMachine> Raft<S> {
-    /// A server of a cluster so configured.
+    /// The actor for the servers of a cluster with this configuration.
+    ///
+    /// # Errors
+    ///
+    /// Fails if [`Config::validate`] refuses the configuration.
     pub fn new(config: Config) -> Result<Self, ConfigError> {
         config.validate()?;
         Ok(Self { config, machine: PhantomData })
     }
 
-    /// The configuration.
+    /// The configuration of the cluster.
     pub fn config(&self) -> &Config {
         &self.config
     }
 
-    /// Runs one rule as a single step: the one path from an event to effects, for model and node, and
-    /// the only place that saves.
+    /// Runs one rule as a single step. Models and nodes take this one path from a message or a timeout to its
+    /// effects, and no other function saves.
     fn step(
         state: &mut Cow<'_, Server<S>>,
         o: &mut Out<Self>,
@@ -125,19 +126,19 @@ impl<S: StateMachine> Raft<S> {
         let mut next = Server::clone(state);
         let mut out = Out::new();
         rule(&mut next, &mut out);
-        // [STORE] "Updated on stable storage before responding to RPCs": whatever changed is saved,
-        // and the save goes out ahead of everything the rule sends.
+        // [STORE] "Updated on stable storage before responding to RPCs": if the rule changed the persistent
+        // state, the save goes out ahead of everything the rule sends.
         if next.persistent != state.persistent {
             o.save(next.persistent.clone());
         }
         o.append(&mut out);
-        // Only a change owns the state, so that the checker sees which steps did nothing.
+        // The state becomes owned only if it changed, so that the checker sees which steps did nothing.
         if next != **state {
             *state = Cow::Owned(next);
         }
     }
 
-    /// First half of every RPC and response.
+    /// Adopts a later term. `on_msg` calls it before the handler of every RPC and of every response.
     fn update_term(&self, server: &mut Server<S>, term: Term, o: &mut Out<Self>) {
         // [ALL-2] "If RPC request or response contains term T > currentTerm: set currentTerm = T,
         // convert to follower (§5.1)"
@@ -148,7 +149,8 @@ impl<S: StateMachine> Raft<S> {
         }
     }
 
-    /// Steps down, or learns who leads. The vote of the term is kept: only a new term frees it.
+    /// Makes the server a follower: of `leader`, or of nobody yet. The vote of the term is kept, because
+    /// only a new term frees it.
     fn become_follower(&self, server: &mut Server<S>, leader: Option<Id>, o: &mut Out<Self>) {
         if server.is_leader() {
             o.cancel_timer(Timer::Heartbeat);
@@ -157,8 +159,9 @@ impl<S: StateMachine> Raft<S> {
         server.role = Role::Follower { leader };
     }
 
-    /// "each candidate restarts its randomized election timeout at the start of an election" (§5.2);
-    /// the runtime draws from the range, the model lets any armed timer fire at any time.
+    /// "each candidate restarts its randomized election timeout at the start of an election" (§5.2). This
+    /// function sets the timer to the configured range; a candidate uses `await_election`. The runtime
+    /// draws the timeout from the range, and a model lets any armed timer fire at any time.
     fn reset_election_timer(&self, o: &mut Out<Self>) {
         o.set_timer(Timer::Election, self.config.election_timeout.clone());
     }
@@ -166,9 +169,9 @@ impl<S: StateMachine> Raft<S> {
     /// Sets the election timer of a candidate, and of a server that has just voted for one.
     ///
     /// [CAN-5] Each election that elects nobody doubles the range of the next timeout, up to four times
-    /// the configured one. So where saves or messages take long, one timeout is long enough. All
-    /// earlier elections since the term of the server's last entry count as failed, since a leader
-    /// begins with an entry (NOOP).
+    /// the configured range. So timeouts become long enough where saves or messages take long. Every earlier
+    /// election since the term of the server's last entry counts as failed, because a leader begins its term
+    /// with an entry (NOOP).
     fn await_election(&self, server: &Server<S>, o: &mut Out<Self>) {
         let (last_log_term, _) = server.persistent.log.last();
         let elections = server.persistent.current_term.0.saturating_sub(last_log_term.0);
@@ -177,20 +180,9 @@ impl<S: StateMachine> Raft<S> {
         o.set_timer(Timer::Election, start.saturating_mul(factor)..end.saturating_mul(factor));
     }
 
-    /// Applies what is committed. Every handler that may raise `commit_index` ends with it.
-    fn apply_committed(server: &mut Server<S>, o: &mut Out<Self>) {
-        // [ALL-1] "If commitIndex > lastApplied: increment lastApplied, apply log[lastApplied] to
-        // state machine (§5.3)"
-        while server.commit_index > server.last_applied {
-            let index = server.last_applied.next();
-            let Some(entry) = server.persistent.log.get(index).cloned() else { return };
-            server.last_applied = index;
-            Self::apply(server, index, entry, o);
-        }
-    }
-
-    /// Whether the message can be from a correct sender: RPCs come from other servers of the
-    /// cluster and say nothing that contradicts itself.
+    /// Whether a correct sender can have sent the message. Only another server of the cluster sends RPCs and
+    /// their responses, and no RPC contradicts itself. No server sends client requests or
+    /// receives client responses.
     fn is_acceptable(&self, id: Id, src: Id, msg: &Message) -> bool {
         let is_peer = src != id && self.config.servers.contains(&src);
         match msg {
@@ -200,50 +192,6 @@ impl<S: StateMachine> Raft<S> {
             Message::AppendEntriesResponse(args) => is_peer && args.term.is_real(),
             Message::ClientRequest(_) => !self.config.servers.contains(&src),
             Message::ClientResponse(_) => false,
-        }
-    }
-}
-
-impl Term {
-    /// Whether elections can have led to it. The upper half is refused, so that a forged term cannot
-    /// make the next election overflow.
-    fn is_real(self) -> bool {
-        (1..1 << 63).contains(&self.0)
-    }
-
-    /// The term that a server in `current_term` moves to if this one is out of its reach, else `None`.
-    /// At one election in 100 ms, 2^32 elections take 13 years.
-    pub fn is_beyond_reach_of(self, current_term: Term) -> Option<Term> {
-        /// The number of terms that a server skips at once.
-        const FURTHEST: u64 = 1 << 32;
-        let furthest = Term(current_term.0.saturating_add(FURTHEST));
-        (self > furthest).then_some(furthest)
-    }
-}
-
-impl Message {
-    /// The sender's term; messages of clients and to clients carry none.
-    pub fn term(&self) -> Option<Term> {
-        match self {
-            Message::RequestVote(args) => Some(args.term),
-            Message::RequestVoteResponse(args) => Some(args.term),
-            Message::AppendEntries(args) => Some(args.term),
-            Message::AppendEntriesResponse(args) => Some(args.term),
-            Message::ClientRequest(_) | Message::ClientResponse(_) => None,
-        }
-    }
-}
-
-/// The name stands in what is inside.
-impl fmt::Debug for Message {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Message::RequestVote(args) => args.fmt(f),
-            Message::RequestVoteResponse(args) => args.fmt(f),
-            Message::AppendEntries(args) => args.fmt(f),
-            Message::AppendEntriesResponse(args) => args.fmt(f),
-            Message::ClientRequest(args) => args.fmt(f),
-            Message::ClientResponse(args) => args.fmt(f),
         }
     }
 }
@@ -269,7 +217,8 @@ impl<S: StateMachine> Actor for Raft<S> {
         msg: Message,
         o: &mut Out<Self>,
     ) {
-        // [FOL-1] "Respond to RPCs from candidates and leaders", and to nothing else.
+        // [FOL-1] "Respond to RPCs from candidates and leaders". A halted server answers nothing,
+        // and a message that is not acceptable is dropped.
         if state.is_halted() || !self.is_acceptable(id, src, &msg) {
             return;
         }
@@ -312,7 +261,7 @@ impl<S: StateMachine> Actor for Raft<S> {
             // [CAN-4] "If election timeout elapses: start new election"
             (Timer::Election, false) => self.start_election(id, server, o),
             (Timer::Heartbeat, true) => self.heartbeat(server, o),
-            // The timer of a role the server has left.
+            // The timer belongs to a role that the server has left.
             (Timer::Election, true) | (Timer::Heartbeat, false) => {}
         });
     }

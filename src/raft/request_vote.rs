@@ -1,14 +1,21 @@
 //! The RequestVote RPC box of Figure 2, and the rules for Candidates.
+//!
+//! When the election timer fires, `start_election` makes the server a candidate, which sends a
+//! [`RequestVote`] to every other server. A voter decides in `handle_request_vote` and answers with a
+//! [`RequestVoteResponse`]. The candidate counts the granted votes in `handle_request_vote_response`. On a
+//! majority, `become_leader_if_elected` makes it the leader. A server votes for at most one candidate per
+//! term, so a term has at most one leader.
 
 use super::log::{Entry, Payload};
-use super::state::{Index, Role, Server, Term};
+use super::position::{Index, Term};
+use super::state::{Role, Server};
 use super::{Message, Raft, Timer};
 use crate::state_machine::StateMachine;
 use serde::{Deserialize, Serialize};
 use stateright::actor::{Id, Out};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Arguments of RequestVote.
+/// The arguments of RequestVote.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RequestVote {
     /// "candidate's term"
@@ -19,7 +26,7 @@ pub struct RequestVote {
     pub last_log_term: Term,
 }
 
-/// Results of RequestVote.
+/// The results of RequestVote.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RequestVoteResponse {
     /// "currentTerm, for candidate to update itself"
@@ -29,7 +36,8 @@ pub struct RequestVoteResponse {
 }
 
 impl RequestVote {
-    /// A candidate's term is later than any entry it holds.
+    /// Whether a correct candidate can have sent these arguments. A candidate's term is later than the term
+    /// of any entry it holds.
     pub(super) fn is_well_formed(&self) -> bool {
         self.term.is_real()
             && self.last_log_term < self.term
@@ -38,7 +46,7 @@ impl RequestVote {
 }
 
 impl<S: StateMachine> Raft<S> {
-    /// raft.tla's `Timeout` and `RequestVote` in one step.
+    /// Does raft.tla's `Timeout` and `RequestVote` in one step.
     ///
     /// [CAN-1] "On conversion to candidate, start election: Increment currentTerm; Vote for self;
     /// Reset election timer; Send RequestVote RPCs to all other servers"
@@ -58,7 +66,7 @@ impl<S: StateMachine> Raft<S> {
         self.become_leader_if_elected(id, server, o);
     }
 
-    /// Receiver implementation. The term is settled: `args.term <= current_term`.
+    /// The receiver's side of RequestVote. `update_term` has run before, so `args.term <= current_term`.
     pub(super) fn handle_request_vote(
         &self,
         server: &mut Server<S>,
@@ -82,7 +90,8 @@ impl<S: StateMachine> Raft<S> {
         o.send(candidate, Message::RequestVoteResponse(response));
     }
 
-    /// A reply counts in the term it was given in, and only while that election is undecided.
+    /// Counts a granted vote. A reply counts only in the term it was given in, and only while the server is
+    /// still a candidate.
     pub(super) fn handle_request_vote_response(
         &self,
         id: Id,
@@ -100,7 +109,7 @@ impl<S: StateMachine> Raft<S> {
         }
     }
 
-    /// raft.tla's `BecomeLeader`, taken as soon as it is enabled.
+    /// Does raft.tla's `BecomeLeader` as soon as that action is enabled.
     fn become_leader_if_elected(&self, id: Id, server: &mut Server<S>, o: &mut Out<Self>) {
         let Role::Candidate { votes_granted } = &server.role else { return };
         // [CAN-2] "If votes received from majority of servers: become leader"
@@ -115,7 +124,7 @@ impl<S: StateMachine> Raft<S> {
         };
         o.cancel_timer(Timer::Election);
         // [NOOP] "each leader [commits] a blank no-op entry into the log at the start of its term"
-        // (§8): until an entry of its term is committed, a leader does not know what is.
+        // (§8): until an entry of its term is committed, a leader does not know which entries are.
         let term = server.persistent.current_term;
         server.persistent.log.append(Entry { term, payload: Payload::Noop });
         self.heartbeat(server, o);

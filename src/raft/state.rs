@@ -1,23 +1,20 @@
 //! The State box of Figure 2.
+//!
+//! A [`Server`] holds the whole box. Every change of the [`Persistent`] part is saved, and
+//! [`Server::restored`] starts a server from a saved `Persistent`. All other state is volatile. The
+//! variables of candidates and leaders stand inside the [`Role`], so they exist only while the server has
+//! that role.
 
-use super::client::Sessions;
 use super::log::Log;
-use super::retry::Attempt;
+use super::position::{Index, Term};
+use super::progress::Attempt;
+use super::sessions::Sessions;
 use serde::{Deserialize, Serialize};
 use stateright::actor::Id;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-/// A term: logical time, "numbered with consecutive integers" (section 5.1). Zero is the term before
-/// the first election.
-#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Term(pub u64);
-
-/// A position in the log. "First index is 1"; zero is the position before the first entry.
-#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Index(pub u64);
-
-/// Persistent state on all servers. It *is* what the node stores: nothing else survives a crash.
+/// Persistent state on all servers. The node stores this value: no other state survives a crash.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Persistent {
     /// "latest term server has seen (initialized to 0 on first boot, increases monotonically)"
@@ -29,9 +26,9 @@ pub struct Persistent {
     pub log: Log,
 }
 
-/// One server: the whole State box, and the state machine the log is applied to.
+/// One server: the whole State box, and the state machine that the log is applied to.
 ///
-/// Scalars stand before maps, so that comparing two servers that differ is decided early.
+/// Scalars stand before maps, so that a comparison of two servers that differ ends early.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Server<S> {
     /// "index of highest log entry known to be committed (initialized to 0, increases
@@ -40,27 +37,29 @@ pub struct Server<S> {
     /// "index of highest log entry applied to state machine (initialized to 0, increases
     /// monotonically)"
     pub last_applied: Index,
-    /// Follower, candidate or leader, each with the variables only it has.
+    /// The role of the server, with the variables that only this role has.
     pub role: Role,
-    /// What survives a crash.
+    /// The part of the state that survives a crash.
     pub persistent: Persistent,
-    /// The client sessions: part of the replicated state machine (thesis section 6.3).
+    /// The client sessions, which are part of the replicated state machine (thesis section 6.3).
     pub sessions: Sessions,
-    /// The state machine.
+    /// The state machine that committed commands are applied to.
     pub machine: S,
 }
 
-/// The states of Figure 4. A variable that only a leader has does not exist elsewhere.
+/// The server states of Figure 4, and one more: halted. A variable that only a leader has does not exist
+/// in the other roles.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Role {
     /// "Respond to RPCs from candidates and leaders."
     Follower {
-        /// The leader of the current term, once heard of: "so follower can redirect clients".
+        /// The leader of the current term, once the server has heard of it: "so follower can redirect
+        /// clients".
         leader: Option<Id>,
     },
-    /// Between starting an election and its outcome.
+    /// The server has started an election whose outcome it does not know yet.
     Candidate {
-        /// raft.tla's `votesGranted`. A set, so that a duplicated reply counts once.
+        /// raft.tla's `votesGranted`. The votes are a set, so that a duplicated reply counts once.
         votes_granted: BTreeSet<Id>,
     },
     /// "Volatile state on leaders (Reinitialized after election)", for each *other* server.
@@ -71,55 +70,36 @@ pub enum Role {
         /// "for each server, index of highest log entry known to be replicated on server
         /// (initialized to 0, increases monotonically)"
         match_index: BTreeMap<Id, Index>,
-        /// For each server that was sent entries and has not caught up: what it has not answered,
-        /// and how often entries were lost (`retry.rs`).
-        /// Empty under [`Retry::EveryHeartbeat`](super::Retry::EveryHeartbeat).
+        /// For each follower that was sent entries and has not caught up: the entries that it has not
+        /// answered, and how often entries were lost (`retry.rs`).
+        /// The map stays empty under [`Retry::EveryHeartbeat`](super::Retry::EveryHeartbeat).
         attempts: BTreeMap<Id, Attempt>,
     },
-    /// The server was asked to delete what it had committed, refused, and does nothing any more
-    /// (GUARD-1). No model reaches it.
+    /// A leader contradicted an entry that this server had committed. The server refused and does nothing
+    /// any more (GUARD-1). No model reaches this role.
     Halted(Disagreement),
 }
 
-/// Two servers disagree about an entry that one of them has committed: "if a server has applied a log
-/// entry at a given index to its state machine, no other server will ever apply a different log entry
-/// for the same index" (Figure 3) no longer holds. Raft excludes it unless a server has lost what it had
-/// saved.
+/// Two servers disagree about an entry that one of them has committed. To apply both would break State
+/// Machine Safety (Figure 3): "if a server has applied a log entry at a given index to its state machine,
+/// no other server will ever apply a different log entry for the same index". Raft excludes a disagreement
+/// unless a message is forged or a server has lost what it had saved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Disagreement {
-    /// The leader that has another entry there.
+    /// The leader whose message has another entry at `index`.
     pub leader: Id,
-    /// The leader's term.
+    /// The term of the leader's message.
     pub term: Term,
-    /// The position.
+    /// The index of the two entries.
     pub index: Index,
-    /// The term of the entry that was committed here.
+    /// The term of the entry that this server has committed.
     pub committed: Term,
-    /// The term of the leader's entry.
+    /// The term of the entry that the leader has.
     pub proposed: Term,
 }
 
-impl Term {
-    /// The term of the next election.
-    pub fn next(self) -> Self {
-        Self(self.0 + 1)
-    }
-}
-
-impl Index {
-    /// The following position.
-    pub fn next(self) -> Self {
-        Self(self.0 + 1)
-    }
-
-    /// The preceding position; there is none before zero.
-    pub fn prev(self) -> Self {
-        Self(self.0.saturating_sub(1))
-    }
-}
-
 impl<S: Default> Server<S> {
-    /// A server that has just started with what it had saved: everything volatile is initial.
+    /// A server that has just started from its saved state; all volatile state is initial.
     pub fn restored(persistent: Persistent) -> Self {
         Self {
             commit_index: Index::default(),
@@ -138,37 +118,13 @@ impl<S> Server<S> {
         matches!(self.role, Role::Leader { .. })
     }
 
-    /// Whether the server has refused to delete what it had committed (GUARD-1).
+    /// Whether the server has halted, because it refused to contradict an entry it had committed (GUARD-1).
     pub fn is_halted(&self) -> bool {
         matches!(self.role, Role::Halted(_))
     }
 }
 
-impl fmt::Debug for Term {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)
-    }
-}
-
-impl fmt::Display for Term {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)
-    }
-}
-
-impl fmt::Debug for Index {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)
-    }
-}
-
-impl fmt::Display for Index {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)
-    }
-}
-
-/// One line, so that a whole cluster fits a screen of the Explorer:
+/// Shows the server in one line, so that a whole cluster fits a screen of the Explorer:
 /// `leader t2 voted=0 log=[1.noop 2.noop] commit=1 next={1:3 2:2} match={1:2 2:0} sessions={} {}`.
 impl<S: fmt::Debug> fmt::Debug for Server<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -220,22 +176,5 @@ impl fmt::Debug for Role {
                 write!(f, " leader={} disagrees at {index}", usize::from(*leader))
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::raft::RequestVote;
-
-    /// As counterexamples and traces show them.
-    #[test]
-    fn a_term_and_an_index_are_shown_as_numbers() {
-        let args = RequestVote { term: Term(3), last_log_index: Index(2), last_log_term: Term(1) };
-        assert_eq!(
-            format!("{args:?}"),
-            "RequestVote { term: 3, last_log_index: 2, last_log_term: 1 }"
-        );
-        assert_eq!(format!("{} {}", args.term, args.last_log_index), "3 2");
     }
 }

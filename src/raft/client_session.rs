@@ -1,11 +1,16 @@
-//! Client interaction, the client's side: what a client must keep so that a retry is not a second
+//! Client interaction on the client: the state that a client keeps so that a retry is not a second
 //! invocation (thesis section 6.3).
 //!
-//! Pure, like the servers: the client actor of the models and the UDP client library are both this
-//! type, each with its own way to send and to wait.
+//! A caller starts a command with [`Session::invoke`] and sends what [`Session::request`] returns. The caller
+//! passes each answer to [`Session::on_response`], and calls [`Session::on_timeout`] when no answer came.
+//! `on_response` returns an [`Invocation`] once the command has ended. While no session is open,
+//! `request` returns a `Register` request.
+//!
+//! [`Session`] is as pure as the servers. The client actor of the models and the UDP client library both use
+//! it. Each of the two has its own way to send and to wait.
 
-use super::client::{ClientRequest, ClientResponse};
-use super::state::Index;
+use super::client_request::{ClientRequest, ClientResponse};
+use super::position::Index;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use stateright::actor::Id;
@@ -13,65 +18,67 @@ use stateright::actor::Id;
 /// A client's view of its session. One command at a time is in flight.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Session {
-    /// The servers, in the order in which they are tried, and which of them is asked now.
+    /// The servers, in the order in which the client tries them, and the position of the one it asks now.
     servers: Vec<Id>,
     target: usize,
-    /// The last one asked because it was its turn, and not because of a hint. Otherwise a leader cut
-    /// off with one follower would keep a client for ever: no answer from the one, its hint from the
-    /// other, and the majority never asked.
+    /// The position of the last server that was asked because it was its turn, and not because of a hint.
+    /// If hints moved the turn, a leader that is cut off with one follower would keep a client for ever:
+    /// the leader does not answer, the follower's hint names the leader, and the client never asks the
+    /// majority.
     turn: usize,
-    /// The session, once registered.
+    /// The id of the session, once it is registered.
     id: Option<Index>,
-    /// The number of the request in flight, or of the last one.
+    /// The sequence number of the request in flight, or of the last one if none is in flight.
     sequence: u64,
-    /// The command in flight.
+    /// The command in flight, if any.
     command: Option<Bytes>,
 }
 
-/// How an invocation ended.
+/// The way in which an invocation of a command ended.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Invocation {
     /// The command was applied exactly once, with this response.
     Applied(Bytes),
-    /// The session expired: the command was applied once or never, and nobody can say which.
+    /// The session expired. The command was applied once or never, and nobody can say which.
     Unknown,
-    /// A copy of the command was refused, for it may have at most so many bytes. Servers may be
-    /// configured differently: if other copies were sent, their outcome is unknown.
+    /// A server refused a copy of the command, because a command may have at most this many bytes. Servers
+    /// may be configured differently: if the client sent other copies, their outcome is unknown.
     TooLarge(u64),
 }
 
 impl Session {
-    /// A client that has not registered. "When a client first starts up, it connects to a
-    /// randomly-chosen server" (§8): the order of `servers` is the caller's choice.
+    /// A client that has not registered a session yet. "When a client first starts up, it connects to a
+    /// randomly-chosen server" (§8): the caller chooses the order of `servers`.
     pub fn new(servers: Vec<Id>) -> Self {
         assert!(!servers.is_empty(), "a client needs a server to ask");
         Self { servers, target: 0, turn: 0, id: None, sequence: 0, command: None }
     }
 
-    /// Starts a command. The session is registered first if need be.
+    /// Starts a command. The session registers first if it has not done so.
     pub fn invoke(&mut self, command: Bytes) {
         assert!(self.command.is_none(), "one command at a time is in flight");
         self.command = Some(command);
         self.sequence += 1;
     }
 
-    /// Gives the command in flight up: its outcome is unknown. The session stays good: once a later
-    /// command has been applied, a late copy of this one has an old number and is ignored.
+    /// Gives up the command in flight, whose outcome is then unknown. The session stays usable: once a later
+    /// command has been applied, a late copy of the abandoned one has an old number and is ignored.
     pub fn abandon(&mut self) {
         self.command = None;
     }
 
-    /// The command in flight.
+    /// The command in flight, if any.
     pub fn command(&self) -> Option<&Bytes> {
         self.command.as_ref()
     }
 
-    /// The number of the request in flight, or of the last one.
+    /// The sequence number of the request in flight, or of the last one if none is in flight.
     pub fn sequence(&self) -> u64 {
         self.sequence
     }
 
-    /// What to send now, and to whom; `None` when nothing is in flight. Sending it again is a retry.
+    /// The request to send now, and the server to send it to; `None` if no command is in flight. Sending the
+    /// request once more is a retry.
     pub fn request(&self) -> Option<(Id, ClientRequest)> {
         let command = self.command.clone()?;
         let sequence = self.sequence;
@@ -82,14 +89,14 @@ impl Session {
         Some((self.servers[self.target], request))
     }
 
-    /// No answer came: the server whose turn it is next is asked, whatever hints have said.
+    /// Chooses another server, because no answer came. The servers take turns, whatever hints have said.
     pub fn on_timeout(&mut self) {
         self.turn = (self.turn + 1) % self.servers.len();
         self.target = self.turn;
     }
 
-    /// Takes a response; says how the invocation ended, if it did. If [`Session::request`] has
-    /// changed, it should be sent.
+    /// Takes a response, and returns how the invocation ended, if it did. If [`Session::request`] has
+    /// changed, the caller should send the new request.
     pub fn on_response(&mut self, response: ClientResponse) -> Option<Invocation> {
         match response {
             ClientResponse::Registered { sequence, session } => {
@@ -120,12 +127,12 @@ impl Session {
         }
     }
 
-    /// Whether the answer is to the request in flight and not to an earlier one.
+    /// Whether a response with this sequence number answers the request in flight, and not an earlier one.
     fn awaits(&self, sequence: u64) -> bool {
         self.command.is_some() && self.sequence == sequence
     }
 
-    /// Ends the command in flight, if the answer is to it.
+    /// Ends the command in flight, if a response with this sequence number answers it.
     fn finish(&mut self, sequence: u64, outcome: Invocation) -> Option<Invocation> {
         if self.id.is_none() || !self.awaits(sequence) {
             return None;

@@ -1,0 +1,85 @@
+//! How committed entries are applied: to the sessions, and through them to the state machine.
+//!
+//! A client request may stand in the log more than once. All servers tell its copies apart here, because all
+//! apply one sequence of entries.
+
+use super::client_request::ClientResponse;
+use super::log::{Entry, Payload};
+use super::position::Index;
+use super::state::Server;
+use super::{Message, Raft};
+use crate::state_machine::StateMachine;
+use stateright::actor::Out;
+
+impl<S: StateMachine> Raft<S> {
+    /// Applies the committed entries. Every handler that raises `commit_index` calls this function
+    /// afterwards.
+    pub(super) fn apply_committed(server: &mut Server<S>, o: &mut Out<Self>) {
+        // [ALL-1] "If commitIndex > lastApplied: increment lastApplied, apply log[lastApplied] to
+        // state machine (§5.3)"
+        while server.commit_index > server.last_applied {
+            let index = server.last_applied.next();
+            let Some(entry) = server.persistent.log.get(index).cloned() else { return };
+            server.last_applied = index;
+            Self::apply(server, index, entry, o);
+        }
+    }
+
+    /// Applies the committed entry at `index`. Every server applies it alike to its sessions and its state
+    /// machine. Only the leader that appended the entry answers the client (LDR-2). Another leader may
+    /// apply the entry later, perhaps with the whole log after a restart, and sends no answer. A client
+    /// that still waits sends its command again, and gets the answer by SES-4.
+    fn apply(server: &mut Server<S>, index: Index, entry: Entry, o: &mut Out<Self>) {
+        let answers = server.is_leader() && entry.term == server.persistent.current_term;
+        let (client, response) = match entry.payload {
+            Payload::Noop => return,
+            // [SES-1] A session is opened by a Register entry and its id is that entry's index.
+            Payload::Register { client, sequence, max_sessions } => {
+                server.sessions.open(index, max_sessions);
+                (client, ClientResponse::Registered { sequence, session: index })
+            }
+            Payload::Command { client, session, sequence, command } => {
+                match server.apply_command(index, session, sequence, &command) {
+                    Some(response) => (client, response),
+                    None => return,
+                }
+            }
+        };
+        if answers {
+            o.send(client, Message::ClientResponse(response));
+        }
+    }
+}
+
+impl<S: StateMachine> Server<S> {
+    /// Applies a command unless it has been applied already, and returns the response to send, if any.
+    fn apply_command(
+        &mut self,
+        index: Index,
+        session: Index,
+        sequence: u64,
+        command: &[u8],
+    ) -> Option<ClientResponse> {
+        // [SES-2] A command of an unknown session is never applied: an implicit session would let a
+        // retry be applied again after eviction.
+        let Some(mut record) = self.sessions.get(session).cloned() else {
+            return Some(ClientResponse::SessionExpired { sequence });
+        };
+        record.last_used = index;
+        let response = match &record.last {
+            // [SES-3] An old sequence number is ignored: its client has gone on to a later command.
+            Some((last, _)) if sequence < *last => None,
+            // [SES-4] The last command is answered again with its first response (§8: "If it receives a
+            // command whose serial number has already been executed, it responds immediately
+            // without re-executing the request").
+            Some((last, response)) if sequence == *last => Some(response.clone()),
+            _ => {
+                let response = self.machine.apply(command);
+                record.last = Some((sequence, response.clone()));
+                Some(response)
+            }
+        };
+        self.sessions.update(session, record);
+        response.map(|response| ClientResponse::Applied { sequence, response })
+    }
+}
