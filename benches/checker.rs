@@ -4,7 +4,7 @@
 //! larger ones by the antichain engine; then a single step of a model. Elements are unique states for
 //! the first model, and steps generated for the larger ones.
 
-use checked_raft::checker::{Engine, Limits, Verdict, run};
+use actorcheck::{Engine, Limits, Verdict, run};
 use checked_raft::models::catalogue;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use stateright::Model;
@@ -27,7 +27,7 @@ fn bench(c: &mut Criterion) {
         ("dfs, 1 thread", Engine::Dfs, 1),
         ("dfs, 2 threads", Engine::Dfs, 2),
     ] {
-        let limits = Limits { threads, max_states: None, max_time: None, max_memory: None };
+        let limits = Limits::unlimited(threads);
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
                 let never = AtomicBool::new(false);
@@ -42,7 +42,7 @@ fn bench(c: &mut Criterion) {
         let spec = catalogue::find(model).expect("it is in the catalogue");
         let mut group = c.benchmark_group(format!("steps of `{model}`"));
         for threads in [1, 2] {
-            let limits = Limits { threads, max_states: None, max_time: None, max_memory: None };
+            let limits = Limits::unlimited(threads);
             let search = || {
                 let never = AtomicBool::new(false);
                 run(spec.cluster(), Engine::Antichain, &limits, &never, &mut |_| {})

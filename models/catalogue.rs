@@ -1,9 +1,9 @@
 //! The catalogue: named models, each with the exact numbers of its tuples and maximal states.
 //!
-//! The first ones are so small that stateright's own engines exhaust each within a minute: those have
-//! a number of states as well, and both kinds of engine are held against each other. A model that
-//! needs a deep beginning starts from a scripted one, which is printed with its verdict. Those that take
-//! long are marked as deep: `raft check --deep`.
+//! The first models are so small that stateright's own engines exhaust each within a minute. They have a
+//! number of states as well, and both kinds of engine are compared on them. A model that needs a deep
+//! beginning starts from a scripted state, and the script is printed with its verdict. A model that takes
+//! long is marked as deep: `raft check --deep` runs it.
 
 use super::ghost::Watch;
 use super::member::Asks;
@@ -11,11 +11,11 @@ use super::spec::Spec;
 use crate::kv::Command;
 use crate::raft::{Copies, Retry};
 
-/// The size of a no-op, in bytes of entries of an AppendEntries.
+/// The size of a no-op, as it counts among the bytes of entries of an AppendEntries.
 const NOOP: usize = 51;
 
-/// (c) of Figure 8 with three servers: S0 led term 1 and S1 leads term 2, each with a no-op that
-/// nobody else has; S0 leads term 3 with the vote of S2. All messages are lost.
+/// (c) of Figure 8 with three servers. S0 led term 1 and S1 leads term 2, each with a no-op that no other
+/// server has. S0 leads term 3 with the vote of S2. All messages are lost.
 pub const FIGURE_8_PREFIX: &str = "\
 timeout S0
 deliver S0 S1
@@ -37,8 +37,8 @@ deliver S2 S0           # S2 lacks the entry before
 deliver S0 S2           # and gets it
 lose-network";
 
-/// S0 leads term 1 of three servers and has committed its no-op, which S1 has and S2 lacks. All
-/// messages are lost.
+/// S0 leads term 1 of three servers and has committed its no-op, which S1 has and S2 lacks. All messages
+/// are lost.
 pub const COMMITTED_PREFIX: &str = "\
 timeout S0
 deliver S0 S1
@@ -47,8 +47,8 @@ deliver S0 S1
 deliver S1 S0           # S0 commits its no-op
 lose-network";
 
-/// S0 led terms 1 and 3 and holds their no-ops, which nobody else has; S2 leads term 4 and has only
-/// its own no-op.
+/// S0 led terms 1 and 3 and holds their no-ops, which no other server has. S2 leads term 4 and has only its
+/// own no-op.
 pub const DIVERGED_PREFIX: &str = "\
 timeout S0
 deliver S0 S1
@@ -70,7 +70,8 @@ deliver S2 S1
 deliver S1 S2           # S2 leads term 4
 lose-network";
 
-/// S0 leads term 1 of two servers; C2 has a session and has sent its command. The rest is lost.
+/// S0 leads term 1 of two servers. C2 has a session and has sent its command. All messages are lost, that
+/// command among them.
 const REGISTERED_PREFIX: &str = "\
 timeout S0
 settle
@@ -82,8 +83,8 @@ deliver S1 S0
 deliver S0 C2           # the session is open
 lose-network";
 
-/// S0 leads term 1 of three servers, and C3 and C4 each have a session. All messages are lost, the first
-/// requests of both among them.
+/// S0 leads term 1 of three servers, and C3 and C4 each have a session. All messages are lost, including
+/// the first requests of both clients in their sessions.
 const TWO_SESSIONS_PREFIX: &str = "\
 timeout S0
 settle S0 S1 S2         # S0 leads term 1
@@ -95,8 +96,8 @@ settle S0 S1 S2
 deliver S0 C4           # the session of C4 is open
 lose-network";
 
-/// S0 and S1 have committed the no-op of S0, a session and five commands of C3, who has an answer to each. S2
-/// has heard of nothing. All messages are lost.
+/// S0 and S1 have committed the no-op of S0, a session and five commands of C3, which has an answer to
+/// each. S2 has received nothing. All messages are lost.
 const FAR_BEHIND_PREFIX: &str = "\
 timeout S0
 settle S0 S1            # S0 leads term 1
@@ -120,25 +121,61 @@ settle S0 S1
 deliver S0 C3           # and the fifth
 lose-network";
 
-/// All models.
+/// All models of the catalogue.
 pub fn catalogue() -> Vec<Spec> {
     let mut catalogue = table();
     catalogue.extend(deployed(&catalogue));
+    for spec in &mut catalogue {
+        spec.plain = PLAIN.contains(&spec.name);
+    }
     catalogue
 }
+
+/// The models that take seconds without the engine's reductions.
+const PLAIN: [&str; 28] = [
+    "election",
+    "elections",
+    "election-4",
+    "replication",
+    "terms",
+    "log-repair",
+    "figure-8",
+    "leader-change",
+    "in-flight",
+    "client",
+    "failover",
+    "backpressure",
+    "one-server",
+    "sessions",
+    "fragments",
+    "fragments-3",
+    "two-terms",
+    "two-sessions",
+    "far-behind",
+    "long-and-old",
+    "terms-deployed",
+    "log-repair-deployed",
+    "figure-8-deployed",
+    "leader-change-deployed",
+    "client-deployed",
+    "failover-deployed",
+    "two-terms-deployed",
+    "backpressure-bytes",
+];
 
 #[expect(clippy::too_many_lines, reason = "it is a table")]
 fn table() -> Vec<Spec> {
     let elections = Watch { leaders: true, votes: true, ..Watch::default() };
     let commits = Watch { leaders: true, committed: true, ..Watch::default() };
     let clients = Watch { leaders: true, committed: true, history: true, ..Watch::default() };
-    let put = |value: &'static str| Command::Put("x".into(), value.into());
-    let get = || Command::Get("x".into());
-    // Unlike a put it answers differently when it is applied twice.
-    let create = || Command::Cas { key: "x".into(), old: None, new: "1".into() };
-    let delete = || Command::Delete("x".into());
-    // After it, a late copy of the put before it would show.
-    let advance = || Command::Cas { key: "x".into(), old: Some("1".into()), new: "2".into() };
+    let put = |value: &'static str| Command::Put("x".into(), value.into()).encode();
+    let get = || Command::Get("x".into()).encode();
+    // Unlike a put, this command answers differently when it is applied twice.
+    let create = || Command::Cas { key: "x".into(), old: None, new: "1".into() }.encode();
+    let delete = || Command::Delete("x".into()).encode();
+    // This command changes the value again, so a late copy of the put before it would show.
+    let advance =
+        || Command::Cas { key: "x".into(), old: Some("1".into()), new: "2".into() }.encode();
     vec![
         Spec {
             watch: elections,
@@ -264,6 +301,20 @@ fn table() -> Vec<Spec> {
             ..Spec::base(
                 "backpressure",
                 "A leader takes one uncommitted entry at a time, and no command that is too large.",
+            )
+        },
+        Spec {
+            watch: clients,
+            servers: 2,
+            max_bytes: 64,
+            max_uncommitted_bytes: Some(2 * NOOP as u64 + 8),
+            clients: vec![vec![put("1")]],
+            max_client_entries: 3,
+            sometimes: &["a client is done"],
+            tuples: (596, 596),
+            ..Spec::base(
+                "backpressure-bytes",
+                "A leader takes as many uncommitted entries as make two no-ops and eight bytes.",
             )
         },
         Spec {
@@ -683,9 +734,10 @@ fn table() -> Vec<Spec> {
     ]
 }
 
-/// Models of the [`catalogue`] with what a node has switched on by default and they have not: a leader
-/// repeats entries only when they were lost (LDR-5, LDR-6), and drops copies of requests that wait
-/// (CLI-4). Name, the model's own name, exact numbers of tuples and maximal states.
+/// Models of the [`catalogue`] once more, with two defaults of a node that they lack. A leader repeats
+/// entries only when they were lost (LDR-5, LDR-6), and it drops copies of requests that wait (CLI-4). A
+/// row has the new name, the name of the model in the catalogue, and the exact numbers of tuples and
+/// maximal states.
 const DEPLOYED: [(&str, &str, (u64, u64)); 11] = [
     ("terms-deployed", "terms", (3_049, 3_367)),
     ("log-repair-deployed", "log-repair", (226, 226)),
@@ -705,16 +757,16 @@ fn deployed(catalogue: &[Spec]) -> Vec<Spec> {
     let model = |(name, of, tuples): (&'static str, &str, _)| {
         let spec = catalogue.iter().find(|spec| spec.name == of);
         let spec = spec.unwrap_or_else(|| panic!("no model `{of}`")).clone();
-        // So much is never halved here: an AppendEntries has one entry.
+        // A batch of this size is never halved; besides, an AppendEntries has one entry here.
         let retry = Retry::WhenLost { smallest_batch: spec.max_bytes };
-        // The smallest is counted by stateright, too.
+        // stateright counts the smallest of these models, too.
         let states = (name == "log-repair-deployed").then_some(13_528);
         Spec { name, tuples, states, retry, copies: Copies::Awaited, ..spec }
     };
     DEPLOYED.into_iter().map(model).collect()
 }
 
-/// The model of that name.
+/// The model of this name.
 pub fn find(name: &str) -> Option<Spec> {
     catalogue().into_iter().find(|spec| spec.name == name)
 }

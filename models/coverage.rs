@@ -1,22 +1,21 @@
 //! Labels on steps: which branch of which handler a step took, and why it refused.
 //!
-//! They are read off the step itself (event, state before and after, outputs), steps that change
-//! nothing included, and are counted outside the state. A label that no model ever shows is a branch
-//! that nothing checks.
+//! [`label`] reads the labels off the step itself: its event, the states before and after, its outputs.
+//! Steps that change nothing have labels too. The engine counts labels outside the state. A label that no
+//! model ever shows is a branch that nothing checks.
 //!
-//! There is no label for what only a forged message can reach (a malformed one, a second leader of
-//! one term, a match beyond the log): no member of a model sends one. `tests/figure2.rs` and
-//! `tests/codec.rs` do.
+//! There is no label for a branch that only a forged message can reach, since no member of a model sends
+//! one. Such a message is malformed, comes from a second leader of one term, or names a match beyond the
+//! log. `tests/figure2.rs` and `tests/codec.rs` send them.
 
 use super::ghost::role_name;
-use super::member::{ClientState, MemberTimer};
+use super::member::{ClientState, MemberTimer, Replicated};
 use super::properties::ClusterOutput;
-use crate::checker::Event;
-use crate::kv::Kv;
 use crate::raft::{
     AppendEntries, AppendEntriesResponse, ClientRequest, ClientResponse, Index, Invocation,
     Message, Outcome, Payload, RequestVote, RequestVoteResponse, Role, Server, Timer,
 };
+use actorcheck::Event;
 use stateright::actor::{Command, Id};
 use std::collections::BTreeMap;
 
@@ -94,7 +93,7 @@ pub const LABELS: &[&str] = &[
 ];
 
 /// Adds the labels of a step.
-pub fn label(step: &ClusterOutput<'_>, labels: &mut Vec<&'static str>) {
+pub fn label<S: Replicated>(step: &ClusterOutput<'_, S>, labels: &mut Vec<&'static str>) {
     if let (Some(before), Some(after)) = (step.before.state.server(), step.after.state.server()) {
         label_server(step, before, after, labels);
     }
@@ -103,10 +102,10 @@ pub fn label(step: &ClusterOutput<'_>, labels: &mut Vec<&'static str>) {
     }
 }
 
-fn label_server(
-    step: &ClusterOutput<'_>,
-    before: &Server<Kv>,
-    after: &Server<Kv>,
+fn label_server<S: Replicated>(
+    step: &ClusterOutput<'_, S>,
+    before: &Server<S>,
+    after: &Server<S>,
     labels: &mut Vec<&'static str>,
 ) {
     match step.event {
@@ -114,7 +113,7 @@ fn label_server(
             Role::Follower { .. } => "restart: of a follower",
             Role::Candidate { .. } => "restart: of a candidate",
             Role::Leader { .. } => "restart: of a leader",
-            // "No committed entry is contested" says that no server is.
+            // The property "No committed entry is contested" says that no server halts.
             Role::Halted(_) => return,
         }),
         Event::Timeout(timer) => labels.extend(match (timer, &before.role) {
@@ -130,7 +129,7 @@ fn label_server(
             }
             (MemberTimer::Retry | MemberTimer::Flush, _) => None,
         }),
-        Event::Choose { .. } => {} // no member draws lots
+        Event::Choose { .. } => {} // no member makes random choices
         Event::Deliver { src, msg } => label_message(step, *src, msg, before, after, labels),
     }
     if !matches!(step.event, Event::Restart) {
@@ -138,12 +137,12 @@ fn label_server(
     }
 }
 
-fn label_message(
-    step: &ClusterOutput<'_>,
+fn label_message<S: Replicated>(
+    step: &ClusterOutput<'_, S>,
     src: Id,
     msg: &Message,
-    before: &Server<Kv>,
-    after: &Server<Kv>,
+    before: &Server<S>,
+    after: &Server<S>,
     labels: &mut Vec<&'static str>,
 ) {
     let is_later = before.persistent.current_term < after.persistent.current_term;
@@ -168,11 +167,11 @@ fn label_message(
     }
 }
 
-fn request_vote(
+fn request_vote<S: Replicated>(
     candidate: Id,
     args: &RequestVote,
-    before: &Server<Kv>,
-    after: &Server<Kv>,
+    before: &Server<S>,
+    after: &Server<S>,
 ) -> &'static str {
     if args.term < after.persistent.current_term {
         return "RequestVote: refused, of an earlier term";
@@ -188,11 +187,11 @@ fn request_vote(
     }
 }
 
-fn request_vote_response(
+fn request_vote_response<S: Replicated>(
     voter: Id,
     args: &RequestVoteResponse,
-    before: &Server<Kv>,
-    after: &Server<Kv>,
+    before: &Server<S>,
+    after: &Server<S>,
 ) -> &'static str {
     if args.term < before.persistent.current_term {
         return "RequestVoteResponse: of an earlier term";
@@ -210,11 +209,11 @@ fn request_vote_response(
     }
 }
 
-fn append_entries(
-    step: &ClusterOutput<'_>,
+fn append_entries<S: Replicated>(
+    step: &ClusterOutput<'_, S>,
     args: &AppendEntries,
-    before: &Server<Kv>,
-    after: &Server<Kv>,
+    before: &Server<S>,
+    after: &Server<S>,
     labels: &mut Vec<&'static str>,
 ) {
     let outcome = step.out.iter().find_map(|command| match command {
@@ -259,12 +258,12 @@ fn append_entries(
     }
 }
 
-fn append_entries_response(
-    step: &ClusterOutput<'_>,
+fn append_entries_response<S: Replicated>(
+    step: &ClusterOutput<'_, S>,
     follower: Id,
     args: &AppendEntriesResponse,
-    before: &Server<Kv>,
-    after: &Server<Kv>,
+    before: &Server<S>,
+    after: &Server<S>,
     labels: &mut Vec<&'static str>,
 ) {
     if args.term < before.persistent.current_term {
@@ -318,18 +317,18 @@ fn append_entries_response(
     }
 }
 
-/// Whether an uncommitted entry at `index` is on a majority.
-fn is_on_majority(leader: &Server<Kv>, index: Index) -> bool {
+/// Whether the leader knows an uncommitted entry at `index` to be on a majority.
+fn is_on_majority<S: Replicated>(leader: &Server<S>, index: Index) -> bool {
     let Role::Leader { match_index, .. } = &leader.role else { return false };
     let copies = 1 + match_index.values().filter(|matched| **matched >= index).count();
     index > leader.commit_index && copies > match_index.len().div_ceil(2)
 }
 
-fn client_request(
-    step: &ClusterOutput<'_>,
+fn client_request<S: Replicated>(
+    step: &ClusterOutput<'_, S>,
     args: &ClientRequest,
-    before: &Server<Kv>,
-    after: &Server<Kv>,
+    before: &Server<S>,
+    after: &Server<S>,
     labels: &mut Vec<&'static str>,
 ) {
     labels.push(match (&before.role, args) {
@@ -364,10 +363,14 @@ fn client_request(
     }
 }
 
-/// What each newly applied entry did to the sessions.
-fn label_apply(before: &Server<Kv>, after: &Server<Kv>, labels: &mut Vec<&'static str>) {
-    // The last number applied in each session, as entries are gone through; those of before come
-    // from the table when first asked for.
+/// Adds a label for what each newly applied entry did to the sessions.
+fn label_apply<S: Replicated>(
+    before: &Server<S>,
+    after: &Server<S>,
+    labels: &mut Vec<&'static str>,
+) {
+    // The last sequence number applied in each session up to the entry at hand. For a session that was open
+    // before, it comes from the table of sessions when first needed.
     let mut last: BTreeMap<Index, Option<u64>> = BTreeMap::new();
     let (mut opened, applied) = (0, before.last_applied.next());
     let log = &after.persistent.log;
@@ -411,8 +414,8 @@ fn label_apply(before: &Server<Kv>, after: &Server<Kv>, labels: &mut Vec<&'stati
     }
 }
 
-fn label_client(
-    step: &ClusterOutput<'_>,
+fn label_client<S: Replicated>(
+    step: &ClusterOutput<'_, S>,
     before: &ClientState,
     after: &ClientState,
     labels: &mut Vec<&'static str>,

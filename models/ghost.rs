@@ -1,11 +1,13 @@
-//! Ghost variables: what has ever happened. "This would not be present in an implementation"
+//! Ghost variables: a record of what has ever happened. "This would not be present in an implementation"
 //! (raft.tla).
 //!
-//! Each one multiplies states, so a model keeps only those its properties need.
+//! After each step the engine calls [`Ghost::observe`], and historic properties read the result. Each
+//! variable multiplies the states, so a model keeps only those that its properties need: [`Watch`] names
+//! them.
 
-use super::member::{Member, MemberState};
-use crate::checker::Change;
+use super::member::{Member, MemberState, Replicated};
 use crate::raft::{Entry, Index, Invocation, Role, Term};
+use actorcheck::Change;
 use stateright::actor::Id;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -13,24 +15,25 @@ use std::fmt;
 /// The ghost of a cluster.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct Ghost {
-    /// Every server that ever led a term. raft.tla's `elections`.
+    /// Every server that ever led, by term: `elections` in raft.tla.
     pub leaders: BTreeMap<Term, BTreeSet<Id>>,
-    /// Every vote ever cast: by term and voter, for whom.
+    /// Every vote ever cast: for each term and voter, the candidates that got it.
     pub votes: BTreeMap<(Term, Id), BTreeSet<Id>>,
-    /// Every entry ever committed: the first one at each index, and the term in which it was.
+    /// Every entry ever committed. At each index stands the entry that was committed there first, with the
+    /// term in which that happened.
     pub committed: BTreeMap<Index, (Entry, Term)>,
-    /// What the clients saw, in order.
+    /// The invocations and returns that the clients saw, in order.
     pub history: Vec<ClientEvent>,
 }
 
 /// One event of a client.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ClientEvent {
-    /// The client.
+    /// The client that invokes or returns.
     pub client: Id,
-    /// The number of its command.
+    /// The position of the command among the client's commands, from 0.
     pub command: usize,
-    /// `None` when it is invoked; how it ended when it returns.
+    /// `None` when the client invokes the command; the command's outcome when it returns.
     pub outcome: Option<Invocation>,
 }
 
@@ -38,19 +41,19 @@ pub struct ClientEvent {
 #[expect(clippy::struct_excessive_bools, reason = "four independent switches, named")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Watch {
-    /// [`Ghost::leaders`].
+    /// Whether to keep [`Ghost::leaders`].
     pub leaders: bool,
-    /// [`Ghost::votes`].
+    /// Whether to keep [`Ghost::votes`].
     pub votes: bool,
-    /// [`Ghost::committed`].
+    /// Whether to keep [`Ghost::committed`].
     pub committed: bool,
-    /// [`Ghost::history`].
+    /// Whether to keep [`Ghost::history`].
     pub history: bool,
 }
 
 impl Ghost {
-    /// Takes note of a step.
-    pub fn observe(&mut self, watch: Watch, step: &Change<'_, Member>) {
+    /// Records a step in the ghosts that the model keeps.
+    pub fn observe<S: Replicated>(&mut self, watch: Watch, step: &Change<'_, Member<S>>) {
         match (step.before.state, step.after.state) {
             (MemberState::Server(_), MemberState::Server(_)) => {
                 if watch.leaders {
@@ -71,7 +74,7 @@ impl Ghost {
         }
     }
 
-    fn observe_leader(&mut self, step: &Change<'_, Member>) {
+    fn observe_leader<S: Replicated>(&mut self, step: &Change<'_, Member<S>>) {
         let Some(server) = step.after.state.server() else { return };
         if server.is_leader() {
             let leaders = self.leaders.entry(server.persistent.current_term).or_default();
@@ -79,9 +82,9 @@ impl Ghost {
         }
     }
 
-    /// A vote is cast when it is recorded. One that is sent and not recorded is caught by "Sends only
-    /// what is durable".
-    fn observe_votes(&mut self, step: &Change<'_, Member>) {
+    /// A vote is cast when the voter records it. The property "Sends only what is durable" catches a vote
+    /// that is sent and not recorded.
+    fn observe_votes<S: Replicated>(&mut self, step: &Change<'_, Member<S>>) {
         let Some(server) = step.after.state.server() else { return };
         if let Some(candidate) = server.persistent.voted_for {
             let term = server.persistent.current_term;
@@ -89,8 +92,8 @@ impl Ghost {
         }
     }
 
-    /// An entry is committed when the first server says so.
-    fn observe_commit(&mut self, step: &Change<'_, Member>) {
+    /// An entry is committed when the first server takes it for committed.
+    fn observe_commit<S: Replicated>(&mut self, step: &Change<'_, Member<S>>) {
         let (Some(before), Some(after)) = (step.before.state.server(), step.after.state.server())
         else {
             return;
@@ -105,9 +108,9 @@ impl Ghost {
         }
     }
 
-    /// Invocations and returns are seen in the client's state, never in messages: a request sent
-    /// again is not a second invocation.
-    fn observe_client(&mut self, step: &Change<'_, Member>) {
+    /// The client's state shows invocations and returns. Messages do not: a request sent again is not a
+    /// second invocation.
+    fn observe_client<S: Replicated>(&mut self, step: &Change<'_, Member<S>>) {
         let (Some(before), Some(after)) = (step.before.state.client(), step.after.state.client())
         else {
             return;
@@ -132,7 +135,7 @@ pub fn role_name(role: &Role) -> &'static str {
     }
 }
 
-/// Only what is kept.
+/// Shows only the ghosts that hold something.
 impl fmt::Debug for Ghost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let numbers =

@@ -1,54 +1,60 @@
-//! Linearizability of what the clients saw, judged by stateright's `LinearizabilityTester`.
+//! Linearizability of the clients' history, judged by stateright's `LinearizabilityTester`.
+//!
+//! [`linearizable`] is a property of steps. It hands the history that the [`Ghost`] recorded to the tester,
+//! which asks for an order of the commands that the state machine explains.
 
 use super::ghost::{ClientEvent, Ghost};
+use super::member::Replicated;
 use super::properties::ClusterChange;
-use crate::kv::{Command, Kv, Output};
 use crate::raft::Invocation;
+use crate::state_machine::StateMachine;
+use bytes::Bytes;
 use stateright::actor::Id;
 use stateright::semantics::{ConsistencyTester, LinearizabilityTester, SequentialSpec};
 use std::collections::BTreeMap;
 
-/// The key-value store as a sequential specification.
+/// A state machine as a sequential specification.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct KvSpec(Kv);
+pub struct Sequential<S>(S);
 
-impl SequentialSpec for KvSpec {
-    type Op = Command;
-    type Ret = Output;
+impl<S: StateMachine> SequentialSpec for Sequential<S> {
+    type Op = Bytes;
+    type Ret = Bytes;
 
-    fn invoke(&mut self, op: &Command) -> Output {
-        self.0.execute(op.clone())
+    fn invoke(&mut self, command: &Bytes) -> Bytes {
+        self.0.apply(command)
     }
 }
 
-/// Judged when a client sees an outcome: only a return can make a history impossible.
-pub fn linearizable(
-    commands: &BTreeMap<Id, Vec<Command>>,
-    step: &ClusterChange<'_>,
+/// Whether the history is still linearizable after this step. It is judged only when a client sees an
+/// outcome, since only a return can make a history impossible.
+pub fn linearizable<S: Replicated>(
+    commands: &BTreeMap<Id, Vec<Bytes>>,
+    step: &ClusterChange<'_, S>,
     ghost: &Ghost,
 ) -> bool {
     let returned = match (step.before.state.client(), step.after.state.client()) {
         (Some(before), Some(after)) => before.outcomes.len() < after.outcomes.len(),
         _ => false,
     };
-    !returned || is_linearizable(commands, &ghost.history)
+    !returned || is_linearizable::<S>(commands, &ghost.history)
 }
 
-/// Whether the history has a linearization. A command of unknown outcome stays open: it may take
-/// effect at any time after its invocation, or never. The tester wants one open command per thread, so
-/// a client goes on as a new thread after one.
-pub fn is_linearizable(commands: &BTreeMap<Id, Vec<Command>>, history: &[ClientEvent]) -> bool {
-    let mut tester = LinearizabilityTester::new(KvSpec::default());
+/// Whether the history has a linearization. A command of unknown outcome stays open: it may take effect at
+/// any time after its invocation, or never. The tester allows one open command per thread, so a client with
+/// an open command goes on as a new thread.
+pub fn is_linearizable<S: StateMachine>(
+    commands: &BTreeMap<Id, Vec<Bytes>>,
+    history: &[ClientEvent],
+) -> bool {
+    let mut tester = LinearizabilityTester::new(Sequential::<S>::default());
     let mut incarnation: BTreeMap<Id, usize> = BTreeMap::new();
     for ClientEvent { client, command, outcome } in history {
         let incarnation = incarnation.entry(*client).or_default();
         let thread = (*client, *incarnation);
         let done = match outcome {
             None => tester.on_invoke(thread, commands[client][*command].clone()),
-            Some(Invocation::Applied(response)) => match Output::try_from(&response[..]) {
-                Ok(output) => tester.on_return(thread, output),
-                Err(_) => return false,
-            },
+            Some(Invocation::Applied(response)) => tester.on_return(thread, response.clone()),
             Some(Invocation::Unknown | Invocation::TooLarge(_)) => {
                 *incarnation += 1;
                 continue;

@@ -1,62 +1,72 @@
 //! The actors of a model: servers and clients, as one type.
 //!
-//! stateright's `Choice` would do, but it drops `on_random` and wants equal timer types.
+//! A [`Member`] passes every event to the actor that it holds: a [`Raft`] server, a [`Mutant`] of one, or a
+//! [`Client`]. It takes over what that actor puts out. stateright's `Choice` would do, but it drops
+//! `on_random` and requires equal timer types.
 
 use super::mutants::Mutant;
-use crate::kv::{Command as KvCommand, Kv};
+use crate::kv::Kv;
 use crate::raft::{
     ClientResponse, Entry, Invocation, Message, Persistent, Raft, Server, Session, Timer,
 };
+use crate::state_machine::StateMachine;
+use bytes::Bytes;
 use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-/// A member of a cluster.
-pub enum Member {
-    /// A server: the very type a node runs.
-    Server(Raft<Kv>, Fragments),
+/// A state machine that can be checked: threads may share its values. There is nothing to implement.
+pub trait Replicated: StateMachine + Send + Sync + 'static {}
+
+impl<S: StateMachine + Send + Sync + 'static> Replicated for S {}
+
+/// A member of a cluster that replicates `S`.
+pub enum Member<S: Replicated = Kv> {
+    /// A server: the very actor that a node runs.
+    Server(Raft<S>, Fragments),
     /// A server with a seeded bug.
-    Mutant(Mutant, Fragments),
+    Mutant(Mutant<S>, Fragments),
     /// A client.
     Client(Client),
 }
 
-/// A client that executes commands one after the other, retrying each until it is answered.
+/// A client that executes its commands one after the other and retries each until it is answered.
 pub struct Client {
-    /// The servers it may ask.
+    /// The servers that the client may ask.
     pub servers: Vec<Id>,
-    /// The commands.
-    pub commands: Vec<KvCommand>,
-    /// Whom it asks.
+    /// The client's commands, in order.
+    pub commands: Vec<Bytes>,
+    /// Which servers the client asks at a time.
     pub asks: Asks,
 }
 
-/// Whom a client asks.
+/// Which servers a client asks at a time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Asks {
-    /// One server at a time, and the next one when no answer comes: what the client library does.
+    /// The client asks one server at a time, and the next one when no answer comes, as the client library
+    /// does.
     #[default]
     InTurn,
-    /// All servers at once, always. It does what a client that asks in turn does, and more: any order
-    /// of asking is some order in which messages arrive. It has fewer states, since it need not
-    /// remember whose turn it is, and to it all servers are alike.
+    /// The client always asks all servers at once. It does everything that a client asking in turn does,
+    /// and more, since any order of asking is some order in which messages arrive. It has fewer states,
+    /// since it does not remember whose turn it is. All servers are alike to it.
     All,
 }
 
 /// The state of a member.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub enum MemberState {
-    /// Of a server, mutant or not.
-    Server(Server<Kv>),
-    /// Of a client.
+pub enum MemberState<S = Kv> {
+    /// The state of a server, mutant or not.
+    Server(Server<S>),
+    /// The state of a client.
     Client(ClientState),
 }
 
 /// The state of a client.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ClientState {
-    /// The session: the type the client library is made of.
+    /// The client's session, of the type that the client library is made of.
     pub session: Session,
     /// How each finished command ended.
     pub outcomes: Vec<Invocation>,
@@ -65,11 +75,11 @@ pub struct ClientState {
 /// The timers of a member.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum MemberTimer {
-    /// Of a server.
+    /// A timer of a server.
     Server(Timer),
-    /// A client's: no answer came.
+    /// The timer of a client that waits for an answer: when it fires, the client asks again.
     Retry,
-    /// Of a mutant that writes late: now it does.
+    /// The timer of a mutant that writes late: when it fires, the mutant writes.
     Flush,
 }
 
@@ -79,16 +89,16 @@ impl From<Timer> for MemberTimer {
     }
 }
 
-impl MemberState {
-    /// The server, if it is one.
-    pub fn server(&self) -> Option<&Server<Kv>> {
+impl<S> MemberState<S> {
+    /// The server, if the member is one.
+    pub fn server(&self) -> Option<&Server<S>> {
         match self {
             MemberState::Server(server) => Some(server),
             MemberState::Client(_) => None,
         }
     }
 
-    /// The client, if it is one.
+    /// The client, if the member is one.
     pub fn client(&self) -> Option<&ClientState> {
         match self {
             MemberState::Server(_) => None,
@@ -97,8 +107,8 @@ impl MemberState {
     }
 }
 
-/// What the network does to large messages on their way to a server: of an AppendEntries with more bytes
-/// of entries than this, if there is a limit, some fragment is always lost.
+/// A limit, if there is one, on the bytes of entries in an AppendEntries to a server. Of a larger
+/// AppendEntries the network always loses some fragment, so it never arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fragments(pub Option<usize>);
 
@@ -113,13 +123,14 @@ impl Fragments {
     }
 }
 
-/// Runs a handler of a server actor on the state of a member, and takes its outputs over.
-fn on_server<A>(
-    state: &mut Cow<'_, MemberState>,
-    o: &mut Out<Member>,
-    handler: impl FnOnce(&mut Cow<'_, Server<Kv>>, &mut Out<A>),
+/// Runs a handler of a server actor on the state of a member, and hands the actor's outputs on as the
+/// member's.
+fn on_server<S: Replicated, A>(
+    state: &mut Cow<'_, MemberState<S>>,
+    o: &mut Out<Member<S>>,
+    handler: impl FnOnce(&mut Cow<'_, Server<S>>, &mut Out<A>),
 ) where
-    A: Actor<Msg = Message, State = Server<Kv>, Storage = Persistent, Random = ()>,
+    A: Actor<Msg = Message, State = Server<S>, Storage = Persistent, Random = ()>,
     A::Timer: Into<MemberTimer>,
 {
     let MemberState::Server(server) = &**state else { return };
@@ -136,13 +147,13 @@ fn on_server<A>(
     }
 }
 
-/// Moves the outputs of a server to those of the member it is.
-fn take_over<A>(out: Out<A>, o: &mut Out<Member>)
+/// Turns the outputs of a server actor into outputs of the member that runs it.
+fn take_over<S: Replicated, A>(out: Out<A>, o: &mut Out<Member<S>>)
 where
     A: Actor<Msg = Message, Storage = Persistent, Random = ()>,
     A::Timer: Into<MemberTimer>,
 {
-    let mut commands: Out<Member> = out
+    let mut commands: Out<Member<S>> = out
         .into_iter()
         .map(|command| match command {
             Command::Send(to, msg) => Command::Send(to, msg),
@@ -156,8 +167,8 @@ where
 }
 
 impl Client {
-    /// Sends the request in flight, if there is one, and waits for an answer.
-    fn send(&self, session: &Session, o: &mut Out<Member>) {
+    /// Sends the request in flight, if there is one, and arms the timer that waits for its answer.
+    fn send<S: Replicated>(&self, session: &Session, o: &mut Out<Member<S>>) {
         match session.request() {
             Some((server, request)) => {
                 let asked = match self.asks {
@@ -171,25 +182,30 @@ impl Client {
         }
     }
 
-    fn on_start(&self, o: &mut Out<Member>) -> ClientState {
+    fn on_start<S: Replicated>(&self, o: &mut Out<Member<S>>) -> ClientState {
         let mut session = Session::new(self.servers.clone());
         if let Some(command) = self.commands.first() {
-            session.invoke(command.encode());
+            session.invoke(command.clone());
             self.send(&session, o);
         }
         ClientState { session, outcomes: Vec::new() }
     }
 
-    fn on_msg(&self, client: &mut ClientState, msg: Message, o: &mut Out<Member>) {
+    fn on_msg<S: Replicated>(
+        &self,
+        client: &mut ClientState,
+        msg: Message,
+        o: &mut Out<Member<S>>,
+    ) {
         let Message::ClientResponse(response) = msg else { return };
         if self.asks == Asks::All && matches!(response, ClientResponse::NotLeader { .. }) {
-            return; // whoever leads is asked too
+            return; // the leader is asked too
         }
         let before = client.session.request();
         if let Some(outcome) = client.session.on_response(response) {
             client.outcomes.push(outcome);
             if let Some(command) = self.commands.get(client.outcomes.len()) {
-                client.session.invoke(command.encode());
+                client.session.invoke(command.clone());
             }
         }
         if client.session.request() != before {
@@ -198,8 +214,11 @@ impl Client {
     }
 }
 
-/// Runs a handler of a client on the state of a member; owns it only if it changed.
-fn on_client(state: &mut Cow<'_, MemberState>, handler: impl FnOnce(&mut ClientState)) {
+/// Runs a handler of a client on the state of a member. Owns the state only if the handler changes it.
+fn on_client<S: Replicated>(
+    state: &mut Cow<'_, MemberState<S>>,
+    handler: impl FnOnce(&mut ClientState),
+) {
     let MemberState::Client(client) = &**state else { return };
     let mut next = client.clone();
     handler(&mut next);
@@ -208,14 +227,14 @@ fn on_client(state: &mut Cow<'_, MemberState>, handler: impl FnOnce(&mut ClientS
     }
 }
 
-impl Actor for Member {
+impl<S: Replicated> Actor for Member<S> {
     type Msg = Message;
     type Timer = MemberTimer;
-    type State = MemberState;
+    type State = MemberState<S>;
     type Storage = Persistent;
     type Random = ();
 
-    fn on_start(&self, id: Id, storage: &Option<Persistent>, o: &mut Out<Self>) -> MemberState {
+    fn on_start(&self, id: Id, storage: &Option<Persistent>, o: &mut Out<Self>) -> MemberState<S> {
         match self {
             Member::Server(raft, _) => {
                 let mut out = Out::new();
@@ -236,7 +255,7 @@ impl Actor for Member {
     fn on_msg(
         &self,
         id: Id,
-        state: &mut Cow<'_, MemberState>,
+        state: &mut Cow<'_, MemberState<S>>,
         src: Id,
         msg: Message,
         o: &mut Out<Self>,
@@ -257,7 +276,7 @@ impl Actor for Member {
     fn on_timeout(
         &self,
         id: Id,
-        state: &mut Cow<'_, MemberState>,
+        state: &mut Cow<'_, MemberState<S>>,
         timer: &MemberTimer,
         o: &mut Out<Self>,
     ) {
@@ -281,7 +300,7 @@ impl Actor for Member {
     }
 }
 
-impl fmt::Debug for MemberState {
+impl<S: fmt::Debug> fmt::Debug for MemberState<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             MemberState::Server(server) => write!(f, "{server:?}"),

@@ -1,7 +1,9 @@
-//! The worlds the protocol is put in: servers, clients, a network, bounds, and what must hold.
+//! The worlds the protocol is put in: servers, clients, a network, bounds, and the properties that must
+//! hold.
 //!
-//! A model is a [`Spec`], a row of [`catalogue`]; [`Spec::cluster`] makes the [`Cluster`] that every
-//! engine takes. Read [`properties`] first: it is Figure 3 of the paper.
+//! A model is a [`Spec`], a row of [`catalogue`]; [`Spec::cluster`] makes the [`Cluster`] that every engine
+//! takes. Read [`properties`] first: it is Figure 3 of the paper. The models of the catalogue replicate the
+//! key-value store [`Kv`]; a `Spec` of your own may replicate any state machine.
 
 pub mod catalogue;
 pub mod coverage;
@@ -14,18 +16,20 @@ mod replay;
 pub mod script;
 mod spec;
 mod symmetry;
+pub mod text;
 
 pub use spec::Spec;
 
-use crate::checker::{ActionOf, Bound, State, World};
+use crate::kv::Kv;
+use actorcheck::{ActionOf, Bound, State, World};
 use ghost::Ghost;
 use member::Member;
 
-/// The model value.
-pub type Cluster = World<Member, Ghost>;
-/// One of its states.
-pub type ClusterState = State<Member, Ghost>;
-/// One of its actions.
+/// A model, in the form that every engine takes.
+pub type Cluster<S = Kv> = World<Member<S>, Ghost>;
+/// A state of a model.
+pub type ClusterState<S = Kv> = State<Member<S>, Ghost>;
+/// An action of a model.
 pub type ClusterAction = ActionOf<Member>;
-/// One of its bounds.
-pub type ClusterBound = Bound<Member, Ghost>;
+/// A bound of a model.
+pub type ClusterBound<S = Kv> = Bound<Member<S>, Ghost>;

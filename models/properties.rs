@@ -1,32 +1,35 @@
-//! What must hold: Figure 3 of the paper, and the invariants that show *where* it broke.
+//! The properties of a model: Figure 3 of the paper, and the invariants that show *where* it broke.
 //!
-//! A property of states looks at a [`View`]; a property of steps at a [`Change`] or an [`Output`]. None
-//! can see the network. Names without a source are this project's.
+//! [`Spec`](super::Spec) gives each function here the name under which a verdict reports it. A property of
+//! states looks at a [`View`] or at members of it. A property of steps looks at a [`Change`] or an
+//! [`Output`]. No property can see the network. A property that cites no source is this project's own.
 
 use super::ghost::Ghost;
-use super::member::{ClientState, Member, MemberTimer};
+use super::member::{ClientState, Member, MemberTimer, Replicated};
 use super::replay::Replay;
-use crate::checker::{Change, Event, Local, Output, View};
 use crate::kv::Kv;
 use crate::raft::{
     AppendEntriesResponse, ClientRequest, ClientResponse, Config, Entry, Index, Log, Message,
     Outcome, Payload, Persistent, Role, Server, Term, Timer,
 };
+use actorcheck::{Change, Event, Local, Output, View};
 use stateright::actor::{Command, Id};
 
 /// A view of a cluster.
-pub type ClusterView<'a> = View<'a, Member, Ghost>;
-/// A member.
-pub type ClusterLocal<'a> = Local<'a, Member>;
-/// A member with its number.
-pub type Peer<'a> = (Id, ClusterLocal<'a>);
-/// How a step changes a member.
-pub type ClusterChange<'a> = Change<'a, Member>;
-/// What a member puts out.
-pub type ClusterOutput<'a> = Output<'a, Member>;
+pub type ClusterView<'a, S = Kv> = View<'a, Member<S>, Ghost>;
+/// A member of a cluster.
+pub type ClusterLocal<'a, S = Kv> = Local<'a, Member<S>>;
+/// A member with its id.
+pub type Peer<'a, S = Kv> = (Id, ClusterLocal<'a, S>);
+/// The change of a member by one step.
+pub type ClusterChange<'a, S = Kv> = Change<'a, Member<S>>;
+/// A step of a member, with the outputs of the handler that ran.
+pub type ClusterOutput<'a, S = Kv> = Output<'a, Member<S>>;
 
-/// The servers, with their ids.
-fn servers<'a>(view: &ClusterView<'a>) -> impl Iterator<Item = (Id, &'a Server<Kv>)> + use<'a> {
+/// The servers of a view, with their ids. Clients are left out.
+fn servers<'a, S: Replicated>(
+    view: &ClusterView<'a, S>,
+) -> impl Iterator<Item = (Id, &'a Server<S>)> + use<'a, S> {
     let servers: Vec<_> = view
         .locals()
         .enumerate()
@@ -35,8 +38,10 @@ fn servers<'a>(view: &ClusterView<'a>) -> impl Iterator<Item = (Id, &'a Server<K
     servers.into_iter()
 }
 
-/// What each server has saved.
-fn stored<'a>(view: &ClusterView<'a>) -> impl Iterator<Item = Option<&'a Persistent>> + use<'a> {
+/// The saved state of each server; `None` for a server that has saved nothing.
+fn stored<'a, S: Replicated>(
+    view: &ClusterView<'a, S>,
+) -> impl Iterator<Item = Option<&'a Persistent>> + use<'a, S> {
     let stored: Vec<_> = view
         .locals()
         .filter(|local| local.state.server().is_some())
@@ -45,14 +50,19 @@ fn stored<'a>(view: &ClusterView<'a>) -> impl Iterator<Item = Option<&'a Persist
     stored.into_iter()
 }
 
-/// The server before and after a step, if it is one and did not restart.
-fn running<'a>(step: &ClusterChange<'a>) -> Option<(&'a Server<Kv>, &'a Server<Kv>)> {
+/// The server before and after a step; `None` if the member is a client or if the step is a restart.
+fn running<'a, S: Replicated>(
+    step: &ClusterChange<'a, S>,
+) -> Option<(&'a Server<S>, &'a Server<S>)> {
     let pair = (step.before.state.server()?, step.after.state.server()?);
     (!step.restart).then_some(pair)
 }
 
-/// The server before and after a step, if it led the same term in both.
-fn leading<'a>(step: &ClusterChange<'a>) -> Option<(&'a Server<Kv>, &'a Server<Kv>)> {
+/// The server before and after a step; `None` unless it led before and leads after, in one and the same
+/// term.
+fn leading<'a, S: Replicated>(
+    step: &ClusterChange<'a, S>,
+) -> Option<(&'a Server<S>, &'a Server<S>)> {
     let (before, after) = running(step)?;
     let same_term = before.persistent.current_term == after.persistent.current_term;
     (before.is_leader() && after.is_leader() && same_term).then_some((before, after))
@@ -60,15 +70,15 @@ fn leading<'a>(step: &ClusterChange<'a>) -> Option<(&'a Server<Kv>, &'a Server<K
 
 // ---- Figure 3 ----
 
-/// "Election Safety: at most one leader can be elected in a given term. §5.2". Historic: two leaders
-/// of one term break it even if the first is long gone when the second is elected.
+/// "Election Safety: at most one leader can be elected in a given term. §5.2". Historic: two leaders of one
+/// term break it even if the first is long gone when the second is elected.
 pub fn election_safety(ghost: &Ghost) -> bool {
     ghost.leaders.values().all(|leaders| leaders.len() <= 1)
 }
 
 /// "Leader Append-Only: a leader never overwrites or deletes entries in its log; it only appends new
 /// entries. §5.3"
-pub fn leader_append_only(step: &ClusterChange<'_>) -> bool {
+pub fn leader_append_only<S: Replicated>(step: &ClusterChange<'_, S>) -> bool {
     let Some((before, after)) = leading(step) else { return true };
     let kept = |(index, entry)| after.persistent.log.get(index) == Some(entry);
     before.persistent.log.iter().all(kept)
@@ -76,7 +86,7 @@ pub fn leader_append_only(step: &ClusterChange<'_>) -> bool {
 
 /// "Log Matching: if two logs contain an entry with the same index and term, then the logs are
 /// identical in all entries up through the given index. §5.3"
-pub fn log_matching(a: Peer<'_>, b: Peer<'_>) -> bool {
+pub fn log_matching<S: Replicated>(a: Peer<'_, S>, b: Peer<'_, S>) -> bool {
     let (Some(a), Some(b)) = (a.1.state.server(), b.1.state.server()) else { return true };
     logs_match(&a.persistent.log, &b.persistent.log)
 }
@@ -89,10 +99,14 @@ fn logs_match(a: &Log, b: &Log) -> bool {
         .all(|(index, entry)| b.get(index) == Some(entry))
 }
 
-/// "Leader Completeness: if a log entry is committed in a given term, then that entry will be present
-/// in the logs of the leaders for all higher-numbered terms. §5.4". Asked of all who lead, in every
-/// state.
-pub fn leader_completeness(_: Id, local: ClusterLocal<'_>, ghost: &Ghost) -> bool {
+/// "Leader Completeness: if a log entry is committed in a given term, then that entry will be present in
+/// the logs of the leaders for all higher-numbered terms. §5.4". The property covers every server that
+/// leads, in every state.
+pub fn leader_completeness<S: Replicated>(
+    _: Id,
+    local: ClusterLocal<'_, S>,
+    ghost: &Ghost,
+) -> bool {
     let Some(leader) = local.state.server().filter(|server| server.is_leader()) else {
         return true;
     };
@@ -103,10 +117,10 @@ pub fn leader_completeness(_: Id, local: ClusterLocal<'_>, ghost: &Ghost) -> boo
     })
 }
 
-/// "State Machine Safety: if a server has applied a log entry at a given index to its state machine,
-/// no other server will ever apply a different log entry for the same index. §5.4.3". Historic: what
-/// the first server committed at an index is what every server commits there, for ever.
-pub fn state_machine_safety(step: &ClusterChange<'_>, ghost: &Ghost) -> bool {
+/// "State Machine Safety: if a server has applied a log entry at a given index to its state machine, no
+/// other server will ever apply a different log entry for the same index. §5.4.3". Historic: the entry that
+/// the first server commits at an index is the only one that any server ever commits there.
+pub fn state_machine_safety<S: Replicated>(step: &ClusterChange<'_, S>, ghost: &Ghost) -> bool {
     let Some((before, after)) = running(step) else { return true };
     let mut newly = after
         .persistent
@@ -124,8 +138,8 @@ pub fn one_vote_per_term(ghost: &Ghost) -> bool {
     ghost.votes.values().all(|candidates| candidates.len() <= 1)
 }
 
-/// A vote that was saved is kept for its term. Restarts included.
-pub fn durable_vote_is_kept(step: &ClusterChange<'_>) -> bool {
+/// A server keeps a saved vote as long as it keeps the term of that vote. Restarts are included.
+pub fn durable_vote_is_kept<S: Replicated>(step: &ClusterChange<'_, S>) -> bool {
     let (Some(before), Some(after)) = (step.before.storage, step.after.storage) else {
         return true;
     };
@@ -134,14 +148,14 @@ pub fn durable_vote_is_kept(step: &ClusterChange<'_>) -> bool {
         || before.voted_for == after.voted_for
 }
 
-/// The saved term never decreases ("increases monotonically", Figure 2). Restarts included.
-pub fn durable_term_is_monotone(step: &ClusterChange<'_>) -> bool {
+/// The saved term of a server never decreases ("increases monotonically", Figure 2). Restarts are included.
+pub fn durable_term_is_monotone<S: Replicated>(step: &ClusterChange<'_, S>) -> bool {
     let term = |storage: Option<&Persistent>| storage.map_or(Term(0), |saved| saved.current_term);
     term(step.before.storage) <= term(step.after.storage)
 }
 
-/// What a server remembers of its persistent state is what it has saved, at the end of every step.
-pub fn memory_equals_storage(_: Id, local: ClusterLocal<'_>) -> bool {
+/// At the end of every step, the persistent state in a server's memory equals the state that it has saved.
+pub fn memory_equals_storage<S: Replicated>(_: Id, local: ClusterLocal<'_, S>) -> bool {
     match local.state.server() {
         Some(server) => match local.storage {
             Some(saved) => *saved == server.persistent,
@@ -152,7 +166,7 @@ pub fn memory_equals_storage(_: Id, local: ClusterLocal<'_>) -> bool {
 }
 
 /// Every vote a candidate counts was cast for it in its term (etcd's `VotesGrantedInv`).
-pub fn votes_counted_were_cast(a: Peer<'_>, b: Peer<'_>) -> bool {
+pub fn votes_counted_were_cast<S: Replicated>(a: Peer<'_, S>, b: Peer<'_, S>) -> bool {
     let Some(server) = a.1.state.server() else { return true };
     let Role::Candidate { votes_granted } = &server.role else { return true };
     let term = server.persistent.current_term;
@@ -164,9 +178,9 @@ pub fn votes_counted_were_cast(a: Peer<'_>, b: Peer<'_>) -> bool {
     })
 }
 
-/// A term begins when a server stands for election, and is the next one then; every other server has it from
-/// a message.
-pub fn terms_begin_with_elections(step: &ClusterOutput<'_>) -> bool {
+/// A server enters a new term in one of two ways. When it stands for election, it moves to the next term;
+/// in every other case it adopts the term of a message.
+pub fn terms_begin_with_elections<S: Replicated>(step: &ClusterOutput<'_, S>) -> bool {
     let (Some(before), Some(after)) = (step.before.state.server(), step.after.state.server())
     else {
         return true;
@@ -180,10 +194,10 @@ pub fn terms_begin_with_elections(step: &ClusterOutput<'_>) -> bool {
     after.persistent.current_term <= latest
 }
 
-/// A server votes for who asks it, in the term of the request, or for itself when it stands for election. It
-/// says that it does only to a candidate whose log is at least as up-to-date as its own (§5.4.1). A vote that
-/// it has given it gives again, unless its log has got ahead.
-pub fn votes_follow_requests(step: &ClusterOutput<'_>) -> bool {
+/// A server votes for the candidate that asks it, in the term of the request, or for itself when it stands
+/// for election. It grants a vote only to a candidate whose log is at least as up-to-date as its own
+/// (§5.4.1). Asked again by that candidate, it grants the vote again, unless its own log has got ahead.
+pub fn votes_follow_requests<S: Replicated>(step: &ClusterOutput<'_, S>) -> bool {
     let (Some(before), Some(after)) = (step.before.state.server(), step.after.state.server())
     else {
         return true;
@@ -208,8 +222,12 @@ pub fn votes_follow_requests(step: &ClusterOutput<'_>) -> bool {
     !is_given && (is_kept || new.voted_for.is_none_or(|vote| Some(vote) == for_itself))
 }
 
-/// Who a follower takes for the leader of its term was elected in that term.
-pub fn who_is_followed_was_elected(_: Id, local: ClusterLocal<'_>, ghost: &Ghost) -> bool {
+/// The server that a follower takes for the leader of its term was elected in that term.
+pub fn who_is_followed_was_elected<S: Replicated>(
+    _: Id,
+    local: ClusterLocal<'_, S>,
+    ghost: &Ghost,
+) -> bool {
     let Some(server) = local.state.server() else { return true };
     let Role::Follower { leader: Some(leader) } = &server.role else { return true };
     let elected = ghost.leaders.get(&server.persistent.current_term);
@@ -218,9 +236,9 @@ pub fn who_is_followed_was_elected(_: Id, local: ClusterLocal<'_>, ghost: &Ghost
 
 // ---- logs ----
 
-/// Indexes are contiguous from 1 and terms never decrease (`MonoLogInv`), nor exceed the server's own
-/// (Verdi's `no_entries_past_current_term`).
-pub fn logs_are_well_formed(_: Id, local: ClusterLocal<'_>) -> bool {
+/// The indexes of a log are contiguous from 1. Its terms never decrease (`MonoLogInv`), and none exceeds
+/// the server's own (Verdi's `no_entries_past_current_term`).
+pub fn logs_are_well_formed<S: Replicated>(_: Id, local: ClusterLocal<'_, S>) -> bool {
     let Some(server) = local.state.server() else { return true };
     let log = &server.persistent.log;
     let contiguous = log.iter().zip(1..).all(|((index, _), n)| index == Index(n));
@@ -228,8 +246,8 @@ pub fn logs_are_well_formed(_: Id, local: ClusterLocal<'_>) -> bool {
     contiguous && sorted && log.last().0 <= server.persistent.current_term
 }
 
-/// Every entry of a term is in the log of who leads that term (`PrimaryHasEntriesItCreated`).
-pub fn leader_has_all_entries_of_its_term(a: Peer<'_>, b: Peer<'_>) -> bool {
+/// The leader of a term has every entry of that term in its log (`PrimaryHasEntriesItCreated`).
+pub fn leader_has_all_entries_of_its_term<S: Replicated>(a: Peer<'_, S>, b: Peer<'_, S>) -> bool {
     let (Some(leader), Some(server)) = (a.1.state.server(), b.1.state.server()) else {
         return true;
     };
@@ -239,9 +257,9 @@ pub fn leader_has_all_entries_of_its_term(a: Peer<'_>, b: Peer<'_>) -> bool {
         || of_term.all(|(index, entry)| leader.persistent.log.get(index) == Some(entry))
 }
 
-/// Once committed, an entry is on a majority of disks for ever (`CommittedEntriesReachMajority`):
-/// never lost, never changed.
-pub fn committed_is_durable(view: &ClusterView<'_>) -> bool {
+/// A committed entry is on a majority of disks for ever (`CommittedEntriesReachMajority`): it is never lost
+/// and never changed.
+pub fn committed_is_durable<S: Replicated>(view: &ClusterView<'_, S>) -> bool {
     let stored: Vec<_> = stored(view).collect();
     view.ghost.committed.iter().all(|(index, (entry, _))| {
         let copies = stored.iter().flatten().filter(|saved| saved.log.get(*index) == Some(entry));
@@ -249,9 +267,9 @@ pub fn committed_is_durable(view: &ClusterView<'_>) -> bool {
     })
 }
 
-/// What a server knows to be committed stays in its log as it is (CCF's
-/// `CommittedLogAppendOnlyProp`). Restarts included: it is on its disk.
-pub fn committed_is_kept(step: &ClusterChange<'_>) -> bool {
+/// An entry that a server knows to be committed stays in its log, unchanged (CCF's
+/// `CommittedLogAppendOnlyProp`). Restarts are included, since the entry is on the server's disk.
+pub fn committed_is_kept<S: Replicated>(step: &ClusterChange<'_, S>) -> bool {
     let (Some(before), Some(after)) = (step.before.state.server(), step.after.state.server())
     else {
         return true;
@@ -261,8 +279,9 @@ pub fn committed_is_kept(step: &ClusterChange<'_>) -> bool {
     committed.all(|(index, entry)| after.persistent.log.get(index) == Some(entry))
 }
 
-/// A follower acknowledges no more than it was sent, and only what connects to its log and is in it.
-pub fn acknowledged_is_what_was_sent(step: &ClusterOutput<'_>) -> bool {
+/// A follower acknowledges entries only up to the last one that it was sent. Those entries connect to its
+/// log and are in it.
+pub fn acknowledged_is_what_was_sent<S: Replicated>(step: &ClusterOutput<'_, S>) -> bool {
     let Some(server) = step.after.state.server() else { return true };
     let acknowledged = step.out.iter().filter_map(|command| match command {
         Command::Send(
@@ -289,9 +308,9 @@ pub fn acknowledged_is_what_was_sent(step: &ClusterOutput<'_>) -> bool {
 
 // ---- timers ----
 
-/// The timer of its role is armed and no other: a server without one would never act again by itself.
-/// A client has one while it waits.
-pub fn one_timer_is_armed(_: Id, local: ClusterLocal<'_>) -> bool {
+/// A server has the timer of its role armed and no other: a server without a timer would never act again by
+/// itself. A client has its timer armed while it waits.
+pub fn one_timer_is_armed<S: Replicated>(_: Id, local: ClusterLocal<'_, S>) -> bool {
     let wanted = match (local.state.server(), local.state.client()) {
         (Some(server), _) if server.is_leader() => Some(MemberTimer::Server(Timer::Heartbeat)),
         (Some(_), _) => Some(MemberTimer::Server(Timer::Election)),
@@ -304,31 +323,32 @@ pub fn one_timer_is_armed(_: Id, local: ClusterLocal<'_>) -> bool {
 // ---- indexes ----
 
 /// `last_applied <= commit_index <= last log index`.
-pub fn indexes_are_ordered(_: Id, local: ClusterLocal<'_>) -> bool {
+pub fn indexes_are_ordered<S: Replicated>(_: Id, local: ClusterLocal<'_, S>) -> bool {
     local.state.server().is_none_or(|server| {
         server.last_applied <= server.commit_index
             && server.commit_index <= server.persistent.log.last_index()
     })
 }
 
-/// No server was asked to delete what it had committed (GUARD-1).
-pub fn no_committed_entry_is_contested(_: Id, local: ClusterLocal<'_>) -> bool {
+/// No server was asked to delete an entry that it had committed (GUARD-1).
+pub fn no_committed_entry_is_contested<S: Replicated>(_: Id, local: ClusterLocal<'_, S>) -> bool {
     local.state.server().is_none_or(|server| !server.is_halted())
 }
 
-/// `commit_index == last_applied` when a step is done (ALL-1): what is committed is applied at once.
-pub fn committed_is_applied(_: Id, local: ClusterLocal<'_>) -> bool {
+/// `commit_index == last_applied` at the end of every step (ALL-1): a server applies a committed entry at
+/// once.
+pub fn committed_is_applied<S: Replicated>(_: Id, local: ClusterLocal<'_, S>) -> bool {
     local.state.server().is_none_or(|server| server.last_applied == server.commit_index)
 }
 
-/// Commit index and last applied never decrease, but for restarts.
-pub fn commit_index_is_monotone(step: &ClusterChange<'_>) -> bool {
+/// The commit index and `last_applied` of a server never decrease, unless it restarts.
+pub fn commit_index_is_monotone<S: Replicated>(step: &ClusterChange<'_, S>) -> bool {
     let Some((before, after)) = running(step) else { return true };
     before.commit_index <= after.commit_index && before.last_applied <= after.last_applied
 }
 
 /// A match index never decreases while its leader leads.
-pub fn match_index_is_monotone(step: &ClusterChange<'_>) -> bool {
+pub fn match_index_is_monotone<S: Replicated>(step: &ClusterChange<'_, S>) -> bool {
     let Some((before, after)) = leading(step) else { return true };
     match (&before.role, &after.role) {
         (Role::Leader { match_index: old, .. }, Role::Leader { match_index: new, .. }) => {
@@ -339,7 +359,7 @@ pub fn match_index_is_monotone(step: &ClusterChange<'_>) -> bool {
 }
 
 /// `match_index < next_index <= last log index + 1` (`MatchIndexLowerBoundSentIndexInv`).
-pub fn match_index_below_next_index(_: Id, local: ClusterLocal<'_>) -> bool {
+pub fn match_index_below_next_index<S: Replicated>(_: Id, local: ClusterLocal<'_, S>) -> bool {
     let Some(server) = local.state.server() else { return true };
     let Role::Leader { next_index, match_index, .. } = &server.role else { return true };
     let end = server.persistent.log.last_index().next();
@@ -348,9 +368,9 @@ pub fn match_index_below_next_index(_: Id, local: ClusterLocal<'_>) -> bool {
         .all(|(id, matched)| next_index.get(id).is_some_and(|next| matched < next && *next <= end))
 }
 
-/// What a leader believes replicated is on that server's disk (`MatchIndexAllEntries`), as long as
-/// the server has not moved on to a later term.
-pub fn match_index_is_replicated(a: Peer<'_>, b: Peer<'_>) -> bool {
+/// The entry at a leader's match index for a server is on that server's disk (`MatchIndexAllEntries`). A
+/// server that has moved on to a later term is exempt.
+pub fn match_index_is_replicated<S: Replicated>(a: Peer<'_, S>, b: Peer<'_, S>) -> bool {
     let Some(leader) = a.1.state.server() else { return true };
     let Role::Leader { match_index, .. } = &leader.role else { return true };
     let Persistent { current_term, log, .. } = &leader.persistent;
@@ -364,7 +384,7 @@ pub fn match_index_is_replicated(a: Peer<'_>, b: Peer<'_>) -> bool {
 
 /// A leader raises its commit index only to an entry of its own term (§5.4.2, CCF's
 /// `NeverCommitEntryPrevTermsProp`).
-pub fn commits_only_its_own_term(step: &ClusterChange<'_>) -> bool {
+pub fn commits_only_its_own_term<S: Replicated>(step: &ClusterChange<'_, S>) -> bool {
     let Some((before, after)) = running(step) else { return true };
     !after.is_leader()
         || before.commit_index == after.commit_index
@@ -373,9 +393,9 @@ pub fn commits_only_its_own_term(step: &ClusterChange<'_>) -> bool {
 
 // ---- effects ----
 
-/// In every handler's output the save, if any, is the first thing that leaves, and there is one: the
-/// assumption under which one handler is one step.
-pub fn saved_before_sent(step: &ClusterOutput<'_>) -> bool {
+/// A handler saves at most once, and before it sends anything. The models assume this when they take one
+/// handler for one step.
+pub fn saved_before_sent<S: Replicated>(step: &ClusterOutput<'_, S>) -> bool {
     let position = |wanted: fn(&ClusterCommand) -> bool| step.out.iter().position(wanted);
     let saves = step.out.iter().filter(|command| is_save(command)).count();
     match (position(is_save), position(is_send)) {
@@ -394,9 +414,10 @@ fn is_send(command: &ClusterCommand) -> bool {
     matches!(command, Command::Send(..))
 }
 
-/// A server says only what is on its disk: its term, a vote, an acknowledged entry, where its log has parted
-/// from another one (`VoteDurableBeforeReply`, `AckDurableBeforeReply`, `MessageTermsLtCurrentTerm`).
-pub fn sends_only_what_is_durable(step: &ClusterOutput<'_>) -> bool {
+/// A server sends only facts that are on its disk (`VoteDurableBeforeReply`, `AckDurableBeforeReply`,
+/// `MessageTermsLtCurrentTerm`). These facts are its term, a vote, an acknowledged entry, and the place
+/// where its log has parted from another one.
+pub fn sends_only_what_is_durable<S: Replicated>(step: &ClusterOutput<'_, S>) -> bool {
     if step.after.state.server().is_none() {
         return true;
     }
@@ -445,18 +466,19 @@ fn is_justified(saved: &Persistent, to: Id, msg: &Message) -> bool {
 
 // ---- clients ----
 
-/// Exactly once: each state machine is what applying every command once, where it first stands in the
-/// log, makes of it; commands of unknown sessions never. The open sessions are those that the log opened
-/// and did not evict; each was last used by its last entry and remembers the last answer. Computed from
-/// the log by a definition of its own.
-pub fn exactly_once(_: Id, local: ClusterLocal<'_>) -> bool {
+/// Exactly once: a state machine has executed every applied command once, where it first stands in the log,
+/// and no command of an unknown session. The open sessions are those that the log opened and did not evict.
+/// Each was last used by its last entry and remembers the last answer. `Replay` computes all this from the
+/// log by a definition of its own.
+pub fn exactly_once<S: Replicated>(_: Id, local: ClusterLocal<'_, S>) -> bool {
     let Some(server) = local.state.server() else { return true };
     Replay::up_to(&server.persistent.log, server.last_applied).is_of(server)
 }
 
-/// A leader answers the entries of its own term as it applies them, in their order and each to its
-/// client, with what the log says; nobody else answers, and nothing is answered twice.
-pub fn clients_are_told_what_was_applied(step: &ClusterOutput<'_>) -> bool {
+/// A leader answers the entries of its own term as it applies them, in their order. Each answer goes to the
+/// entry's client and says what the log determines. No other server answers, and no entry is answered
+/// twice.
+pub fn clients_are_told_what_was_applied<S: Replicated>(step: &ClusterOutput<'_, S>) -> bool {
     let (Some(before), Some(after)) = (step.before.state.server(), step.after.state.server())
     else {
         return true;
@@ -471,7 +493,7 @@ pub fn clients_are_told_what_was_applied(step: &ClusterOutput<'_>) -> bool {
         return told.count() == 0;
     }
     let Persistent { current_term, log, .. } = &after.persistent;
-    let mut replay = Replay::up_to(log, before.last_applied);
+    let mut replay = Replay::<S>::up_to(log, before.last_applied);
     let newly = log
         .iter()
         .filter(|(index, _)| (before.last_applied.next()..=after.last_applied).contains(index));
@@ -486,10 +508,14 @@ fn is_refusal(response: &ClientResponse) -> bool {
     matches!(response, ClientResponse::NotLeader { .. } | ClientResponse::TooLarge { .. })
 }
 
-/// Who does not lead says whom it knows to lead, and nothing else. A leader appends the request as its
-/// last entry, or says that it is too large if it is, or drops it, and that only while something is
-/// uncommitted. What it appends is within the limits, and nothing else makes its log grow but its election.
-pub fn requests_are_appended_or_refused(step: &ClusterOutput<'_>, limits: &Config) -> bool {
+/// A server that does not lead answers with the leader it knows, if any, and does nothing else. A leader
+/// appends the request as its last entry, refuses it if it is too large, or drops it. It drops a request
+/// only while some entry is uncommitted. An entry that it appends is within the limits. Besides requests,
+/// only its election makes a leader's log grow.
+pub fn requests_are_appended_or_refused<S: Replicated>(
+    step: &ClusterOutput<'_, S>,
+    limits: &Config,
+) -> bool {
     let (Some(before), Some(after)) = (step.before.state.server(), step.after.state.server())
     else {
         return true;
@@ -515,10 +541,10 @@ pub fn requests_are_appended_or_refused(step: &ClusterOutput<'_>, limits: &Confi
     before == after && step.out.len() == 1 && refusals == [(*src, &refusal)]
 }
 
-/// Whether a leader does with a request what it should.
-fn is_taken(
-    before: &Server<Kv>,
-    after: &Server<Kv>,
+/// Whether a leader has appended, refused or dropped a request as it should.
+fn is_taken<S: Replicated>(
+    before: &Server<S>,
+    after: &Server<S>,
     client: Id,
     request: &ClientRequest,
     refusals: &[(Id, &ClientResponse)],
@@ -548,13 +574,20 @@ fn is_taken(
     }
     let mut appended = before.persistent.log.clone();
     appended.append(wanted);
+    let waiting = appended.iter().filter(|(index, _)| *index > before.commit_index);
+    let bytes: u64 = waiting.map(|(_, entry)| entry.size() as u64).sum();
     fits && refusals.is_empty()
         && after.persistent.log == appended
         && last.0.saturating_sub(before.commit_index.0) < limits.max_uncommitted
+        && bytes <= limits.max_uncommitted_bytes
 }
 
-/// An AppendEntries has no more entries than it may, and no more bytes of them, unless it is one entry.
-pub fn messages_are_within_limits(step: &ClusterOutput<'_>, limits: &Config) -> bool {
+/// An AppendEntries has at most `max_entries` entries, and at most `max_bytes` bytes of them unless it has
+/// only one.
+pub fn messages_are_within_limits<S: Replicated>(
+    step: &ClusterOutput<'_, S>,
+    limits: &Config,
+) -> bool {
     step.out.iter().all(|command| match command {
         Command::Send(_, Message::AppendEntries(args)) => {
             let bytes: usize = args.entries.iter().map(Entry::size).sum();
@@ -568,15 +601,15 @@ pub fn messages_are_within_limits(step: &ClusterOutput<'_>, limits: &Config) -> 
 // ---- recovery ----
 
 /// The latest term that any of these servers is in.
-pub fn latest_term(members: &[Peer<'_>]) -> Term {
+pub fn latest_term<S: Replicated>(members: &[Peer<'_, S>]) -> Term {
     let servers = members.iter().filter_map(|(_, local)| local.state.server());
     servers.map(|server| server.persistent.current_term).max().unwrap_or_default()
 }
 
-/// One of them leads a term later than all at the start, and has committed an entry of it: an entry
-/// beyond all that was committed before. All of them know that it is committed: who never learns it
-/// would apply nothing any more.
-pub fn recoverability(start: &[Peer<'_>], now: &[Peer<'_>]) -> bool {
+/// One of these servers leads a term later than all terms at the start, and has committed an entry of that
+/// term. That entry lies beyond everything committed before. All of these servers know that it is
+/// committed: a server that never learned it would never apply an entry again.
+pub fn recoverability<S: Replicated>(start: &[Peer<'_, S>], now: &[Peer<'_, S>]) -> bool {
     let latest = latest_term(start);
     let servers = || now.iter().filter_map(|(_, local)| local.state.server());
     servers().any(|leader| {
@@ -588,30 +621,30 @@ pub fn recoverability(start: &[Peer<'_>], now: &[Peer<'_>]) -> bool {
     })
 }
 
-// ---- reachability: what a model must be able to do, or its other properties say nothing ----
+// ---- reachability: a model that never gets here shows nothing by its other properties ----
 
-/// Somebody leads.
-pub fn a_leader_is_elected(view: &ClusterView<'_>) -> bool {
+/// Some server leads.
+pub fn a_leader_is_elected<S: Replicated>(view: &ClusterView<'_, S>) -> bool {
     servers(view).any(|(_, server)| server.is_leader())
 }
 
 /// Two servers lead at the same time, in different terms.
-pub fn two_leaders_at_once(view: &ClusterView<'_>) -> bool {
+pub fn two_leaders_at_once<S: Replicated>(view: &ClusterView<'_, S>) -> bool {
     servers(view).filter(|(_, server)| server.is_leader()).count() >= 2
 }
 
-/// All servers have committed something.
-pub fn all_commit(view: &ClusterView<'_>) -> bool {
+/// Every server has committed some entry.
+pub fn all_commit<S: Replicated>(view: &ClusterView<'_, S>) -> bool {
     servers(view).all(|(_, server)| server.commit_index > Index(0))
 }
 
 /// Some client has seen the outcome of all its commands.
-pub fn a_client_is_done(view: &ClusterView<'_>) -> bool {
+pub fn a_client_is_done<S: Replicated>(view: &ClusterView<'_, S>) -> bool {
     view.locals().filter_map(|local| local.state.client()).any(is_done)
 }
 
-/// Every client has.
-pub fn all_clients_are_done(view: &ClusterView<'_>) -> bool {
+/// Every client has seen the outcome of all its commands.
+pub fn all_clients_are_done<S: Replicated>(view: &ClusterView<'_, S>) -> bool {
     view.locals().filter_map(|local| local.state.client()).all(is_done)
 }
 
@@ -620,7 +653,7 @@ fn is_done(client: &ClientState) -> bool {
 }
 
 /// Two logs hold entries of different terms at the same index.
-pub fn logs_diverge(view: &ClusterView<'_>) -> bool {
+pub fn logs_diverge<S: Replicated>(view: &ClusterView<'_, S>) -> bool {
     let logs: Vec<_> = servers(view).map(|(_, server)| &server.persistent.log).collect();
     logs.iter().any(|a| {
         logs.iter().any(|b| {
@@ -629,16 +662,16 @@ pub fn logs_diverge(view: &ClusterView<'_>) -> bool {
     })
 }
 
-/// Between (c) and (d) of Figure 8: the leader of the latest term lacks an entry that a majority has, and may
-/// overwrite it. That takes four terms: one in which the entry was made, one whose leader lacks it, one that
-/// brought it to the majority, and this one. Had it been committed, Leader Completeness would not hold.
-pub fn the_leader_lacks_what_a_majority_has(view: &ClusterView<'_>) -> bool {
+/// Between (c) and (d) of Figure 8: the leader of the latest term lacks an entry that a majority has, and
+/// may overwrite it. That takes four terms: the entry is made in the first, and the leader of the second
+/// lacks it. The third brings the entry to the majority, and the fourth is the latest. Had the entry been
+/// committed, Leader Completeness would not hold.
+pub fn the_leader_lacks_what_a_majority_has<S: Replicated>(view: &ClusterView<'_, S>) -> bool {
     let servers: Vec<_> = servers(view).map(|(_, server)| server).collect();
     let logs = servers.iter().map(|server| &server.persistent.log);
     let latest = servers.iter().map(|server| server.persistent.current_term).max();
-    let leads = |server: &&&Server<Kv>| {
-        server.is_leader() && Some(server.persistent.current_term) == latest
-    };
+    let leads =
+        |server: &&&Server<S>| server.is_leader() && Some(server.persistent.current_term) == latest;
     let Some(leader) = servers.iter().find(leads) else { return false };
     let have =
         |index: Index, term: Term| logs.clone().filter(|log| log.term(index) == Some(term)).count();

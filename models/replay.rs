@@ -1,27 +1,28 @@
 //! This module computes by a definition of its own which sessions, values and answers a log leads to.
 //!
-//! The servers apply entry by entry and remember only what is left of it. Here the log is gone through
-//! from its first entry, so that whatever a server has forgotten, or remembers wrongly, shows.
+//! A server applies entry by entry and keeps only the resulting state. [`Replay`] goes through the log from
+//! its first entry, so it shows whatever a server has forgotten or remembers wrongly. The properties of
+//! clients compare a server and its answers with it.
 
-use crate::kv::Kv;
 use crate::raft::{ClientResponse, Entry, Index, Log, Payload, Server, SessionRecord};
 use crate::state_machine::StateMachine;
 use bytes::Bytes;
 use stateright::actor::Id;
 use std::collections::BTreeMap;
 
-/// What some first entries of a log have made.
+/// The state machine and the sessions that the first entries of a log lead to.
 #[derive(Default)]
-pub(super) struct Replay {
-    machine: Kv,
-    /// The index of the last entry of each open session: its Register entry, or a command of it.
+pub(super) struct Replay<S> {
+    machine: S,
+    /// The index of the last entry of each open session: either its Register entry or one of its commands.
     last_entry: BTreeMap<Index, Index>,
-    /// The highest number of each session that was ever open, with the answer to its command.
+    /// The highest sequence number applied in each session that was ever open, with the answer to its
+    /// command.
     highest: BTreeMap<Index, (u64, Bytes)>,
 }
 
-impl Replay {
-    /// After all entries up to this one.
+impl<S: StateMachine> Replay<S> {
+    /// Replays all entries up to and including `last`.
     pub(super) fn up_to(log: &Log, last: Index) -> Self {
         let mut replay = Self::default();
         for (index, entry) in log.iter().take_while(|(index, _)| *index <= last) {
@@ -30,13 +31,13 @@ impl Replay {
         replay
     }
 
-    /// Applies the next entry: whom its leader has to answer, and what.
+    /// Applies the next entry. Returns the client that the entry's leader has to answer, and the answer.
     pub(super) fn apply(&mut self, index: Index, entry: &Entry) -> Option<(Id, ClientResponse)> {
         match &entry.payload {
             Payload::Noop => None,
             Payload::Register { client, sequence, max_sessions } => {
-                // A session is open until another one is opened, there are too many, and no other
-                // one was used longer ago.
+                // A session stays open until a Register entry finds too many sessions and no other session
+                // was used longer ago.
                 while self.last_entry.len() >= *max_sessions as usize {
                     let used = self.last_entry.iter().min_by_key(|(_, used)| **used);
                     let (oldest, _) = used.expect("there are too many");
@@ -66,9 +67,9 @@ impl Replay {
         }
     }
 
-    /// Whether this is what a server holds: the state machine, the open sessions, in which order they
-    /// were used, and what each was answered last.
-    pub(super) fn is_of(&self, server: &Server<Kv>) -> bool {
+    /// Whether a server holds what this replay has computed. That is the state machine, the open sessions,
+    /// the order in which they were used, and the last answer in each.
+    pub(super) fn is_of(&self, server: &Server<S>) -> bool {
         let is_open = |(id, last_used): (&Index, &Index)| {
             let (last_used, last) = (*last_used, self.highest.get(id).cloned());
             server.sessions.get(*id) == Some(&SessionRecord { last_used, last })
@@ -82,14 +83,14 @@ impl Replay {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kv::Command;
+    use crate::kv::{Command, Kv};
     use crate::raft::{ClientRequest, Config, Message, Raft, Timer};
     use stateright::actor::{Actor, Out};
     use std::borrow::Cow;
 
     const CLIENT: usize = 9;
 
-    /// A server alone with room for two sessions, after each of these requests.
+    /// The states of a server alone, with room for two sessions, one after each of these requests.
     fn after_each(requests: impl IntoIterator<Item = ClientRequest>) -> Vec<Server<Kv>> {
         let id = Id::from(0);
         let config = Config { max_sessions: 2, ..Config::new([id]) };
@@ -117,7 +118,8 @@ mod tests {
         ClientRequest::Command { session: Index(session), sequence, command }
     }
 
-    /// The no-op is at 1. Of two sessions, 2 and 3, the first is the younger one in the end.
+    /// The no-op is at index 1. Sessions are opened at 2 and 3, and only session 2 is used. So the third
+    /// session, at index 7, evicts session 3.
     fn story() -> Vec<Server<Kv>> {
         after_each([
             register(1),
@@ -142,8 +144,9 @@ mod tests {
         assert!(last.sessions.get(Index(2)).is_some() && last.sessions.get(Index(3)).is_none());
     }
 
-    /// The sessions of any other moment are wrong, though the state machine may be right: one that is not
-    /// open, or is gone, one used at another time, one that remembers another answer.
+    /// A server with the sessions of any other moment is wrong, though its state machine may be right. Such
+    /// sessions include one that is not open or is gone, one used at another time, or one with another
+    /// answer.
     #[test]
     fn sessions_of_another_moment_are_seen() {
         let servers = story();
@@ -153,7 +156,7 @@ mod tests {
                 assert!(!is_right(&wrong), "after request {n}: {wrong:?}");
             }
         }
-        // A copy and an old number are uses; a command of a session that is gone is not.
+        // A copy and an old number each count as a use; a command of a session that is gone does not.
         let sessions: Vec<_> = servers.iter().map(|it| format!("{:?}", it.sessions)).collect();
         let differ = sessions.windows(2).filter(|pair| pair[0] != pair[1]).count();
         assert_eq!(differ, 5, "{sessions:?}");

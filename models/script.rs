@@ -1,57 +1,60 @@
 //! Scripts: a scenario as plain text, executed on a model step by step.
 //!
-//! One command a line; `#` starts a comment. The script keeps a list of the messages sent and not yet
-//! delivered by it, oldest first; the network of the model keeps all of them for ever.
+//! A script is a list of commands, one a line; `#` starts a comment. A [`Runner`] executes them. It keeps a
+//! list of the messages that were sent and that the script has not yet delivered, oldest first. The network
+//! of the model keeps all messages for ever.
 //!
 //! ```text
 //! timeout S0              the armed timer of S0 fires
 //! deliver S0 S1           the oldest undelivered message from S0 arrives at S1
-//! deliver S0 S1 all       all of them, also those sent meanwhile
+//! deliver S0 S1 all       all undelivered messages from S0 arrive at S1, also those sent meanwhile
 //! redeliver S0 S1 TEXT    a message delivered before arrives again: the one whose text contains TEXT
 //! drop S0 S1              the oldest undelivered message from S0 to S1 is forgotten
 //! lose                    all undelivered messages are forgotten
 //! lose-network            every message ever sent is lost for good
 //! restart S1              S1 crashes and starts from what it saved
 //! partition S0 | S1 S2    from now on messages pass only inside a group
-//! heal                    they pass everywhere again
-//! settle                  delivers whatever passes until nothing is left; the rest is forgotten
-//! settle S0 S1 S2         the same for messages between these; the rest stays undelivered
+//! heal                    messages pass everywhere again
+//! settle                  delivers all messages that pass until none is left; the rest is forgotten
+//! settle S0 S1 S2         delivers those between S0, S1, S2 until none is left; others stay undelivered
 //! ```
 
+use super::member::Replicated;
 use super::{Cluster, ClusterAction, ClusterState};
-use crate::checker::{Action, Event};
+use crate::kv::Kv;
 use crate::raft::Message;
+use actorcheck::{Action, Event};
 use stateright::actor::{Command, Id};
 use std::collections::BTreeSet;
 
-/// A script under way. A clone goes on from the same place on its own.
+/// An execution of a script. A clone goes on from the state reached, on its own.
 #[derive(Clone)]
-pub struct Runner<'a> {
-    cluster: &'a Cluster,
-    state: ClusterState,
-    /// Sent and not yet delivered by the script, oldest first.
+pub struct Runner<'a, S: Replicated = Kv> {
+    cluster: &'a Cluster<S>,
+    state: ClusterState<S>,
+    /// Messages sent and not yet delivered by the script, oldest first.
     pending: Vec<(Id, Id, Message)>,
-    /// Groups inside which messages pass; all do if empty.
+    /// The groups inside which messages pass. If there are none, messages pass everywhere.
     groups: Vec<BTreeSet<Id>>,
-    steps: Vec<(ClusterAction, ClusterState)>,
+    steps: Vec<(ClusterAction, ClusterState<S>)>,
 }
 
-impl<'a> Runner<'a> {
-    /// Starts from a state.
-    pub fn new(cluster: &'a Cluster, state: ClusterState) -> Self {
+impl<'a, S: Replicated> Runner<'a, S> {
+    /// Begins an execution at a state. The messages of the state count as undelivered.
+    pub fn new(cluster: &'a Cluster<S>, state: ClusterState<S>) -> Self {
         let mut pending: Vec<_> =
             state.messages().map(|(src, dst, msg)| (src, dst, msg.clone())).collect();
         pending.sort_unstable();
         Self { cluster, state, pending, groups: Vec::new(), steps: Vec::new() }
     }
 
-    /// The state reached.
-    pub fn state(&self) -> &ClusterState {
+    /// The state that the script has reached.
+    pub fn state(&self) -> &ClusterState<S> {
         &self.state
     }
 
     /// The steps taken so far, each with the state it led to.
-    pub fn steps(&self) -> &[(ClusterAction, ClusterState)] {
+    pub fn steps(&self) -> &[(ClusterAction, ClusterState<S>)] {
         &self.steps
     }
 
@@ -183,8 +186,8 @@ impl<'a> Runner<'a> {
         Ok(())
     }
 
-    /// Delivers what passes between `among` until nothing is left; messages that call for each other
-    /// for ever are an error.
+    /// Delivers messages that pass between members of `among` until none is left. Messages that call for
+    /// each other for ever are an error.
     fn settle(&mut self, among: impl Fn(Id) -> bool) -> Result<(), String> {
         for _ in 0..10_000 {
             let next = self
@@ -198,7 +201,7 @@ impl<'a> Runner<'a> {
         Err("messages do not come to an end".to_owned())
     }
 
-    /// Takes one step of the model; a step that changes nothing leaves the state.
+    /// Takes one step of the model. A step that changes nothing leaves the state as it is.
     fn take(&mut self, action: ClusterAction) {
         let outputs = self.cluster.outputs(&self.state, &action);
         if let Some(next) = self.cluster.step(&self.state, &action) {

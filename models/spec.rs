@@ -1,19 +1,24 @@
-//! A model as a table row: who takes part, what is bounded, what is asked.
+//! A model as a row of a table: who takes part, what is bounded, which properties are asked.
+//!
+//! [`Spec::cluster`] makes the [`Cluster`] that the engines take. It sets up servers and clients as actors
+//! and adds the ghost, the bounds, the properties and the symmetry. If the row has a prefix, [`Runner`]
+//! executes that script, and the model starts from the state that it reaches.
 
 use super::coverage;
 use super::ghost::{ClientEvent, Ghost, Watch};
 use super::linearizability::linearizable;
-use super::member::{Asks, Client, Fragments, Member};
+use super::member::{Asks, Client, Fragments, Member, Replicated};
 use super::mutants::{Fault, Mutant};
 use super::properties as p;
 use super::script::Runner;
 use super::{Cluster, ClusterBound};
-use crate::checker::{
+use crate::kv::Kv;
+use crate::raft::{Config, Copies, Payload, Raft, Retry, Server};
+use actorcheck::{
     RECOVERABILITY, Recovery, StatePredicate, StateProperty, StepPredicate, StepProperty, Symmetry,
     Tally, World,
 };
-use crate::kv::{Command, Kv};
-use crate::raft::{Config, Copies, Payload, Raft, Retry, Server};
+use bytes::Bytes;
 use stateright::actor::{ActorModel, Id};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,21 +26,22 @@ use std::sync::Arc;
 /// A named model and its bounds.
 #[derive(Clone)]
 pub struct Spec {
-    /// Its name on the command line.
+    /// The model's name on the command line.
     pub name: &'static str,
-    /// What it is for, in a sentence.
+    /// The purpose of the model, in a sentence.
     pub about: &'static str,
     /// Number of servers; they are S0, S1, ...
     pub servers: usize,
-    /// The commands of each client; they are numbered after the servers.
-    pub clients: Vec<Vec<Command>>,
-    /// Whom they ask.
+    /// The commands of each client, as bytes; clients are numbered after the servers.
+    pub clients: Vec<Vec<Bytes>>,
+    /// Which servers a client asks.
     pub asks: Asks,
     /// Highest term of any server.
     pub max_term: u64,
     /// Most entries of clients in any log; each retried copy counts. No-ops do not.
     pub max_client_entries: u64,
-    /// Most entries in any log that another server created, if bounded. Zero: elections only.
+    /// Most entries in any log that other servers created, if bounded. With zero, a model has elections
+    /// only.
     pub max_received: Option<u64>,
     /// Whether servers may restart, any number of times.
     pub restarts: bool,
@@ -43,32 +49,35 @@ pub struct Spec {
     pub max_entries: usize,
     /// Most bytes of entries of one AppendEntries, and of an entry of a client.
     pub max_bytes: usize,
-    /// Most entries of a leader that are not committed.
+    /// Most uncommitted entries of a leader.
     pub max_uncommitted: u64,
-    /// What a leader does with a copy of a request that stands uncommitted in its log.
+    /// Most bytes of uncommitted entries of a leader, if they are bounded.
+    pub max_uncommitted_bytes: Option<u64>,
+    /// How a leader treats a copy of a request that stands uncommitted in its log.
     pub copies: Copies,
     /// How a leader repeats entries that a follower has not answered.
     pub retry: Retry,
-    /// Most bytes of entries of an AppendEntries that gets through, where the network loses every larger
-    /// one.
+    /// If set, the network loses every AppendEntries with more bytes of entries than this.
     pub fragment: Option<usize>,
-    /// Most sessions.
+    /// Most open client sessions.
     pub max_sessions: u32,
-    /// Which ghosts are kept; a property that needs another one is not asked.
+    /// Which ghosts the model keeps; a property that needs another ghost is not asked.
     pub watch: Watch,
-    /// What must be reachable, by name.
+    /// The names of the `sometimes` properties: for each, a state where it holds must be reachable.
     pub sometimes: &'static [&'static str],
     /// A script that leads to the state to start from; empty for freshly started servers.
     pub prefix: &'static str,
-    /// The exact numbers of tuples of local states and ghost, and of maximal states.
+    /// The exact numbers of tuples (of local states and ghost) and of maximal states.
     pub tuples: (u64, u64),
-    /// The exact number of unique states, where there are few enough for stateright.
+    /// The exact number of unique states, if they are few enough for stateright to count.
     pub states: Option<u64>,
-    /// Whether it takes so long that it is run on request only.
+    /// Whether the model takes so long that it runs on request only.
     pub deep: bool,
+    /// Whether a search without the engine's reductions takes less than a minute.
+    pub plain: bool,
 }
 
-/// The subsets of so many ids.
+/// All subsets of these ids that have `size` elements.
 fn subsets(ids: &[Id], size: usize) -> Vec<Vec<Id>> {
     let Some((first, rest)) = ids.split_first() else {
         return if size == 0 { vec![Vec::new()] } else { Vec::new() };
@@ -81,12 +90,16 @@ fn subsets(ids: &[Id], size: usize) -> Vec<Vec<Id>> {
 }
 
 /// A property of each member by itself.
-fn of_actor(holds: fn(Id, p::ClusterLocal<'_>) -> bool) -> StatePredicate<Member, Ghost> {
+fn of_actor<S: Replicated>(
+    holds: fn(Id, p::ClusterLocal<'_, S>) -> bool,
+) -> StatePredicate<Member<S>, Ghost> {
     StatePredicate::Actor(Arc::new(holds))
 }
 
-/// A property of each two members.
-fn of_pair(holds: fn(p::Peer<'_>, p::Peer<'_>) -> bool) -> StatePredicate<Member, Ghost> {
+/// A property of each pair of members.
+fn of_pair<S: Replicated>(
+    holds: fn(p::Peer<'_, S>, p::Peer<'_, S>) -> bool,
+) -> StatePredicate<Member<S>, Ghost> {
     StatePredicate::Pair(Arc::new(holds))
 }
 
@@ -106,6 +119,7 @@ impl Spec {
             max_entries: 1,
             max_bytes: 32 * 1024,
             max_uncommitted: 1024,
+            max_uncommitted_bytes: None,
             copies: Copies::Appended,
             retry: Retry::EveryHeartbeat,
             fragment: None,
@@ -116,10 +130,11 @@ impl Spec {
             tuples: (0, 0),
             states: None,
             deep: false,
+            plain: false,
         }
     }
 
-    /// The bounds by name, as printed with every verdict.
+    /// The bounds by name, as every verdict prints them.
     pub fn bounds(&self) -> BTreeMap<&'static str, u64> {
         let mut bounds = BTreeMap::from([
             ("servers", self.servers as u64),
@@ -140,6 +155,9 @@ impl Spec {
             bounds.insert("max_bytes", self.max_bytes as u64);
             bounds.insert("max_sessions", u64::from(self.max_sessions));
             bounds.insert("max_uncommitted", self.max_uncommitted);
+        }
+        if let Some(max_uncommitted_bytes) = self.max_uncommitted_bytes {
+            bounds.insert("max_uncommitted_bytes", max_uncommitted_bytes);
         }
         bounds
     }
@@ -163,11 +181,19 @@ impl Spec {
         text.join(" ")
     }
 
-    /// The model.
+    /// The model, with the key-value store as state machine.
     ///
     /// # Panics
     /// If the prefix does not run or violates a property; a test runs them all.
     pub fn cluster(&self) -> Cluster {
+        self.cluster_of::<Kv>()
+    }
+
+    /// The model, with any state machine `S`. The commands of the clients are commands of `S`.
+    ///
+    /// # Panics
+    /// If the prefix does not run or violates a property.
+    pub fn cluster_of<S: Replicated>(&self) -> Cluster<S> {
         self.build(None, None)
     }
 
@@ -181,22 +207,30 @@ impl Spec {
         self.build(Some(fault), None)
     }
 
-    /// What its servers are configured with.
+    /// The configuration of the model's servers.
     fn config(&self) -> Config {
+        let defaults = Config::new((0..self.servers).map(Id::from));
         Config {
             max_entries: self.max_entries,
             max_bytes: self.max_bytes,
             max_sessions: self.max_sessions,
             max_uncommitted: self.max_uncommitted,
+            max_uncommitted_bytes: self
+                .max_uncommitted_bytes
+                .unwrap_or(defaults.max_uncommitted_bytes),
             copies: self.copies,
             retry: self.retry,
-            ..Config::new((0..self.servers).map(Id::from))
+            ..defaults
         }
     }
 
-    fn build(&self, fault: Option<Fault>, only: Option<&'static str>) -> Cluster {
+    fn build<S: Replicated>(
+        &self,
+        fault: Option<Fault<S>>,
+        only: Option<&'static str>,
+    ) -> Cluster<S> {
         let servers: Vec<Id> = (0..self.servers).map(Id::from).collect();
-        let raft = Raft::<Kv>::new(self.config()).expect("a model's configuration is valid");
+        let raft = Raft::<S>::new(self.config()).expect("a model's configuration is valid");
         let member = |_| match fault {
             None => Member::Server(raft.clone(), Fragments(self.fragment)),
             Some(fault) => {
@@ -222,7 +256,7 @@ impl Spec {
             always: self.always(),
             steps: self.steps(),
             sometimes: self.sometimes(),
-            // A single server that leads has no way to a later term.
+            // A single server that leads cannot get to a later term.
             recovery: (self.servers > 1).then(|| self.recovery()),
             tally: Arc::new(Tally::new(bounds.len(), &[])),
             bounds,
@@ -240,7 +274,8 @@ impl Spec {
             let mut runner = Runner::new(&cluster, cluster.started());
             let ran = runner.run(self.prefix);
             ran.unwrap_or_else(|error| panic!("the prefix of {}: {error}", self.name));
-            // No engine goes through these steps, so they are judged here; a mutant may break any.
+            // No engine takes the steps of the prefix, so they are judged here. A mutant may break any
+            // property.
             let broken: Vec<_> =
                 runner.steps().iter().flat_map(|(_, state)| cluster.broken(state)).collect();
             assert!(
@@ -254,9 +289,9 @@ impl Spec {
         cluster
     }
 
-    /// Servers are alike, and clients with the same commands. But to a client that asks in turn the
-    /// servers have an order. A mutant may tell servers apart.
-    fn symmetry(&self) -> Symmetry<Member, Ghost> {
+    /// Servers are interchangeable, and so are clients with equal commands. To a client that asks in turn,
+    /// however, the servers have an order. A mutant may tell servers apart, so its model has no symmetry.
+    fn symmetry<S: Replicated>(&self) -> Symmetry<Member<S>, Ghost> {
         let servers = (0..self.servers).map(Id::from).collect();
         let first = |commands| self.clients.iter().position(|other| other == commands);
         let mut groups = BTreeMap::<_, Vec<Id>>::new();
@@ -270,7 +305,7 @@ impl Spec {
         Symmetry::within(self.servers + self.clients.len(), &groups)
     }
 
-    /// Clients that have a command invoke it when they start.
+    /// The ghost at the start: clients that have a command invoke it when they start.
     fn first_ghost(&self) -> Ghost {
         let mut ghost = Ghost::default();
         if self.watch.history {
@@ -286,20 +321,20 @@ impl Spec {
         ghost
     }
 
-    fn bound_list(&self) -> Vec<ClusterBound> {
+    fn bound_list<S: Replicated>(&self) -> Vec<ClusterBound<S>> {
         let (max_term, max_client_entries) = (self.max_term, self.max_client_entries);
-        let of_server = |within: fn(&Server<Kv>, u64) -> bool, limit| {
-            StatePredicate::Actor(Arc::new(move |_, local: p::ClusterLocal<'_>| {
+        let of_server = |within: fn(&Server<S>, u64) -> bool, limit| {
+            StatePredicate::Actor(Arc::new(move |_, local: p::ClusterLocal<'_, S>| {
                 local.state.server().is_none_or(|server| within(server, limit))
             }))
         };
-        let mut bounds = vec![ClusterBound {
+        let mut bounds = vec![ClusterBound::<S> {
             name: "max_term",
             limit: max_term,
             within: of_server(|server, limit| server.persistent.current_term.0 <= limit, max_term),
         }];
         if !self.clients.is_empty() {
-            let within = |server: &Server<Kv>, limit| {
+            let within = |server: &Server<S>, limit| {
                 let log = server.persistent.log.iter();
                 log.filter(|(_, entry)| entry.payload != Payload::Noop).count() as u64 <= limit
             };
@@ -310,7 +345,7 @@ impl Spec {
             });
         }
         if let Some(limit) = self.max_received {
-            let within = move |id: Id, local: p::ClusterLocal<'_>, ghost: &Ghost| {
+            let within = move |id: Id, local: p::ClusterLocal<'_, S>, ghost: &Ghost| {
                 let Some(server) = local.state.server() else { return true };
                 let foreign = server.persistent.log.iter().filter(|(_, entry)| {
                     !ghost.leaders.get(&entry.term).is_some_and(|leaders| leaders.contains(&id))
@@ -323,7 +358,7 @@ impl Spec {
         bounds
     }
 
-    fn always(&self) -> Vec<StateProperty<Member, Ghost>> {
+    fn always<S: Replicated>(&self) -> Vec<StateProperty<Member<S>, Ghost>> {
         let Watch { leaders, votes, committed, .. } = self.watch;
         let clients = !self.clients.is_empty();
         let completeness = StatePredicate::ActorAndGhost(Arc::new(p::leader_completeness));
@@ -356,11 +391,11 @@ impl Spec {
         rows.map(|(name, _, holds)| StateProperty { name, holds }).collect()
     }
 
-    fn steps(&self) -> Vec<StepProperty<Member, Ghost>> {
-        type OfChange = fn(&p::ClusterChange<'_>) -> bool;
-        type OfOutput = fn(&p::ClusterOutput<'_>) -> bool;
-        type OfLimited = fn(&p::ClusterOutput<'_>, &Config) -> bool;
-        let changes: [(&str, OfChange); 7] = [
+    fn steps<S: Replicated>(&self) -> Vec<StepProperty<Member<S>, Ghost>> {
+        type OfChange<S> = fn(&p::ClusterChange<'_, S>) -> bool;
+        type OfOutput<S> = fn(&p::ClusterOutput<'_, S>) -> bool;
+        type OfLimited<S> = fn(&p::ClusterOutput<'_, S>, &Config) -> bool;
+        let changes: [(&str, OfChange<S>); 7] = [
             ("Leader Append-Only", p::leader_append_only),
             ("Durable vote is kept", p::durable_vote_is_kept),
             ("Durable term is monotone", p::durable_term_is_monotone),
@@ -369,32 +404,32 @@ impl Spec {
             ("Match index is monotone", p::match_index_is_monotone),
             ("Commits only its own term", p::commits_only_its_own_term),
         ];
-        let outputs: [(&str, OfOutput); 5] = [
+        let outputs: [(&str, OfOutput<S>); 5] = [
             ("Terms begin with elections", p::terms_begin_with_elections),
             ("Votes follow requests", p::votes_follow_requests),
             ("Acknowledged is what was sent", p::acknowledged_is_what_was_sent),
             ("Saved before sent", p::saved_before_sent),
             ("Sends only what is durable", p::sends_only_what_is_durable),
         ];
-        let of_clients: [(&str, OfLimited); 2] = [
+        let of_clients: [(&str, OfLimited<S>); 2] = [
             ("Requests are appended or refused", p::requests_are_appended_or_refused),
             ("Clients are told what was applied", |step, _| {
                 p::clients_are_told_what_was_applied(step)
             }),
         ];
-        let limited: [(&str, OfLimited); 1] =
+        let limited: [(&str, OfLimited<S>); 1] =
             [("Messages are within limits", p::messages_are_within_limits)];
-        let of_change = |(name, holds): (&'static str, OfChange)| {
-            let holds = move |change: &p::ClusterChange<'_>, _: &Ghost| holds(change);
+        let of_change = |(name, holds): (&'static str, OfChange<S>)| {
+            let holds = move |change: &p::ClusterChange<'_, S>, _: &Ghost| holds(change);
             StepProperty { name, holds: StepPredicate::Change(Arc::new(holds)) }
         };
-        let of_output = |(name, holds): (&'static str, OfOutput)| StepProperty {
+        let of_output = |(name, holds): (&'static str, OfOutput<S>)| StepProperty {
             name,
             holds: StepPredicate::Output(Arc::new(holds)),
         };
-        let of_limited = |(name, holds): (&'static str, OfLimited)| {
+        let of_limited = |(name, holds): (&'static str, OfLimited<S>)| {
             let config = self.config();
-            let holds = move |output: &p::ClusterOutput<'_>| holds(output, &config);
+            let holds = move |output: &p::ClusterOutput<'_, S>| holds(output, &config);
             StepProperty { name, holds: StepPredicate::Output(Arc::new(holds)) }
         };
         let changes = changes.into_iter().map(of_change);
@@ -411,7 +446,7 @@ impl Spec {
             let numbered = self.clients.iter().enumerate();
             let commands: BTreeMap<_, _> =
                 numbered.map(|(n, list)| (Id::from(self.servers + n), list.clone())).collect();
-            let holds = move |change: &p::ClusterChange<'_>, ghost: &Ghost| {
+            let holds = move |change: &p::ClusterChange<'_, S>, ghost: &Ghost| {
                 linearizable(&commands, change, ghost)
             };
             let holds = StepPredicate::Change(Arc::new(holds));
@@ -420,23 +455,23 @@ impl Spec {
         steps
     }
 
-    /// Every majority must be able to elect a leader and to commit an entry that was not there before:
-    /// the no-op of a term later than all they know of, since what is committed is in the log of whoever
-    /// is elected. Terms may go beyond the model's bound, by two elections.
-    fn recovery(&self) -> Recovery<Member> {
+    /// Every majority must be able to elect a leader and to commit a new entry. That entry is the no-op of
+    /// a term later than all they know of: every elected leader already has the entries committed before.
+    /// Terms may go beyond the model's bound, by two elections.
+    fn recovery<S: Replicated>(&self) -> Recovery<Member<S>> {
         let servers: Vec<Id> = (0..self.servers).map(Id::from).collect();
         Recovery {
             groups: subsets(&servers, self.servers / 2 + 1),
             recovered: Arc::new(p::recoverability),
-            within: Arc::new(|start: &[p::Peer<'_>], now: &[p::Peer<'_>]| {
+            within: Arc::new(|start: &[p::Peer<'_, S>], now: &[p::Peer<'_, S>]| {
                 p::latest_term(now).0 <= p::latest_term(start).0 + 2
             }),
         }
     }
 
-    fn sometimes(&self) -> Vec<StateProperty<Member, Ghost>> {
-        type Predicate = fn(&p::ClusterView<'_>) -> bool;
-        let rows: [(&str, Predicate); 7] = [
+    fn sometimes<S: Replicated>(&self) -> Vec<StateProperty<Member<S>, Ghost>> {
+        type Predicate<S> = fn(&p::ClusterView<'_, S>) -> bool;
+        let rows: [(&str, Predicate<S>); 7] = [
             ("a leader is elected", p::a_leader_is_elected),
             ("two leaders at once", p::two_leaders_at_once),
             ("all servers commit", p::all_commit),

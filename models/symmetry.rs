@@ -1,12 +1,11 @@
-//! Servers are interchangeable, and so are clients with the same commands: what a permutation of them
-//! does to states and messages.
+//! Symmetry: servers are interchangeable, and so are clients with equal commands. This module says how a
+//! permutation of members rewrites states and messages.
 //!
-//! Nothing rests on it: the engine runs every handler on renamed values too and compares. Every type is
-//! taken apart by name, so that a new field must be thought of.
+//! No verdict rests on the rewriting being right: the engine also runs every handler on renamed values and
+//! compares. Every type is taken apart by field names, so that nobody can forget a new field.
 
 use super::ghost::{ClientEvent, Ghost};
-use super::member::{ClientState, MemberState, MemberTimer};
-use crate::kv::Kv;
+use super::member::{ClientState, MemberState, MemberTimer, Replicated};
 use crate::raft::{
     AppendEntries, ClientResponse, Disagreement, Entry, Log, Message, Payload, Persistent, Role,
     Server,
@@ -15,7 +14,7 @@ use stateright::actor::Id;
 use stateright::{Rewrite, RewritePlan};
 use std::collections::BTreeMap;
 
-impl Rewrite<Id> for MemberState {
+impl<S: Replicated> Rewrite<Id> for MemberState<S> {
     fn rewrite<P>(&self, plan: &RewritePlan<Id, P>) -> Self {
         match self {
             MemberState::Server(server) => MemberState::Server(server.rewrite(plan)),
@@ -24,7 +23,7 @@ impl Rewrite<Id> for MemberState {
     }
 }
 
-impl Rewrite<Id> for Server<Kv> {
+impl<S: Replicated> Rewrite<Id> for Server<S> {
     fn rewrite<P>(&self, plan: &RewritePlan<Id, P>) -> Self {
         let Server { commit_index, last_applied, role, persistent, sessions, machine } = self;
         Server {
@@ -32,7 +31,7 @@ impl Rewrite<Id> for Server<Kv> {
             last_applied: *last_applied,
             role: role.rewrite(plan),
             persistent: persistent.rewrite(plan),
-            // These name clients by the indexes of their sessions.
+            // Sessions name their clients by the index of the session.
             sessions: sessions.clone(),
             machine: machine.clone(),
         }
@@ -122,7 +121,7 @@ impl Rewrite<Id> for Message {
                 let (sequence, leader) = (*sequence, leader.rewrite(plan));
                 Message::ClientResponse(ClientResponse::NotLeader { sequence, leader })
             }
-            // These name nobody.
+            // These messages name no member.
             Message::RequestVote(_)
             | Message::RequestVoteResponse(_)
             | Message::AppendEntriesResponse(_)
@@ -132,7 +131,7 @@ impl Rewrite<Id> for Message {
     }
 }
 
-/// Only of a client that asks all servers at once: it does not remember whom it asked.
+/// Only for a client that asks all servers at once: such a client does not remember which server it asked.
 impl Rewrite<Id> for ClientState {
     fn rewrite<P>(&self, _: &RewritePlan<Id, P>) -> Self {
         let ClientState { session, outcomes } = self;

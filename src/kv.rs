@@ -1,4 +1,7 @@
 //! The default state machine: a key-value store with compare-and-swap.
+//!
+//! A client proposes the bytes of a [`Command`]. [`Kv`] decodes and executes the command, and returns the
+//! bytes of an [`Output`]. Bytes that are not exactly one command change nothing.
 
 use crate::map::Map;
 use crate::state_machine::StateMachine;
@@ -6,11 +9,11 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// The state: every key that has a value.
+/// The state of the store: every key that has a value.
 #[derive(Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Kv(Map<Bytes, Bytes>);
 
-/// What a client may ask. Keys and values are any bytes.
+/// A command of a client. Keys and values are any bytes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Command {
     /// Sets `key` to `value`.
@@ -23,33 +26,33 @@ pub enum Command {
     Cas {
         /// The key.
         key: Bytes,
-        /// The value it must have.
+        /// The value that the key must have.
         old: Option<Bytes>,
-        /// The value it gets.
+        /// The value that the key gets.
         new: Bytes,
     },
 }
 
-/// What the store answers.
+/// The answer of the store to a command.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Output {
     /// The put, delete or compare-and-swap took effect.
     Done,
-    /// The value read; `None` if the key has none.
+    /// The value at the key; `None` if the key has no value.
     Value(Option<Bytes>),
-    /// The compare-and-swap did not take effect: this is the value the key has.
+    /// The compare-and-swap did not take effect, because the key has this other value.
     Mismatch(Option<Bytes>),
-    /// The command was not one of [`Command`].
+    /// The bytes were not the encoding of a [`Command`].
     Malformed,
 }
 
 impl Kv {
-    /// The value at `key`.
+    /// The value at `key`, if the key has one.
     pub fn get(&self, key: &[u8]) -> Option<&Bytes> {
         self.0.get(&Bytes::copy_from_slice(key))
     }
 
-    /// All keys and values, in order.
+    /// All keys with their values, in the order of the keys.
     pub fn iter(&self) -> impl Iterator<Item = (&Bytes, &Bytes)> {
         self.0.iter()
     }
@@ -80,12 +83,12 @@ impl Kv {
 }
 
 impl Command {
-    /// The bytes that go into the log.
+    /// The encoding of the command, as it enters the log.
     pub fn encode(&self) -> Bytes {
         postcard::to_stdvec(self).expect("a command always encodes").into()
     }
 
-    /// The key it is about.
+    /// The key that the command reads or changes.
     pub fn key(&self) -> &Bytes {
         match self {
             Command::Put(key, _)
@@ -96,8 +99,8 @@ impl Command {
     }
 }
 
-/// Decodes exactly one command: trailing bytes make it malformed, or one command would have many
-/// encodings.
+/// Decodes exactly one command. Trailing bytes make the command malformed, because otherwise one command
+/// would have many encodings.
 impl TryFrom<&[u8]> for Command {
     type Error = postcard::Error;
 
@@ -110,7 +113,7 @@ impl TryFrom<&[u8]> for Command {
 }
 
 impl Output {
-    /// The bytes of a client response.
+    /// The encoding of the output, as it stands in a client response.
     pub fn encode(&self) -> Bytes {
         postcard::to_stdvec(self).expect("an output always encodes").into()
     }
@@ -127,11 +130,40 @@ impl TryFrom<&[u8]> for Output {
     }
 }
 
+fn text(bytes: &[u8]) -> String {
+    bytes.escape_ascii().to_string()
+}
+
+fn value_text(value: Option<&Bytes>) -> String {
+    value.map_or("none".to_owned(), |value| text(value))
+}
+
 impl StateMachine for Kv {
     fn apply(&mut self, command: &[u8]) -> Bytes {
         match Command::try_from(command) {
             Ok(command) => self.execute(command).encode(),
             Err(_) => Output::Malformed.encode(),
+        }
+    }
+
+    fn describe(command: &[u8]) -> String {
+        match Command::try_from(command) {
+            Ok(Command::Put(key, value)) => format!("put {} {}", text(&key), text(&value)),
+            Ok(Command::Get(key)) => format!("get {}", text(&key)),
+            Ok(Command::Delete(key)) => format!("delete {}", text(&key)),
+            Ok(Command::Cas { key, old, new }) => {
+                format!("cas {} {} {}", text(&key), value_text(old.as_ref()), text(&new))
+            }
+            Err(_) => format!("malformed {}", text(command)),
+        }
+    }
+
+    fn describe_answer(answer: &[u8]) -> String {
+        match Output::try_from(answer) {
+            Ok(Output::Done) => "done".to_owned(),
+            Ok(Output::Value(value)) => format!("value {}", value_text(value.as_ref())),
+            Ok(Output::Mismatch(value)) => format!("mismatch, is {}", value_text(value.as_ref())),
+            Ok(Output::Malformed) | Err(_) => "malformed".to_owned(),
         }
     }
 }

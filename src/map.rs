@@ -9,9 +9,9 @@ pub use imbl::ordmap::DiffItem;
 
 /// An ordered map with O(1) `clone`, and comparison in O(log n) with a clone that changed little.
 ///
-/// It wraps [`imbl::OrdMap`] for one reason: that type's `Hash` writes no length, so a struct of two
+/// `Map` wraps [`imbl::OrdMap`] for one reason: the `Hash` of `OrdMap` writes no length. So a struct of two
 /// maps `{a: [1], b: [2]}` hashes like `{a: [1, 2], b: []}`, and a model checker that trusts
-/// fingerprints would merge two different states. Here the length goes first.
+/// fingerprints would merge two different states. The `Hash` of `Map` writes the length first.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Map<K: Ord, V>(OrdMap<K, V>);
 
@@ -21,12 +21,12 @@ impl<K: Ord + Clone, V: Clone> Map<K, V> {
         Self(OrdMap::new())
     }
 
-    /// Number of keys. O(1).
+    /// The number of keys. O(1).
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is no key.
+    /// Whether the map has no key.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -36,32 +36,32 @@ impl<K: Ord + Clone, V: Clone> Map<K, V> {
         self.0.get(key)
     }
 
-    /// The greatest key and its value. O(log n).
+    /// The greatest key and the value at that key. O(log n).
     pub fn last(&self) -> Option<(&K, &V)> {
         self.0.get_max().map(|(key, value)| (key, value))
     }
 
-    /// Puts `value` at `key` and returns what was there. O(log n).
+    /// Puts `value` at `key`, and returns the value that was there. O(log n).
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
         self.0.insert(key, value)
     }
 
-    /// Removes `key` and returns what was there. O(log n).
+    /// Removes `key`, and returns the value that was there. O(log n).
     pub fn remove(&mut self, key: &K) -> Option<V> {
         self.0.remove(key)
     }
 
-    /// All pairs in the order of the keys.
+    /// All keys with their values, in the order of the keys.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&K, &V)> {
         self.0.iter()
     }
 
-    /// The pairs with keys from `from` on, in order; the first costs O(log n).
+    /// The keys from `from` on with their values, in the order of the keys. The first pair costs O(log n).
     pub fn range_from(&self, from: K) -> impl DoubleEndedIterator<Item = (&K, &V)> {
         self.0.range(from..)
     }
 
-    /// How `next` differs from `self`, in the order of the keys. O(change) when `next` came from a
+    /// The differences from `self` to `next`, in the order of the keys. O(change) if `next` came from a
     /// clone of `self`.
     pub fn diff<'a, 'b>(
         &'a self,
@@ -102,7 +102,7 @@ impl<K: Ord + fmt::Debug, V: fmt::Debug> fmt::Debug for Map<K, V> {
     }
 }
 
-/// Canonical: a sequence of pairs in the order of the keys.
+/// Writes the one canonical form: a sequence of pairs in the order of the keys.
 impl<K: Ord + Serialize, V: Serialize> Serialize for Map<K, V> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.0.iter())
@@ -159,7 +159,8 @@ mod tests {
         assert_ne!(stream(&(one, two)), stream(&(both, Map::<i32, i32>::new())));
     }
 
-    /// Its last pair would win, and the bytes written again would be others.
+    /// If the map were accepted, the last pair of a key would win, and writing the map again would give
+    /// other bytes.
     #[test]
     fn a_map_that_holds_a_key_twice_or_out_of_order_is_refused() {
         let read = |pairs: &[(u8, u8)]| {
@@ -218,7 +219,7 @@ mod tests {
                     new.insert(if value == 0 { key } else { known }, value);
                 }
             }
-            // As a log is cut: from its end.
+            // A log, too, is cut from its end.
             let kept = cut.map_or(usize::MAX, |cut| cut.index(first.len().max(1)));
             while new.len() > kept {
                 let last = *new.last().unwrap().0;

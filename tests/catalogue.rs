@@ -1,7 +1,7 @@
 //! The catalogue, exhausted: its exact counts, no branch of a handler unseen, and every message and
 //! every saved value that is reachable in it through the real wire and disk formats.
 
-use checked_raft::checker::{Engine, Limits, Output, PropertyResult, Tally, Verdict, run};
+use actorcheck::{Engine, Limits, Output, PropertyResult, Tally, Verdict, run};
 use checked_raft::durable::Durable;
 use checked_raft::models::Spec;
 use checked_raft::models::catalogue::{catalogue, find};
@@ -17,7 +17,7 @@ use std::hash::Hash;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
-const LIMITS: Limits = Limits { threads: 2, max_states: None, max_time: None, max_memory: None };
+const LIMITS: Limits = Limits::unlimited(2);
 
 /// What was sent and saved, each value once.
 #[derive(Default)]

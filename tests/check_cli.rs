@@ -1,6 +1,6 @@
 //! `raft models`, `raft check` and `raft mutants` as programs: exit codes, JSON, and what is claimed.
 
-use checked_raft::checker::search;
+use actorcheck::search;
 use checked_raft::models::catalogue::{catalogue, find};
 use checked_raft::models::{Spec, coverage, mutants};
 use serde_json::Value;
@@ -125,16 +125,59 @@ fn an_exhausted_model_in_which_everything_holds_exits_0() {
 #[test]
 fn the_report_for_people_says_what_was_searched() {
     let spec = smallest();
-    let output = raft(&["check", spec.name]);
+    let output = raft(&["check", spec.name, "-v"]);
     let report = text(&output.stdout);
     assert!(report.contains(&spec.bounds_text()));
     assert!(report.contains("EXHAUSTIVE"));
     assert!(report.contains("maximal states"));
-    let bfs = raft(&["check", spec.name, "--engine", "bfs"]);
+    let bfs = raft(&["check", spec.name, "--engine", "bfs", "-v"]);
     assert!(text(&bfs.stdout).contains("expected among 64-bit fingerprints"));
     assert!(text(&bfs.stdout).contains("states/s"));
     assert!(report.lines().any(|line| line.trim_start().starts_with("cut ")));
     assert!(report.contains("holds"));
+}
+
+#[test]
+fn a_model_in_which_all_is_well_is_one_line_that_fits_a_terminal() {
+    let spec = smallest();
+    let output = raft(&["check", spec.name]);
+    let report = text(&output.stdout);
+    let [line, "", sum, all] = report.lines().collect::<Vec<_>>()[..] else { panic!("{report}") };
+    assert!(line.starts_with(spec.name) && line.contains("EXHAUSTIVE"), "{line}");
+    assert!(
+        line.contains(&format!("{} tuples", spec.tuples.0)) && line.ends_with("hold"),
+        "{line}"
+    );
+    assert!(sum.starts_with("models: 1 EXHAUSTIVE"), "{sum}");
+    assert!(all.starts_with("Every property holds"), "{all}");
+    assert!(report.lines().all(|line| line.chars().count() <= 80), "{report}");
+}
+
+#[test]
+fn bounds_of_ones_own_make_a_model() {
+    let bounds = ["check", "--servers", "2", "--terms", "2", "--restarts", "--json"];
+    let output = raft(&bounds);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let model = json(&output)["models"][0].clone();
+    assert_eq!(
+        (model["bounds"]["servers"].as_u64(), model["bounds"]["max_term"].as_u64()),
+        (Some(2), Some(2))
+    );
+    let plain = raft(&["check", "--plain", "client", "--json"]);
+    assert_eq!(plain.status.code(), Some(0), "{}", text(&plain.stdout));
+    assert_eq!(json(&plain)["models"][0]["engine"], "plain");
+}
+
+#[test]
+fn the_page_of_the_models_is_what_the_catalogue_says() {
+    let page = raft(&["models", "--markdown"]);
+    let kept = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/models.md"));
+    let kept = kept.expect("it is kept");
+    assert_eq!(text(&page.stdout), kept, "write it anew: raft models --markdown > docs/models.md");
+    let names = raft(&["models", "-q"]);
+    assert_eq!(text(&names.stdout).lines().count(), catalogue().len());
+    let names = raft(&["mutants", "-q"]);
+    assert_eq!(text(&names.stdout).lines().count(), mutants::catalogue().len());
 }
 
 #[test]
@@ -188,7 +231,7 @@ fn symmetry_can_be_switched_off_and_counts_the_same() {
     assert_eq!(with["antichain"]["symmetries"], 6);
     assert_eq!(without["antichain"]["symmetries"], 1);
     assert!(with["antichain"]["visited_states"].as_u64() < pinned);
-    assert!(text(&raft(&["check", spec.name]).stdout).contains("6 permutations"));
+    assert!(text(&raft(&["check", spec.name, "-v"]).stdout).contains("6 permutations"));
 }
 
 #[test]
@@ -251,6 +294,11 @@ fn options_that_make_no_sense_exit_2() {
         &["check", model, "--resume"],
         &["check", model, "--resume", "--checkpoint", "/no such file"],
         &["check", model, "--mutant", mutant],
+        &["check", model, "--servers", "2"],
+        &["check", "--terms", "2"],
+        &["check", model, "--plain", "--engine", "bfs"],
+        &["check", model, "--json", "-v"],
+        &["models", "--markdown", "-q"],
         &["chekc"],
         &[],
     ] {
@@ -310,7 +358,12 @@ fn a_violation_is_shown_as_steps_a_diagram_and_a_link() {
     assert_eq!(output.status.code(), Some(1));
     let report = text(&output.stdout);
     assert!(report.contains("VIOLATED") && report.contains(mutant.caught_by));
+    assert!(report.contains(mutant.story) && report.contains(mutant.difference));
     assert!(report.contains("  1. ") && report.contains("⇨"));
+    assert!(
+        report.contains("role       term  voted  commit  log"),
+        "what each server is at the end"
+    );
     assert!(report.contains("```mermaid\nsequenceDiagram\n"));
     assert!(report.contains(&format!("raft explore --mutant {}", mutant.name)));
     assert!(report.contains("http://127.0.0.1:3000/#/steps/0/"));

@@ -1,7 +1,7 @@
 //! A search that is put down and taken up again finds what one finds that goes through.
 
-use checked_raft::checker::engine::{CheckpointError, Checkpoints, explore_with_checkpoints};
-use checked_raft::checker::{Engine, Limits, PropertyResult, Report, Verdict, run};
+use actorcheck::engine::{CheckpointError, Checkpoints, explore_with_checkpoints};
+use actorcheck::{Engine, Limits, PropertyResult, Report, Verdict, run};
 use checked_raft::models::catalogue::find;
 use checked_raft::models::mutants;
 use checked_raft::models::{Cluster, Spec};
@@ -25,7 +25,7 @@ fn explore(
     max_states: Option<u64>,
     threads: usize,
 ) -> Result<Report, CheckpointError> {
-    let limits = Limits { threads, max_states, max_time: None, max_memory: None };
+    let limits = Limits { max_states, ..Limits::unlimited(threads) };
     let never = AtomicBool::new(false);
     let (report, trouble) =
         explore_with_checkpoints(world, &limits, checkpoints, &never, &mut |_| {})?;
@@ -51,7 +51,7 @@ fn a_search_that_is_taken_up_again_and_again_counts_like_one_that_goes_through()
     let directory = tempfile::tempdir().expect("there is room");
     let path = directory.path().join("search");
     let spec = two_terms();
-    let unlimited = Limits { threads: 2, max_states: None, max_time: None, max_memory: None };
+    let unlimited = Limits::unlimited(2);
     let never = AtomicBool::new(false);
     let through = run(spec.cluster(), Engine::Antichain, &unlimited, &never, &mut |_| {});
     for threads in [1, 2] {
@@ -83,7 +83,7 @@ fn a_search_that_is_saved_all_the_time_counts_like_one_that_is_not() {
         every: Duration::from_millis(20),
         ..checkpoints(&directory.path().join("search"), false)
     };
-    let limits = Limits { threads: 2, max_states: None, max_time: None, max_memory: None };
+    let limits = Limits::unlimited(2);
     let (never, mut was_saved) = (AtomicBool::new(false), false);
     let mut look = |_| was_saved |= often.path.exists();
     let (report, trouble) =
@@ -108,7 +108,7 @@ fn a_search_that_is_ended_while_it_looks_for_dead_ends_is_taken_up_again() {
         recovered(start, now)
     });
     world.recovery = Some(recovery);
-    let limits = Limits { threads: 1, max_states: None, max_time: None, max_memory: None };
+    let limits = Limits::unlimited(1);
     let saved = checkpoints(&path, false);
     let (report, trouble) =
         explore_with_checkpoints(&world, &limits, &saved, &interrupted, &mut |_| {}).unwrap();
@@ -125,8 +125,7 @@ fn a_violation_is_found_after_the_search_was_taken_up() {
     let path = directory.path().join("search");
     let mutant = mutants::find("commit-older-term").expect("it is in the list");
     let world = mutant.spec.mutated(mutant.fault, mutant.caught_by);
-    let limits =
-        Limits { threads: 1, max_states: None, max_time: Some(Duration::ZERO), max_memory: None };
+    let limits = Limits { max_time: Some(Duration::ZERO), ..Limits::unlimited(1) };
     let (never, saved) = (AtomicBool::new(false), checkpoints(&path, false));
     // It may be found before anybody looks at the clock: then it is begun again.
     let begin =
@@ -161,7 +160,7 @@ fn a_checkpoint_of_something_else_is_refused() {
     }
     let missing = checkpoints(&directory.path().join("nothing"), true);
     let refused = explore(&spec.cluster(), &missing, None, 1).unwrap_err();
-    assert!(refused.to_string().contains("without --resume"), "{refused}");
+    assert!(refused.to_string().contains("without resuming"), "{refused}");
     assert!(explore(&spec.cluster(), &checkpoints(&path, true), None, 1).is_ok());
 }
 
@@ -172,7 +171,7 @@ fn a_checkpoint_is_not_overwritten_by_another_search() {
     let spec = begun(&path);
     let before = std::fs::read(&path).unwrap();
     let refused = explore(&spec.cluster(), &checkpoints(&path, false), None, 1).unwrap_err();
-    assert!(refused.to_string().contains("--resume"), "{refused}");
+    assert!(refused.to_string().contains("resume it"), "{refused}");
     assert_eq!(std::fs::read(&path).unwrap(), before);
 }
 
@@ -183,7 +182,7 @@ fn a_checkpoint_that_cannot_be_written_any_more_does_not_end_the_search() {
     std::fs::create_dir(&inside).unwrap();
     let spec = two_terms();
     let nowhere = checkpoints(&inside.join("search"), false);
-    let limits = Limits { threads: 1, max_states: Some(500), max_time: None, max_memory: None };
+    let limits = Limits { max_states: Some(500), ..Limits::unlimited(1) };
     let never = AtomicBool::new(false);
     let mut remove = |_| {
         let _ = std::fs::remove_dir(&inside);
@@ -200,7 +199,7 @@ fn a_checkpoint_that_cannot_be_written_is_refused_before_the_search_begins() {
     let directory = tempfile::tempdir().expect("there is room");
     let spec = two_terms();
     let nowhere = checkpoints(&directory.path().join("no directory").join("search"), false);
-    let limits = Limits { threads: 1, max_states: None, max_time: None, max_memory: None };
+    let limits = Limits::unlimited(1);
     let (never, mut looks) = (AtomicBool::new(false), 0);
     let mut look = |_| looks += 1;
     let refused = explore_with_checkpoints(&spec.cluster(), &limits, &nowhere, &never, &mut look)
@@ -222,7 +221,7 @@ fn a_damaged_checkpoint_is_refused() {
         assert!(matches!(refused, CheckpointError::Damaged { .. }), "{refused}");
     };
     damage(&[]);
-    damage(b"raft checkpoint5");
+    damage(b"actorcheck ckpt6");
     damage(&[&b"raft checkpoint4"[..], &whole[16..]].concat());
     proptest!(ProptestConfig::with_cases(64), |(at in 0..whole.len(), bit in 0..8_u32)| {
         let mut flipped = whole.clone();

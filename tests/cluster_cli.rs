@@ -7,9 +7,10 @@ use checked_raft::deploy::LocalCluster;
 use common::program::{Ended, Process, free_ports, local, raft, run};
 use common::wait_for;
 use std::fs;
+use std::io::Write;
 use std::net::UdpSocket;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 /// A directory and ports for a cluster.
@@ -127,6 +128,43 @@ fn a_server_that_ends_is_told_of_and_the_others_go_on() {
     let ended = cluster.end();
     assert_eq!(ended.status.code(), Some(2), "one did not run to the end: {ended:?}");
     assert!(place.is_abandoned(3));
+}
+
+#[test]
+fn a_cluster_obeys_the_orders_on_its_standard_input() {
+    let place = Place::new();
+    let mut command = place.command(&[]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut cluster = command.spawn().expect("it runs");
+    let orders = "wait 1\nkill 2\nkill 2\npause 3\nstatus\nresume 3\nrestart 2\nrestart 2\n\n\
+                  restart 9\nkill x\nfly 2\nwait 1\nstatus\nquit\n";
+    let mut input = cluster.stdin.take().expect("it is piped");
+    input.write_all(orders.as_bytes()).expect("it is read");
+    let ended = cluster.wait_with_output().expect("it ends");
+    let out = String::from_utf8(ended.stdout).expect("it is text");
+    assert_eq!(ended.status.code(), Some(0), "{out}");
+    let mut rest = &out[..];
+    for told in [
+        "server 1 at 127.0.0.1:",
+        ", process ",
+        "Server 2 was killed.",
+        "Server 2 does not run.",
+        "Server 3 is paused.",
+        "unreachable",
+        "unreachable",
+        "Server 3 goes on.",
+        "Server 2 was started again.",
+        "Server 2 runs; `kill 2` kills it first.",
+        "There is no server 9.",
+        "`kill x`: \"x\" is no number; say kill N",
+        "`fly 2` is no order; say kill N",
+        "follower",
+    ] {
+        let at = rest.find(told).unwrap_or_else(|| panic!("{told} is missing in: {out}"));
+        rest = &rest[at + told.len()..];
+    }
+    assert!(!rest.contains("unreachable"), "both are back: {out}");
+    assert!(place.is_abandoned(3), "{out}");
 }
 
 #[test]

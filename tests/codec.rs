@@ -4,8 +4,8 @@
 //! The values here are those of random walks with clients, and any that can be made up; all that are
 //! reachable in the catalogue are in `tests/catalogue.rs`. Sizes and hostile bytes are any.
 
+use actorcheck::Event;
 use bytes::Bytes;
-use checked_raft::checker::Event;
 use checked_raft::durable::Durable;
 use checked_raft::kv::{Command, Kv, Output};
 use checked_raft::models::member::MemberTimer;
@@ -101,12 +101,13 @@ impl Seen {
 
 fn walked() -> Seen {
     let bytes = |text: &'static str| Bytes::from_static(text.as_bytes());
-    let commands = vec![
+    let commands = [
         Command::Put(bytes("x"), bytes("1")),
         Command::Cas { key: bytes("x"), old: Some(bytes("1")), new: bytes("2") },
         Command::Get(bytes("x")),
         Command::Delete(bytes("x")),
     ];
+    let commands: Vec<_> = commands.iter().map(Command::encode).collect();
     let spec = Spec {
         servers: SERVERS,
         clients: vec![commands.clone(), commands],

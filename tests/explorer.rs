@@ -1,7 +1,7 @@
 //! The Explorer, driven as a browser does, to a state with a committed entry.
 
-use checked_raft::checker::Limits;
-use checked_raft::checker::search::{Outcome as Searched, shortest};
+use actorcheck::Limits;
+use actorcheck::search::{Outcome as Searched, shortest};
 use checked_raft::models::mutants;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -142,7 +142,7 @@ fn the_verdict_on_a_state_of_a_counterexample_is_the_models() {
         let mutant = mutants::find(name).expect("a mutant");
         let explorer = Explorer::start(&["--mutant", name]);
         let world = mutant.spec.mutated(mutant.fault, mutant.caught_by);
-        let limits = Limits { threads: 1, max_states: None, max_time: None, max_memory: None };
+        let limits = Limits::unlimited(1);
         let never = AtomicBool::new(false);
         let Searched::Found(shortest) = shortest(&world, Some(mutant.caught_by), &limits, &never)
         else {

@@ -4,12 +4,24 @@
 mod common;
 
 use bytes::Bytes;
-use checked_raft::kv::{Command, Output};
-use checked_raft::models::linearizability::KvSpec;
+use checked_raft::kv::{Command, Kv, Output};
 use common::history::History;
 use proptest::prelude::*;
 use stateright::semantics::{ConsistencyTester, LinearizabilityTester, SequentialSpec};
 use std::collections::BTreeMap;
+
+/// The key-value store as stateright asks for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct KvSpec(Kv);
+
+impl SequentialSpec for KvSpec {
+    type Op = Command;
+    type Ret = Output;
+
+    fn invoke(&mut self, command: &Command) -> Output {
+        self.0.execute(command.clone())
+    }
+}
 
 fn b(text: &'static str) -> Bytes {
     Bytes::from_static(text.as_bytes())

@@ -1,8 +1,8 @@
 //! The mutants: each falls, by the property that must catch it, in so many steps; what the other properties
 //! say of it is recorded in `mutants.txt`; and without its bug the model of a mutant holds.
 
-use checked_raft::checker::search::{Outcome, shortest};
-use checked_raft::checker::{Engine, Event, Limits, RECOVERABILITY, Tally, Verdict, run};
+use actorcheck::search::{Outcome, shortest};
+use actorcheck::{Engine, Event, Limits, RECOVERABILITY, Tally, Verdict, run};
 use checked_raft::models::catalogue::catalogue;
 use checked_raft::models::member::MemberTimer;
 use checked_raft::models::mutants::matrix::{self, Column, Judgement, Row};
@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 /// What the mutants violate.
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/mutants.txt");
 
-const UNLIMITED: Limits = Limits { threads: 2, max_states: None, max_time: None, max_memory: None };
+const UNLIMITED: Limits = Limits::unlimited(2);
 
 /// The length of the shortest violation of the property that must catch it.
 fn steps(mutant: &MutantSpec) -> Result<usize, String> {

@@ -8,8 +8,8 @@
 //! numbers after it mean, leaving an action out does not change the others. What is left is printed
 //! step by step; no step of it can be left out.
 
+use actorcheck::{Action, Event, EventOf, diagram};
 use bytes::Bytes;
-use checked_raft::checker::{Action, Event, EventOf, diagram};
 use checked_raft::kv::Command as KvCommand;
 use checked_raft::models::ghost::Watch;
 use checked_raft::models::member::{Member, MemberTimer};
@@ -102,7 +102,11 @@ impl Schedule {
     fn cluster(&self) -> Cluster {
         let spec = Spec {
             servers: SERVERS,
-            clients: self.clients.clone(),
+            clients: self
+                .clients
+                .iter()
+                .map(|it| it.iter().map(KvCommand::encode).collect())
+                .collect(),
             restarts: true,
             max_entries: self.max_entries,
             max_sessions: self.max_sessions,

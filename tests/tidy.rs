@@ -78,12 +78,8 @@ fn the_protocol_writes_no_log_and_prints_nothing() {
 
 #[test]
 fn the_protocol_names_no_layer_above_it() {
-    let above = ["runtime", "models", "checker", "client_library", "cli"];
-    assert_none_names(
-        &pure(),
-        &above,
-        "src/raft is at the bottom: cli -> models, runtime, checker -> raft",
-    );
+    let above = ["runtime", "deploy", "models", "actorcheck", "cli"];
+    assert_none_names(&pure(), &above, "src/raft is at the bottom of all layers");
 }
 
 #[test]
@@ -96,20 +92,81 @@ fn no_collection_of_the_protocol_has_a_random_order() {
 fn the_engine_checks_any_actors() {
     let others = ["raft", "Raft", "kv", "Kv", "models", "runtime", "cli"];
     assert_none_names(
-        &sources("src/checker"),
+        &sources("checker/src"),
         &others,
-        "src/checker knows stateright's Actor, no more",
+        "actorcheck knows stateright's Actor, no more",
     );
 }
 
 #[test]
 fn the_runtime_runs_any_actor() {
-    let others = ["raft", "Raft", "kv", "Kv", "models", "checker", "cli"];
+    let others = ["raft", "Raft", "kv", "Kv", "models", "actorcheck", "cli", "client", "deploy"];
     assert_none_names(
         &sources("src/runtime"),
         &others,
         "src/runtime knows Actor and Durable, no more",
     );
+}
+
+#[test]
+fn what_is_deployed_names_no_model_and_no_command_line() {
+    let others = ["models", "actorcheck", "cli", "clap"];
+    for part in ["src/deploy.rs", "src/deploy", "src/client.rs", "src/client"] {
+        assert_none_names(&sources(part), &others, "a user's program needs neither");
+    }
+}
+
+/// The parts of the program: name, files, and the module names by which others import it.
+const PARTS: [(&str, &[&str], &[&str]); 8] = [
+    (
+        "base",
+        &["src/durable.rs", "src/kv.rs", "src/map.rs", "src/state_machine.rs"],
+        &["durable", "kv", "map", "state_machine"],
+    ),
+    ("raft", &["src/raft"], &["raft"]),
+    ("runtime", &["src/runtime"], &["runtime"]),
+    ("deploy", &["src/deploy.rs", "src/deploy"], &["deploy"]),
+    ("client", &["src/client.rs", "src/client"], &["client"]),
+    ("actorcheck", &["checker/src"], &["actorcheck"]),
+    ("models", &["models"], &["models"]),
+    ("cli", &["src/cli"], &["cli"]),
+];
+
+#[test]
+fn the_architecture_tells_what_each_part_imports() {
+    let page = text("ARCHITECTURE.md");
+    let wrong = PARTS.iter().filter_map(|(part, files, _)| {
+        let files: Vec<_> = files.iter().flat_map(|path| sources(path)).collect();
+        let imported = imports(&files);
+        let others = PARTS.iter().filter(|(other, _, names)| {
+            other != part && names.iter().any(|name| imported.contains(*name))
+        });
+        let mut others: Vec<_> = others.map(|(other, ..)| *other).collect();
+        others.sort_unstable();
+        let row = page.lines().find(|line| line.starts_with(&format!("| {part} |")));
+        let told = row.and_then(|row| row.trim_end_matches('|').rsplit('|').next());
+        let is_told = told.is_some_and(|told| told.trim() == others.join(", "));
+        (!is_told).then(|| format!("ARCHITECTURE.md: {part} imports {}", others.join(", ")))
+    });
+    fail(wrong);
+}
+
+/// What stands after `crate::`, `checked_raft::` and before `::` in code, and `actorcheck` if it is named.
+fn imports(files: &[File]) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for (_, line) in files.iter().flat_map(File::code_lines) {
+        for root in ["crate::", "checked_raft::"] {
+            for (at, _) in line.match_indices(root) {
+                let rest = &line[at + root.len()..];
+                let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_');
+                found.insert(rest[..end.unwrap_or(rest.len())].to_owned());
+            }
+        }
+        if line.contains("actorcheck::") {
+            found.insert("actorcheck".to_owned());
+        }
+    }
+    found
 }
 
 // ---- rules ----
@@ -245,7 +302,10 @@ fn function_of(property: &str) -> String {
 
 /// All of our own Rust.
 fn everything() -> Vec<File> {
-    ["src", "models", "tests", "benches", "examples"].into_iter().flat_map(sources).collect()
+    ["src", "checker", "models", "tests", "benches", "examples"]
+        .into_iter()
+        .flat_map(sources)
+        .collect()
 }
 
 #[test]
@@ -271,7 +331,7 @@ fn no_test_is_ignored() {
 /// But for what rustfmt cannot break: strings, tables in comments, and the bodies of macros.
 #[test]
 fn no_line_is_longer_than_110_characters() {
-    let files: Vec<_> = ["src", "models"].into_iter().flat_map(sources).collect();
+    let files: Vec<_> = ["src", "checker/src", "models"].into_iter().flat_map(sources).collect();
     fail(files.iter().flat_map(|file| {
         let breakable = |line: &str| !line.contains(['"', '$']) && !line.contains("//! |");
         let long = file.lines().filter(move |(_, line)| breakable(line));

@@ -1,9 +1,9 @@
 //! The engines side by side on one model, how time and memory grow with the bounds, and what a second
-//! thread brings: as the tables of `benches/README.md`.
+//! thread brings: as the tables of `docs/benchmarks.md`.
 
 mod measure;
 
-use checked_raft::checker::Engine;
+use actorcheck::Engine;
 use checked_raft::kv::Command;
 use checked_raft::models::ghost::Watch;
 use checked_raft::models::{Spec, catalogue};
@@ -50,7 +50,7 @@ fn servers(servers: usize) -> Spec {
 
 /// Three servers, two terms, and a client with so many commands.
 fn commands(commands: usize) -> Spec {
-    let put = |n: usize| Command::Put("x".into(), n.to_string().into());
+    let put = |n: usize| Command::Put("x".into(), n.to_string().into()).encode();
     Spec {
         watch: Watch { history: commands > 0, ..WATCH },
         max_term: 2,

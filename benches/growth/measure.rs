@@ -1,6 +1,6 @@
 //! One search: how long it takes, what it visits and how much memory it needs.
 
-use checked_raft::checker::{Engine, Limits, Verdict, run};
+use actorcheck::{Engine, Limits, Verdict, run};
 use checked_raft::models::{Cluster, Spec};
 use peakmem_alloc::{INSTRUMENTED_SYSTEM, PeakMemAlloc, PeakMemAllocTrait};
 use stateright::{Checker, Model};
@@ -51,17 +51,17 @@ fn once(spec: &Spec, engine: Engine, threads: usize) -> Measured {
     let world = spec.cluster();
     HEAP.reset_peak_memory();
     match engine {
-        Engine::Antichain => antichain(world, threads),
+        Engine::Antichain | Engine::Plain => antichain(world, engine, threads),
         Engine::Bfs => stateright(spec, world, threads, |builder| builder.spawn_bfs().join()),
         Engine::Dfs => stateright(spec, world, threads, |builder| builder.spawn_dfs().join()),
         Engine::Simulation(_) => panic!("a simulation has no end"),
     }
 }
 
-fn antichain(world: Cluster, threads: usize) -> Measured {
-    let limits = Limits { threads, max_states: None, max_time: None, max_memory: None };
+fn antichain(world: Cluster, engine: Engine, threads: usize) -> Measured {
+    let limits = Limits::unlimited(threads);
     let never = AtomicBool::new(false);
-    let report = run(world, Engine::Antichain, &limits, &never, &mut |_| {});
+    let report = run(world, engine, &limits, &never, &mut |_| {});
     let peak = HEAP.get_peak_memory() as u64;
     assert_eq!(report.verdict, Verdict::Exhaustive);
     let counts = report.tuples.expect("it counts them");

@@ -1,4 +1,4 @@
-//! What is committed, and applied.
+//! Mutants that commit or apply the wrong entries.
 
 use super::scenes;
 use super::{Fault, MutantSpec};
@@ -46,7 +46,7 @@ fn commit_older_term() -> MutantSpec {
     }
 }
 
-/// The match index of every server, the leader's own included, the greatest first.
+/// The match index of every server, the greatest first. The leader's own last index is included.
 fn sorted_matches(server: &Server<Kv>) -> Option<Vec<Index>> {
     let mut matched = matches(server)?;
     matched.sort_unstable_by(|a, b| b.cmp(a));
@@ -59,7 +59,7 @@ fn matches(server: &Server<Kv>) -> Option<Vec<Index>> {
     Some(std::iter::once(own).chain(match_index.values().copied()).collect())
 }
 
-/// Commits up to an index, if its entry is of the leader's term.
+/// Commits up to an index, if the entry there is of the leader's term.
 fn commit_of_this_term(server: &mut Server<Kv>, index: Index) {
     let persistent = &server.persistent;
     if persistent.log.term(index) == Some(persistent.current_term) {
@@ -80,7 +80,7 @@ fn commit_without_majority() -> MutantSpec {
         spec: Spec { watch: scenes::COMMITS, ..scenes::elections() },
         fault: Fault {
             after: |handled| {
-                // A server alone has nobody to leave out.
+                // A server alone has no other server to leave out.
                 let fewer = handled.config.majority().saturating_sub(2);
                 if let Some(matched) = sorted_matches(handled.server) {
                     commit_of_this_term(handled.server, matched[fewer]);
@@ -252,7 +252,7 @@ fn applies_one_at_a_time() -> MutantSpec {
             after: |handled| {
                 let next = handled.before.last_applied.next();
                 if handled.server.last_applied > next {
-                    // No-ops only, which change nothing else.
+                    // Only no-ops are applied here, and they change nothing else.
                     handled.server.last_applied = next;
                 }
             },

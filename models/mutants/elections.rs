@@ -1,4 +1,4 @@
-//! Elections, terms and votes.
+//! Mutants of elections, terms and votes.
 
 use super::scenes;
 use super::{Arriving, Fault, Handled, MutantSpec};
@@ -73,7 +73,7 @@ fn count_duplicate_votes() -> MutantSpec {
     }
 }
 
-/// Another copy of a vote is shown as the vote of somebody who has not been counted yet.
+/// Shows a second copy of a vote to the actor as the vote of a server that it has not counted yet.
 fn one_more_voter(arriving: &mut Arriving<'_>) {
     let (servers, src) = (&arriving.config.servers, arriving.src);
     if let Some(votes) = arriving.votes_granted()

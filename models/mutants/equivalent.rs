@@ -1,4 +1,4 @@
-//! Changes that look like bugs, were bugs elsewhere, and break nothing here, or only delay.
+//! Changes that look like bugs, were bugs elsewhere, and here break nothing or only delay.
 
 use super::persistence::term_first;
 use super::scenes;
@@ -132,7 +132,7 @@ fn torn_vote() -> Equivalent {
             fault: Fault {
                 save: term_first,
                 after: |handled| {
-                    // Also a second answer: the first may still be waiting for its write.
+                    // A second answer is held back, too: the first may still be waiting for its write.
                     handled.commands.retain(|command| !is_vote(command));
                 },
                 flushed: |config, id, server| {
@@ -270,7 +270,7 @@ fn acknowledgements_forgotten() -> Equivalent {
     }
 }
 
-/// A vote, or the request for one.
+/// Whether the command sends a vote or a request for one.
 fn is_vote(command: &ServerCommand) -> bool {
     match command {
         Command::Send(_, Message::RequestVote(_)) => true,

@@ -1,15 +1,15 @@
-//! What does nothing wrong and comes to a halt.
+//! Mutants that do nothing wrong and come to a halt.
 //!
-//! No property of safety can show these. `Recoverability` asks whether from every reachable state, all
-//! messages lost, a majority can elect a leader that commits a new entry, and whether all of that majority
-//! learn that it is committed.
+//! No property of safety can show them. From every reachable state with all messages lost, `Recoverability`
+//! asks two questions. Can a majority elect a leader that commits a new entry? Does all of that majority
+//! learn that the entry is committed?
 
 use super::scenes;
 use super::wrapper::ServerCommand;
 use super::{Fault, Handled, MutantSpec};
-use crate::checker::RECOVERABILITY;
 use crate::models::spec::Spec;
 use crate::raft::{Message, Outcome, Role};
+use actorcheck::RECOVERABILITY;
 use stateright::actor::{Command, Id};
 
 pub(super) fn list() -> Vec<MutantSpec> {
@@ -165,7 +165,7 @@ fn commit_stops_at_older_term() -> MutantSpec {
     }
 }
 
-/// Takes back what this handler has committed, and applied.
+/// Takes back every commit of this handler, and what it applied.
 fn nothing_committed(handled: &mut Handled<'_>) {
     handled.server.commit_index = handled.before.commit_index;
     handled.server.last_applied = handled.before.last_applied;

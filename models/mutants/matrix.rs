@@ -1,53 +1,57 @@
-//! The kill matrix: what every property of its model says of a mutant, not only the one that must catch it.
+//! The kill matrix: the verdict of every property on a mutant, not only of the one that must catch it.
+//!
+//! [`row`] searches the model of one mutant for violations of all its properties. [`columns`] sums up, from
+//! many rows, how many mutants each property kills.
 
 use super::MutantSpec;
-use crate::checker::search::{Each, Ended, Kill, Reach, shortest_of_each};
-use crate::checker::{Kind, RECOVERABILITY};
+use actorcheck::search::{Each, Ended, Kill, Reach, shortest_of_each};
+use actorcheck::{Kind, RECOVERABILITY};
 use std::collections::BTreeMap;
 
-/// How far the search of one mutant goes. Some have no end: a mutant may lengthen logs for ever, which no
-/// bound of a model forbids. No model of a mutant that was exhausted is half as deep.
+/// How far the search of one mutant goes. Some searches have no end: a mutant may lengthen logs for ever,
+/// and no bound of a model forbids that. Every model of a mutant that was exhausted is less than half as
+/// deep.
 pub const REACH: Reach = Reach { states: 300_000, steps: 64 };
 
-/// What one property says of one mutant.
+/// The verdict of one property on one mutant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Judgement {
-    /// It is violated.
+    /// The property is violated.
     Violated(Kill),
-    /// It is not, within the bounds of the model.
+    /// The property is not violated anywhere in the model, within its bounds.
     Holds,
-    /// Not in what was searched, which is not all.
+    /// No violation was seen, but a limit ended the search before it had visited the whole model.
     NotSeen,
 }
 
-/// What every property of its model says of one mutant.
+/// The verdict on one mutant by every property of its model.
 pub struct Row {
     /// The mutant's name.
     pub mutant: &'static str,
-    /// Every property, in the order in which they are listed anywhere.
+    /// The verdict of each property, in the order in which properties are listed everywhere.
     pub judgements: Vec<(&'static str, Kind, Judgement)>,
-    /// States visited.
+    /// The number of states visited.
     pub states: usize,
     /// Why the search ended.
     pub ended: Ended,
 }
 
-/// What one property says of all mutants.
+/// A property, and how it judges all mutants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Column {
     /// The property.
     pub property: &'static str,
-    /// What kind it is.
+    /// The kind of the property.
     pub kind: Kind,
-    /// Mutants in whose models it is asked.
+    /// The number of mutants in whose models the property is asked.
     pub asked: usize,
-    /// Mutants that violate it.
+    /// The number of mutants that violate the property.
     pub kills: usize,
-    /// Mutants that violate it and no other.
+    /// The number of mutants that violate this property and no other.
     pub kills_alone: usize,
 }
 
-/// Judges a mutant by every property of its model, each as if it alone were asked.
+/// Judges a mutant by every property of its model. Each property is judged as if it alone were asked.
 pub fn row(mutant: &MutantSpec) -> Row {
     let world = mutant.spec.seeded(mutant.fault);
     let Each { violated, ended, visited: states } = shortest_of_each(&world, REACH);
@@ -66,8 +70,8 @@ pub fn row(mutant: &MutantSpec) -> Row {
 }
 
 impl Row {
-    /// The properties that are violated, with what it takes: the one that must be first, then the others,
-    /// those with fewer steps first.
+    /// The violated properties, each with its kill. The property `first` comes first if it is among them,
+    /// then the others in the order of their steps.
     pub fn violated(&self, first: &str) -> Vec<(&'static str, Kill)> {
         let mut violated: Vec<_> = self
             .judgements
@@ -81,7 +85,7 @@ impl Row {
         violated
     }
 
-    /// The properties of which this is said.
+    /// The properties with this judgement.
     pub fn those(&self, wanted: Judgement) -> Vec<&'static str> {
         let those = self.judgements.iter().filter(|(_, _, judgement)| *judgement == wanted);
         those.map(|(name, _, _)| *name).collect()
@@ -93,7 +97,7 @@ impl Row {
     }
 }
 
-/// What each property says of all these mutants, in the order of kinds and then of the properties.
+/// The columns of the matrix for these rows, in the order of kinds and then of the properties.
 pub fn columns<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Vec<Column> {
     let mut columns: Vec<Column> = Vec::new();
     for row in rows {
@@ -101,7 +105,7 @@ pub fn columns<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Vec<Column> {
         for (at, (property, kind, judgement)) in row.judgements.iter().enumerate() {
             let known = columns.iter().position(|column| column.property == *property);
             let n = known.unwrap_or_else(|| {
-                // Behind the one that it follows here.
+                // A new property goes behind the one that it follows in this row.
                 let before = at.checked_sub(1).map(|at| row.judgements[at].0);
                 let behind = columns.iter().position(|column| Some(column.property) == before);
                 let n = behind.map_or(0, |n| n + 1);

@@ -1,17 +1,17 @@
 //! Seeded bugs: does the checker bite?
 //!
-//! A mutant is a wrapper around the actor. It changes what the actor sees, edits what comes of a
-//! handler, what is saved, or what is loaded after a crash; the protocol itself contains no
-//! `if mutant`. Each is a bug that was reported for a real system, or that one warns of.
+//! A mutant is a wrapper around the actor; the protocol itself contains no `if mutant`. The wrapper changes
+//! what the actor sees, and edits the results of a handler, what is saved, or what a restart loads. Each
+//! mutant is a bug that was reported for a real system or that a source warns of; its row names the source.
 //!
 //! How to read one: a function of an area (`elections`, `replication`, ...) is one mutant. Its row says
-//! which rule breaks, what catches it and what goes wrong; its [`Fault`] at the end is the whole bug.
-//! The hooks of a fault are explained in `wrapper.rs`, the models in `scenes.rs`.
+//! which rule breaks, which property catches it and what goes wrong; its [`Fault`] at the end is the whole
+//! bug. `wrapper.rs` explains the hooks of a fault, `scenes.rs` the models.
 //!
-//! Two lists: [`catalogue`] is caught, most of it by properties of states and steps; what does nothing
-//! wrong and only comes to a halt (`liveness`), by Recoverability. [`equivalent`] looks like a bug and was
-//! one elsewhere, and here it breaks nothing, for the reason given. What all the other properties say of
-//! each is the [`matrix`].
+//! There are two lists. A mutant in [`catalogue`] is caught. Most fall to properties of states and steps;
+//! those that only come to a halt (`liveness`) fall to Recoverability. A change in [`equivalent`] looks
+//! like a bug and was one elsewhere; here it breaks nothing, and its row gives the reason. The [`matrix`]
+//! shows what all other properties say of each.
 
 mod commit;
 mod elections;
@@ -31,35 +31,35 @@ use super::spec::Spec;
 
 /// One row of the list of mutants.
 pub struct MutantSpec {
-    /// Its name on the command line.
+    /// The mutant's name on the command line.
     pub name: &'static str,
-    /// The rule it breaks, by its id.
+    /// The id of the rule that the mutant breaks.
     pub breaks: &'static str,
     /// The property that must catch it.
     pub caught_by: &'static str,
     /// Where the bug was seen or is warned of: `owner/repository`, with `#number` of an issue or pull
     /// request, `@commit`, a file, or the paper that reports it (`SandTable`, 2024).
     pub seen_in: &'static str,
-    /// What goes wrong, in a sentence.
+    /// The failure that the bug causes, in a sentence.
     pub about: &'static str,
-    /// What goes wrong, step by step.
+    /// The failure, step by step.
     pub story: &'static str,
-    /// What is different from the rule.
+    /// How the mutant differs from the rule.
     pub difference: &'static str,
-    /// A small model in which it shows.
+    /// A small model in which the bug shows.
     pub spec: Spec,
     /// The bug.
     pub fault: Fault,
 }
 
-/// A change that looks like a bug and breaks nothing: the property that it seems to break holds in its whole
-/// model. One that writes in two steps (`torn-vote`) still violates what the wrapper itself does by that,
-/// and no other server can see: `Memory equals storage`, `Votes counted were cast`, `One timer is armed`;
-/// and what half commits (`commit-by-half`) is not yet on a majority of disks.
+/// A change that looks like a bug and breaks nothing: the property that it seems to break holds in its
+/// whole model. Some other properties may still be violated. The change `torn-vote` writes in two steps, so
+/// the wrapper itself violates `Memory equals storage`, `Votes counted were cast` and `One timer is armed`.
+/// No other server can see that. An entry that `commit-by-half` commits is not yet on a majority of disks.
 pub struct Equivalent {
     /// The change. `caught_by` is the property that would be the first to fall, if any did.
     pub mutant: MutantSpec,
-    /// Why it breaks nothing here.
+    /// Why the change breaks nothing here.
     pub reason: &'static str,
 }
 
@@ -81,7 +81,7 @@ pub fn equivalent() -> Vec<Equivalent> {
     equivalent::list()
 }
 
-/// The mutant of that name, among those that are caught.
+/// The caught mutant of this name.
 pub fn find(name: &str) -> Option<MutantSpec> {
     catalogue().into_iter().find(|mutant| mutant.name == name)
 }

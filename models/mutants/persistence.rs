@@ -1,7 +1,7 @@
-//! What is on the disk, and when.
+//! Mutants of persistence: which state is on the disk, and when.
 //!
-//! A write that comes too late is a `Save` that leaves at a step of its own, by `MemberTimer::Flush`:
-//! until then a restart finds what was there before.
+//! A write that comes too late is a `Save` in a step of its own, by `MemberTimer::Flush`. Until that step,
+//! a restart finds the state that was saved before.
 
 use super::scenes;
 use super::{Fault, Handled, MutantSpec, Written};
@@ -126,7 +126,7 @@ fn vote_saved_after_term() -> MutantSpec {
     }
 }
 
-/// The term is written, the vote is not yet.
+/// Writes the new term first; the vote follows later.
 pub(super) fn term_first(before: &Server<Kv>, after: &Server<Kv>) -> Written {
     let (old, new) = (&before.persistent, after.persistent.clone());
     let voted_for = old.voted_for.filter(|_| old.current_term == new.current_term);
@@ -152,7 +152,7 @@ fn fresh_after_damage() -> MutantSpec {
     }
 }
 
-/// A follower's new entries are written later, everything else at once.
+/// Writes a follower's new entries later, and everything else at once.
 fn entries_later(before: &Server<Kv>, after: &Server<Kv>) -> Written {
     if after.is_leader() || before.persistent.log == after.persistent.log {
         Written::All(after.persistent.clone())
@@ -177,7 +177,7 @@ fn ack_before_saved() -> MutantSpec {
     }
 }
 
-/// No acknowledgement of entries that are still being written.
+/// Holds back the acknowledgement of entries that are still being written.
 fn withhold_ack(handled: &mut Handled<'_>) {
     if handled.before.persistent.log != handled.server.persistent.log {
         handled.commands.retain(|command| match command {

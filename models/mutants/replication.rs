@@ -1,4 +1,4 @@
-//! Replication.
+//! Mutants of replication.
 
 use super::scenes;
 use super::wrapper::up_to;
@@ -457,7 +457,7 @@ fn leader_erases_entry() -> MutantSpec {
     }
 }
 
-/// The write turns out to have failed when the next heartbeat is due.
+/// Takes back the leader's last entry when the next heartbeat is due, as if its write had failed.
 fn take_back(handled: &mut Handled<'_>) {
     let log: &Log = &handled.server.persistent.log;
     let last = log.last_index();

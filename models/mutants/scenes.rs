@@ -4,6 +4,7 @@ use crate::kv::Command;
 use crate::models::catalogue::{COMMITTED_PREFIX, DIVERGED_PREFIX, FIGURE_8_PREFIX};
 use crate::models::ghost::Watch;
 use crate::models::spec::Spec;
+use bytes::Bytes;
 
 pub(super) const ELECTIONS: Watch =
     Watch { leaders: true, votes: false, committed: false, history: false };
@@ -11,7 +12,7 @@ pub(super) const VOTES: Watch = Watch { votes: true, ..ELECTIONS };
 pub(super) const COMMITS: Watch = Watch { committed: true, ..ELECTIONS };
 const HISTORY: Watch = Watch { history: true, ..ELECTIONS };
 
-/// S0 led term 1 of three servers and restarted; nobody else has its no-op.
+/// S0 led term 1 of three servers and restarted. No other server has its no-op.
 const LED_ALONE_PREFIX: &str = "\
 timeout S0
 deliver S0 S1
@@ -19,8 +20,8 @@ deliver S1 S0           # S0 leads term 1
 restart S0
 lose-network";
 
-/// S0 leads term 1 and does not know that S1 leads term 2 with the vote of S2, and has committed its
-/// no-op there. The no-op of S0 is nowhere else.
+/// S0 leads term 1 and does not know that S1 leads term 2 with the vote of S2. S1 has committed its no-op
+/// in term 2. The no-op of S0 is in no other log.
 const DEPOSED_PREFIX: &str = "\
 timeout S0
 deliver S0 S1
@@ -33,8 +34,8 @@ deliver S1 S2
 deliver S2 S1           # and commits its no-op
 lose-network";
 
-/// S0 led term 1 and committed its no-op with S1, who does not know. S1 led term 2 and has a no-op of
-/// its own behind it, which nobody else has. S0 leads term 3, elected by S2.
+/// S0 led term 1 and committed its no-op with S1, which does not know of the commit. S1 led term 2 and has
+/// a no-op of its own behind it, which no other server has. S0 leads term 3, elected by S2.
 const UNKNOWN_COMMIT_PREFIX: &str = "\
 timeout S0
 deliver S0 S1
@@ -60,8 +61,8 @@ deliver S1 S0
 deliver S2 S0           # S0 leads term 1
 lose-network";
 
-/// S0 leads term 1 of five servers and does not know that S1 leads term 2, elected by S2 and S3. S4
-/// has not heard of term 2.
+/// S0 leads term 1 of five servers and does not know that S1 leads term 2, elected by S2 and S3. S4 has not
+/// heard of term 2.
 const FIVE_DEPOSED_PREFIX: &str = "\
 timeout S0
 deliver S0 S2
@@ -80,8 +81,8 @@ deliver S1 S2
 deliver S2 S1           # its no-op is on two of five
 lose-network";
 
-/// S0 led term 1 and S1 has acknowledged its no-op, but the answer is still under way. S2 led term 2
-/// and replaced the no-op of S0 by its own. S0 is a candidate of term 3 and has one vote.
+/// S0 led term 1, and S1 has acknowledged its no-op, but that answer is still under way. S2 led term 2 and
+/// replaced the no-op of S0 by its own. S0 is a candidate of term 3 and has the vote of one other server.
 const LATE_ACK_PREFIX: &str = "\
 timeout S0
 deliver S0 S1
@@ -102,8 +103,8 @@ deliver S0 S3 all
 deliver S0 S4 all
 deliver S3 S0           # one vote";
 
-/// S0 leads term 1 and S1, elected by S2, term 2. C3 has a session, which all know, and has sent its
-/// first command to every server, to S0 last.
+/// S0 leads term 1, and S1, elected by S2, leads term 2. C3 has a session, which all servers know. It has
+/// sent its first command to every server, to S0 last.
 const TWO_LEADERS_PREFIX: &str = "\
 timeout S0
 settle S0 S1 S2         # S0 leads term 1
@@ -118,7 +119,8 @@ timeout C3
 timeout C3
 timeout C3              # the client's turn is back at S0";
 
-/// The same, and S0 has taken the command, which is at the index of the no-op of S1.
+/// S0 leads term 1, and S1, elected by S2, leads term 2 and has committed its no-op. S0 has taken the first
+/// command of C3, which stands at the index of the no-op of S1.
 const TAKEN_PREFIX: &str = "\
 timeout S0
 settle S0 S1 S2         # S0 leads term 1
@@ -133,8 +135,8 @@ deliver S0 C3
 deliver C3 S0           # S0 has taken the command
 lose-network";
 
-/// S0 leads term 1 of two servers. The log of S0 holds the two commands of C2 and a late copy of the
-/// first, all committed; S1 has it all and does not know that the last two are committed.
+/// S0 leads term 1 of two servers. The log of S0 holds the two commands of C2 and a late copy of the first,
+/// and all of it is committed. S1 has all of it and does not know that the last two entries are committed.
 const LATE_COPY_PREFIX: &str = "\
 timeout S0
 settle S0 S1
@@ -150,25 +152,25 @@ redeliver C2 S0 sequence: 2,
 settle S0 S1
 lose-network";
 
-pub(super) fn put(value: &'static str) -> Command {
-    Command::Put("x".into(), value.into())
+pub(super) fn put(value: &'static str) -> Bytes {
+    Command::Put("x".into(), value.into()).encode()
 }
 
-/// Unlike a put it answers differently when it is applied twice.
-pub(super) fn create() -> Command {
-    Command::Cas { key: "x".into(), old: None, new: "1".into() }
+/// Unlike a put, this command answers differently when it is applied twice.
+pub(super) fn create() -> Bytes {
+    Command::Cas { key: "x".into(), old: None, new: "1".into() }.encode()
 }
 
-/// After it, a late copy of the put before it would show.
-pub(super) fn advance() -> Command {
-    Command::Cas { key: "x".into(), old: Some("1".into()), new: "2".into() }
+/// This command changes the value again, so a late copy of the put before it would show.
+pub(super) fn advance() -> Bytes {
+    Command::Cas { key: "x".into(), old: Some("1".into()), new: "2".into() }.encode()
 }
 
-fn get() -> Command {
-    Command::Get("x".into())
+fn get() -> Bytes {
+    Command::Get("x".into()).encode()
 }
 
-/// One term, with restarts.
+/// One term of three servers, with restarts.
 pub(super) fn election() -> Spec {
     Spec {
         watch: ELECTIONS,
@@ -177,7 +179,7 @@ pub(super) fn election() -> Spec {
     }
 }
 
-/// Two terms; entries stay with their leader.
+/// Two terms; no server receives entries of another leader.
 pub(super) fn elections() -> Spec {
     Spec {
         watch: ELECTIONS,
@@ -187,7 +189,7 @@ pub(super) fn elections() -> Spec {
     }
 }
 
-/// One term, and a ghost of every vote.
+/// Terms up to `max_term`, and a ghost of every vote.
 pub(super) fn votes(max_term: u64) -> Spec {
     Spec {
         watch: VOTES,
@@ -242,7 +244,7 @@ pub(super) fn leader_change() -> Spec {
     }
 }
 
-/// (c) of Figure 8.
+/// A model that starts from (c) of Figure 8.
 pub(super) fn figure_8() -> Spec {
     Spec {
         watch: COMMITS,
@@ -252,7 +254,7 @@ pub(super) fn figure_8() -> Spec {
     }
 }
 
-/// S0 has entries of two terms that nobody else has; S2 leads a later one.
+/// S0 has entries of two terms that no other server has; S2 leads a later term.
 pub(super) fn diverged() -> Spec {
     Spec {
         watch: COMMITS,
@@ -263,7 +265,7 @@ pub(super) fn diverged() -> Spec {
     }
 }
 
-/// An entry that only its leader, now restarted, has.
+/// An entry that is only in the log of its leader, which has restarted.
 pub(super) fn led_alone() -> Spec {
     Spec {
         watch: COMMITS,
@@ -326,8 +328,8 @@ pub(super) fn late_ack() -> Spec {
     }
 }
 
-/// One server and clients: what is appended is committed.
-pub(super) fn alone(clients: Vec<Vec<Command>>, max_sessions: u32) -> Spec {
+/// One server and clients; the server commits every entry that it appends.
+pub(super) fn alone(clients: Vec<Vec<Bytes>>, max_sessions: u32) -> Spec {
     Spec {
         watch: HISTORY,
         servers: 1,
@@ -350,7 +352,7 @@ pub(super) fn two_leaders() -> Spec {
     }
 }
 
-/// Two leaders at once, and a command that the old one has taken.
+/// Two leaders at once, and a command that the old leader has taken.
 pub(super) fn taken() -> Spec {
     Spec { prefix: TAKEN_PREFIX, ..two_leaders() }
 }

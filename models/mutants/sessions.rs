@@ -1,7 +1,7 @@
-//! Clients and sessions.
+//! Mutants of clients and sessions.
 //!
-//! Sessions and state machine are a function of the entries applied. The mutants here compute that
-//! function anew, by [`Rules`] of which one is wrong, and answer by it.
+//! Sessions and state machine are a function of the entries applied. The mutants here compute that function
+//! anew by [`Rules`], one of which is wrong, and answer by the result.
 
 use super::scenes::{self, advance, create, put};
 use super::wrapper::ServerCommand;
@@ -27,10 +27,11 @@ pub(super) fn list() -> Vec<MutantSpec> {
         no_eviction(),
         early_eviction(),
         uncommitted_of_its_term(),
+        uncommitted_bytes_not_counted(),
     ]
 }
 
-/// What is replicated: a server's state machine and its sessions.
+/// The replicated part of a server: its state machine and its sessions.
 #[derive(Default)]
 struct Replica {
     machine: Kv,
@@ -51,7 +52,7 @@ struct Copy<'a> {
     command: &'a [u8],
 }
 
-/// How entries are applied.
+/// The rules by which entries are applied.
 #[derive(Clone, Copy)]
 struct Rules {
     open: fn(&mut Replica, Index, u32),
@@ -59,7 +60,7 @@ struct Rules {
 }
 
 impl Rules {
-    /// As they should be: SES-1 to SES-5.
+    /// The right rules: SES-1 to SES-5.
     const RIGHT: Rules = Rules {
         open: |replica, index, max_sessions| {
             replica.evict(max_sessions.max(1) as usize);
@@ -81,7 +82,7 @@ impl Rules {
         },
     };
 
-    /// Applies an entry; says whom to answer what.
+    /// Applies an entry. Returns the client to answer, and the answer.
     fn apply(
         self,
         replica: &mut Replica,
@@ -129,7 +130,8 @@ impl Replica {
         self.sessions.insert(index, Record { last_used: index, last: None });
     }
 
-    /// The number of the last command of the session, if it is known and has had one.
+    /// The sequence number of the last command in the copy's session; `None` if the session is not known or
+    /// has had no command.
     fn last(&self, copy: &Copy<'_>) -> Option<u64> {
         let record = self.sessions.get(&copy.session)?;
         record.last.as_ref().map(|(last, _)| *last)
@@ -141,7 +143,7 @@ impl Replica {
         }
     }
 
-    /// Executes a command and remembers it.
+    /// Executes a command, and remembers it with its answer.
     fn execute(&mut self, copy: &Copy<'_>) -> ClientResponse {
         let response = self.machine.apply(copy.command);
         if let Some(record) = self.sessions.get_mut(&copy.session) {
@@ -152,14 +154,14 @@ impl Replica {
     }
 }
 
-/// Whether it answers a request whose entry has been applied.
+/// Whether a command of a server answers a request whose entry has been applied.
 fn is_answer(command: &ServerCommand) -> bool {
     use ClientResponse::{Applied, Registered, SessionExpired};
     let Command::Send(_, Message::ClientResponse(response)) = command else { return false };
     matches!(response, Registered { .. } | Applied { .. } | SessionExpired { .. })
 }
 
-/// Applies what the server has applied by these rules, and answers by them.
+/// Applies the server's applied entries anew by `rules`, and answers by the result.
 fn apply_by(handled: &mut Handled<'_>, rules: Rules) {
     let server = &*handled.server;
     let mut replica = Replica::default();
@@ -486,20 +488,53 @@ fn uncommitted_of_its_term() -> MutantSpec {
     }
 }
 
+fn uncommitted_bytes_not_counted() -> MutantSpec {
+    MutantSpec {
+        name: "uncommitted-bytes-not-counted",
+        breaks: "CLI-3",
+        caught_by: "Requests are appended or refused",
+        seen_in: "etcd-io/etcd#10167",
+        about: "The bytes that wait in a leader's log do not count against their limit.",
+        story: "A leader may have two uncommitted entries without a command. S0 has its no-op and one Register, \
+                and hears nothing from S1. The client asks again, and S0 appends a third entry: a client that \
+                retries large commands fills the leader's memory.",
+        difference: "the bytes of uncommitted entries are taken to be zero",
+        spec: Spec {
+            max_bytes: 64,
+            max_uncommitted_bytes: Some(110),
+            max_client_entries: 2,
+            ..scenes::pair_with_client()
+        },
+        fault: Fault {
+            before: |arriving| {
+                let Message::ClientRequest(_) = arriving.msg else { return };
+                let server = &mut *arriving.server;
+                server.commit_index = server.persistent.log.last_index();
+            },
+            after: |handled| {
+                if let Some((_, Message::ClientRequest(_))) = handled.event {
+                    handled.server.commit_index = handled.before.commit_index;
+                }
+            },
+            ..Fault::NONE
+        },
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checker::{Engine, Limits, Verdict, run};
     use crate::models::catalogue;
+    use actorcheck::{Engine, Limits, Verdict, run};
     use std::sync::atomic::AtomicBool;
 
-    /// The rules of this file are those of the protocol, before one of them is made wrong.
+    /// The rules of this file are those of the protocol until one of them is made wrong.
     #[test]
     fn the_right_rules_change_nothing() {
         let spec = catalogue::find("sessions").expect("it is in the catalogue");
         let after = |handled: &mut Handled<'_>| apply_by(handled, Rules::RIGHT);
         let seeded = spec.seeded(Fault { after, ..Fault::NONE });
-        let limits = Limits { threads: 2, max_states: None, max_time: None, max_memory: None };
+        let limits = Limits::unlimited(2);
         let never = AtomicBool::new(false);
         let report = run(seeded, Engine::Antichain, &limits, &never, &mut |_| {});
         assert_eq!(report.verdict, Verdict::Exhaustive, "{:?}", report.violated());

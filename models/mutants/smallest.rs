@@ -1,25 +1,27 @@
-//! The smallest bounds at which a mutant falls: what the bounds of a search are worth.
+//! The smallest bounds at which a mutant falls: they show how much the bounds of a search are worth.
+//!
+//! [`smallest`] lowers the bounds of a mutant's model one by one, as long as the mutant is still caught.
 
 use super::MutantSpec;
-use crate::checker::search::{Reach, shortest_of_each};
 use crate::models::spec::Spec;
+use actorcheck::search::{Reach, shortest_of_each};
 
-/// How far a search goes in a model that may have no end: a mutant may lengthen logs for ever. No mutant
-/// takes half as many states in its own model.
+/// How far a search goes in a model that may have no end, since a mutant may lengthen logs for ever. Every
+/// mutant is caught in its own model within fewer than half of these states.
 const REACH: Reach = Reach { states: 10_000, steps: 64 };
 
-/// A model in which a mutant falls and none of whose bounds can be lowered, each alone: with a server, a
-/// term, an entry or a command of a client less, or without restarts, it is not caught in so many states. A
-/// script from which the model starts stays, and with it its servers and commands.
+/// A model in which a mutant falls, and in which no single bound can be lowered. With one server, term,
+/// entry or command less, or without restarts, the search does not catch the mutant within its limits. If
+/// the model starts from a script, the script stays, and with it the servers and commands.
 pub struct Smallest {
     /// The model.
     pub spec: Spec,
-    /// Steps of a shortest counterexample there. They may be more than in a larger model.
+    /// The steps of a shortest counterexample in this model. There may be more than in a larger model.
     pub steps: usize,
 }
 
-/// Lowers the bounds of the mutant's model, one by one, as long as its property catches it. `None` if it does
-/// not in the model itself.
+/// Lowers the bounds of the mutant's model, one by one, as long as its property catches the mutant. `None`
+/// if the property does not catch it even in its own model.
 pub fn smallest(mutant: &MutantSpec) -> Option<Smallest> {
     let mut least = caught(mutant, mutant.spec.clone())?;
     while let Some(less) = smaller(&least.spec).into_iter().find_map(|spec| caught(mutant, spec)) {
@@ -34,10 +36,10 @@ fn caught(mutant: &MutantSpec, spec: Spec) -> Option<Smallest> {
     caught.first().map(|(_, kill)| Smallest { steps: kill.steps, spec })
 }
 
-/// The models with one bound lowered by one.
+/// All models that have one bound less by one.
 fn smaller(spec: &Spec) -> Vec<Spec> {
     let mut smaller = Vec::new();
-    // A script names its servers.
+    // A script names its servers, so their number stays.
     if spec.servers > 1 && spec.prefix.is_empty() {
         smaller.push(Spec { servers: spec.servers - 1, ..spec.clone() });
     }
@@ -61,7 +63,7 @@ fn smaller(spec: &Spec) -> Vec<Spec> {
 }
 
 impl Smallest {
-    /// Its bounds, as in "3 servers, 2 terms, restarts".
+    /// The bounds of the model, as in "3 servers, 2 terms, restarts".
     pub fn bounds(&self) -> String {
         let Spec { servers, max_term, max_client_entries, clients, restarts, prefix, .. } =
             &self.spec;

@@ -1,6 +1,10 @@
-//! A server with a seeded bug: the actor, and four places at which a bug may be.
+//! A server with a seeded bug: the actor, and the places at which a bug may be.
+//!
+//! A [`Mutant`] runs the handlers of a real [`Raft`] actor and calls the functions of its [`Fault`] around
+//! them. They edit the message before a handler runs, the server and its outputs after it, and what is
+//! saved when. They also edit what a restart loads, and add the messages that follow a delayed write.
 
-use super::super::member::MemberTimer;
+use super::super::member::{MemberTimer, Replicated};
 use crate::kv::Kv;
 use crate::raft::{
     AppendEntries, Config, Index, Log, Message, Outcome, Persistent, Raft, RequestVote, Role,
@@ -11,78 +15,86 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// To whom, and what.
+/// A receiver, and a message to it.
 pub type Envelope = (Id, Message);
 
-/// What a handler puts out.
+/// An output of a handler.
 pub(super) type ServerCommand = Command<Message, Timer, (), Persistent>;
 
-/// A bug: plain functions at the places where the wrapper asks. [`Fault::NONE`] is no bug.
-#[derive(Clone, Copy)]
-pub struct Fault {
-    /// Before a message is handled: edits what the actor is made to see.
-    pub before: fn(&mut Arriving<'_>),
-    /// After a handler: edits the state and what leaves. What is saved is asked after it.
-    pub after: fn(&mut Handled<'_>),
-    /// What of a change is on the disk when the handler's messages leave: the server before and after.
-    pub save: fn(&Server<Kv>, &Server<Kv>) -> Written,
-    /// What a restart finds.
+/// A bug: plain functions that the wrapper calls at certain places. [`Fault::NONE`] is no bug.
+pub struct Fault<S = Kv> {
+    /// Called before a message is handled: edits what the actor sees.
+    pub before: fn(&mut Arriving<'_, S>),
+    /// Called after a handler: edits the state and the outputs. The wrapper calls `save` after it.
+    pub after: fn(&mut Handled<'_, S>),
+    /// Called with the server before and after a handler: says how much of the change is on the disk when
+    /// the handler's messages leave.
+    pub save: fn(&Server<S>, &Server<S>) -> Written,
+    /// Called at a restart: turns the saved state into the one that the server finds.
     pub load: fn(Persistent) -> Persistent,
-    /// What is sent once a delayed write is done.
-    pub flushed: fn(&Config, Id, &Server<Kv>) -> Vec<Envelope>,
+    /// Called once a delayed write is done: the messages that are sent then.
+    pub flushed: fn(&Config, Id, &Server<S>) -> Vec<Envelope>,
 }
 
 /// How much of a changed persistent state has been written when the messages leave.
 pub enum Written {
-    /// This, and that is all that will be.
+    /// This state has been written, and no more follows.
     All(Persistent),
-    /// This; the rest follows at some later step, unless a crash comes before it.
+    /// This state has been written. The rest follows at some later step, unless a crash comes before it.
     First(Persistent),
-    /// Nothing yet; all of it follows at some later step, unless a crash comes before it.
+    /// Nothing has been written yet. All of it follows at some later step, unless a crash comes before it.
     Nothing,
-    /// Nothing yet; this follows in the same handler.
+    /// Nothing has been written yet. This state is written in the same handler, after the messages leave.
     Last(Persistent),
 }
 
 /// A message that is about to be handled.
-pub struct Arriving<'a> {
+pub struct Arriving<'a, S = Kv> {
     /// The configuration of the server.
     pub config: &'a Config,
-    /// The server.
-    pub server: &'a mut Server<Kv>,
+    /// The server that is about to handle the message.
+    pub server: &'a mut Server<S>,
     /// The sender.
     pub src: Id,
     /// The message.
     pub msg: Message,
-    /// Set if the actor is not to see it at all.
+    /// Set if the actor is not to see the message at all.
     pub dropped: bool,
 }
 
-/// A handler that has run.
-pub struct Handled<'a> {
+/// A handler that has run, with the results that a bug may edit.
+pub struct Handled<'a, S = Kv> {
     /// The configuration of the server.
     pub config: &'a Config,
-    /// Which server it is.
+    /// The id of the server.
     pub id: Id,
-    /// The message, with its sender, that was handled; none if it was a timer.
+    /// The message that was handled, with its sender; `None` if a timer was handled.
     pub event: Option<(Id, &'a Message)>,
-    /// The server before.
-    pub before: &'a Server<Kv>,
-    /// The server after.
-    pub server: &'a mut Server<Kv>,
-    /// What leaves.
+    /// The server before the handler ran.
+    pub before: &'a Server<S>,
+    /// The server after the handler ran.
+    pub server: &'a mut Server<S>,
+    /// The outputs of the handler, without its saves.
     pub commands: &'a mut Vec<ServerCommand>,
 }
 
 /// A server with a seeded bug.
-pub struct Mutant {
-    raft: Raft<Kv>,
-    fault: Fault,
+pub struct Mutant<S: Replicated = Kv> {
+    raft: Raft<S>,
+    fault: Fault<S>,
 }
 
-impl Fault {
+impl<S> Clone for Fault<S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S> Copy for Fault<S> {}
+
+impl<S: Replicated> Fault<S> {
     /// No bug: the actor as it is.
-    pub const NONE: Fault = Fault {
+    pub const NONE: Self = Self {
         before: |_| {},
         after: |_| {},
         save: |_, after| Written::All(after.persistent.clone()),
@@ -91,13 +103,13 @@ impl Fault {
     };
 }
 
-impl Arriving<'_> {
-    /// The term the server is in.
+impl<S: Replicated> Arriving<'_, S> {
+    /// The current term of the server.
     pub fn current_term(&self) -> Term {
         self.server.persistent.current_term
     }
 
-    /// The term the message is of, if it comes from another server.
+    /// The term of the message, if it comes from another server.
     pub fn term(&self) -> Option<Term> {
         match &self.msg {
             Message::RequestVote(args) => Some(args.term),
@@ -108,7 +120,7 @@ impl Arriving<'_> {
         }
     }
 
-    /// The votes a candidate has counted, if this is another one for it.
+    /// The votes that a candidate has counted, if the message is a vote that counts for it.
     pub fn votes_granted(&mut self) -> Option<&mut BTreeSet<Id>> {
         let Message::RequestVoteResponse(args) = &self.msg else { return None };
         let counts = args.vote_granted && args.term == self.server.persistent.current_term;
@@ -119,8 +131,8 @@ impl Arriving<'_> {
     }
 }
 
-impl Handled<'_> {
-    /// The RequestVote that was handled, if it was one of the term the server is in now.
+impl<S: Replicated> Handled<'_, S> {
+    /// The RequestVote that was handled, with its sender, if its term is the current term of the server.
     pub fn request_vote(&self) -> Option<(Id, &RequestVote)> {
         match self.event {
             Some((src, Message::RequestVote(args)))
@@ -132,8 +144,8 @@ impl Handled<'_> {
         }
     }
 
-    /// Decides a RequestVote of the current term anew, knowing for whom the server has voted in that
-    /// term and whether the logs allow it.
+    /// Decides a RequestVote of the current term anew. `grant` is told for whom the server has voted in
+    /// that term, who asks, and whether the logs allow the vote.
     pub fn vote(
         &mut self,
         grant: fn(voted_for: Option<Id>, candidate: Id, up_to_date: bool) -> bool,
@@ -142,7 +154,8 @@ impl Handled<'_> {
         self.vote_by(grant, |args| (args.last_log_term, args.last_log_index) >= own);
     }
 
-    /// The same, with another comparison of the logs.
+    /// Decides a RequestVote of the current term anew, as [`vote`](Self::vote) does, with another
+    /// comparison of the logs.
     pub fn vote_by(
         &mut self,
         grant: fn(voted_for: Option<Id>, candidate: Id, up_to_date: bool) -> bool,
@@ -160,7 +173,7 @@ impl Handled<'_> {
         }
     }
 
-    /// The AppendEntries that the server has just accepted, and the index of their last entry.
+    /// The AppendEntries that the server has just accepted, and the index of its last entry.
     pub fn accepted(&self) -> Option<(&AppendEntries, Index)> {
         let Some((_, Message::AppendEntries(args))) = self.event else { return None };
         let last_new = Index(args.prev_log_index.0 + args.entries.len() as u64);
@@ -168,13 +181,13 @@ impl Handled<'_> {
         self.outcome().is_some_and(is_answer).then_some((args, last_new))
     }
 
-    /// The AppendEntries that the server has just refused because they do not connect to its log.
+    /// The AppendEntries that the server has just refused because it does not connect to the server's log.
     pub fn refused(&self) -> Option<&AppendEntries> {
         let Some((_, Message::AppendEntries(args))) = self.event else { return None };
         matches!(self.outcome(), Some(Outcome::Conflict { .. })).then_some(args)
     }
 
-    /// What the server answers to AppendEntries.
+    /// The outcome in the server's answer to AppendEntries, if there is an answer.
     fn outcome(&self) -> Option<&Outcome> {
         self.commands.iter().find_map(|command| match command {
             Command::Send(_, Message::AppendEntriesResponse(response)) => Some(&response.outcome),
@@ -182,7 +195,7 @@ impl Handled<'_> {
         })
     }
 
-    /// Changes what the server answers to AppendEntries.
+    /// Changes the outcome in the server's answer to AppendEntries.
     pub fn answer(&mut self, with: Outcome) {
         for command in &mut *self.commands {
             if let Command::Send(_, Message::AppendEntriesResponse(response)) = command {
@@ -191,7 +204,8 @@ impl Handled<'_> {
         }
     }
 
-    /// The follower's answer that a leader has just handled, if it is of the leader's term.
+    /// The follower's answer that a leader has just handled, with its sender, if it is of the leader's
+    /// term.
     pub fn append_entries_response(&self) -> Option<(Id, Outcome)> {
         match self.event {
             Some((src, Message::AppendEntriesResponse(args)))
@@ -203,31 +217,31 @@ impl Handled<'_> {
         }
     }
 
-    /// Whether the server was elected just now.
+    /// Whether this handler made the server the leader.
     pub fn was_elected(&self) -> bool {
         self.server.is_leader() && !self.before.is_leader()
     }
 }
 
-/// The log up to an index.
+/// The log up to and including an index.
 pub(super) fn up_to(log: &Log, last: Index) -> Log {
     log.iter().take_while(|(index, _)| *index <= last).map(|(_, entry)| entry.clone()).collect()
 }
 
-impl Mutant {
+impl<S: Replicated> Mutant<S> {
     /// Seeds a bug into a server.
-    pub fn new(raft: Raft<Kv>, fault: Fault) -> Self {
+    pub fn new(raft: Raft<S>, fault: Fault<S>) -> Self {
         Self { raft, fault }
     }
 
-    /// Runs a handler of the actor and edits what comes of it.
+    /// Runs a handler of the actor, and edits what it sees and what comes of it.
     fn run(
         &self,
         id: Id,
-        state: &mut Cow<'_, Server<Kv>>,
+        state: &mut Cow<'_, Server<S>>,
         o: &mut Out<Self>,
         event: Option<(Id, Message)>,
-        handler: impl FnOnce(&mut Cow<'_, Server<Kv>>, Option<(Id, Message)>, &mut Out<Raft<Kv>>),
+        handler: impl FnOnce(&mut Cow<'_, Server<S>>, Option<(Id, Message)>, &mut Out<Raft<S>>),
     ) {
         let mut seen = Server::clone(state);
         let shown = match event.clone() {
@@ -267,13 +281,8 @@ impl Mutant {
         }
     }
 
-    /// Saves what is to be saved before anything leaves; gives what is to be saved after it.
-    fn save(
-        &self,
-        before: &Server<Kv>,
-        after: &Server<Kv>,
-        o: &mut Out<Self>,
-    ) -> Option<Persistent> {
+    /// Saves what must be saved before the messages leave. Returns what must be saved after they have left.
+    fn save(&self, before: &Server<S>, after: &Server<S>, o: &mut Out<Self>) -> Option<Persistent> {
         let flush =
             |o: &mut Out<Self>| o.set_timer(MemberTimer::Flush, Duration::ZERO..Duration::ZERO);
         match (self.fault.save)(before, after) {
@@ -289,7 +298,7 @@ impl Mutant {
     }
 }
 
-/// The command of a server as one of the member it is.
+/// A command of a server actor, as a command of the wrapper.
 fn as_member(command: ServerCommand) -> Command<Message, MemberTimer, (), Persistent> {
     match command {
         Command::Send(to, msg) => Command::Send(to, msg),
@@ -300,15 +309,15 @@ fn as_member(command: ServerCommand) -> Command<Message, MemberTimer, (), Persis
     }
 }
 
-impl Actor for Mutant {
+impl<S: Replicated> Actor for Mutant<S> {
     type Msg = Message;
     type Timer = MemberTimer;
-    type State = Server<Kv>;
+    type State = Server<S>;
     type Storage = Persistent;
     type Random = ();
 
-    fn on_start(&self, id: Id, storage: &Option<Persistent>, o: &mut Out<Self>) -> Server<Kv> {
-        let mut out = Out::<Raft<Kv>>::new();
+    fn on_start(&self, id: Id, storage: &Option<Persistent>, o: &mut Out<Self>) -> Server<S> {
+        let mut out = Out::<Raft<S>>::new();
         let found = storage.clone().map(self.fault.load);
         let server = self.raft.on_start(id, &found, &mut out);
         o.append(&mut out.into_iter().map(as_member).collect::<Out<Self>>());
@@ -318,7 +327,7 @@ impl Actor for Mutant {
     fn on_msg(
         &self,
         id: Id,
-        state: &mut Cow<'_, Server<Kv>>,
+        state: &mut Cow<'_, Server<S>>,
         src: Id,
         msg: Message,
         o: &mut Out<Self>,
@@ -332,7 +341,7 @@ impl Actor for Mutant {
     fn on_timeout(
         &self,
         id: Id,
-        state: &mut Cow<'_, Server<Kv>>,
+        state: &mut Cow<'_, Server<S>>,
         timer: &MemberTimer,
         o: &mut Out<Self>,
     ) {
@@ -342,7 +351,7 @@ impl Actor for Mutant {
                     self.raft.on_timeout(id, state, timer, out);
                 });
             }
-            // The delayed write: what the server remembers is on the disk now.
+            // The delayed write is done: the persistent state in memory is now on the disk.
             MemberTimer::Flush => {
                 o.save(state.persistent.clone());
                 for (to, msg) in (self.fault.flushed)(self.raft.config(), id, state) {

@@ -1,7 +1,7 @@
 //! Addresses as people write them: an IP address or a host's name, and a port.
 //!
-//! Names are looked up when a command begins, and then no more. A name may have addresses of IPv4 and
-//! of IPv6, and a cluster uses one of the two: IPv4 if every place has such an address, and else IPv6.
+//! A command looks names up when it begins, and then no more. A name may have addresses of both IPv4 and
+//! IPv6. A cluster uses one family: IPv4 if every place has such an address, and else IPv6.
 
 use super::Failure;
 use std::fmt::{self, Display};
@@ -9,7 +9,7 @@ use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::str::FromStr;
 
-/// An address, or a name that has some.
+/// An address, or a name that stands for one or more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     Address(SocketAddr),
@@ -25,7 +25,7 @@ impl FromStr for Place {
         }
         let named = || {
             let (host, port) = text.rsplit_once(':')?;
-            // A colon, a bracket or a slash is of an IPv6 address without its brackets, or of a URL.
+            // A colon, a bracket or a slash shows an IPv6 address without its brackets, or a URL.
             let is_name = |c: char| !c.is_whitespace() && !c.is_control() && !":/[]@,=".contains(c);
             let is_host = !host.is_empty() && host.chars().all(is_name);
             Some(Self::Named { host: host.to_owned(), port: port.parse().ok()? })
@@ -49,7 +49,7 @@ impl Display for Place {
     }
 }
 
-/// The addresses of each place, all of one family: one at least, and of a name perhaps more.
+/// The addresses of each place, all of one family. A place has at least one; a name may have more.
 pub(super) fn resolve(places: &[Place]) -> Result<Vec<Vec<SocketAddr>>, Failure> {
     let lookup = |host: &str, port| (host, port).to_socket_addrs().map(Iterator::collect);
     resolve_by(places, lookup).map_err(Failure::Refused)

@@ -1,13 +1,12 @@
-//! `raft check`: runs models and says what can be claimed.
+//! `raft check`: runs models, and says what can be claimed.
 
+use super::bounds::Bounds;
 use super::counterexample::{self, Explained};
 use super::progress::Bar;
 use super::subject::Subject;
 use super::{Failure, Status, json, memory, options, report};
-use checked_raft::checker::engine::{CheckpointError, Checkpoints, explore_with_checkpoints};
-use checked_raft::checker::{
-    self, Kind, Limits, PropertyResult, RECOVERABILITY, Report, Tally, Verdict,
-};
+use actorcheck::engine::{CheckpointError, Checkpoints, explore_with_checkpoints};
+use actorcheck::{self, Kind, Limits, PropertyResult, RECOVERABILITY, Report, Tally, Verdict};
 use checked_raft::models::{Cluster, Spec};
 use clap::{Args, ValueEnum};
 use indicatif::HumanBytes;
@@ -29,10 +28,12 @@ use std::time::Duration;
 pub(super) struct Check {
     /// The models. If none is named: all that take seconds; with a stateright engine, all that are small
     /// enough for it
-    #[arg(value_name = "MODEL", conflicts_with = "mutant")]
+    #[arg(value_name = "MODEL", conflicts_with_all = ["mutant", "servers"])]
     models: Vec<String>,
+    #[command(flatten)]
+    bounds: Bounds,
     /// Also the models that take longer: some of them several minutes each on two cores
-    #[arg(long, conflicts_with = "models")]
+    #[arg(long, conflicts_with_all = ["models", "servers"])]
     deep: bool,
     /// Which engine: ours, or one of stateright's
     #[arg(long, value_enum, default_value_t = Engine::Antichain)]
@@ -43,11 +44,14 @@ pub(super) struct Check {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    /// Print everything about every model: bounds, what they cut off, figures, each property
+    #[arg(long, short, conflicts_with = "json")]
+    verbose: bool,
     /// Print how many steps each label of the coverage table counts
     #[arg(long)]
     coverage: bool,
     /// Check this mutant in its model; it must be VIOLATED
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", conflicts_with = "servers")]
     mutant: Option<String>,
     /// End a search at so many states: maximal ones for our engine, unique ones for stateright's
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -59,10 +63,14 @@ pub(super) struct Check {
     /// of what is available, or of what a control group leaves]
     #[arg(long, alias = "max-memory", value_name = "SIZE", value_parser = options::bytes)]
     memory: Option<u64>,
-    /// Visit all states, also those that differ only in which of some interchangeable servers is which:
-    /// the same counts and verdicts, more slowly
+    /// Visit states also if they differ only by a swap of interchangeable servers: the same counts and
+    /// verdicts, more slowly
     #[arg(long)]
     no_symmetry: bool,
+    /// Search without any reduction: the same tuples with more maximal states, far more slowly. If no model
+    /// is named: all that take less than a minute this way
+    #[arg(long, conflicts_with_all = ["engine", "deep", "checkpoint", "no_symmetry"])]
+    plain: bool,
     /// Save the search of one model to this file from time to time, and when a limit or Ctrl-C ends it
     #[arg(long, value_name = "FILE", conflicts_with_all = ["mutant", "coverage"])]
     checkpoint: Option<PathBuf>,
@@ -90,22 +98,22 @@ enum Engine {
     Simulation,
 }
 
-/// States a search for the shortest counterexample may visit if no limit is given.
+/// How many states the search for the shortest counterexample may visit if no limit is given.
 const SHORTEST_MAX_STATES: u64 = 20_000_000;
 
 /// One model after its run.
 pub(super) struct Checked {
-    /// What was run.
+    /// The model that was run.
     pub(super) subject: Subject,
-    /// With which engine.
-    pub(super) engine: &'static str,
-    /// With so many threads.
+    /// The engine that ran it.
+    pub(super) engine: actorcheck::Engine,
+    /// The number of threads.
     pub(super) threads: usize,
-    /// What came of it.
+    /// The report of the engine.
     pub(super) report: Report,
-    /// Why it is no success, apart from violations.
+    /// Why the run is no success, apart from violations.
     pub(super) failures: Vec<String>,
-    /// The shortest counterexample.
+    /// The shortest counterexample, if one was found.
     pub(super) counterexample: Option<Explained>,
 }
 
@@ -122,12 +130,13 @@ impl Check {
                 "--checkpoint is for one model, named, and the antichain engine".to_owned(),
             ));
         }
-        let subjects = match &self.mutant {
-            None => Subject::models(&self.models)?
+        let subjects = match (&self.mutant, Subject::bounded(&self.bounds)) {
+            (_, Some(subject)) => vec![subject],
+            (None, None) => Subject::models(&self.models)?
                 .into_iter()
                 .filter(|subject| !self.models.is_empty() || self.includes(&subject.spec))
                 .collect(),
-            Some(name) => vec![Subject::mutant(name)?],
+            (Some(name), None) => vec![Subject::mutant(name)?],
         };
         if let [Subject { mutant: Some(mutant), .. }] = &subjects[..]
             && mutant.caught_by == RECOVERABILITY
@@ -152,7 +161,7 @@ impl Check {
             let checked = match self.check(subject, &interrupted) {
                 Ok(checked) => checked,
                 Err(failure) => {
-                    // What was found so far is not lost.
+                    // The results found so far are not lost.
                     refused = Some(failure);
                     not_run.push(name);
                     continue;
@@ -162,7 +171,11 @@ impl Check {
                 *coverage.entry(*label).or_insert(0) += steps;
             }
             if !self.json {
-                report::write_model(out, &checked)?;
+                if self.verbose || checked.needs_details() {
+                    report::write_model(out, &checked)?;
+                } else {
+                    report::write_line(out, &checked)?;
+                }
                 out.flush()?;
             }
             results.push(checked);
@@ -192,10 +205,11 @@ impl Check {
         }
     }
 
-    /// Whether a model is run when none is named: for stateright's exhaustive engines only those that
-    /// are small enough.
+    /// Whether a model is run when none is named. For stateright's exhaustive engines, only small enough
+    /// models are.
     fn includes(&self, spec: &Spec) -> bool {
         match self.engine {
+            Engine::Antichain if self.plain => spec.plain,
             Engine::Antichain => self.deep || !spec.deep,
             Engine::Bfs | Engine::Dfs => spec.states.is_some(),
             Engine::Simulation => !spec.deep,
@@ -205,28 +219,29 @@ impl Check {
     fn check(&self, subject: Subject, interrupted: &AtomicBool) -> Result<Checked, Failure> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let threads = self.threads.map_or(cores, usize::from);
-        let (engine, engine_name) = match self.engine {
-            Engine::Antichain => (checker::Engine::Antichain, "antichain"),
-            Engine::Bfs => (checker::Engine::Bfs, "bfs"),
-            Engine::Dfs => (checker::Engine::Dfs, "dfs"),
-            Engine::Simulation => {
-                (checker::Engine::Simulation(self.seed.unwrap_or(0)), "simulation")
-            }
+        let engine = match self.engine {
+            Engine::Antichain if self.plain => actorcheck::Engine::Plain,
+            Engine::Antichain => actorcheck::Engine::Antichain,
+            Engine::Bfs => actorcheck::Engine::Bfs,
+            Engine::Dfs => actorcheck::Engine::Dfs,
+            Engine::Simulation => actorcheck::Engine::Simulation(self.seed.unwrap_or(0)),
         };
         let limits = Limits {
             threads,
             max_states: self.max_states,
             max_time: self.max_seconds.map(Duration::from_secs),
             max_memory: self.memory.or_else(memory::most),
+            max_locals: None,
         };
-        // A walk has no end, and how many states stand for others is not known.
+        // The bar has no total for a random walk, which has no end. Nor has it one for a search with
+        // symmetry: nobody knows how many states stand for others there.
         let pinned = subject.pinned(engine).filter(|_| match self.engine {
-            Engine::Antichain => self.no_symmetry,
+            Engine::Antichain => self.no_symmetry && !self.plain,
             Engine::Bfs | Engine::Dfs => true,
             Engine::Simulation => false,
         });
         let bar = Bar::new(subject.name(), pinned);
-        // A panic is reported where it happens; here it must not pass for any verdict.
+        // A panic is reported where it happens. Here it must not pass for any verdict.
         let mut trouble = None;
         let ran = catch_unwind(AssertUnwindSafe(|| {
             let mut world = subject.cluster();
@@ -251,37 +266,33 @@ impl Check {
             ))
         })?;
         let (report, counterexample) = ran?;
-        let mut checked = Checked::new(
-            subject,
-            engine_name,
-            (threads, limits.max_memory),
-            report,
-            counterexample,
-        );
+        let mut checked =
+            Checked::new(subject, engine, (threads, limits.max_memory), report, counterexample);
         checked.failures.extend(trouble.map(|trouble| trouble.to_string()));
         Ok(checked)
     }
 
-    /// Runs the engine; tells also what kept the last checkpoint from being written.
+    /// Runs the engine. Returns its report, and the error that kept the last checkpoint from being written,
+    /// if any.
     fn search(
         &self,
         subject: &Subject,
         world: Cluster,
-        engine: checker::Engine,
+        engine: actorcheck::Engine,
         limits: &Limits,
         interrupted: &AtomicBool,
         bar: &Bar,
     ) -> Result<(Report, Option<CheckpointError>), Failure> {
         let mut show = |now| bar.show(now);
         match self.checkpoints(subject)? {
-            None => Ok((checker::run(world, engine, limits, interrupted, &mut show), None)),
+            None => Ok((actorcheck::run(world, engine, limits, interrupted, &mut show), None)),
             Some(saved) => explore_with_checkpoints(&world, limits, &saved, interrupted, &mut show)
                 .map_err(|error| Failure::Refused(error.to_string())),
         }
     }
 
-    /// Where the search is saved. A checkpoint is of one model and one build: another may judge
-    /// differently.
+    /// The file and the identity of the search's checkpoints. A checkpoint belongs to one model and one
+    /// build: another build may judge differently.
     fn checkpoints(&self, subject: &Subject) -> Result<Option<Checkpoints>, Failure> {
         let Some(path) = self.checkpoint.clone() else { return Ok(None) };
         let program = std::env::current_exe().and_then(std::fs::read).map_err(|error| {
@@ -299,7 +310,8 @@ impl Check {
     }
 }
 
-/// The shortest counterexample of the one property that fell; if several did, of whichever falls first.
+/// The shortest counterexample of the one property that was violated. If several were, it is that of
+/// whichever falls first.
 fn explain(
     subject: &Subject,
     report: &Report,
@@ -319,12 +331,12 @@ impl Checked {
     /// Judges a run: what keeps it from being a success?
     fn new(
         subject: Subject,
-        engine: &'static str,
+        engine: actorcheck::Engine,
         (threads, max_memory): (usize, Option<u64>),
         mut report: Report,
         counterexample: Option<Result<Explained, String>>,
     ) -> Self {
-        let mut failures = failures(&subject, &report, max_memory);
+        let mut failures = failures(&subject, engine, &report, max_memory);
         let counterexample = match counterexample.transpose() {
             Ok(counterexample) => counterexample,
             Err(reason) => {
@@ -333,7 +345,8 @@ impl Checked {
             }
         };
         if let Some(found) = &counterexample {
-            // With several violations the shortest may be of a property the run had not yet met.
+            // If several properties fall, the shortest counterexample may violate one that the run had not
+            // yet met.
             let properties = report.properties.iter_mut();
             properties
                 .filter(|property| property.name == found.property)
@@ -342,10 +355,19 @@ impl Checked {
         Self { subject, engine, threads, report, failures, counterexample }
     }
 
+    /// Whether there is more to say than that the model is exhausted and that everything holds.
+    fn needs_details(&self) -> bool {
+        self.subject.mutant.is_some()
+            || self.verdict() != Verdict::Exhaustive
+            || !self.failures.is_empty()
+    }
+
     /// EXHAUSTIVE only if the engine says so and the number of states is the pinned one.
     pub(super) fn verdict(&self) -> Verdict {
         match self.report.verdict {
-            Verdict::Exhaustive if self.subject.count_failure(&self.report).is_some() => {
+            Verdict::Exhaustive
+                if self.subject.count_failure(self.engine, &self.report).is_some() =>
+            {
                 Verdict::Bounded
             }
             verdict => verdict,
@@ -353,8 +375,13 @@ impl Checked {
     }
 }
 
-/// Everything but a violation that keeps a run from being a success.
-fn failures(subject: &Subject, report: &Report, max_memory: Option<u64>) -> Vec<String> {
+/// Everything that keeps a run from being a success, except a violation.
+fn failures(
+    subject: &Subject,
+    engine: actorcheck::Engine,
+    report: &Report,
+    max_memory: Option<u64>,
+) -> Vec<String> {
     let mut failures = Vec::new();
     match (report.verdict, &subject.mutant) {
         (Verdict::Violated, _) => return failures,
@@ -372,7 +399,7 @@ fn failures(subject: &Subject, report: &Report, max_memory: Option<u64>) -> Vec<
             "the mutant {} SURVIVES: `{}` holds in its whole model",
             mutant.name, mutant.caught_by
         )),
-        (Verdict::Exhaustive, None) => failures.extend(subject.count_failure(report)),
+        (Verdict::Exhaustive, None) => failures.extend(subject.count_failure(engine, report)),
     }
     let properties = report.properties.iter();
     let missing = properties.filter(|property| {
@@ -382,7 +409,7 @@ fn failures(subject: &Subject, report: &Report, max_memory: Option<u64>) -> Vec<
     failures
 }
 
-/// The exit code for all of them.
+/// The exit code for all runs together.
 fn status(results: &[Checked], not_run: &[&str]) -> Status {
     if results.iter().any(|checked| checked.report.verdict == Verdict::Violated) {
         Status::Violation
@@ -393,7 +420,8 @@ fn status(results: &[Checked], not_run: &[&str]) -> Status {
     }
 }
 
-/// Becomes true at the first Ctrl-C, for a report of what was done so far; the second one kills.
+/// A flag that becomes true at the first Ctrl-C (or SIGTERM), so that the program can report what was done
+/// so far. The second Ctrl-C kills the program.
 fn interruption() -> Result<Arc<AtomicBool>, Failure> {
     let interrupted = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
@@ -409,16 +437,16 @@ fn interruption() -> Result<Arc<AtomicBool>, Failure> {
 mod tests {
     use super::*;
 
-    /// A single server of one term, with another pinned number or other witnesses asked for.
+    /// A run of a single server of one term, with another pinned number or other witnesses asked for.
     fn checked(states: u64, sometimes: &'static [&'static str]) -> Checked {
         let states = Some(states);
         let spec = Spec { servers: 1, states, sometimes, ..Spec::base("one", "one server") };
-        let subject = Subject { spec, mutant: None };
-        let limits = Limits { threads: 1, max_states: None, max_time: None, max_memory: None };
+        let subject = Subject { spec, mutant: None, options: None };
+        let limits = Limits::unlimited(1);
         let interrupted = AtomicBool::new(false);
-        let engine = checker::Engine::Bfs;
-        let report = checker::run(subject.cluster(), engine, &limits, &interrupted, &mut |_| {});
-        Checked::new(subject, "bfs", (1, None), report, None)
+        let engine = actorcheck::Engine::Bfs;
+        let report = actorcheck::run(subject.cluster(), engine, &limits, &interrupted, &mut |_| {});
+        Checked::new(subject, engine, (1, None), report, None)
     }
 
     /// The true number of states of that model.
@@ -458,7 +486,7 @@ mod tests {
         let mut mutant = checked_raft::models::mutants::catalogue().swap_remove(0);
         mutant.caught_by = "Log Matching";
         checked.subject.mutant = Some(mutant);
-        let failures = failures(&checked.subject, &checked.report, None);
+        let failures = failures(&checked.subject, checked.engine, &checked.report, None);
         let [failure] = &failures[..] else { panic!("{failures:?}") };
         assert!(failure.contains("SURVIVES"), "{failure}");
     }

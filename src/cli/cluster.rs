@@ -1,14 +1,16 @@
 //! `raft cluster`: several servers on this machine.
 
-use super::children::{Children, Ended};
+use super::children::{Children, Ended, Happened, signal};
 use super::node::refused;
-use super::{Failure, Status, signals};
+use super::prompt::{self, ORDERS, Order};
+use super::{Failure, Status, signals, status};
 use checked_raft::deploy::{DEFAULT_CLUSTER, Deployment, LocalCluster};
 use clap::Args;
+use rustix::process::Signal;
 use signal_hook::iterator::Signals;
 use std::ffi::OsString;
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
@@ -42,24 +44,25 @@ pub(super) struct Cluster {
 impl Cluster {
     pub(super) fn run(&self, out: &mut dyn Write) -> Result<Status, Failure> {
         let mut children = Children::default();
-        // Before anything is written or runs, so that no signal leaves it behind.
+        // Signals are handled before anything is written or runs, so that no signal leaves it behind.
         stop_at_signals(&children)?;
+        take_orders(&children)?;
         let data = Data::new(self.data.as_deref())?;
         let result = self.start(&data, &mut children, out);
-        let status = result.map(|()| Self::watch(&mut children, out));
-        // An error may have come between the start of two of them.
+        let status = result.map(|deployments| self.watch(&deployments, &mut children, out));
+        // An error may have come after only some of the servers were started.
         children.stop();
         data.end(status.as_ref().ok().copied(), out);
         status
     }
 
-    /// Starts the servers and says so.
+    /// Starts the servers, and prints their addresses.
     fn start(
         &self,
         data: &Data,
         children: &mut Children,
         out: &mut dyn Write,
-    ) -> Result<(), Failure> {
+    ) -> Result<Vec<Deployment>, Failure> {
         let mut cluster = LocalCluster::open(&data.path, self.base_port).map_err(refused)?;
         cluster.servers = self.servers.unwrap_or(cluster.servers);
         cluster.prepare().map_err(refused)?;
@@ -69,25 +72,46 @@ impl Cluster {
             deployment.trace = self.trace.then_some(trace);
         }
         for deployment in &deployments {
-            let (command, id) = (self.command(deployment)?, deployment.id);
-            children.start(id, command).map_err(|error| {
-                Failure::Refused(format!("cannot start the process of server {id}: {error}"))
-            })?;
+            self.start_one(deployment, children)?;
         }
-        welcome(&cluster, &deployments, data.is_temporary, out)
+        welcome(&cluster, &deployments, children, data.is_temporary, out)?;
+        Ok(deployments)
     }
 
-    /// Until the end of all, or of the last of them. Whether anybody reads how they ended or not, the
-    /// exit code tells it.
-    fn watch(children: &mut Children, out: &mut dyn Write) -> Status {
+    fn start_one(&self, deployment: &Deployment, children: &mut Children) -> Result<(), Failure> {
+        let (command, id) = (self.command(deployment)?, deployment.id);
+        children.start(id, command).map_err(|error| {
+            Failure::Refused(format!("cannot start the process of server {id}: {error}"))
+        })
+    }
+
+    /// Reports servers that end by themselves and obeys orders, until a signal comes or the last server has
+    /// ended. The exit code tells how they ended, even if nobody reads the output.
+    fn watch(
+        &self,
+        deployments: &[Deployment],
+        children: &mut Children,
+        out: &mut dyn Write,
+    ) -> Status {
         let mut failed = false;
-        while children.are_running() {
-            let Some(Ended { id, status }) = children.wait() else { break };
-            failed = true;
-            let _ =
-                writeln!(out, "Server {id} ended by itself ({status}); it is not started again.");
+        while children.may_go_on() {
+            match children.wait() {
+                Happened::Ended(Ended { id, status }) => {
+                    failed = true;
+                    let _ = writeln!(
+                        out,
+                        "Server {id} ended by itself ({status}); `restart {id}` starts it again."
+                    );
+                }
+                Happened::Ordered(Ok(Order::Quit)) | Happened::Stop => break,
+                Happened::Ordered(order) => {
+                    let told = order.and_then(|order| self.obey(order, deployments, children));
+                    let _ = writeln!(out, "{}", told.unwrap_or_else(|error| error));
+                }
+            }
+            let _ = out.flush();
         }
-        if !children.are_running() {
+        if !children.may_go_on() {
             let _ = writeln!(out, "No server is left.");
         }
         let unclean = children.stop();
@@ -95,6 +119,48 @@ impl Cluster {
             let _ = writeln!(out, "Server {id} did not stop as it should ({status}).");
         }
         if !failed && unclean.is_empty() { Status::Success } else { Status::Other }
+    }
+
+    /// Does what somebody asked for, and says what was done or why it was not.
+    fn obey(
+        &self,
+        order: Order,
+        deployments: &[Deployment],
+        children: &mut Children,
+    ) -> Result<String, String> {
+        let runs = |children: &Children, id| {
+            children.pid(id).ok_or_else(|| format!("Server {id} does not run."))
+        };
+        match order {
+            Order::Kill(id) => {
+                runs(children, id)?;
+                children.kill(id);
+                Ok(format!("Server {id} was killed."))
+            }
+            Order::Pause(id) => {
+                signal(runs(children, id)?, Signal::STOP);
+                Ok(format!("Server {id} is paused."))
+            }
+            Order::Resume(id) => {
+                signal(runs(children, id)?, Signal::CONT);
+                Ok(format!("Server {id} goes on."))
+            }
+            Order::Restart(id) => {
+                let deployment = deployments.iter().find(|deployment| deployment.id == id);
+                let deployment = deployment.ok_or_else(|| format!("There is no server {id}."))?;
+                if children.pid(id).is_some() {
+                    return Err(format!("Server {id} runs; `kill {id}` kills it first."));
+                }
+                self.start_one(deployment, children).map_err(|failure| failure.to_string())?;
+                Ok(format!("Server {id} was started again."))
+            }
+            Order::Status => {
+                let addresses: Vec<_> = deployments.iter().map(|server| server.listen).collect();
+                status::text(&deployments[0].cluster, &addresses).map_err(|it| it.to_string())
+            }
+            // These two do not come here: one is for the thread that reads, the other ends the loop.
+            Order::Wait(_) | Order::Quit => Ok(String::new()),
+        }
     }
 
     fn command(&self, deployment: &Deployment) -> Result<Command, Failure> {
@@ -116,10 +182,11 @@ impl Cluster {
     }
 }
 
-/// Says who runs where and what to do with them.
+/// Prints which servers run where, and how to talk to them.
 fn welcome(
     cluster: &LocalCluster,
     deployments: &[Deployment],
+    children: &Children,
     is_temporary: bool,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
@@ -129,8 +196,10 @@ fn welcome(
     writeln!(out, "{count} servers of cluster {:?}, data in {data} ({kept}):", cluster.cluster)?;
     let mut servers = String::new();
     for Deployment { id, listen, .. } in deployments {
-        writeln!(out, "  server {id} at {listen}")?;
-        // The first three addresses that a client tries by itself are the first three here.
+        let pid = children.pid(*id).unwrap_or_default();
+        writeln!(out, "  server {id} at {listen}, process {pid}")?;
+        // With the default port, the first three servers have the addresses that a client tries if it is
+        // given none.
         if cluster.base_port != DEFAULT_PORT {
             servers = format!("{servers} --server {listen}");
         }
@@ -142,6 +211,7 @@ fn welcome(
     for command in ["put greeting hello", "get greeting", "status"] {
         writeln!(out, "  raft {command}{servers}")?;
     }
+    writeln!(out, "Or tell them here: {ORDERS}.")?;
     writeln!(out, "Ctrl-C stops all.")?;
     Ok(out.flush()?)
 }
@@ -158,7 +228,19 @@ fn stop_at_signals(children: &Children) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Where the data is.
+/// Reads orders, unless this process is in the background of its terminal: to read would stop it there.
+fn take_orders(children: &Children) -> Result<(), Failure> {
+    let input = io::stdin();
+    let foreground = rustix::termios::tcgetpgrp(&input);
+    if foreground.is_ok_and(|group| group != rustix::process::getpgrp()) {
+        return Ok(());
+    }
+    let giver = children.stopper();
+    prompt::read(BufReader::new(input), move |order| giver.give(order))
+        .map_err(|error| Failure::Refused(format!("cannot read orders: {error}")))
+}
+
+/// The directory of the data.
 struct Data {
     path: PathBuf,
     is_temporary: bool,
@@ -171,7 +253,7 @@ impl Data {
         }
         let number = getrandom::u64()
             .map_err(|error| Failure::Refused(format!("no random numbers: {error}")))?;
-        // An empty TMPDIR is as good as none.
+        // An empty TMPDIR counts as none.
         let folder = Some(std::env::temp_dir()).filter(|path| !path.as_os_str().is_empty());
         let folder = folder.unwrap_or_else(|| PathBuf::from("/tmp"));
         let path = folder.join(format!("raft-cluster-{number:016x}"));
@@ -185,8 +267,8 @@ impl Data {
         Ok(Self { path, is_temporary: true })
     }
 
-    /// Removes what nobody asked to keep, unless it may tell why a server failed. `status` is `None`
-    /// if no server has run for long.
+    /// Removes a temporary directory, unless a server failed: then its contents may tell why. `status` is
+    /// `None` if no server has run for long.
     fn end(&self, status: Option<Status>, out: &mut dyn Write) {
         if !self.is_temporary {
             return;

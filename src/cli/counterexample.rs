@@ -1,29 +1,33 @@
-//! The shortest counterexample, as people read it.
+//! The shortest counterexample, in a form for people to read.
 
 use super::subject::Subject;
-use checked_raft::checker::{Limits, RECOVERABILITY, diagram, search};
-use checked_raft::models::Cluster;
-use checked_raft::models::ghost::Ghost;
-use checked_raft::models::member::Member;
+use super::why;
+use actorcheck::{Limits, diagram, search};
+use checked_raft::models::text::Text;
 use serde::Serialize;
 use std::fmt::Write;
 use std::sync::atomic::AtomicBool;
 
-/// Where `raft explore` serves if not told otherwise.
+/// The address at which `raft explore` serves by default.
 pub(super) const EXPLORER: &str = "127.0.0.1:3000";
 
-/// A counterexample: executed again and judged again by [`search::shortest`].
+/// A counterexample that [`search::shortest`] has executed and judged again.
 #[derive(Serialize)]
 pub(super) struct Explained {
-    /// The property it violates.
+    /// The property that it violates.
     pub(super) property: &'static str,
-    /// Its steps, numbered, each with what it changes.
+    /// The numbered steps, each with the changes that it makes.
     pub(super) steps: String,
+    /// The violation in the last state, as far as the state shows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) why: Option<String>,
+    /// The state of every server at the end, a line each below a header.
+    pub(super) end: Vec<String>,
     /// The number of steps.
     pub(super) length: usize,
-    /// States visited to find it.
+    /// The number of states visited to find it.
     pub(super) visited: usize,
-    /// What ended the search for a shorter one, if anything did.
+    /// The limit that ended the search for a shorter one, if one did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) unsure: Option<&'static str>,
     /// A Mermaid sequence diagram.
@@ -32,34 +36,19 @@ pub(super) struct Explained {
     pub(super) explorer: Link,
 }
 
-/// A counterexample of a cluster.
-type Found = search::Counterexample<Member, Ghost>;
-
 /// The way to a path in the Explorer.
 #[derive(Serialize)]
 pub(super) struct Link {
-    /// What serves it.
+    /// The command that serves the Explorer.
     pub(super) command: String,
-    /// The page, then.
+    /// The page to open while that command runs.
     pub(super) url: String,
-    /// The first state, then the position of each action among those enabled.
+    /// The path itself: the position of the first state, then that of each action among those enabled.
     pub(super) path: String,
 }
 
-/// The steps, and what a dead end is, which no step shows.
-fn steps(world: &Cluster, found: &Found) -> String {
-    let mut text = diagram::steps_text(world, found);
-    if found.property == RECOVERABILITY {
-        text.push_str(
-            "     Here, with every message lost, some majority of the servers can no longer elect a\n     \
-             leader that commits an entry: by deliveries and timeouts of its own, no restart, and up\n     \
-             to two terms beyond the latest.\n",
-        );
-    }
-    text
-}
-
-/// Searches level by level for `property`, or for any. The error says why there is nothing to show.
+/// Searches level by level for a violation of `property`, or of any property if none is given. The error
+/// says why there is nothing to show.
 pub(super) fn explain(
     subject: &Subject,
     property: Option<&'static str>,
@@ -82,6 +71,10 @@ pub(super) fn explain(
             ));
         }
     };
+    let words = Text { cluster: &world };
+    let mut states = found.steps.iter().rev().map(|(_, state)| state).chain([&found.first]);
+    let last = states.next().expect("there is the first one");
+    let before = states.next().unwrap_or(last);
     let mut path = "0".to_owned();
     for index in &found.indices {
         let _ = write!(path, "/{index}");
@@ -89,11 +82,13 @@ pub(super) fn explain(
     let url = format!("http://{EXPLORER}/#/steps/{path}");
     Ok(Explained {
         property: found.property,
-        steps: steps(&world, &found),
+        steps: why::steps(&world, &found.first, &found.steps),
+        why: why::sentence(&world, found.property, last),
+        end: why::table(&world, before, last),
         length: found.steps.len(),
         visited: found.visited,
         unsure: found.unsure,
-        mermaid: diagram::mermaid(&world, &found),
+        mermaid: diagram::mermaid_in_words(&world, &found, &|msg| words.message(msg)),
         explorer: Link { command: subject.explore_command(), url, path },
     })
 }

@@ -1,5 +1,6 @@
 //! `raft explore`: the Stateright Explorer on one of our models.
 
+use super::bounds::Bounds;
 use super::counterexample::EXPLORER;
 use super::explorer::Explorer;
 use super::subject::Subject;
@@ -15,11 +16,13 @@ use tiny_http::Server;
 #[derive(Args)]
 pub(super) struct Explore {
     /// The model; the first one of the catalogue if none is named
-    #[arg(value_name = "MODEL", conflicts_with = "mutant")]
+    #[arg(value_name = "MODEL", conflicts_with_all = ["mutant", "servers"])]
     model: Option<String>,
     /// Explore this mutant in its model
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", conflicts_with = "servers")]
     mutant: Option<String>,
+    #[command(flatten)]
+    bounds: Bounds,
     /// Where to serve; port 0 takes any free one
     #[arg(long, value_name = "IP:PORT", default_value = EXPLORER)]
     address: SocketAddr,
@@ -27,9 +30,10 @@ pub(super) struct Explore {
 
 impl Explore {
     pub(super) fn run(&self, out: &mut dyn Write) -> Result<Status, Failure> {
-        let subject = match (&self.mutant, &self.model) {
-            (Some(mutant), _) => Subject::mutant(mutant)?,
-            (None, model) => Subject::models(model.as_slice())?.swap_remove(0),
+        let subject = match (&self.mutant, Subject::bounded(&self.bounds)) {
+            (_, Some(subject)) => subject,
+            (Some(mutant), None) => Subject::mutant(mutant)?,
+            (None, None) => Subject::models(self.model.as_slice())?.swap_remove(0),
         };
         let server = Server::http(self.address).map_err(|error| self.refused(&error))?;
         let address = server.server_addr().to_ip().unwrap_or(self.address);

@@ -1,11 +1,12 @@
-//! What stands before stateright's Explorer: its page, with the model's own verdict on every state shown.
+//! A proxy in front of stateright's Explorer. It serves stateright's page, with the model's own verdict on
+//! every state that is shown.
 //!
-//! Its page takes "no discovery on this path" for "holds", so it would say that Election Safety holds
-//! beside two leaders of one term. So stateright serves at an address of this machine that nobody is
-//! told, and every request passes through here. Of a state that is shown, what the properties are said to
-//! be is replaced by what the model says of that very state. The page is told as it is told everything:
-//! the path of a state where something was found stands beside the property. What was found is a violation,
-//! or, of what must be reachable, an example.
+//! That page takes "no discovery on this path" for "holds". So it would say that Election Safety holds
+//! beside two leaders of one term. Therefore stateright serves at an address of this machine that nobody is
+//! told, and every request passes through [`Explorer`]. For each state that is shown, it replaces
+//! stateright's list of properties by the model's verdicts on that very state. It writes a verdict in the
+//! form that the page knows: the path of a state where something was found stands beside the property. That
+//! is a violation or, for a `sometimes` property, an example.
 
 use serde_json::{Value, json};
 use stateright::{Expectation, Model};
@@ -14,20 +15,20 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::thread::{self, JoinHandle};
 use tiny_http::{Request, Response, Server};
 
-/// Where the states are asked for: a path of numbers follows.
+/// The path at which the page asks for states; a path of numbers follows.
 const STATES: &str = "/.states";
 
-/// stateright's Explorer, running, and the model to judge by.
+/// A running Explorer of stateright, and the model that judges the states.
 pub(super) struct Explorer<M> {
     model: M,
     inner: SocketAddr,
 }
 
-/// A status code and a body.
+/// An answer: a status code and a body.
 type Answer = (u16, Vec<u8>);
 
 impl<M: Model<State: PartialEq>> Explorer<M> {
-    /// Starts stateright's Explorer, which `serve` does and never ends, and waits until it listens.
+    /// Starts stateright's Explorer and waits until it listens. `serve` runs it and never returns.
     pub(super) fn start(
         model: M,
         serve: impl FnOnce(SocketAddr) + Send + 'static,
@@ -49,7 +50,7 @@ impl<M: Model<State: PartialEq>> Explorer<M> {
             let (status, body) = self.answer(&request).unwrap_or_else(|error| {
                 (502, format!("stateright's Explorer does not answer: {error}").into_bytes())
             });
-            // Whoever asked may have gone.
+            // The client may have gone.
             let _ = request.respond(Response::from_data(body).with_status_code(status));
         }
     }
@@ -66,7 +67,8 @@ impl<M: Model<State: PartialEq>> Explorer<M> {
         }
     }
 
-    /// Asks stateright's Explorer. HTTP 1.0 has no chunks, and the connection ends with the answer.
+    /// Passes a request to stateright's Explorer. HTTP 1.0 has no chunks, and the connection ends with the
+    /// answer.
     fn ask(&self, line: &str) -> io::Result<Answer> {
         let mut stream = TcpStream::connect(self.inner)?;
         write!(stream, "{line} HTTP/1.0\r\n\r\n")?;
@@ -81,7 +83,8 @@ impl<M: Model<State: PartialEq>> Explorer<M> {
         }
     }
 
-    /// Writes into each step that follows the state at `path` what the model says of where it leads.
+    /// Writes the model's verdicts into each step that follows the state at `path`: those on the state that
+    /// the step leads to.
     fn judge(&self, path: &str, steps: &mut [Value]) {
         let numbers = path.split('/').filter(|number| !number.is_empty());
         let Some(numbers) = numbers.map(|number| number.parse().ok()).collect::<Option<Vec<_>>>()
@@ -101,7 +104,7 @@ impl<M: Model<State: PartialEq>> Explorer<M> {
         }
     }
 
-    /// The states that follow the one at a path: none where an action is ignored.
+    /// The states that follow the one at a path; `None` where an action is ignored.
     fn next(&self, path: &[usize]) -> Vec<Option<M::State>> {
         let mut states: Vec<_> = self.model.init_states().into_iter().map(Some).collect();
         for number in path {
@@ -116,7 +119,7 @@ impl<M: Model<State: PartialEq>> Explorer<M> {
         states
     }
 
-    /// Every property, with the path to this state if something is found in it.
+    /// Every property, with the path to this state if the property finds something in it.
     fn verdicts(&self, state: &M::State, path: &str) -> Value {
         let verdict = |property: stateright::Property<M>| {
             let holds = (property.condition)(&self.model, state);

@@ -1,17 +1,17 @@
-//! What `--json` prints.
+//! The output of `--json`.
 
 use super::check::Checked;
 use super::counterexample::Explained;
 use super::mutants::{Expected, Hunted};
 use super::subject::Subject;
-use checked_raft::checker::{Kind, PropertyResult, TupleCounts};
+use actorcheck::{Kind, PropertyResult, TupleCounts};
 use checked_raft::models::Spec;
 use checked_raft::models::mutants::MutantSpec;
 use checked_raft::models::mutants::matrix::{self, Column, Judgement, REACH, Row};
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 
-/// `raft models --json`.
+/// The output of `raft models --json`.
 #[derive(Serialize)]
 pub(super) struct Models<'a> {
     pub(super) models: Vec<ListedModel<'a>>,
@@ -33,7 +33,7 @@ pub(super) struct ListedModel<'a> {
     prefix: Option<String>,
 }
 
-/// `raft mutants --json`.
+/// The output of `raft mutants --json`.
 #[derive(Serialize)]
 pub(super) struct Mutants<'a> {
     pub(super) mutants: Vec<ListedMutant<'a>>,
@@ -52,13 +52,13 @@ pub(super) struct ListedMutant<'a> {
     difference: &'a str,
 }
 
-/// `raft mutants --run --json`.
+/// The output of `raft mutants --run --json`.
 #[derive(Serialize)]
 pub(super) struct Hunt<'a> {
     mutants: Vec<HuntedMutant<'a>>,
-    /// What each property says of all mutants; changes that break nothing do not count.
+    /// The verdicts of each property on all mutants; changes that break nothing do not count.
     properties: Vec<KillingProperty>,
-    /// How far the search of a mutant goes that judges it by every property.
+    /// The limits of the search that judges a mutant by every property.
     matrix_limits: MatrixLimits,
 }
 
@@ -73,19 +73,19 @@ struct MatrixLimits {
 struct KillingProperty {
     name: &'static str,
     kind: &'static str,
-    /// Mutants in whose models it is asked.
+    /// The number of mutants in whose models the property is asked.
     asked: usize,
     kills: usize,
-    /// Mutants that no other property was seen to kill.
+    /// The number of mutants that no other property was seen to kill.
     kills_alone: usize,
 }
 
-/// What every property of its model says of a mutant.
+/// The verdicts on a mutant by every property of its model.
 #[derive(Serialize)]
 struct MatrixRow {
-    /// States visited.
+    /// The number of states visited.
     states: usize,
-    /// What ended the search before it had visited all.
+    /// The limit that ended the search before it had visited all states.
     #[serde(skip_serializing_if = "Option::is_none")]
     ended_by: Option<&'static str>,
     properties: Vec<MatrixCell>,
@@ -97,10 +97,10 @@ struct MatrixCell {
     kind: &'static str,
     /// `violated`, `holds` in the whole model, or `not seen` before a limit ended the search.
     result: &'static str,
-    /// Steps of a shortest counterexample.
+    /// The number of steps of a shortest counterexample.
     #[serde(skip_serializing_if = "Option::is_none")]
     steps: Option<usize>,
-    /// States visited until it was found.
+    /// The number of states visited until it was found.
     #[serde(skip_serializing_if = "Option::is_none")]
     states: Option<usize>,
 }
@@ -137,7 +137,7 @@ impl MatrixRow {
     }
 }
 
-/// What became of a seeded bug.
+/// The result of the hunt for a seeded bug.
 #[derive(Serialize)]
 struct HuntedMutant<'a> {
     #[serde(flatten)]
@@ -151,16 +151,16 @@ struct HuntedMutant<'a> {
     seconds: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     counterexample: Option<&'a Explained>,
-    /// What was found if there is no counterexample.
+    /// The finding of the search if there is no counterexample.
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<&'a str>,
-    /// The smallest bounds at which it falls.
+    /// The smallest bounds at which the mutant falls.
     #[serde(skip_serializing_if = "Option::is_none")]
     smallest: Option<SmallestBounds>,
     matrix: MatrixRow,
 }
 
-/// Bounds none of which can be lowered by one.
+/// Bounds of which none can be lowered by one.
 #[derive(Serialize)]
 struct SmallestBounds {
     bounds: String,
@@ -190,19 +190,19 @@ impl<'a> HuntedMutant<'a> {
     }
 }
 
-/// `raft check --json`.
+/// The output of `raft check --json`.
 #[derive(Serialize)]
 pub(super) struct Results<'a> {
     pub(super) models: Vec<Model<'a>>,
     /// Models that were asked for and not run to their end, because the run was interrupted or refused.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) not_run: Vec<&'a str>,
-    /// Steps by label over all models.
+    /// The number of steps with each label, over all models.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) coverage: Option<&'a BTreeMap<&'static str, u64>>,
 }
 
-/// What came of one model.
+/// The result of one model.
 #[derive(Serialize)]
 pub(super) struct Model<'a> {
     name: &'a str,
@@ -211,10 +211,10 @@ pub(super) struct Model<'a> {
     bounds: BTreeMap<&'a str, Limit>,
     #[serde(skip_serializing_if = "Option::is_none")]
     prefix: Option<String>,
-    engine: &'a str,
-    /// Unique states; maximal ones for the antichain engine.
+    engine: String,
+    /// The number of unique states; for the antichain engine, of maximal states.
     states: u64,
-    /// Steps generated.
+    /// The number of steps generated.
     generated: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     antichain: Option<Antichain>,
@@ -227,7 +227,8 @@ pub(super) struct Model<'a> {
     verdict: String,
     properties: Vec<Property>,
     cuts: BTreeMap<&'a str, u64>,
-    /// Expected pairs of states taken for one because they share a 64-bit fingerprint.
+    /// The expected number of pairs of states that are taken for one because they share a 64-bit
+    /// fingerprint.
     expected_collisions: f64,
     /// Why this model does not count as a success, apart from violations.
     failures: &'a [String],
@@ -235,7 +236,7 @@ pub(super) struct Model<'a> {
     counterexample: Option<&'a Explained>,
 }
 
-/// What only the antichain engine counts.
+/// The counts that only the antichain engine has.
 #[derive(Serialize)]
 struct Antichain {
     tuples: u64,
@@ -333,7 +334,7 @@ impl<'a> Model<'a> {
             mutant: subject.mutant.as_ref().map(|mutant| mutant.name),
             bounds: bounds(subject),
             prefix: subject.prefix(),
-            engine,
+            engine: engine.to_string(),
             states: report.states,
             generated: report.generated,
             antichain: report.tuples.map(Antichain::from),
@@ -359,7 +360,7 @@ fn bounds(subject: &Subject) -> BTreeMap<&str, Limit> {
     bounds
 }
 
-/// The kind as one word.
+/// The kind of a property in one word.
 pub(super) fn kind(kind: Kind) -> &'static str {
     match kind {
         Kind::Always => "always",

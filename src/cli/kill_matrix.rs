@@ -1,10 +1,10 @@
-//! What `raft mutants --run` prints: which property catches which mutant.
+//! The output of `raft mutants --run`: which property catches which mutant.
 
 use super::models::table;
 use super::mutants::{Expected, Hunted};
 use super::options::grouped;
 use super::{Failure, json};
-use checked_raft::checker::search::Ended;
+use actorcheck::search::Ended;
 use checked_raft::models::Spec;
 use checked_raft::models::mutants::MutantSpec;
 use checked_raft::models::mutants::matrix::{self, Column, Judgement, REACH, Row};
@@ -13,7 +13,7 @@ use std::fmt::Write as _;
 use std::io::Write;
 use std::time::Duration;
 
-/// The mutants, the changes that break nothing, the properties, and whether all is as it should be.
+/// Writes the mutants, the changes that break nothing, the properties, and whether all is as it should be.
 pub(super) fn write(out: &mut dyn Write, hunted: &[Hunted]) -> Result<(), Failure> {
     let (killed, equivalent): (Vec<_>, Vec<_>) =
         hunted.iter().partition(|hunted| hunted.expected == Expected::Killed);
@@ -33,7 +33,7 @@ pub(super) fn write(out: &mut dyn Write, hunted: &[Hunted]) -> Result<(), Failur
     Ok(())
 }
 
-/// A row for each mutant: its property, then the others that catch it.
+/// Writes a row for each mutant: its property, then the others that catch it.
 fn write_killed(
     out: &mut dyn Write,
     hunted: &[&Hunted],
@@ -79,7 +79,7 @@ fn write_killed(
     Ok(())
 }
 
-/// In how much of a model some properties were not seen to be violated, if that is not all of it.
+/// How far a search got without seeing some properties violated, if a limit ended it.
 pub(super) fn not_seen(row: &Row) -> Option<String> {
     match row.ended {
         Ended::Found | Ended::Exhausted => None,
@@ -99,7 +99,8 @@ pub(super) fn model(mutant: &MutantSpec) -> String {
     }
 }
 
-/// The properties that are violated, each with the steps it takes, the one that must be first.
+/// The violated properties, each with the number of steps that it takes. The one that must be first is
+/// first.
 pub(super) fn caught_by(row: &Row, first: &str) -> Vec<String> {
     let violated = row.violated(first).into_iter();
     violated.map(|(property, kill)| format!("{property} {}", kill.steps)).collect()
@@ -109,7 +110,7 @@ fn seconds(elapsed: Duration) -> String {
     format!("{:.2}", elapsed.as_secs_f64())
 }
 
-/// The numbers of these properties, from 1, with a dash for those between.
+/// The numbers of these properties, from 1, with a dash for a run of them.
 fn numbers(columns: &[Column], properties: &[&str]) -> String {
     let is_one = |column: &Column| properties.contains(&column.property);
     let mut runs: Vec<(usize, usize)> = Vec::new();
@@ -148,7 +149,7 @@ fn write_equivalent(out: &mut dyn Write, hunted: &[&Hunted]) -> Result<(), Failu
     Ok(())
 }
 
-/// A row for each property: how many mutants it kills.
+/// Writes a row for each property: how many mutants it kills.
 fn write_properties(out: &mut dyn Write, columns: &[Column]) -> Result<(), Failure> {
     let mut table = table(["", "property", "kind", "asked of mutants", "kills", "alone"]);
     for (number, column) in (1..).zip(columns) {

@@ -1,8 +1,8 @@
 //! `raft put`, `get`, `delete` and `cas`: the key-value store of a cluster.
 //!
-//! A key or a value may be any bytes, so one that begins with `-` is taken as it is, unless it is an
-//! option of the command. After `--` nothing is an option. Help is `--help` alone, for `-help me` is a
-//! value like others.
+//! A key or a value may be any bytes. So an argument that begins with `-` is taken as it is, unless it is
+//! an option of the command. After `--` nothing is an option. Only `--help` asks for help, since `-help me`
+//! is a value like others.
 
 use super::servers::{Servers, failed};
 use super::{Failure, Status};
@@ -14,8 +14,8 @@ use std::io::{self, Write};
 
 /// Set a key to a value
 ///
-/// Whatever is none of these options is taken as it is, as in `raft put -k -5`; after `--` everything
-/// is, as in `raft put -- k --help`.
+/// An argument that is none of these options is taken as it is, as in `raft put -k -5`. After `--` every
+/// argument is, as in `raft put -- k --help`.
 #[derive(Args)]
 #[command(disable_help_flag = true, arg = help())]
 pub(super) struct Put {
@@ -124,7 +124,7 @@ impl Cas {
     }
 }
 
-/// `--help` without its short form.
+/// The option `--help` without its short form.
 fn help() -> Arg {
     Arg::new("help").long("help").action(ArgAction::Help).help("Print help")
 }
@@ -134,14 +134,15 @@ fn done(out: &mut dyn Write) -> Result<Status, Failure> {
     Ok(Status::Success)
 }
 
-/// The answer is a plain no. It goes beside the output, which stays empty for whoever reads values.
+/// Reports that the answer is no, on standard error. Standard output stays empty for programs that read
+/// values.
 fn no(what: std::fmt::Arguments<'_>) -> Status {
-    // If nobody reads it, the exit code still tells.
+    // If nobody reads the answer, the exit code still tells it.
     let _ = writeln!(io::stderr(), "{what}");
     Status::NO
 }
 
-/// An argument as it was given: on Unix any bytes.
+/// The bytes of an argument as it was given; on Unix they may be any.
 fn bytes(argument: &OsString) -> Bytes {
     Bytes::copy_from_slice(argument.as_encoded_bytes())
 }
@@ -171,7 +172,7 @@ mod tests {
         Cas(Cas),
     }
 
-    /// Keys and values as they were understood, and the servers.
+    /// The keys and values as the command understood them, and the number of servers.
     fn parse(line: &[&str]) -> Result<(Vec<OsString>, usize), ErrorKind> {
         let line = Line::try_parse_from([&["raft"], line].concat()).map_err(|it| it.kind())?;
         let (words, servers) = match line.command {
@@ -193,7 +194,7 @@ mod tests {
             let is = |line: &[&str], words: &[&str]| {
                 let words: Vec<_> = words.iter().map(OsString::from).collect();
                 assert_eq!(parse(line), Ok((words.clone(), 3)), "{line:?}");
-                // With an option in front, and with one behind.
+                // The line with an option in front, and with one behind.
                 let (name, rest) = line.split_first().expect("a command");
                 let server = &["--server", "127.0.0.1:1"][..];
                 for line in [[&[*name], server, rest].concat(), [line, server].concat()] {

@@ -1,5 +1,5 @@
-//! Log lines on standard error, which nobody need read: a node neither waits for its log nor stops
-//! for it.
+//! Log lines on standard error. A node works on if nobody reads them: it neither waits for its log nor
+//! stops for it.
 
 use super::Failure;
 use super::lossy::{Flush, Log, PATIENCE};
@@ -8,12 +8,11 @@ use std::io::{self, IsTerminal, Write};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
-/// At most how many lines wait to be written.
+/// How many lines may wait to be written.
 const WAITING: usize = 1024;
 
-/// Begins to log what `filter` says, or else what the environment variable `RUST_LOG` says, or else
-/// from `info` on. A variable that is empty says nothing. The last lines are
-/// written when what is returned is dropped.
+/// Begins to log by `filter`, or else by the environment variable `RUST_LOG`, or else from `info` on. An
+/// empty variable counts as not set. Dropping the returned value writes the last lines.
 pub(super) fn start(filter: Option<&str>) -> Result<Flush, Failure> {
     let refused = |name: &str, reason: String| Failure::Refused(format!("{name}: {reason}"));
     let filter = match (filter, env::var("RUST_LOG")) {
@@ -37,17 +36,17 @@ pub(super) fn start(filter: Option<&str>) -> Result<Flush, Failure> {
     Ok(Flush(log))
 }
 
-/// Says on standard error why the program ends. If nobody reads it, the exit code still tells.
+/// Says on standard error why the program ends. If nobody reads that, the exit code still tells.
 pub(super) fn last_words(words: &str) {
-    // Room for the words, and for the request to write them.
+    // The queue has room for the words and for the request to write them.
     let mut log = Log::to(io::stderr(), 2);
-    // A log takes whatever it is given.
+    // Writing to a log never fails.
     let _ = log.write_all(format!("{words}\n").as_bytes());
     log.flush_within(PATIENCE);
 }
 
-/// A filter whose every part says a level. Without this a misspelt level would be taken for a part of
-/// the program, and all else silenced.
+/// Parses a filter, every part of which must name a level. Otherwise a misspelt level would be taken for a
+/// part of the program, and everything else silenced.
 fn parse(filter: &str) -> Result<EnvFilter, String> {
     let parts = || filter.split(',').map(|part| part.rsplit_once('=').map_or(part, |it| it.1));
     let is_level = |level: &str| !level.is_empty() && level.parse::<LevelFilter>().is_ok();

@@ -1,5 +1,5 @@
-//! A writer of log lines, which nobody need read: a thread of its own writes them, and what it cannot
-//! write in time is dropped and counted.
+//! A writer of log lines that never waits for a reader. A thread of its own writes the lines; lines that it
+//! cannot write in time are dropped and counted.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -8,10 +8,10 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-/// How long the end of a program waits for its last lines.
+/// How long a program waits at its end for the last lines to be written.
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The queue of lines that wait for the writing thread. To write a line never blocks.
+/// The queue of lines that wait for the writing thread. Writing a line to it never blocks.
 #[derive(Clone)]
 pub(super) struct Log {
     items: SyncSender<Item>,
@@ -20,15 +20,16 @@ pub(super) struct Log {
 
 enum Item {
     Line(Vec<u8>),
-    /// Everything before it is written when it is answered.
+    /// A request to flush: the thread answers it when everything before it is written.
     Flush(SyncSender<()>),
 }
 
-/// Writes the last lines when it is dropped, but does not wait long for whoever should read them.
+/// Writes the last lines when it is dropped, but does not wait long for a slow reader.
 pub(super) struct Flush(pub(super) Log);
 
 impl Log {
-    /// Lines are written to `out` by a thread that lives as long as the log; so many may wait.
+    /// Starts a thread that writes lines to `out` and lives as long as the log. At most `waiting` lines may
+    /// wait.
     pub(super) fn to(out: impl Write + Send + 'static, waiting: usize) -> Self {
         let (items, received) = sync_channel(waiting);
         let dropped = Arc::new(AtomicU64::new(0));
@@ -37,16 +38,16 @@ impl Log {
         log
     }
 
-    /// Waits until all lines are written, but not for long.
+    /// Waits until all lines are written, but no longer than about `patience`.
     pub(super) fn flush_within(&self, patience: Duration) {
         const PAUSE: Duration = Duration::from_millis(10);
         let (answer, answered) = sync_channel(1);
         let mut item = Item::Flush(answer);
-        // Lines that wait may leave no room for the request at first.
+        // Waiting lines may leave no room for the request at first.
         for _ in 0..=patience.as_millis() / PAUSE.as_millis() {
             match self.items.try_send(item) {
                 Ok(()) => {
-                    // In time or not, the program ends.
+                    // Whether the answer comes in time or not, the program ends.
                     let _ = answered.recv_timeout(patience);
                     return;
                 }
@@ -59,7 +60,7 @@ impl Log {
 }
 
 impl Write for Log {
-    /// Takes a line, or drops it. (A line is written at once.)
+    /// Takes a line, or drops it if the queue is full. (Each call gets one whole line.)
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         if self.items.try_send(Item::Line(line.to_vec())).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
@@ -78,13 +79,13 @@ impl Drop for Flush {
     }
 }
 
-/// The thread that writes.
+/// The body of the thread that writes.
 fn write_all(mut out: impl Write, items: &Receiver<Item>, dropped: &AtomicU64) {
     for item in items {
         let dropped = dropped.swap(0, Ordering::Relaxed);
         if dropped > 0 {
             let note = format!("{dropped} log lines were dropped: they were not read in time\n");
-            // Whoever closed the log does not want it.
+            // A reader that closed the log does not want the note.
             let _ = out.write_all(note.as_bytes());
         }
         match item {
@@ -107,7 +108,7 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(30);
 
-    /// A pipe that takes a line when the test lets it.
+    /// A pipe that takes a line only when the test lets it.
     struct Pipe {
         begun: Sender<()>,
         go_on: Receiver<()>,

@@ -1,24 +1,24 @@
-//! How much memory a search may use if nothing is said: so much that it ends by itself, with a report, and
-//! not by the system, with none.
+//! The default limit on the memory of a search. It lets the search end by itself, with a report, before the
+//! system ends it without one.
 //!
 //! The system says how much memory is available. A control group of the process, or one above it, may leave
-//! less, by version 1 or 2. The least of these counts. All of it is read from files.
+//! less; it may be of version 1 or 2. The least of these counts. All of it is read from files.
 
 use std::fs::read_to_string;
 use std::path::{Path, PathBuf};
 
-/// 85% of what is there; `None` where the system does not tell.
+/// 85% of the memory available; `None` where the system does not tell.
 pub(super) fn most() -> Option<u64> {
     within(Path::new("/")).map(|bytes| bytes / 100 * 85)
 }
 
-/// The bytes that are there, by the files below this directory.
+/// The bytes available, by the files below this directory.
 fn within(root: &Path) -> Option<u64> {
     let available = available(root).into_iter();
     available.chain(groups(root).into_iter().filter_map(|group| left(&group))).min()
 }
 
-/// What the system has to give.
+/// The bytes that the system as a whole has available.
 fn available(root: &Path) -> Option<u64> {
     let text = read_to_string(root.join("proc/meminfo")).ok()?;
     let line = text.lines().find(|line| line.starts_with("MemAvailable:"))?;
@@ -26,13 +26,14 @@ fn available(root: &Path) -> Option<u64> {
     kilobytes.checked_mul(1024)
 }
 
-/// The directories of the control groups that bound the memory of this process, its own and those above.
+/// The directories of the control groups that bound the memory of this process: its own and those above.
 fn groups(root: &Path) -> Vec<PathBuf> {
     let text = |path: &str| read_to_string(root.join(path)).unwrap_or_default();
     let (memberships, mounts) = (text("proc/self/cgroup"), text("proc/self/mountinfo"));
     let mut groups = Vec::new();
     for line in memberships.lines() {
-        // Its number, its controllers and the group; version 2 has the number 0 and names no controller.
+        // A line holds a number, controllers and the group. Version 2 has the number 0 and names no
+        // controller.
         let mut fields = line.splitn(3, ':');
         let (Some(number), Some(controllers), Some(group)) =
             (fields.next(), fields.next(), fields.next())
@@ -57,9 +58,9 @@ fn groups(root: &Path) -> Vec<PathBuf> {
 
 /// A line of `mountinfo`.
 struct Mount<'a> {
-    /// The group that is shown.
+    /// The group that is mounted.
     shows: &'a str,
-    /// Where.
+    /// The place where it is mounted.
     at: &'a str,
     kind: &'a str,
     options: &'a str,
@@ -75,17 +76,19 @@ impl<'a> Mount<'a> {
         Some(Self { shows, at, kind, options: filesystem.nth(1)? })
     }
 
-    /// Whether it shows the groups that bound memory, of version 2 or 1.
+    /// Whether the mount shows the groups that bound memory, of version 2 or of version 1.
     fn has(&self, is_second: bool) -> bool {
         let shows = |option: &str| self.options.split(',').any(|other| other == option);
         if is_second { self.kind == "cgroup2" } else { self.kind == "cgroup" && shows("memory") }
     }
 }
 
-/// What a group leaves of its limit, if it has one. What it keeps of files that nobody uses is given back.
+/// The bytes that a group leaves of its limit, if it has one. Cached files that nobody uses do not count as
+/// used, since the group gives them back.
 fn left(group: &Path) -> Option<u64> {
     let number = |file: &str| read_to_string(group.join(file)).ok()?.trim().parse::<u64>().ok();
-    // Without a limit version 2 says `max`, which is no number, and version 1 one that is never reached.
+    // Without a limit, version 2 says `max`, which is no number; version 1 says a number that is never
+    // reached.
     let limit = number("memory.max").or_else(|| number("memory.limit_in_bytes"))?;
     let used = number("memory.current").or_else(|| number("memory.usage_in_bytes")).unwrap_or(0);
     let statistics = read_to_string(group.join("memory.stat")).unwrap_or_default();
@@ -104,7 +107,7 @@ mod tests {
 
     const MIB: u64 = 1 << 20;
 
-    /// A system with so many MiB available, and these files.
+    /// A system with this many MiB available, and with these files.
     fn system(available: u64, files: &[(&str, &str)]) -> Option<u64> {
         let root = tempfile::tempdir().expect("there is room");
         let meminfo = format!("MemTotal: 99999999 kB\nMemAvailable: {} kB\n", available * 1024);

@@ -1,6 +1,7 @@
-//! The command line: argument parsing and presentation only. One file for each subcommand.
+//! The command line: argument parsing and presentation only. Each subcommand has a file of its own.
 
 mod addresses;
+mod bounds;
 mod check;
 mod children;
 mod cluster;
@@ -19,6 +20,7 @@ mod mutants;
 mod node;
 mod options;
 mod progress;
+mod prompt;
 mod report;
 mod servers;
 mod settings;
@@ -26,6 +28,7 @@ mod signals;
 mod status;
 mod subject;
 mod trace;
+mod why;
 
 use clap::{Parser, Subcommand};
 use std::io::{self, Write};
@@ -55,12 +58,12 @@ enum Command {
     Status(status::ClusterStatus),
 }
 
-/// How a command ended, as its exit code says it.
+/// How a command ended, in the form of its exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Status {
-    /// Everything asked for is so.
+    /// Everything that was asked for is so.
     Success = 0,
-    /// A property is violated, or a trace rejected.
+    /// A property is violated, or a trace is rejected.
     Violation = 1,
     /// Anything else: nothing can be claimed.
     Other = 2,
@@ -74,10 +77,10 @@ impl Status {
 /// Why a command ended without a result.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
-    /// It cannot do what is asked: what, where, and what to do.
+    /// The command cannot do what is asked. The text says what failed, where, and what to do.
     #[error("{0}")]
     Refused(String),
-    /// What it prints cannot be written.
+    /// The output of the command cannot be written.
     #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),
 }
@@ -98,7 +101,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Delete(delete) => delete.run(out),
         Command::Cas(cas) => cas.run(out),
         Command::Status(status) => status.run(out),
-        // These have no end of their own, so a reader who has gone ends them.
+        // These commands have no end of their own, so they end when the reader of their output has gone.
         Command::Explore(explore) => explore.run(&mut stdout),
         Command::Cluster(cluster) => cluster.run(&mut stdout),
     };
@@ -113,8 +116,8 @@ pub(crate) fn main() -> ExitCode {
     ExitCode::from(status as u8)
 }
 
-/// Output that may go unread: whoever closes a pipe has seen enough, and the exit code tells all the
-/// same what was found.
+/// Output that may go unread: a reader that closes the pipe has seen enough. The exit code still tells the
+/// result.
 struct Unread<W>(W);
 
 impl<W: Write> Write for Unread<W> {

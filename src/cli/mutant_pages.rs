@@ -9,7 +9,7 @@ use checked_raft::models::mutants::matrix::{self, Judgement};
 use std::fmt::Write;
 use std::path::Path;
 
-/// Makes the directory, before any time is spent on what goes into it.
+/// Makes the directory of the pages, before the hunt takes any time.
 pub(super) fn prepare(directory: &Path) -> Result<(), Failure> {
     std::fs::create_dir_all(directory).map_err(|error| failure(directory, error))
 }
@@ -35,9 +35,9 @@ pub(super) fn write(directory: &Path, hunted: &[Hunted]) -> Result<(), Failure> 
     write("README.md", index(hunted))
 }
 
-/// Where a mutant was seen, as a link if that is an issue, a pull request or a commit on GitHub.
+/// The source of a mutant, as a link if it is an issue, a pull request or a commit on GitHub.
 fn linked(seen_in: &str) -> String {
-    // GitHub leads from issues/N to the pull request of that number, if it is one.
+    // GitHub redirects issues/N to the pull request of that number, if it is one.
     let kinds = [('#', "issues"), ('@', "commit")];
     let found = kinds.iter().find_map(|(sign, kind)| {
         let (repository, number) = seen_in.split_once(*sign)?;
@@ -76,7 +76,7 @@ fn page(hunted: &Hunted) -> Option<String> {
     Some(text)
 }
 
-/// The property that must catch it, with what that took.
+/// The property that must catch the mutant, with the cost of catching it.
 fn caught_first(hunted: &Hunted, found: &Explained) -> String {
     let violated = hunted.row.violated(found.property);
     let states = violated.first().map_or(0, |(_, kill)| kill.states);
@@ -88,7 +88,7 @@ fn caught_first(hunted: &Hunted, found: &Explained) -> String {
     )
 }
 
-/// What the other properties say.
+/// The verdicts of the other properties.
 fn others(hunted: &Hunted) -> String {
     let Hunted { mutant, row, .. } = hunted;
     let also = caught_by(row, mutant.caught_by).into_iter().skip(1);
@@ -106,7 +106,7 @@ fn others(hunted: &Hunted) -> String {
     text
 }
 
-/// What a rule says, and where it stands.
+/// The text of a rule, and the place where it stands.
 fn rule(id: &str) -> String {
     let rows = include_str!("../../spec/README.md").lines();
     let mut rows = rows.map(|row| row.split('|').map(str::trim).collect::<Vec<_>>());

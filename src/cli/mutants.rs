@@ -5,7 +5,7 @@ use super::models::table;
 use super::progress::Hunt;
 use super::subject::Subject;
 use super::{Failure, Status, json, kill_matrix, mutant_pages};
-use checked_raft::checker::{Engine, Limits, RECOVERABILITY, Verdict, run};
+use actorcheck::{Engine, Limits, RECOVERABILITY, Verdict, run};
 use checked_raft::models::mutants::matrix::{self, Row};
 use checked_raft::models::mutants::smallest::{Smallest, smallest};
 use checked_raft::models::mutants::{self, Equivalent, MutantSpec};
@@ -29,40 +29,43 @@ pub(super) struct Mutants {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    /// Print names only
+    #[arg(long, short, conflicts_with_all = ["run", "json", "docs"])]
+    quiet: bool,
     /// Hunt them all and write a page for each into this directory
     #[arg(long, value_name = "DIR")]
     docs: Option<PathBuf>,
 }
 
-/// States that the search for one bug may visit.
+/// How many states the search for one bug may visit.
 const MAX_STATES: u64 = 1_000_000;
-/// Seconds that the search of one whole model may take.
+/// How many seconds the search of one whole model may take.
 const MAX_SECONDS: u64 = 600;
 
-/// What became of one mutant.
+/// The result of hunting one mutant.
 pub(super) struct Hunted {
     /// The mutant.
     pub(super) mutant: MutantSpec,
-    /// What is expected of it.
+    /// The result that is expected.
     pub(super) expected: Expected,
     /// The shortest counterexample, or why there is none.
     pub(super) found: Result<Explained, String>,
-    /// Whether that is as expected.
+    /// Whether the result is as expected.
     pub(super) as_expected: bool,
-    /// What every property of its model says of it.
+    /// The verdict on the mutant by every property of its model.
     pub(super) row: Row,
-    /// The smallest bounds at which it falls.
+    /// The smallest bounds at which the mutant falls.
     pub(super) smallest: Option<Smallest>,
-    /// How long it took.
+    /// How long the hunt took.
     pub(super) elapsed: Duration,
 }
 
-/// What is expected of a mutant.
+/// The expected result of hunting a mutant.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Expected {
-    /// Its property falls.
+    /// The property of the mutant is violated.
     Killed,
-    /// No property falls, for this reason.
+    /// The property that the change seems to break holds, for this reason.
     Equivalent(&'static str),
 }
 
@@ -98,22 +101,21 @@ impl Mutants {
             writeln!(out, "{}", json::text(&json::Mutants { mutants }))?;
             return Ok(Status::Success);
         }
-        let mut table =
-            table(["mutant", "breaks", "caught by", "in the model", "seen in", "about"]);
+        if self.quiet {
+            for mutant in mutants {
+                writeln!(out, "{}", mutant.name)?;
+            }
+            return Ok(Status::Success);
+        }
+        let mut table = table(["mutant", "breaks", "caught by", "about"]);
         for mutant in mutants {
-            table.add_row([
-                mutant.name,
-                mutant.breaks,
-                mutant.caught_by,
-                mutant.spec.name,
-                mutant.seen_in,
-                mutant.about,
-            ]);
+            table.add_row([mutant.name, mutant.breaks, mutant.caught_by, mutant.about]);
         }
         writeln!(out, "{table}")?;
         writeln!(
             out,
-            "`raft check --mutant NAME` finds one, `raft mutants --run` hunts them all."
+            "`raft check --mutant NAME` finds one, `raft mutants --run` hunts them all. `--json` tells the \
+             stories, and where each was seen."
         )?;
         Ok(Status::Success)
     }
@@ -147,18 +149,18 @@ fn hunt_all(mutants: Vec<(MutantSpec, Expected)>) -> Vec<Hunted> {
     hunted.into_iter().map(|(_, hunted)| hunted).collect()
 }
 
-/// Hunts one mutant: looks for the shortest counterexample, or exhausts its model; then asks the other
+/// Hunts one mutant. Looks for its shortest counterexample or exhausts its model, and then asks the other
 /// properties.
 #[expect(clippy::disallowed_methods, reason = "how long it takes is part of the result")]
 fn hunt(mutant: MutantSpec, expected: Expected) -> Hunted {
     let start = Instant::now();
     let row = matrix::row(&mutant);
-    let subject = Subject { spec: mutant.spec.clone(), mutant: Some(mutant) };
+    let subject = Subject { spec: mutant.spec.clone(), mutant: Some(mutant), options: None };
     let property = subject.mutant.as_ref().expect("it is one").caught_by;
     let (found, as_expected) = match expected {
         Expected::Killed => {
             let max_states = Some(MAX_STATES);
-            let limits = Limits { threads: 1, max_states, max_time: None, max_memory: None };
+            let limits = Limits { max_states, ..Limits::unlimited(1) };
             let never = AtomicBool::new(false);
             let found = counterexample::explain(&subject, Some(property), &limits, &never);
             let killed = found.is_ok();
@@ -175,12 +177,13 @@ fn hunt(mutant: MutantSpec, expected: Expected) -> Hunted {
     Hunted { mutant, expected, found, as_expected, row, smallest, elapsed: start.elapsed() }
 }
 
-/// Exhausts the model of a mutant; an error says why nothing can be claimed.
+/// Exhausts the model of a mutant that should survive. An error says why nothing can be claimed.
 fn survives(subject: &Subject) -> Result<String, String> {
     let max_time = Some(Duration::from_secs(MAX_SECONDS));
-    let limits = Limits { threads: 1, max_states: None, max_time, max_memory: None };
+    let limits = Limits { max_time, ..Limits::unlimited(1) };
     let mutant = subject.mutant.as_ref().expect("it is one");
-    // One that only delays is asked for every property, the others for the one that might fall.
+    // A mutant that only delays is asked for every property, any other for the one property that might
+    // fall.
     let asked = subject.cluster();
     let delays = mutant.caught_by == RECOVERABILITY;
     let cluster = if delays { subject.spec.seeded(mutant.fault) } else { asked };

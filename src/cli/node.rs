@@ -16,21 +16,21 @@ use std::thread;
 /// only then, it is started with --bootstrap, which creates its identity in an empty directory.
 #[derive(Args)]
 pub(super) struct Node {
-    /// Read options from this file; those on the command line go first
+    /// Read options from this file; options on the command line take precedence
     ///
-    /// TOML, with the options' names as keys (all but `bootstrap`, which no file may keep):
-    /// `id = 1`, `listen = "127.0.0.1:7001"`, `peer = ["2=127.0.0.1:7002"]`, and so on.
+    /// TOML, with the options' names as keys (all but `bootstrap`, which no file may keep): `id = 1`,
+    /// `listen = "127.0.0.1:7001"`, `peer = ["2=127.0.0.1:7002"]`, and so on.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Create this server's identity in its data directory, then run
     ///
-    /// Once in the life of a server: if its directory is ever lost, so are its votes, and a new one in
-    /// its place could break the cluster.
+    /// Do this once in the life of a server. If its directory is ever lost, so are its votes, and a new
+    /// directory in its place could break the cluster.
     #[arg(long)]
     bootstrap: bool,
     #[command(flatten)]
     settings: Settings,
-    /// Stop when standard input ends, which it does however the process at its other end does.
+    /// Stop when standard input ends, as it does however the process at its other end ends.
     #[arg(long, hide = true)]
     stop_at_end_of_input: bool,
 }

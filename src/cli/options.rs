@@ -1,4 +1,4 @@
-//! How option values are read and how figures are printed.
+//! How option values are read, and how numbers are printed.
 
 /// A size in bytes: `1073741824`, `512MiB`, `4GiB`.
 pub(super) fn bytes(text: &str) -> Result<u64, String> {

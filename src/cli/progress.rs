@@ -1,17 +1,17 @@
-//! The progress of a run on a terminal. Without one indicatif draws nothing, and what takes long by itself
-//! says so in lines.
+//! The progress of a run on a terminal. Without a terminal indicatif draws nothing, so long work reports
+//! its progress in lines.
 
 use super::options::grouped;
-use checked_raft::checker::Progress;
+use actorcheck::Progress;
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use std::io::{self, Write};
 use std::time::Duration;
 
-/// How far a hunt of several mutants is: a bar on a terminal, a line for each without one.
+/// The progress of a hunt of several mutants: a bar on a terminal, or else a line for each mutant.
 pub(super) struct Hunt(ProgressBar);
 
 impl Hunt {
-    /// Begins with so many mutants.
+    /// Begins a hunt of this many mutants.
     pub(super) fn new(mutants: usize) -> Self {
         let bar = ProgressBar::new(mutants as u64);
         let template = "{spinner} {pos} of {len} mutants [{bar:24}] {elapsed} {msg}";
@@ -20,7 +20,7 @@ impl Hunt {
         Self(bar)
     }
 
-    /// One has been hunted.
+    /// Reports that one mutant has been hunted.
     pub(super) fn hunted(&self, name: &str, as_expected: bool, took: Duration) {
         self.0.inc(1);
         self.0.set_message(name.to_owned());
@@ -28,7 +28,7 @@ impl Hunt {
             let (n, all) = (self.0.position(), self.0.length().unwrap_or_default());
             let outcome = if as_expected { "as expected" } else { "NOT as expected" };
             let seconds = took.as_secs_f64();
-            // Nobody need read it.
+            // The line may go unread.
             let _ = writeln!(io::stderr(), "{n} of {all}: {name}, {outcome}, {seconds:.2} s");
         }
     }
@@ -39,11 +39,11 @@ impl Hunt {
     }
 }
 
-/// A line that is drawn over while a model is searched.
+/// A line that is drawn over again while a model is searched.
 pub(super) struct Bar(ProgressBar);
 
 impl Bar {
-    /// Begins with the pinned number of states as the whole way, if there is one.
+    /// Begins a search. The pinned number of states, if there is one, is its total.
     pub(super) fn new(name: &str, pinned: Option<u64>) -> Self {
         let bar = pinned.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
         let template = match pinned {
@@ -55,9 +55,9 @@ impl Bar {
         Self(bar)
     }
 
-    /// Shows how far the run is.
+    /// Shows how far the search is.
     pub(super) fn show(&self, now: Progress) {
-        let Progress { states, depth, tuples, elapsed, memory } = now;
+        let Progress { states, depth, tuples, elapsed, memory, .. } = now;
         let rate = states as f64 / elapsed.as_secs_f64().max(0.001);
         let memory = memory.map_or(String::new(), |bytes| format!(", {}", HumanBytes(bytes)));
         let states_text = grouped(states);
@@ -71,7 +71,7 @@ impl Bar {
         self.0.set_message(message);
     }
 
-    /// Shows what is being done instead.
+    /// Shows that something else is being done.
     pub(super) fn say(&self, message: &'static str) {
         self.0.set_message(message);
         self.0.tick();

@@ -1,15 +1,15 @@
-//! What `raft check` prints for people.
+//! The output of `raft check` for people.
 
 use super::check::Checked;
 use super::json::kind;
 use super::models::table;
 use super::options::grouped;
-use checked_raft::checker::{PropertyReport, PropertyResult, TupleCounts, Verdict};
+use actorcheck::{PropertyReport, PropertyResult, TupleCounts, Verdict};
 use indicatif::HumanBytes;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-/// Everything about one model.
+/// Writes everything about one model.
 pub(super) fn write_model(out: &mut dyn Write, checked: &Checked) -> io::Result<()> {
     let spec = &checked.subject.spec;
     match &checked.subject.mutant {
@@ -17,6 +17,8 @@ pub(super) fn write_model(out: &mut dyn Write, checked: &Checked) -> io::Result<
         Some(mutant) => {
             let (name, about, breaks) = (mutant.name, mutant.about, mutant.breaks);
             writeln!(out, "{name}: {about} Breaks [{breaks}].")?;
+            writeln!(out, "  story       {}", mutant.story)?;
+            writeln!(out, "  difference  {}", mutant.difference)?;
             writeln!(out, "  model       {}: {}", spec.name, spec.about)?;
         }
     }
@@ -37,7 +39,7 @@ pub(super) fn write_model(out: &mut dyn Write, checked: &Checked) -> io::Result<
     writeln!(out)
 }
 
-/// What the search did, in figures.
+/// Writes what the search did, in figures.
 fn write_memoised(out: &mut dyn Write, counts: &TupleCounts) -> io::Result<()> {
     let TupleCounts { locals, messages, steps, ghosts, rounds, bytes, standing, .. } = *counts;
     writeln!(
@@ -107,7 +109,7 @@ fn write_search(out: &mut dyn Write, checked: &Checked) -> io::Result<()> {
     writeln!(out, "  collisions  {collisions:.1e} expected among 64-bit fingerprints")
 }
 
-/// What can be said of a property: it holds only where everything was visited.
+/// The claim that can be made about a property: it holds only where everything was visited.
 fn result(checked: &Checked, property: &PropertyReport) -> &'static str {
     match property.result {
         PropertyResult::Violated => "VIOLATED",
@@ -137,12 +139,36 @@ fn write_counterexample(out: &mut dyn Write, checked: &Checked) -> io::Result<()
         )?,
     }
     writeln!(out, "{}", found.steps)?;
-    writeln!(out, "```mermaid\n{}```\n", found.mermaid)?;
+    if let Some(why) = &found.why {
+        writeln!(out, "{why}\n")?;
+    }
+    for line in &found.end {
+        writeln!(out, "{line}")?;
+    }
+    writeln!(out, "\n```mermaid\n{}```\n", found.mermaid)?;
     let link = &found.explorer;
     writeln!(out, "To look at it in the Explorer: `{}`, then\n{}", link.command, link.url)
 }
 
-/// All models in a table, and how often each label was counted if that was asked for.
+/// Writes one line about a model that was exhausted and in which everything holds.
+pub(super) fn write_line(out: &mut dyn Write, checked: &Checked) -> io::Result<()> {
+    let report = &checked.report;
+    let (count, what) = match report.tuples {
+        Some(counts) => (counts.tuples, "tuples"),
+        None => (report.states, "states"),
+    };
+    let hold = report.properties.iter().filter(|it| it.result == PropertyResult::Holds).count();
+    writeln!(
+        out,
+        "{:<29} {} {:>11} {what} {:>6.1} s  {hold} hold",
+        checked.subject.name(),
+        checked.verdict(),
+        grouped(count),
+        report.elapsed.as_secs_f64(),
+    )
+}
+
+/// Writes the results of all models, and how often each label was counted if that was asked for.
 pub(super) fn write_summary(
     out: &mut dyn Write,
     results: &[Checked],
@@ -152,22 +178,30 @@ pub(super) fn write_summary(
     if let Some(coverage) = coverage {
         write_coverage(out, coverage)?;
     }
-    let mut table = table(["model", "verdict", "tuples", "states", "seconds", "failures"]);
+    let seconds: f64 = results.iter().map(|checked| checked.report.elapsed.as_secs_f64()).sum();
+    let verdicts = [Verdict::Exhaustive, Verdict::Bounded, Verdict::Violated].map(|verdict| {
+        let models = results.iter().filter(|checked| checked.verdict() == verdict).count();
+        (verdict.to_string(), models)
+    });
+    let counts = verdicts.into_iter().chain([("not run".to_owned(), not_run.len())]);
+    let counts = counts.filter(|(_, models)| *models > 0);
+    let counts: Vec<_> = counts.map(|(what, models)| format!("{models} {what}")).collect();
+    writeln!(out, "\nmodels: {} ({seconds:.0} s)", counts.join(", "))?;
     for checked in results {
-        let report = &checked.report;
-        table.add_row([
-            checked.subject.name().to_owned(),
-            checked.verdict().to_string(),
-            report.tuples.map_or(String::new(), |counts| grouped(counts.tuples)),
-            grouped(report.states),
-            format!("{:.2}", report.elapsed.as_secs_f64()),
-            checked.failures.join("; "),
-        ]);
+        let name = checked.subject.name();
+        for failure in &checked.failures {
+            writeln!(out, "{name}: {failure}")?;
+        }
     }
     for name in not_run {
-        table.add_row([*name, "not run", "", "", "", "the run ended before its end"]);
+        writeln!(out, "{name}: not run, for the run ended before")?;
     }
-    writeln!(out, "{table}")
+    let all_hold =
+        |checked: &Checked| checked.verdict() == Verdict::Exhaustive && checked.failures.is_empty();
+    if not_run.is_empty() && !results.is_empty() && results.iter().all(all_hold) {
+        writeln!(out, "Every property holds within the bounds of its model; `-v` lists both.")?;
+    }
+    Ok(())
 }
 
 fn write_coverage(out: &mut dyn Write, coverage: &BTreeMap<&'static str, u64>) -> io::Result<()> {

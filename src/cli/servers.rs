@@ -10,10 +10,10 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-/// Which cluster, where, and how patient.
+/// The cluster to talk to, its servers, and how long to wait for answers.
 #[derive(Args)]
 pub(super) struct Servers {
-    /// The address of a server; may be repeated. One that answers is enough, it knows the others
+    /// The address of a server; may be repeated. One server that answers is enough, as it knows the others
     ///
     /// A host's name is looked up: IPv4 is used if all that are given have it, and else IPv6.
     #[arg(long = "server", value_name = "HOST:PORT",
@@ -26,24 +26,23 @@ pub(super) struct Servers {
     /// How long to wait, such as 500ms, 5s or 1m [default: 5s; for `status` 1s]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     timeout: Option<Duration>,
-    /// After how many milliseconds without an answer to ask again; longer where answers take longer
-    /// [default: 100]
+    /// Milliseconds without an answer before asking again; longer where answers take longer [default: 100]
     #[arg(long, value_name = "MS", value_parser = interval)]
     retry: Option<Duration>,
 }
 
-/// How soon a client may be told to ask again, in milliseconds. Less would flood the servers, and with
-/// more nothing would be asked again.
+/// The intervals, in milliseconds, after which a client may be told to ask again. Shorter ones would flood
+/// the servers; with longer ones nothing would be asked again.
 const INTERVALS: RangeInclusive<u64> = 10..=60_000;
 
 impl Servers {
-    /// How patient to be, if nothing else is said.
+    /// The options of the client. `timeout` applies if the command line gives none.
     pub(super) fn options(&self, timeout: Duration) -> Options {
         let retry_interval = self.retry.unwrap_or(Options::default().retry_interval);
         Options { timeout: self.timeout.unwrap_or(timeout), retry_interval }
     }
 
-    /// All addresses that were given, each once.
+    /// All addresses that the command line gives, each once.
     pub(super) fn addresses(&self) -> Result<Vec<SocketAddr>, Failure> {
         let mut addresses = Vec::new();
         for address in resolve(&self.places)?.concat() {
@@ -65,7 +64,7 @@ impl Servers {
     }
 }
 
-/// The error as the command's.
+/// A client error, as the failure of a command.
 pub(super) fn failed(error: ClientError) -> Failure {
     Failure::Refused(error.to_string())
 }

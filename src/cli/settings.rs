@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-/// What may stand in a file as well as on the command line: under the same names and, because every
-/// value goes through its one `FromStr`, read alike.
+/// The options that may stand in a file as well as on the command line, under equal names. Each value goes
+/// through one `FromStr`, so both are read alike.
 #[derive(Args, Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub(super) struct Settings {
@@ -42,15 +42,15 @@ pub(super) struct Settings {
     cluster: Option<String>,
     /// Append a record of every handler call to this file, for `raft trace`
     ///
-    /// It must see every life of the server from its first record on: with a file that has missed one,
-    /// the server does not start. A record takes time in proportion to the server's whole state.
+    /// The file must hold every life of the server from its first record on: with a file that has missed
+    /// one, the server does not start. A record takes time in proportion to the server's whole state.
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
     /// The range from which each election timeout is drawn, in milliseconds [default: 150..300]
     #[arg(long, value_name = "MIN..MAX")]
     #[serde(deserialize_with = "one")]
     election_timeout: Option<Timeout>,
-    /// How often a leader lets its followers hear from it, in milliseconds [default: 50]
+    /// How often a leader sends heartbeats to its followers, in milliseconds [default: 50]
     #[arg(long, value_name = "MS")]
     #[serde(deserialize_with = "one")]
     heartbeat: Option<Millis>,
@@ -62,18 +62,18 @@ pub(super) struct Settings {
     #[arg(long, value_name = "BYTES")]
     #[serde(deserialize_with = "one")]
     max_bytes: Option<usize>,
-    /// A leader drops requests while it has so many entries that are not committed [default: 16384]
+    /// A leader drops requests while it has this many uncommitted entries [default: 16384]
     #[arg(long, value_name = "N")]
     #[serde(deserialize_with = "one")]
     max_uncommitted: Option<u64>,
-    /// A leader drops requests that would leave more bytes uncommitted [default: 67108864]
+    /// A leader drops requests that would leave more than this many bytes uncommitted [default: 67108864]
     #[arg(long, value_name = "BYTES")]
     #[serde(deserialize_with = "one")]
     max_uncommitted_bytes: Option<u64>,
-    /// The bytes of entries to which a batch that gets lost is shortened at most [default: 1280]
+    /// Least bytes of entries to which a leader shortens a batch that gets lost [default: 1280]
     ///
-    /// The default fits a path with an MTU of 1,500 bytes. Say less where the MTU is smaller and
-    /// fragments are dropped.
+    /// The default fits a path with an MTU of 1,500 bytes. Say less where the MTU is smaller and fragments
+    /// are dropped.
     #[arg(long, value_name = "BYTES")]
     #[serde(deserialize_with = "one")]
     smallest_batch: Option<usize>,
@@ -87,7 +87,7 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    /// What a file says.
+    /// Reads the settings of a file.
     pub(super) fn read(path: &Path) -> Result<Self, Failure> {
         let refused =
             |reason: String| Failure::Refused(format!("{}: {}", path.display(), reason.trim_end()));
@@ -96,9 +96,10 @@ impl Settings {
         toml::from_str(&text).map_err(|error| refused(error.to_string()))
     }
 
-    /// These settings, and for those not given, the `others`. Peers are taken from one or the other.
+    /// These settings, with `others` for those that are not given. Peers are taken from one of the two as a
+    /// whole.
     pub(super) fn or(self, others: Self) -> Self {
-        // Named one by one, so that a setting to come cannot be forgotten here.
+        // The fields are named one by one, so that nobody forgets a new setting here.
         let Self {
             id,
             listen,
@@ -135,12 +136,12 @@ impl Settings {
         }
     }
 
-    /// What to log, if it is said.
+    /// The log filter, if it is given.
     pub(super) fn log(&self) -> Option<&str> {
         self.log.as_deref()
     }
 
-    /// The server they describe.
+    /// The server that the settings describe.
     pub(super) fn deployment(self) -> Result<Deployment, Failure> {
         let ServerId(id) = self.id.ok_or_else(|| missing("id"))?;
         let listen = self.listen.ok_or_else(|| missing("listen"))?;
@@ -154,7 +155,7 @@ impl Settings {
             }
         }
         let places: Vec<_> = [listen].into_iter().chain(peers.values().cloned()).collect();
-        // Of a name that has several addresses, the system puts the best first.
+        // If a name has several addresses, the system puts the best first.
         let addresses = resolve(&places)?.into_iter().map(|addresses| addresses[0]);
         let addresses: Vec<_> = addresses.collect();
         let (listen, others) = addresses.split_first().expect("as many as places");
@@ -229,7 +230,7 @@ impl FromStr for Millis {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        // Whether it suits the protocol is for the protocol to say.
+        // The protocol decides whether the value suits it.
         let millis = text
             .parse()
             .map_err(|_| format!("milliseconds are a number below 2^64, not {text:?}"))?;
@@ -249,7 +250,7 @@ impl FromStr for Timeout {
     }
 }
 
-/// A value of a file: numbers may be written as such.
+/// A value of a file; a number may be written as a number.
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "expected a number or a text")]
 enum Scalar {
@@ -347,7 +348,8 @@ mod tests {
         for part in ["data: \"d\"", "Some(\"t\")", "100ms..200ms", "heartbeat_interval: 20ms"] {
             assert!(text.contains(part), "{part}: {text}");
         }
-        let limits = ["max_entries: 2,", "max_bytes: 128,", "max_uncommitted: 3,", "max_sessions: 4"];
+        let limits =
+            ["max_entries: 2,", "max_bytes: 128,", "max_uncommitted: 3,", "max_sessions: 4"];
         let bytes = ["max_uncommitted_bytes: 640,", "smallest_batch: 70"];
         for part in limits.into_iter().chain(bytes) {
             assert!(text.contains(part), "{part}: {text}");
@@ -392,7 +394,7 @@ mod tests {
             assert!(error.contains("node.toml"), "{text}: {error}");
             assert!(error.contains(&format!("line {line}")), "{text}: {error}");
             assert!(error.contains(says), "{text}: {error}");
-            // The line is quoted, and the key with it.
+            // The error quotes the line, and with it the key.
             let quoted = text.lines().nth(line - 1).expect("that line");
             assert!(error.contains(quoted), "{text}: {error}");
         }

@@ -1,10 +1,10 @@
-//! The signals that ask a command to stop, which it does in its own way.
+//! The signals that ask a command to stop. The command then stops in its own way.
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::ffi::c_int;
 
-/// Those of Ctrl-C, of `kill`, and of a terminal that is closed. The last one not if this process was
-/// told to ignore it, as `nohup` does.
+/// The signals of Ctrl-C, of `kill`, and of a terminal that is closed. The last one is left out if this
+/// process was told to ignore it, as `nohup` does.
 pub(super) fn stopping() -> Vec<c_int> {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mut signals = vec![SIGINT, SIGTERM];
@@ -12,8 +12,8 @@ pub(super) fn stopping() -> Vec<c_int> {
     signals
 }
 
-/// Whether a process ignores a signal, by the text of its `/proc/PID/status`. Where there is none,
-/// nothing is known to be ignored.
+/// Whether a process ignores a signal, by the text of its `/proc/PID/status`. Without that text, no signal
+/// counts as ignored.
 fn is_ignored(signal: c_int, status: &str) -> bool {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u128::from_str_radix(mask.trim(), 16).ok());

@@ -1,16 +1,17 @@
-//! `raft status`: how every server of a cluster is.
+//! `raft status`: the state of every server of a cluster.
 
 use super::models::table;
 use super::servers::{Servers, failed};
 use super::{Failure, json};
-use checked_raft::client::{self, ClientError, Counts, Progress, ServerStatus, Surveyed};
+use checked_raft::client::{self, ClientError, Counts, Options, Progress, ServerStatus, Surveyed};
 use clap::Args;
+use comfy_table::ColumnConstraint;
 use serde::Serialize;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// Servers that have not answered after this are down, or as good as down.
+/// How long to wait for a server. One that has not answered by then is down, or as good as down.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Show every server's role, term, leader and log, and who cannot be reached
@@ -25,13 +26,13 @@ pub(super) struct ClusterStatus {
     json: bool,
 }
 
-/// What `--json` prints.
+/// The output of `--json`.
 #[derive(Serialize)]
 struct Report<'a> {
     servers: Vec<Row<'a>>,
 }
 
-/// A server; what is known only from itself is null while it cannot be reached.
+/// A server. While it cannot be reached, every fact that only it knows is null.
 #[derive(Serialize)]
 struct Row<'a> {
     id: Option<u64>,
@@ -91,11 +92,23 @@ impl<'a> Row<'a> {
     }
 }
 
+/// What the table of `raft status` says now.
+pub(super) fn text(cluster: &str, addresses: &[SocketAddr]) -> Result<String, Failure> {
+    let options = Options { timeout: PATIENCE, ..Options::default() };
+    let surveyed = client::survey(cluster, addresses, &options).map_err(failed)?;
+    let mut text = Vec::new();
+    print(&surveyed, &mut text)?;
+    Ok(String::from_utf8_lossy(&text).trim_end().to_owned())
+}
+
 fn print(surveyed: &[Surveyed], out: &mut dyn Write) -> Result<(), Failure> {
     let mut table = table([
         "server", "address", "role", "term", "leader", "last log", "commit", "applied", "progress",
         "heard",
     ]);
+    if let Some(addresses) = table.column_mut(1) {
+        addresses.set_constraint(ColumnConstraint::ContentWidth);
+    }
     for Surveyed { id, address, status } in surveyed {
         let mut row = vec![or_dash(*id), address.to_string()];
         match status {
@@ -114,7 +127,7 @@ fn print(surveyed: &[Surveyed], out: &mut dyn Write) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What a server has dropped, if anything.
+/// The messages that a server has dropped, if any.
 fn dropped(counts: &Counts) -> Option<String> {
     let occurred = counts.dropped.iter().filter(|(_, count)| **count > 0);
     let reasons: Vec<_> = occurred.map(|(reason, count)| format!("{reason} {count}")).collect();

@@ -1,7 +1,8 @@
-//! What is checked or explored: a model of the catalogue, or a mutant in its model.
+//! The subject of a check or an exploration: a model, or a mutant in its model.
 
 use super::Failure;
-use checked_raft::checker::{Engine, Report};
+use super::bounds::Bounds;
+use actorcheck::{Engine, Report};
 use checked_raft::models::catalogue::{self, catalogue};
 use checked_raft::models::mutants::{self, MutantSpec};
 use checked_raft::models::{Cluster, Spec};
@@ -13,20 +14,22 @@ pub(super) struct Subject {
     pub(super) spec: Spec,
     /// The mutant that takes the place of its servers.
     pub(super) mutant: Option<MutantSpec>,
+    /// The options that give the bounds of the model, if it is not in the catalogue.
+    pub(super) options: Option<String>,
 }
 
 impl Subject {
-    /// The models of these names, in this order; the whole catalogue if there is none.
+    /// The models of these names, in this order; the whole catalogue if no name is given.
     pub(super) fn models(names: &[String]) -> Result<Vec<Self>, Failure> {
         let specs = if names.is_empty() {
             catalogue()
         } else {
-            // One that is named twice is run once.
+            // A model that is named twice is run once.
             let mut seen = BTreeSet::new();
             let names = names.iter().filter(|name| seen.insert(*name));
             names.map(|name| find_model(name)).collect::<Result<_, _>>()?
         };
-        Ok(specs.into_iter().map(|spec| Self { spec, mutant: None }).collect())
+        Ok(specs.into_iter().map(Self::of).collect())
     }
 
     /// The mutant of this name.
@@ -35,10 +38,25 @@ impl Subject {
             let names: Vec<_> = mutants::catalogue().iter().map(|mutant| mutant.name).collect();
             return Err(unknown("mutant", "mutants", name, names));
         };
-        Ok(Self { spec: mutant.spec.clone(), mutant: Some(mutant) })
+        Ok(Self { spec: mutant.spec.clone(), mutant: Some(mutant), options: None })
     }
 
-    /// The model value.
+    /// The model of these bounds, if any are given.
+    pub(super) fn bounded(bounds: &Bounds) -> Option<Self> {
+        Some(Self { options: Some(bounds.options()), ..Self::of(bounds.spec()?) })
+    }
+
+    /// A model of the catalogue.
+    fn of(spec: Spec) -> Self {
+        Self { spec, mutant: None, options: None }
+    }
+
+    /// Whether the catalogue gives the numbers of states of this subject.
+    fn has_pinned_counts(&self) -> bool {
+        self.mutant.is_none() && self.options.is_none()
+    }
+
+    /// The model, in the form that the engines take.
     pub(super) fn cluster(&self) -> Cluster {
         match &self.mutant {
             None => self.spec.cluster(),
@@ -46,26 +64,36 @@ impl Subject {
         }
     }
 
-    /// How it is called in messages.
+    /// The name of the subject in messages.
     pub(super) fn name(&self) -> &'static str {
         self.mutant.as_ref().map_or(self.spec.name, |mutant| mutant.name)
     }
 
-    /// The exact number of unique states for stateright's engines, of maximal states for ours. Only a
-    /// model with correct servers has one.
+    /// The exact number of unique states for stateright's engines, of maximal states for ours. Only a model
+    /// with correct servers has such a number.
     pub(super) fn pinned(&self, engine: Engine) -> Option<u64> {
         let Spec { tuples: (_, maximal), states, .. } = self.spec;
-        let pinned = if engine == Engine::Antichain { Some(maximal) } else { states };
-        pinned.filter(|_| self.mutant.is_none())
+        let pinned = match engine {
+            Engine::Antichain => Some(maximal),
+            Engine::Plain => None,
+            Engine::Bfs | Engine::Dfs | Engine::Simulation(_) => states,
+        };
+        pinned.filter(|_| self.has_pinned_counts())
     }
 
-    /// What to say if an exhaustive search has seen other numbers than the pinned ones.
-    pub(super) fn count_failure(&self, report: &Report) -> Option<String> {
-        if self.mutant.is_some() {
+    /// The message for an exhaustive search that has counted other numbers than the pinned ones.
+    pub(super) fn count_failure(&self, engine: Engine, report: &Report) -> Option<String> {
+        if !self.has_pinned_counts() {
             return None;
         }
         let seen = report.states;
         let mismatch = match (report.tuples, self.spec.tuples, self.spec.states) {
+            (Some(counts), (tuples, _), _) if engine == Engine::Plain => {
+                if tuples == counts.tuples {
+                    return None;
+                }
+                format!("expected {tuples} tuples, seen {}", counts.tuples)
+            }
             (Some(counts), pinned, _) if pinned != (counts.tuples, seen) => {
                 let (tuples, maximal) = pinned;
                 format!(
@@ -85,15 +113,16 @@ impl Subject {
         ))
     }
 
-    /// The command that opens it in the Explorer.
+    /// The command that opens the subject in the Explorer.
     pub(super) fn explore_command(&self) -> String {
-        match &self.mutant {
-            None => format!("raft explore {}", self.spec.name),
-            Some(mutant) => format!("raft explore --mutant {}", mutant.name),
+        match (&self.mutant, &self.options) {
+            (Some(mutant), _) => format!("raft explore --mutant {}", mutant.name),
+            (None, Some(options)) => format!("raft explore{options}"),
+            (None, None) => format!("raft explore {}", self.spec.name),
         }
     }
 
-    /// The script it starts from, one command a line, if it does.
+    /// The script that the model starts from, one command a line, if there is one.
     pub(super) fn prefix(&self) -> Option<String> {
         let lines = self.spec.prefix.lines().map(str::trim).filter(|line| !line.is_empty());
         let lines: Vec<_> = lines.collect();
@@ -108,7 +137,7 @@ fn find_model(name: &str) -> Result<Spec, Failure> {
     })
 }
 
-/// The error for a name that is none, with the names most like it.
+/// The error for an unknown name. It suggests the names most like it.
 fn unknown(what: &str, command: &str, name: &str, mut names: Vec<&'static str>) -> Failure {
     names.sort_by_cached_key(|known| distance(name, known));
     names.truncate(3);

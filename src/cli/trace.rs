@@ -24,11 +24,11 @@ pub(super) struct Trace {
     json: bool,
 }
 
-/// What came of one file.
+/// The verdict on one trace file.
 enum Verdict {
     Accept(Accepted),
     Reject(Rejected),
-    /// Nothing can be said of a server.
+    /// The file says nothing about a server, for this reason.
     Unreadable(String),
 }
 
@@ -44,7 +44,7 @@ struct Outcome {
     verdict: Told,
 }
 
-/// A verdict as `--json` tells it.
+/// The verdict on a file, in the form of `--json`.
 #[derive(Serialize)]
 #[serde(tag = "verdict", rename_all = "UPPERCASE")]
 enum Told {
@@ -92,7 +92,7 @@ fn judge(path: &Path) -> Verdict {
     }
 }
 
-/// A file that cannot be read says nothing about its server, so the reason is kept apart.
+/// A reader that keeps the reason why a file cannot be read: such a file says nothing about its server.
 struct Noting {
     inner: File,
     failed: Option<io::Error>,

@@ -2,7 +2,6 @@
 #![allow(dead_code, reason = "each test file that includes this uses a part of it")]
 
 pub(crate) mod cluster;
-pub(crate) mod full_search;
 pub(crate) mod history;
 pub(crate) mod load;
 pub(crate) mod processes;

@@ -24,20 +24,18 @@
 //!
 //! `UPDATE_GOLDEN=1 cargo test --test scenarios` records anew.
 
-mod text;
-
+use actorcheck::Event;
 use bytes::Bytes;
-use checked_raft::checker::Event;
 use checked_raft::kv::Command as KvCommand;
 use checked_raft::models::ghost::Watch;
 use checked_raft::models::script::Runner;
+use checked_raft::models::text::Text;
 use checked_raft::models::{Cluster, ClusterAction, ClusterState, Spec};
 use checked_raft::raft::Message;
 use stateright::actor::{Command, Id};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
-use text::Text;
 
 /// One test for each file.
 macro_rules! scenarios {
@@ -175,7 +173,8 @@ fn header<'a>(
             }
             ("client", commands) => {
                 let commands = commands.split(';').map(|command| client_command(command.trim()));
-                spec.clients.push(commands.collect::<Result<_, _>>().map_err(error)?);
+                let commands = commands.collect::<Result<Vec<_>, _>>().map_err(error)?;
+                spec.clients.push(commands.iter().map(KvCommand::encode).collect());
             }
             _ => return Err(error("not a line of a header; `start` ends it".to_owned())),
         }

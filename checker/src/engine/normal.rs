@@ -1,0 +1,77 @@
+//! Sets of messages by number: renamed, and reduced so that of messages that are one only one is kept. Each
+//! thread computes each of these once.
+
+use super::bits::Bits;
+use super::relevance::Relevance;
+use super::sets::SetCache;
+use super::tables::Memo;
+
+/// The mark of a set that has no number yet.
+const NONE: u32 = u32::MAX;
+
+/// A set that keeps only one of the messages that are one.
+#[derive(Clone, Copy)]
+pub(super) struct Reduced {
+    /// The number of the reduced set.
+    pub(super) kept: u32,
+    /// The number of the set of the names of its messages.
+    pub(super) names: u32,
+}
+
+/// The renamed sets that one thread knows: by permutation and actor, and by set.
+pub(super) struct Renamed(Vec<Vec<Vec<u32>>>);
+
+/// The reduced sets that one thread knows under a hypothesis: by actor, and by partition and set.
+pub(super) struct Normal(Vec<Memo<(u32, u32), Reduced>>);
+
+impl Renamed {
+    /// A table in which no renamed set is known.
+    pub(super) fn new(permutations: usize, actors: usize) -> Self {
+        Self(vec![vec![Vec::new(); actors]; permutations])
+    }
+
+    /// The number of a set of an actor's messages, renamed by a permutation, if it is known.
+    pub(super) fn get(&self, permutation: usize, who: usize, set: u32) -> Option<u32> {
+        let known = self.0[permutation][who].get(set as usize).copied();
+        known.filter(|known| *known != NONE)
+    }
+
+    /// Notes the number of a renamed set.
+    pub(super) fn note(&mut self, permutation: usize, who: usize, set: u32, is: u32) {
+        let sets = &mut self.0[permutation][who];
+        sets.resize(sets.len().max(set as usize + 1), NONE);
+        sets[set as usize] = is;
+    }
+}
+
+impl Normal {
+    /// A table in which no reduced set is known.
+    pub(super) fn new(actors: usize) -> Self {
+        Self(vec![Memo::default(); actors])
+    }
+
+    /// Reduces a set of messages to an actor in a local state: of messages that are one it keeps only one.
+    pub(super) fn reduced(
+        &mut self,
+        relevance: &Relevance,
+        sets: &mut SetCache<'_>,
+        (who, local, set): (usize, u32, u32),
+    ) -> Reduced {
+        let Some((number, partition)) = relevance.partition(who, local) else {
+            return Reduced { kept: set, names: set };
+        };
+        if let Some(known) = self.0[who].get(&(number, set)) {
+            return *known;
+        }
+        let mut messages = Bits::default();
+        messages.copy(&sets.get(who, set));
+        let reduced = match partition.reduce(&mut messages) {
+            None => Reduced { kept: set, names: set },
+            Some(names) => {
+                Reduced { kept: sets.number(who, &messages), names: sets.number(who, &names) }
+            }
+        };
+        self.0[who].insert((number, set), reduced);
+        reduced
+    }
+}

@@ -1,0 +1,169 @@
+//! Makes the report at the end of a search.
+
+use super::panics::Held;
+use super::recovery::Judged;
+use super::relevance::Relevance;
+use super::search::{Ended, Search};
+use super::store::Shard;
+use super::tables::Tables;
+use super::worker::{Counted, Worker};
+use crate::run::{PropertyReport, PropertyResult, Report, TupleCounts, Verdict};
+use crate::view::{Checkable, Ghostly};
+use crate::world::{Kind, RECOVERABILITY};
+use std::sync::atomic::Ordering;
+
+impl<'w, A: Checkable, G: Ghostly> Search<'w, '_, A, G> {
+    /// The report, after the questions that can be asked only at the end: the number of maximal states, and
+    /// dead ends.
+    pub(super) fn report(
+        &mut self,
+        mut ended: Ended,
+        rounds: u64,
+        mut relevance: Relevance,
+    ) -> Report {
+        let violated = self.shared.violated.load(Ordering::Relaxed);
+        let standing = self.shared.count(Shard::tuples);
+        let mut counted = None;
+        if matches!(ended, Ended::Exhausted) {
+            match self.count_maximal(&relevance) {
+                Ok(all) => counted = Some(all),
+                Err(reason) => {
+                    self.checkpoint(&mut relevance, rounds, 0);
+                    ended = Ended::By(reason);
+                }
+            }
+        }
+        let counted = counted.unwrap_or_else(|| {
+            let states = self.shared.count(Shard::states);
+            Counted { tuples: standing, states, standing: states }
+        });
+        let labels = std::mem::take(&mut self.tables().labels);
+        if matches!(ended, Ended::Exhausted)
+            && let Some(reason) = self.look_for_dead_ends()
+        {
+            ended = Ended::By(reason);
+        }
+        let shared = &self.shared;
+        let unwitnessed = shared.unwitnessed.load(Ordering::Relaxed);
+        let world = shared.world;
+        let judged = world.always.len() + world.steps.len();
+        let names = world.property_names().enumerate();
+        let properties = names.map(|(n, (name, kind))| PropertyReport {
+            name,
+            kind,
+            result: match kind {
+                Kind::Always | Kind::Step if violated & 1 << n != 0 => PropertyResult::Violated,
+                Kind::Always | Kind::Step => PropertyResult::Holds,
+                Kind::Sometimes if unwitnessed & 1 << (n - judged) != 0 => {
+                    PropertyResult::Unwitnessed
+                }
+                Kind::Sometimes => PropertyResult::Witnessed,
+                Kind::Recovery => unreachable!("it has no number"),
+            },
+        });
+        let recovery = world.recovery.as_ref().map(|_| PropertyReport {
+            name: RECOVERABILITY,
+            kind: Kind::Recovery,
+            result: match (&ended, self.dead_end) {
+                (Ended::Exhausted, false) => PropertyResult::Holds,
+                (_, true) => PropertyResult::Violated,
+                (_, false) => PropertyResult::NotAsked,
+            },
+        });
+        let tables = shared.tables.read().expect("no thread runs");
+        let actors = tables.actors.iter();
+        let (verdict, ended_by) = match ended {
+            _ if self.dead_end => (Verdict::Violated, None),
+            Ended::Exhausted => (Verdict::Exhaustive, None),
+            Ended::Violated => (Verdict::Violated, None),
+            Ended::By(reason) => (Verdict::Bounded, Some(reason)),
+            Ended::Judged(_) | Ended::Paused => unreachable!("another round follows"),
+        };
+        let cuts = shared.cuts.iter().map(|count| count.load(Ordering::Relaxed));
+        let tuples = TupleCounts {
+            tuples: counted.tuples,
+            symmetries: tables.group.len() as u64,
+            permutations: tables.group.of_so_many() as u64,
+            standing: (standing, counted.standing),
+            expanded: shared.expanded.load(Ordering::Relaxed),
+            locals: actors.clone().map(|table| table.locals.len() as u64).sum(),
+            widest: widest(&tables),
+            messages: actors.map(|table| table.inbox.len() as u64).sum(),
+            steps: tables.steps.len() as u64,
+            ghosts: tables.ghosts.len() as u64,
+            rounds,
+            recoveries: self.starts,
+            bytes: shared.count(Shard::bytes) + shared.sets.bytes(),
+        };
+        Report {
+            states: counted.states,
+            generated: shared.transitions.load(Ordering::Relaxed),
+            tuples: Some(tuples),
+            depth: 0,
+            elapsed: self.elapsed(),
+            memory: self.lookout.most_memory(),
+            verdict,
+            properties: properties.chain(recovery).collect(),
+            cuts: world.bounds.iter().map(|bound| bound.name).zip(cuts).collect(),
+            labels: labels.into_iter().collect(),
+            ended_by,
+        }
+    }
+
+    fn tables(&mut self) -> &mut Tables<'w, A, G> {
+        self.shared.tables.get_mut().expect("no thread runs")
+    }
+
+    /// Judges whether every group can go on from every tuple. Returns the limit that ended this, if one did.
+    fn look_for_dead_ends(&mut self) -> Option<&'static str> {
+        let lookout = &self.lookout;
+        let judged = Judged::new(self.shared.world.recovery.as_ref()?, lookout);
+        let found = self.shared.share_out(self.limits.threads, |shards| {
+            let mut judge = judged.judge();
+            let mut found = false;
+            for (_, shard) in shards {
+                let shard = shard.lock().held();
+                for (key, _) in shard.all() {
+                    if let Some(reason) = lookout.reached() {
+                        return (found, Some(reason));
+                    }
+                    match judge.is_dead_end(&self.shared.tables, key) {
+                        Ok(is_dead_end) => found |= is_dead_end,
+                        Err(reason) => return (found, Some(reason)),
+                    }
+                }
+            }
+            (found, None)
+        });
+        self.dead_end = found.iter().any(|(found, _)| *found);
+        self.starts = judged.starts();
+        found.into_iter().find_map(|(_, reason)| reason)
+    }
+
+    /// The number of maximal states by the messages that matter at the end. The number does not depend on the
+    /// order in which the states were found, nor on the hypotheses on the way.
+    fn count_maximal(&self, relevance: &Relevance) -> Result<Counted, &'static str> {
+        let counted = self.shared.share_out(self.limits.threads, |shards| {
+            let mut worker = Worker::new(&self.shared, relevance, None);
+            let mut counted = Counted::default();
+            for (_, shard) in shards {
+                for (key, states) in shard.lock().held().all() {
+                    counted += worker.maximal(key, &states, &self.lookout)?;
+                }
+            }
+            worker.end();
+            Ok::<_, &'static str>(counted)
+        });
+        let mut all = Counted::default();
+        for counted in counted {
+            all += counted?;
+        }
+        Ok(all)
+    }
+}
+
+/// The first of the actors that have most local states, and how many it has.
+pub(super) fn widest<A: Checkable, G: Ghostly>(tables: &Tables<'_, A, G>) -> (usize, u64) {
+    let numbers = tables.actors.iter().map(|table| table.locals.len() as u64).enumerate();
+    numbers.reduce(|most, next| if next.1 > most.1 { next } else { most }).unwrap_or_default()
+}

@@ -1,0 +1,226 @@
+//! The fourth idea: states that differ only in which of some interchangeable actors is which are one.
+//!
+//! Section 4 of `PROOF.md` says why this misses nothing. A value is renamed once, when it is interned. Its
+//! whole *orbit* is interned with it: all values to which it can be renamed. From then on renaming means
+//! looking up a number. [`Permutations`] is the group, and [`Images`] keeps the numbers.
+
+use super::local::LocalValue;
+use crate::symmetry::Permutation;
+use crate::view::{Checkable, Ghostly};
+use crate::world::{State, World};
+use std::collections::BTreeSet;
+
+/// The mark of a value that has no number yet.
+const NONE: u32 = u32::MAX;
+
+/// The permutations of actors that leave the first state as it is.
+pub(super) struct Permutations {
+    members: Vec<Permutation>,
+    /// For each two permutations, the number of the first after the second.
+    products: Vec<Vec<usize>>,
+    /// A few permutations of which all others are products.
+    generators: Vec<usize>,
+    /// The number of permutations before some were left out.
+    of_so_many: usize,
+}
+
+/// The largest number of permutations that are used, those of six actors. The limit is there because the
+/// image of each value under each permutation is kept.
+const MOST: usize = 720;
+
+impl Permutations {
+    /// The group in which nobody is interchangeable.
+    pub(super) fn trivial(actors: usize) -> Self {
+        Self::new(vec![Permutation::identity(actors)])
+    }
+
+    /// The permutations of the world that leave this state as it is. With others the search would reach more
+    /// states than there are, and could not count them.
+    pub(super) fn fixing<A: Checkable, G: Ghostly>(
+        world: &World<A, G>,
+        state: &State<A, G>,
+    ) -> Self {
+        let Some(symmetry) = &world.symmetry else {
+            return Self::trivial(world.actors.actors.len());
+        };
+        let locals: Vec<_> = state.view().locals().map(|local| LocalValue::of(&local)).collect();
+        let messages: BTreeSet<_> =
+            state.messages().map(|(a, b, msg)| (a, b, msg.clone())).collect();
+        let restartable: BTreeSet<_> = world.restartable.iter().copied().collect();
+        let fixes = |permutation: &&Permutation| {
+            let names = permutation.renaming();
+            let renamed = messages.iter().map(|(src, dst, msg)| {
+                (names.rewrite(src), names.rewrite(dst), (symmetry.message)(msg, &names))
+            });
+            let same_locals = (0..locals.len())
+                .all(|who| locals[who].renamed(symmetry, &names) == locals[permutation.of(who)]);
+            same_locals
+                && (symmetry.ghost)(&state.ghost, &names) == state.ghost
+                && renamed.collect::<BTreeSet<_>>() == messages
+                && restartable.iter().all(|id| restartable.contains(&names.rewrite(id)))
+        };
+        Self::few(symmetry.permutations.iter().filter(fixes).cloned().collect())
+    }
+
+    /// All of these permutations, which must be a group. If they are too many, only those that leave the last
+    /// actors where they are, as many of these as need be; that is again a group.
+    fn few(mut permutations: Vec<Permutation>) -> Self {
+        let of_so_many = permutations.len();
+        while permutations.len() > MOST {
+            let last = permutations.iter().filter_map(Permutation::last_moved).max();
+            let last = last.expect("somebody moves");
+            permutations.retain(|permutation| permutation.of(last) == last);
+        }
+        Self { of_so_many, ..Self::new(permutations) }
+    }
+
+    fn new(permutations: Vec<Permutation>) -> Self {
+        let product = |first: &Permutation, second: &Permutation| {
+            let product = second.then(first);
+            let number = permutations.iter().position(|known| *known == product);
+            number.expect("a world's permutations must be a group")
+        };
+        let products: Vec<Vec<usize>> = permutations
+            .iter()
+            .map(|first| permutations.iter().map(|second| product(first, second)).collect())
+            .collect();
+        let generators = generators(&products);
+        Self { of_so_many: permutations.len(), members: permutations, products, generators }
+    }
+
+    /// The number of permutations that leave the first state as it is, including those that are left out.
+    pub(super) fn of_so_many(&self) -> usize {
+        self.of_so_many
+    }
+
+    /// The number of permutations, the identity included. The identity has number 0.
+    pub(super) fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// A few permutations of which all others are products. A fact that holds under these holds under all.
+    pub(super) fn generators(&self) -> &[usize] {
+        &self.generators
+    }
+
+    /// The numbers of all permutations except the identity.
+    pub(super) fn others(&self) -> std::ops::Range<usize> {
+        1..self.len()
+    }
+
+    /// The place to which a permutation moves an actor.
+    pub(super) fn moves(&self, permutation: usize, who: usize) -> usize {
+        self.members[permutation].of(who)
+    }
+
+    /// The permutation with this number.
+    pub(super) fn permutation(&self, number: usize) -> &Permutation {
+        &self.members[number]
+    }
+
+    /// Notes an orbit: the image of a value under each permutation, and the actor to which the image belongs.
+    /// The images of every value of the orbit are then known. They are the action of a group, which is all
+    /// that renaming must be here.
+    ///
+    /// # Panics
+    /// If they are not the action of a group, because some value already has another orbit.
+    pub(super) fn note_orbit(&self, orbit: &[(usize, u32)], images: &mut [Images]) {
+        for (second, (who, number)) in orbit.iter().enumerate() {
+            for (first, product) in self.products.iter().map(|row| row[second]).enumerate() {
+                images[*who].set(self.len(), *number, first, orbit[product].1);
+            }
+        }
+    }
+}
+
+/// Takes permutations until all are products of those taken.
+fn generators(products: &[Vec<usize>]) -> Vec<usize> {
+    let mut generators = Vec::new();
+    let mut generated = BTreeSet::from([0]);
+    for n in 0..products.len() {
+        if generated.contains(&n) {
+            continue;
+        }
+        generators.push(n);
+        let mut waiting: Vec<_> = generated.iter().copied().collect();
+        while let Some(one) = waiting.pop() {
+            let more = generators.iter().map(|generator| products[*generator][one]);
+            waiting.extend(more.filter(|product| generated.insert(*product)));
+        }
+    }
+    generators
+}
+
+/// The image of each value of a kind under each permutation, all by number.
+#[derive(Default)]
+pub(super) struct Images(Vec<u32>);
+
+impl Images {
+    /// The image of a value under a permutation, in a group of so many.
+    pub(super) fn get(&self, group: usize, number: u32, permutation: usize) -> u32 {
+        self.0[number as usize * group + permutation]
+    }
+
+    /// All images, value by value.
+    pub(super) fn all(&self) -> &[u32] {
+        &self.0
+    }
+
+    /// Notes the image of a value under a permutation.
+    fn set(&mut self, group: usize, number: u32, permutation: usize, image: u32) {
+        let end = (number as usize + 1) * group;
+        if self.0.len() < end {
+            self.0.resize(end, NONE);
+        }
+        let known = &mut self.0[number as usize * group + permutation];
+        assert!(
+            [NONE, image].contains(known),
+            "renaming actors twice must be renaming them once by both: see `Symmetry`"
+        );
+        *known = image;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stateright::actor::Id;
+
+    #[test]
+    fn few_permutations_generate_all() {
+        let servers: Vec<_> = (0..4).map(Id::from).collect();
+        let group = Permutations::new(Permutation::within(5, &[servers]));
+        assert!(group.len() == 24 && group.generators().len() <= 4);
+        let mut generated = BTreeSet::from([0]);
+        for _ in 0..24 {
+            let more: Vec<_> = generated
+                .iter()
+                .flat_map(|one| group.generators().iter().map(|n| group.products[*n][*one]))
+                .collect();
+            generated.extend(more);
+        }
+        assert_eq!(generated.len(), 24);
+        assert_eq!(Permutations::trivial(5).generators(), &[] as &[usize]);
+    }
+
+    #[test]
+    fn of_too_many_permutations_a_group_is_used_that_leaves_the_last_actors_where_they_are() {
+        let servers: Vec<_> = (0..7).map(Id::from).collect();
+        let group = Permutations::few(Permutation::within(8, &[servers]));
+        assert_eq!((group.len(), group.of_so_many()), (720, 5040));
+        assert!(group.others().all(|n| group.moves(n, 6) == 6));
+        let group = Permutations::few(Permutation::within(5, &[vec![Id::from(1), Id::from(4)]]));
+        assert_eq!((group.len(), group.of_so_many()), (2, 2), "few are all used");
+    }
+
+    #[test]
+    #[should_panic(expected = "must be renaming them once by both")]
+    fn what_is_not_the_action_of_a_group_is_refused() {
+        let group = Permutations::new(Permutation::within(2, &[vec![Id::from(0), Id::from(1)]]));
+        let mut images = [Images::default(), Images::default()];
+        group.note_orbit(&[(0, 0), (1, 0)], &mut images);
+        // Value 0 of actor 1 is value 0 of actor 0, renamed. So it is not value 1 of actor 0, renamed, as
+        // well.
+        group.note_orbit(&[(0, 1), (1, 0)], &mut images);
+    }
+}

@@ -1,0 +1,152 @@
+//! Small worlds in which one thing matters each, written with the methods of `World`.
+
+use actorcheck::{Local, RECOVERABILITY, Recovery, Verdict, World};
+use stateright::actor::{Actor, Id, Out, model_timeout};
+use std::borrow::Cow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+/// What an actor does when it starts, at a message and at a timer: from its number and state to the next
+/// state.
+#[derive(Clone, Copy)]
+struct Small {
+    start: fn(Id, &mut Out<Small>),
+    message: fn(Id, u8, u8, &mut Out<Small>) -> u8,
+    timer: fn(u8, u8, &mut Out<Small>) -> u8,
+}
+
+impl Actor for Small {
+    type Msg = u8;
+    type State = u8;
+    type Timer = u8;
+    type Storage = ();
+    type Random = ();
+
+    fn on_start(&self, id: Id, _: &Option<()>, out: &mut Out<Self>) -> u8 {
+        (self.start)(id, out);
+        0
+    }
+
+    fn on_msg(&self, id: Id, state: &mut Cow<'_, u8>, _: Id, message: u8, out: &mut Out<Self>) {
+        let next = (self.message)(id, **state, message, out);
+        if next != **state {
+            *state = Cow::Owned(next);
+        }
+    }
+
+    fn on_timeout(&self, _: Id, state: &mut Cow<'_, u8>, timer: &u8, out: &mut Out<Self>) {
+        let next = (self.timer)(**state, *timer, out);
+        if next != **state {
+            *state = Cow::Owned(next);
+        }
+    }
+}
+
+fn arm(timer: u8, out: &mut Out<Small>) {
+    out.set_timer(timer, model_timeout());
+}
+
+const STILL: Small =
+    Small { start: |_, _| {}, message: |_, state, _, _| state, timer: |state, _, _| state };
+
+type OfMembers = fn(&[(Id, Local<'_, Small>)]) -> bool;
+
+fn recovers(world: World<Small, ()>, recovered: OfMembers, within: OfMembers) -> bool {
+    let groups = vec![(0..world.actors.actors.len()).map(Id::from).collect()];
+    let checked = world
+        .recoverable(Recovery {
+            groups,
+            recovered: Arc::new(move |_, now| recovered(now)),
+            within: Arc::new(move |_, now| within(now)),
+        })
+        .check();
+    let dead_end = checked.report.violated() == [RECOVERABILITY];
+    assert!(dead_end || checked.report.verdict == Verdict::Exhaustive, "{checked}");
+    !dead_end
+}
+
+/// Actor 0 recovers by an answer that it gets in state 0 only. To ask it goes to state 1, and comes back with
+/// more messages than it left with. Its other timer leads nowhere, and fires first.
+#[test]
+fn a_way_to_recovery_may_come_back_to_a_state_with_more_messages() {
+    const TRAP: u8 = 0;
+    const GO: u8 = 1;
+    const BACK: u8 = 2;
+    let asks = Small {
+        start: |_, out| {
+            arm(TRAP, out);
+            arm(GO, out);
+        },
+        timer: |_, timer, out| match timer {
+            GO => {
+                out.cancel_timer(TRAP);
+                out.send(Id::from(1), 0);
+                arm(BACK, out);
+                1
+            }
+            BACK => {
+                arm(TRAP, out);
+                arm(GO, out);
+                0
+            }
+            _ => {
+                out.cancel_timer(GO);
+                9
+            }
+        },
+        message: |_, state, _, _| if state == 0 { 5 } else { state },
+    };
+    let answers = Small {
+        message: |_, state, _, out| {
+            out.send(Id::from(0), 0);
+            state
+        },
+        ..STILL
+    };
+    let world = World::new([asks, answers]).bound("no trap", 5, |local| *local.state <= 5);
+    assert!(recovers(world, |now| *now[0].1.state == 5, |_| true));
+}
+
+/// The last step of recovery may lead where nothing may go on from.
+#[test]
+fn recovery_may_end_at_its_bound() {
+    let goes = Small { start: |_, out| arm(0, out), timer: |_, _, _| 1, ..STILL };
+    let (there, at_start): (OfMembers, OfMembers) =
+        (|now| *now[0].1.state == 1, |now| *now[0].1.state == 0);
+    assert!(recovers(World::new([goes]), there, at_start));
+}
+
+/// Actors 0 and 1 are alike, but at the start a message is on its way to actor 0 only.
+#[test]
+fn actors_are_not_interchangeable_where_only_one_of_them_has_a_message_at_the_start() {
+    let told = Small { message: |_, _, _, _| 1, ..STILL };
+    let tells = Small { start: |_, out| out.send(Id::from(0), 0), ..STILL };
+    let checked = World::new([told, told, tells]).interchangeable(0..2).check();
+    let counts = checked.assert_exhaustive().tuples.expect("they are counted");
+    assert_eq!((counts.tuples, counts.symmetries), (2, 1));
+}
+
+/// Actors 0 and 1 differ in what they answer, and nobody heeds the answers.
+#[test]
+fn actors_that_send_differently_are_found_out() {
+    let answers = Small {
+        message: |id, _, _, out| {
+            out.send(Id::from(2), u8::from(id == Id::from(0)));
+            1
+        },
+        ..STILL
+    };
+    let tells = Small {
+        start: |_, out| {
+            out.send(Id::from(0), 7);
+            out.send(Id::from(1), 7);
+        },
+        ..STILL
+    };
+    let world = || World::new([answers, answers, tells]);
+    world().check().assert_exhaustive();
+    let checked = || drop(world().interchangeable(0..2).check());
+    let panic = catch_unwind(AssertUnwindSafe(checked)).expect_err("it is found out");
+    let said = panic.downcast_ref::<String>().expect("a sentence");
+    assert!(said.starts_with("the actors are not interchangeable"), "{said}");
+}

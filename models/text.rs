@@ -1,0 +1,322 @@
+//! The text form of events, messages, changes and logs of a cluster. Scenarios and counterexamples are
+//! written in it.
+//!
+//! `4@t2 put x 1` is the entry at index 4, created in term 2, with its command.
+
+use super::ghost::role_name;
+use super::member::{ClientState, MemberState, Replicated};
+use super::{Cluster, ClusterAction, ClusterState};
+use crate::kv::Kv;
+use crate::raft::{
+    ClientRequest, ClientResponse, Entry, Index, Invocation, Log, Message, Outcome, Payload, Role,
+    Server, Term,
+};
+use actorcheck::Event;
+use stateright::actor::{Command, Id};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// Writes events, messages and states of one cluster as text.
+pub struct Text<'a, S: Replicated = Kv> {
+    /// The cluster, which knows the names of its members.
+    pub cluster: &'a Cluster<S>,
+}
+
+impl<S: Replicated> Text<'_, S> {
+    fn name(&self, id: Id) -> &str {
+        self.cluster.name_of(id)
+    }
+
+    fn names(&self, ids: &BTreeSet<Id>) -> String {
+        ids.iter().map(|id| self.name(*id)).collect::<Vec<_>>().join(" ")
+    }
+
+    /// The event of a step.
+    pub fn event(&self, action: &ClusterAction) -> String {
+        let who = self.name(action.who);
+        match &action.event {
+            Event::Deliver { src, msg } => {
+                format!("{} → {who}: {}", self.name(*src), self.message(msg))
+            }
+            Event::Timeout(timer) => format!("{who}: {timer:?} timeout"),
+            Event::Choose { .. } => unreachable!("no member draws lots"),
+            Event::Restart => format!("{who}: restart"),
+        }
+    }
+
+    /// A step in lines: the event, and below it the change of the member and the messages that it sends.
+    pub fn step(
+        &self,
+        before: &ClusterState<S>,
+        action: &ClusterAction,
+        after: &ClusterState<S>,
+    ) -> Vec<String> {
+        let who = usize::from(action.who);
+        let mut lines = vec![self.event(action)];
+        let change = self.change(action.who, before.actor(who), after.actor(who));
+        lines.push(change.unwrap_or_else(|| format!("{} stays as it is", self.name(action.who))));
+        let mut sent: Vec<(Message, BTreeSet<Id>)> = Vec::new();
+        for command in self.cluster.outputs(before, action) {
+            let Command::Send(to, msg) = command else { continue };
+            match sent.last_mut() {
+                Some((same, all)) if *same == msg => {
+                    all.insert(to);
+                }
+                _ => sent.push((msg, BTreeSet::from([to]))),
+            }
+        }
+        lines.extend(sent.iter().map(|(msg, to)| self.sent(action.who, to, msg)));
+        lines
+    }
+
+    /// A message as sent: `S0 → S1 S2: ...`.
+    pub fn sent(&self, src: Id, dst: &BTreeSet<Id>, msg: &Message) -> String {
+        format!("{} → {}: {}", self.name(src), self.names(dst), self.message(msg))
+    }
+
+    /// A message, without its sender and receivers.
+    pub fn message(&self, msg: &Message) -> String {
+        match msg {
+            Message::RequestVote(args) => {
+                let last = position(args.last_log_index, args.last_log_term);
+                format!("RequestVote t{}, last entry {last}", args.term)
+            }
+            Message::RequestVoteResponse(args) => {
+                let vote = if args.vote_granted { "granted" } else { "refused" };
+                format!("RequestVoteResponse t{}, {vote}", args.term)
+            }
+            Message::AppendEntries(args) => {
+                let after = position(args.prev_log_index, args.prev_log_term);
+                let indexes = (args.prev_log_index.0 + 1..).map(Index);
+                let entries: Vec<_> = indexes
+                    .zip(&args.entries)
+                    .map(|(index, entry)| self.entry(index, entry))
+                    .collect();
+                let entries =
+                    if entries.is_empty() { "nothing".to_owned() } else { entries.join(", ") };
+                let (term, commit) = (args.term, args.leader_commit);
+                format!("AppendEntries t{term}, after {after}: {entries}; commit {commit}")
+            }
+            Message::AppendEntriesResponse(args) => {
+                format!("AppendEntriesResponse t{}, {}", args.term, outcome(args.outcome))
+            }
+            Message::ClientRequest(ClientRequest::Register { sequence }) => {
+                format!("Register #{sequence}")
+            }
+            Message::ClientRequest(ClientRequest::Command { session, sequence, command }) => {
+                format!("Command #{sequence} of session {session}: {}", S::describe(command))
+            }
+            Message::ClientResponse(response) => self.response(response),
+        }
+    }
+
+    fn response(&self, response: &ClientResponse) -> String {
+        match response {
+            ClientResponse::Registered { sequence, session } => {
+                format!("Registered #{sequence} as session {session}")
+            }
+            ClientResponse::Applied { sequence, response } => {
+                format!("Applied #{sequence}: {}", S::describe_answer(response))
+            }
+            ClientResponse::SessionExpired { sequence } => format!("SessionExpired #{sequence}"),
+            ClientResponse::NotLeader { sequence, leader: None } => {
+                format!("NotLeader #{sequence}")
+            }
+            ClientResponse::NotLeader { sequence, leader: Some(id) } => {
+                format!("NotLeader #{sequence}, ask {}", self.name(*id))
+            }
+            ClientResponse::TooLarge { sequence, limit } => {
+                format!("TooLarge #{sequence}, at most {limit} bytes")
+            }
+        }
+    }
+
+    fn entry(&self, index: Index, entry: &Entry) -> String {
+        let payload = match &entry.payload {
+            Payload::Noop => "no-op".to_owned(),
+            Payload::Register { client, .. } => format!("register {}", self.name(*client)),
+            Payload::Command { session, sequence, command, .. } => {
+                format!("{session}#{sequence} {}", S::describe(command))
+            }
+        };
+        format!("{} {payload}", position(index, entry.term))
+    }
+
+    /// The change of one member in a line; `None` if it did not change.
+    pub fn change(
+        &self,
+        who: Id,
+        before: &MemberState<S>,
+        after: &MemberState<S>,
+    ) -> Option<String> {
+        let mut parts = Vec::new();
+        match (before, after) {
+            (MemberState::Server(before), MemberState::Server(after)) => {
+                self.persistent_change(before, after, &mut parts);
+                self.role_change(before, after, &mut parts);
+                applied_change(before, after, &mut parts);
+            }
+            (MemberState::Client(before), MemberState::Client(after)) => {
+                let commands = after.outcomes.iter().skip(before.outcomes.len());
+                parts.extend(commands.map(invocation_text::<S>));
+                finished(before, after, &mut parts);
+            }
+            _ => parts.push("changed its kind".to_owned()),
+        }
+        (!parts.is_empty()).then(|| format!("{}: {}", self.name(who), parts.join(", ")))
+    }
+
+    fn persistent_change(&self, before: &Server<S>, after: &Server<S>, parts: &mut Vec<String>) {
+        let (old, new) = (&before.persistent, &after.persistent);
+        if old.current_term != new.current_term {
+            parts.push(format!("t{} ⇨ t{}", old.current_term, new.current_term));
+        }
+        match new.voted_for {
+            Some(id) if (old.current_term, old.voted_for) != (new.current_term, new.voted_for) => {
+                parts.push(format!("votes for {}", self.name(id)));
+            }
+            None if old.current_term == new.current_term && old.voted_for.is_some() => {
+                parts.push("FORGETS ITS VOTE".to_owned());
+            }
+            _ => {}
+        }
+        let (removed, added) = log_difference(&old.log, &new.log);
+        let list = |entries: Entries| {
+            let texts = entries.iter().map(|(index, entry)| self.entry(*index, entry));
+            texts.collect::<Vec<_>>().join(" + ")
+        };
+        if !removed.is_empty() {
+            parts.push(format!("deletes {}", list(removed)));
+        }
+        if !added.is_empty() {
+            parts.push(format!("appends {}", list(added)));
+        }
+    }
+
+    fn role_change(&self, before: &Server<S>, after: &Server<S>, parts: &mut Vec<String>) {
+        let (old, new) = (role_name(&before.role), role_name(&after.role));
+        if old != new {
+            parts.push(format!("{old} ⇨ {new}"));
+        }
+        if before.role == after.role {
+            return;
+        }
+        match &after.role {
+            Role::Follower { leader: Some(id) } => {
+                parts.push(format!("follows {}", self.name(*id)));
+            }
+            Role::Follower { leader: None } => {}
+            Role::Candidate { votes_granted } => {
+                parts.push(format!("has the votes of {}", self.names(votes_granted)));
+            }
+            Role::Leader { next_index, match_index, .. } => {
+                let nothing = BTreeMap::new();
+                let (old_next, old_match) = match &before.role {
+                    Role::Leader { next_index, match_index, .. } => (next_index, match_index),
+                    _ => (&nothing, &nothing),
+                };
+                self.indexes_change("next", old_next, next_index, parts);
+                self.indexes_change("match", old_match, match_index, parts);
+            }
+            Role::Halted(disagreement) => {
+                let (leader, index) = (self.name(disagreement.leader), disagreement.index);
+                parts.push(format!("refuses what {leader} has at {index}"));
+            }
+        }
+    }
+
+    fn indexes_change(
+        &self,
+        name: &str,
+        old: &BTreeMap<Id, Index>,
+        new: &BTreeMap<Id, Index>,
+        parts: &mut Vec<String>,
+    ) {
+        let changed = new.iter().filter(|(id, index)| old.get(*id) != Some(*index));
+        let pairs: Vec<_> =
+            changed.map(|(id, index)| format!("{}={index}", self.name(*id))).collect();
+        if !pairs.is_empty() {
+            parts.push(format!("{name} {}", pairs.join(" ")));
+        }
+    }
+
+    /// The logs of all servers as the paper draws them. A number is the term of an entry; `|` follows the
+    /// last entry that the server knows to be committed.
+    pub fn logs(&self, state: &ClusterState<S>) -> Vec<String> {
+        let servers = (0..).zip(&self.cluster.names).filter_map(|(index, name)| {
+            let server = state.actor(index).server()?;
+            let terms = server.persistent.log.iter().map(|(index, entry)| {
+                let mark = if index == server.commit_index { "|" } else { " " };
+                format!("{}{mark}", entry.term)
+            });
+            let terms: String = terms.collect();
+            let (term, role) = (server.persistent.current_term, role_name(&server.role));
+            Some(format!("{name} t{term} {role:<9}  {terms}").trim_end().to_owned())
+        });
+        servers.collect()
+    }
+}
+
+/// Entries with their indexes.
+type Entries = Vec<(Index, Entry)>;
+
+/// The entries of both logs from the first difference on: those that went and those that came.
+fn log_difference(old: &Log, new: &Log) -> (Entries, Entries) {
+    let common = old.iter().zip(new.iter()).take_while(|(a, b)| a == b).count();
+    let rest = |log: &Log| {
+        log.iter().skip(common).map(|(index, entry)| (index, entry.clone())).collect::<Vec<_>>()
+    };
+    (rest(old), rest(new))
+}
+
+fn applied_change<S: PartialEq + fmt::Debug>(
+    before: &Server<S>,
+    after: &Server<S>,
+    parts: &mut Vec<String>,
+) {
+    if before.commit_index != after.commit_index {
+        parts.push(format!("commit {} ⇨ {}", before.commit_index, after.commit_index));
+    }
+    if after.last_applied != after.commit_index {
+        parts.push(format!("HAS APPLIED ONLY {}", after.last_applied));
+    }
+    if before.machine != after.machine {
+        parts.push(format!("{:?}", after.machine));
+    }
+    let ids = |server: &Server<S>| format!("{:?}", server.sessions);
+    if ids(before) != ids(after) {
+        parts.push(ids(after));
+    }
+}
+
+/// Notes that a client has finished its last command.
+fn finished(before: &ClientState, after: &ClientState, parts: &mut Vec<String>) {
+    if before.session.command().is_some() && after.session.command().is_none() {
+        parts.push("is done".to_owned());
+    }
+}
+
+fn position(index: Index, term: Term) -> String {
+    if index == Index(0) { "0".to_owned() } else { format!("{index}@t{term}") }
+}
+
+fn outcome(outcome: Outcome) -> String {
+    match outcome {
+        Outcome::Match(index) => format!("match up to {index}"),
+        Outcome::Conflict { prev_log_index, term: Some(term), index } => {
+            format!("no match at {prev_log_index}: t{term} from {index} on")
+        }
+        Outcome::Conflict { prev_log_index, term: None, index } => {
+            format!("no match at {prev_log_index}: nothing from {index} on")
+        }
+        Outcome::StaleTerm => "stale term".to_owned(),
+    }
+}
+
+fn invocation_text<S: Replicated>(invocation: &Invocation) -> String {
+    match invocation {
+        Invocation::Applied(response) => format!("learns `{}`", S::describe_answer(response)),
+        Invocation::Unknown => "learns `outcome unknown`".to_owned(),
+        Invocation::TooLarge(limit) => format!("learns `too large, at most {limit} bytes`"),
+    }
+}
