@@ -100,7 +100,7 @@ fn the_engine_checks_any_actors() {
 
 #[test]
 fn the_runtime_runs_any_actor() {
-    let others = ["raft", "Raft", "kv", "Kv", "models", "actorcheck", "cli", "client", "deploy"];
+    let others = ["raft", "Raft", "kv", "Kv", "models", "actorcheck", "cli", "deploy"];
     assert_none_names(
         &sources("src/runtime"),
         &others,

@@ -1,7 +1,7 @@
 //! Protocols of other people by the antichain engine and by stateright's breadth-first search, side by side.
 //!
 //! `cargo bench -p actorcheck --bench protocols` prints the table of the README. stateright's search is
-//! ended after a minute or four gigabytes.
+//! ended after half a minute or at four gigabytes.
 
 #[path = "../examples/abd.rs"]
 mod abd;
@@ -17,7 +17,7 @@ use std::time::Duration;
 fn searched<A: Checkable, G: Ghostly>(world: World<A, G>, engine: Engine) -> Report {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let limits = Limits {
-        max_time: Some(Duration::from_mins(1)),
+        max_time: Some(Duration::from_secs(30)),
         max_memory: Some(4 << 30),
         ..Limits::unlimited(threads)
     };

@@ -241,7 +241,8 @@ impl<A: Checkable, G: Ghostly> World<A, G> {
     /// permutations: a group of six has 720, and the engine uses no more than that.
     ///
     /// # Panics
-    /// If an actor is in another group already. While the world is checked: if the actors behave differently, or a property tells them apart.
+    /// If an actor is in another group already. While the world is checked: if the actors behave differently,
+    /// or a property tells them apart.
     #[must_use]
     pub fn interchangeable(mut self, actors: impl IntoIterator<Item = usize>) -> Self
     where

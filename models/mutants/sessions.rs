@@ -496,8 +496,8 @@ fn uncommitted_bytes_not_counted() -> MutantSpec {
         seen_in: "etcd-io/etcd#10167",
         about: "The bytes that wait in a leader's log do not count against their limit.",
         story: "A leader may have two uncommitted entries without a command. S0 has its no-op and one Register, \
-                and hears nothing from S1. The client asks again, and S0 appends a third entry: a client that \
-                retries large commands fills the leader's memory.",
+                and hears nothing from S1. The client asks again, and S0 appends a third entry: a client \
+                that retries large commands fills the leader's memory.",
         difference: "the bytes of uncommitted entries are taken to be zero",
         spec: Spec {
             max_bytes: 64,

@@ -68,14 +68,14 @@ impl Models {
 const ABOVE: &str = "\
 # The models
 
-`raft models --markdown` writes this page, and a test compares them. `raft check` exhausts the models that take
-seconds, `raft check --deep` all of them. A run fails if a count differs from the one here.
+`raft models --markdown` writes this page, and a test compares them. `raft check` exhausts the models that
+take seconds, `raft check --deep` all of them. A run fails if a count differs from the one here.
 
-In every model the network loses, duplicates and reorders messages without bound. *Restarts* are unbounded or
-none. *Entries* bounds the entries of clients in a log: the opening of a session is one, each command another, and
-each copy of either. *Tuples* are the distinct combinations of local states and history; *maximal states* count each
-with every largest set of messages that still matters. *All states* are those of stateright's search, where it
-ends: its engine agrees with ours there.
+In every model the network loses, duplicates and reorders messages without bound. *Restarts* are unbounded
+or none. *Entries* bounds the entries of clients in a log: the opening of a session is one, each command
+another, and each copy of either. *Tuples* are the distinct combinations of local states and history;
+*maximal states* count each with every largest set of messages that still matters. *All states* are those
+of stateright's search, where it ends: its engine agrees with ours there.
 
 ";
 
@@ -84,11 +84,12 @@ const BELOW: &str = "
 - **deep**: it takes longer than seconds, and `.ci/run` leaves it out.
 - **script**: it begins in the middle of a story, which `raft models --json` prints.
 - **L**: linearizability is asked, too. It is, where a log has room for a retried command.
-- **D**: it has what nodes have switched on by default. A leader repeats entries only when they were lost, half as
-  many at a time (LDR-5 and LDR-6 in [spec/README.md](../spec/README.md)), and drops a retry of what waits in its log
-  (CLI-4).
-- **all**: clients send every request to all servers at once. So servers see at least what they see of clients that
-  ask one after the other, as the client library does. `models/member.rs` argues that, and a test compares both.
+- **D**: it has what nodes have switched on by default. A leader repeats entries only when they were lost,
+  half as many at a time (LDR-5 and LDR-6 in [spec/README.md](../spec/README.md)), and drops a retry of
+  what waits in its log (CLI-4).
+- **all**: clients send every request to all servers at once. So servers see at least what they see of
+  clients that ask one after the other, as the client library does. `models/member.rs` argues that, and a
+  test compares both.
 - **plain**: `.ci/run` also exhausts it without the engine's reductions, and compares the tuples.
 
 No search is a proof. A bug that needs larger bounds lies outside of all of them.

@@ -44,8 +44,8 @@ pub enum Copies {
     /// The leader appends the copy, too. Servers tell copies apart when they apply them, whatever entries
     /// stand between the copies.
     Appended,
-    /// The leader drops the copy, if the first copy is among the last [`PENDING`](super::PENDING) uncommitted entries. So
-    /// clients that retry while nothing can be committed do not lengthen the log.
+    /// The leader drops the copy, if the first copy is among the last [`PENDING`](super::PENDING)
+    /// uncommitted entries. So clients that retry while nothing can be committed do not lengthen the log.
     Awaited,
 }
 

@@ -19,8 +19,8 @@
 //! | RPCs are retried (section 5.5, and what a real network asks of it) | `retry.rs` |
 //!
 //! Three rules stand where they take effect: CAN-3 in the AppendEntries receiver, CAN-4 beside
-//! FOL-2 in this file, and LDR-2 in `client_request.rs`. A client command's way is `client_request.rs`, `log.rs`,
-//! `append_entries.rs`, `apply.rs`.
+//! FOL-2 in this file, and LDR-2 in `client_request.rs`. A client's command passes through
+//! `client_request.rs`, `log.rs`, `append_entries.rs` and `apply.rs`, in this order.
 //!
 //! Every rule has an id such as `[AE-3]`, which stands once in this folder, in a comment that quotes or
 //! states the rule. A test named after the id in `tests/figure2.rs` asserts exactly what the rule does, and

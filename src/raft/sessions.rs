@@ -1,5 +1,5 @@
-//! The session table of a server (thesis section 6.3). It is part of the replicated state: only applied entries
-//! change it, so all servers open and evict alike.
+//! The session table of a server (thesis section 6.3). It is part of the replicated state: only applied
+//! entries change it, so all servers open and evict alike.
 
 use super::position::Index;
 use crate::map::Map;
