@@ -1,11 +1,11 @@
 //! A state machine of one's own, checked and deployed: accounts between which money is moved.
 //!
 //! ```text
-//! cargo run --release --example bank -- check      # visits every state of a small cluster of banks
+//! cargo run --release --example bank -- check      # covers every state of a small cluster of banks
 //! cargo run --release --example bank -- run DIR    # moves money on three servers in this process
 //! ```
 //!
-//! Nothing here is about Raft. The commands, the machine and what must hold of it are all there is to write.
+//! Nothing here is about Raft. You write the commands, the state machine and an invariant.
 
 use bytes::Bytes;
 use checked_raft::client::{Client, Options};
@@ -28,7 +28,7 @@ impl Default for Bank {
 }
 
 impl StateMachine for Bank {
-    /// The answer is what the two accounts have afterwards. Who asks for more than there is moves nothing.
+    /// The answer tells what the two accounts have afterwards. A transfer of more than there is moves nothing.
     fn apply(&mut self, command: &[u8]) -> Bytes {
         if let [from @ (0 | 1), amount] = *command {
             let (from, to) = (usize::from(from), usize::from(1 - from));
@@ -51,7 +51,7 @@ fn transfer(from: u8, amount: u8) -> Bytes {
     Bytes::from(vec![from, amount])
 }
 
-/// Visits every state of two servers and a client that moves more than there is.
+/// Covers every state of two servers and a client that moves more than there is.
 fn check() {
     let spec = Spec {
         servers: 2,
