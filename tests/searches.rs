@@ -5,46 +5,18 @@
 mod full_search;
 
 use actorcheck::engine::explore_and_visit;
-use actorcheck::{
-    Checkable, Engine, Ghostly, Limits, Local, PropertyReport, Report, Tally, Verdict, World, run,
-};
+use actorcheck::{Engine, Limits, Local, Report, Tally, Verdict, World, run};
 use checked_raft::models::catalogue::{catalogue, find};
 use checked_raft::models::ghost::Watch;
 use checked_raft::models::member::{Asks, MemberState};
 use checked_raft::models::{Cluster, Spec};
-use full_search::{Tuples, by_stateright, tuple};
+use full_search::{by_stateright, counts, explored, results};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-fn limits(threads: usize) -> Limits {
-    Limits::unlimited(threads)
-}
-
 /// Threads and surveys: surveys that see much, and one that sees next to nothing.
 const WAYS: [(usize, &[u16]); 2] = [(2, &[4, 32, 256]), (1, &[1])];
-
-fn explored<A: Checkable, G: Ghostly>(
-    world: &World<A, G>,
-    (threads, surveys): (usize, &[u16]),
-) -> (Report, Tuples<A, G>) {
-    let mut tuples = Tuples::new();
-    let report = explore_and_visit(world, &limits(threads), surveys, &mut |view| {
-        tuples.insert(tuple(view));
-    });
-    (report, tuples)
-}
-
-/// How many permutations were used, and what was counted.
-fn counts(report: &Report) -> (u64, (u64, u64)) {
-    let counts = report.tuples.expect("the antichain engine counts tuples");
-    (counts.symmetries, (counts.tuples, report.states))
-}
-
-fn results(report: &Report) -> Vec<String> {
-    let result = |property: &PropertyReport| format!("{} {:?}", property.name, property.result);
-    report.properties.iter().map(result).collect()
-}
 
 /// The labels seen. How often depends on when it is known which messages matter.
 fn labels(report: &Report) -> Vec<&'static str> {
@@ -94,7 +66,8 @@ fn bfs_and_dfs_agree_on_the_number_of_states_of_small_clusters_and_ours_needs_fe
     for spec in [Spec { max_term: 2, ..two.clone() }, two, three] {
         let states = |engine| {
             let world = spec.cluster();
-            let report = run(world, engine, &limits(2), &AtomicBool::new(false), &mut |_| {});
+            let report =
+                run(world, engine, &Limits::unlimited(2), &AtomicBool::new(false), &mut |_| {});
             assert_eq!(report.verdict, Verdict::Exhaustive, "{:?}", report.violated());
             report.states
         };
@@ -158,7 +131,7 @@ fn only_permutations_that_leave_the_first_state_as_it_is_are_used() {
 fn asking_all_servers_allows_whatever_asking_in_turn_does() {
     let servers = |world: &Cluster| {
         let mut seen = BTreeSet::new();
-        let report = explore_and_visit(world, &limits(2), WAYS[0].1, &mut |view| {
+        let report = explore_and_visit(world, &Limits::unlimited(2), WAYS[0].1, &mut |view| {
             let of = |local: Local<'_, _>| match local.state {
                 MemberState::Server(server) => format!("{server:?} {:?}", local.timers),
                 MemberState::Client(client) => format!("{:?}", client.outcomes),

@@ -1,5 +1,6 @@
 //! Random schedules, far deeper than any exhaustive search goes: five servers, clients, restarts,
-//! loss, duplicates, reordering and partitions, with every property judged after every step.
+//! loss, duplicates, reordering and partitions. Every property of states and steps is judged after every step;
+//! recoverability is not asked.
 //!
 //! A schedule is a list of choices, each with a number that says which of the possible actions is
 //! meant. The weights make runs get somewhere: `the_schedules_get_somewhere` counts that they do.

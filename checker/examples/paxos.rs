@@ -47,7 +47,7 @@ pub(crate) enum Phase {
     Idle,
     /// The promises so far.
     Preparing(BTreeMap<Id, Accepted>),
-    /// Who has accepted this value so far.
+    /// The acceptors that have accepted this value so far.
     Proposing(BTreeSet<Id>, Value),
     /// A majority has accepted it.
     Chosen(Value),
@@ -197,7 +197,7 @@ impl Rewrite<Id> for Message {
     }
 }
 
-/// What was chosen, as far as a proposer knows.
+/// The value that a proposer knows to be chosen, if there is one.
 fn chosen(state: &State) -> Option<Value> {
     match state {
         State::Proposer { phase: Phase::Chosen(value), .. } => Some(*value),

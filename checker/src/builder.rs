@@ -45,8 +45,7 @@
 use crate::symmetry::Symmetry;
 use crate::view::{Change, Checkable, Ghostly, Local, Output, View};
 use crate::world::{
-    Bound, Recovery, State, StatePredicate, StateProperty, StepPredicate, StepProperty, Tally,
-    World,
+    Bound, Recovery, StatePredicate, StateProperty, StepPredicate, StepProperty, Tally, World,
 };
 use stateright::Rewrite;
 use stateright::actor::{Actor, ActorModel, Id};
@@ -265,13 +264,6 @@ impl<A: Checkable, G: Ghostly> World<A, G> {
             Some(others) => others.and(&symmetry),
             None => symmetry,
         });
-        self
-    }
-
-    /// Begins in this state instead of the state of freshly started actors.
-    #[must_use]
-    pub fn starting_from(mut self, state: State<A, G>) -> Self {
-        self.initial = Some(state);
         self
     }
 

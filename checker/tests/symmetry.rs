@@ -5,10 +5,10 @@ mod common;
 
 use actorcheck::engine::explore_and_visit;
 use actorcheck::{
-    Bound, Checkable, Ghostly, Limits, Local, PropertyReport, RECOVERABILITY, Recovery, Report,
-    StatePredicate, StateProperty, StepPredicate, StepProperty, Symmetry, Tally, Verdict, World,
+    Bound, Limits, Local, RECOVERABILITY, Recovery, StatePredicate, StateProperty, StepPredicate,
+    StepProperty, Symmetry, Tally, Verdict, World,
 };
-use common::full_search::{Tuples, full, tuple};
+use common::full_search::{counts, explored, full, results};
 use proptest::prelude::*;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -27,29 +27,6 @@ fn cases(cases: u32) -> ProptestConfig {
 
 /// The threads and surveys of two searches: two threads or one, and surveys that see much or next to nothing.
 const WAYS: [(usize, &[u16]); 2] = [(2, &[4, 32, 256]), (1, &[1])];
-
-fn explored<A: Checkable, G: Ghostly>(
-    world: &World<A, G>,
-    (threads, surveys): (usize, &[u16]),
-) -> (Report, Tuples<A, G>) {
-    let limits = Limits::unlimited(threads);
-    let mut tuples = Tuples::new();
-    let report = explore_and_visit(world, &limits, surveys, &mut |view| {
-        tuples.insert(tuple(view));
-    });
-    (report, tuples)
-}
-
-/// The number of permutations that were used, and the counts of the search.
-fn counts(report: &Report) -> (u64, (u64, u64)) {
-    let counts = report.tuples.expect("the antichain engine counts tuples");
-    (counts.symmetries, (counts.tuples, report.states))
-}
-
-fn results(report: &Report) -> Vec<String> {
-    let result = |property: &PropertyReport| format!("{} {:?}", property.name, property.result);
-    report.properties.iter().map(result).collect()
-}
 
 // ---- random systems of actors that are alike ----
 

@@ -148,7 +148,7 @@ impl Children {
     pub(super) fn stop(&mut self) -> Vec<Ended> {
         for child in self.running.values_mut() {
             drop(child.stdin.take());
-            // Who was paused by an order would not notice.
+            // A server that an order paused would not notice the end of its input.
             signal(child.id(), Signal::CONT);
         }
         let mut unclean = Vec::new();

@@ -510,11 +510,8 @@ fn need<A: Checkable, G: Ghostly>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::view::Local;
-    use crate::world::{StatePredicate, StateProperty, Tally};
-    use stateright::actor::{Actor, ActorModel, Out, model_timeout};
+    use stateright::actor::{Actor, Out, model_timeout};
     use std::borrow::Cow;
-    use std::sync::Arc;
 
     /// The first actor counts to 12, which is a violation. The second actor sends the first a message at the
     /// start. If that message arrives at 2, it leads to 12 at once.
@@ -550,28 +547,8 @@ mod tests {
     /// A survey that fires nothing knows only local states in which the message does nothing.
     #[test]
     fn a_shorter_way_by_a_message_that_surveys_do_not_know_to_matter_is_found() {
-        let world = World {
-            actors: ActorModel::new((), ()).actors([Counting, Counting]),
-            names: vec!["A0".into(), "A1".into()],
-            restartable: Vec::new(),
-            ghost: (),
-            observe: Arc::new(|(), _| {}),
-            always: vec![StateProperty {
-                name: "below 12",
-                holds: StatePredicate::Actor(Arc::new(|_, local: Local<'_, Counting>| {
-                    *local.state < 12
-                })),
-            }],
-            steps: Vec::new(),
-            sometimes: Vec::new(),
-            recovery: None,
-            bounds: Vec::new(),
-            label: Arc::new(|_, _| {}),
-            labels: &[],
-            symmetry: None,
-            initial: None,
-            tally: Arc::new(Tally::new(0, &[])),
-        };
+        let world =
+            World::new([Counting, Counting]).always_each("below 12", |_, local| *local.state < 12);
         let limits = Limits::unlimited(1);
         let wanted = Wanted { violations: 1, dead_end: false };
         for surveys in [&SURVEYS[..], &[0]] {

@@ -2,9 +2,10 @@
 //! against. It compares values, and takes no hash for one.
 #![allow(dead_code, reason = "each test file that includes this uses a part of it")]
 
+use actorcheck::engine::explore_and_visit;
 use actorcheck::{
-    Checkable, Engine, Event, Ghostly, Limits, Local, Report, State, StatePredicate, StateProperty,
-    View, World, run,
+    Checkable, Engine, Event, Ghostly, Limits, Local, PropertyReport, Report, State,
+    StatePredicate, StateProperty, View, World, run,
 };
 use hashbrown::HashSet;
 use stateright::Model;
@@ -221,4 +222,29 @@ pub(crate) fn by_stateright<A: Checkable, G: Ghostly>(
     let report = run(world, Engine::Bfs, &limits, &AtomicBool::new(false), &mut |_| {});
     let met = std::mem::take(&mut *met.lock().unwrap());
     (report, met)
+}
+
+/// Searches with these threads and surveys: what came of it, and the tuples that were visited.
+pub(crate) fn explored<A: Checkable, G: Ghostly>(
+    world: &World<A, G>,
+    (threads, surveys): (usize, &[u16]),
+) -> (Report, Tuples<A, G>) {
+    let limits = Limits::unlimited(threads);
+    let mut tuples = Tuples::new();
+    let report = explore_and_visit(world, &limits, surveys, &mut |view| {
+        tuples.insert(tuple(view));
+    });
+    (report, tuples)
+}
+
+/// The number of permutations that were used, and the counts of the search.
+pub(crate) fn counts(report: &Report) -> (u64, (u64, u64)) {
+    let counts = report.tuples.expect("the antichain engine counts tuples");
+    (counts.symmetries, (counts.tuples, report.states))
+}
+
+/// What was found of each property.
+pub(crate) fn results(report: &Report) -> Vec<String> {
+    let result = |property: &PropertyReport| format!("{} {:?}", property.name, property.result);
+    report.properties.iter().map(result).collect()
 }
