@@ -1,7 +1,7 @@
 //! Small worlds in which one thing matters each, written with the methods of `World`.
 
 use actorcheck::{Local, RECOVERABILITY, Recovery, Verdict, World};
-use stateright::actor::{Actor, Id, Out, model_timeout};
+use stateright::actor::{Actor, Command, Id, Out, model_timeout};
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -149,4 +149,45 @@ fn actors_that_send_differently_are_found_out() {
     let panic = catch_unwind(AssertUnwindSafe(checked)).expect_err("it is found out");
     let said = panic.downcast_ref::<String>().expect("a sentence");
     assert!(said.starts_with("the actors are not interchangeable"), "{said}");
+}
+
+/// A world in which nobody may send this message.
+fn never_sent(world: World<Small, ()>, forbidden: u8) -> World<Small, ()> {
+    world.on_output("it is not sent", move |step| {
+        let is_it = |command: &Command<_, _, _, _>| matches!(command, Command::Send(_, it) if *it == forbidden);
+        !step.out.iter().any(is_it)
+    })
+}
+
+/// Actor 0 stays as it is when its timer fires, and sends what nobody may send.
+#[test]
+fn what_a_timeout_puts_out_is_judged_though_the_actor_does_not_change() {
+    let sends = Small {
+        start: |_, out| arm(0, out),
+        timer: |state, timer, out| {
+            arm(timer, out);
+            out.send(Id::from(1), 7);
+            state
+        },
+        ..STILL
+    };
+    let world = || World::new([sends, STILL]);
+    never_sent(world(), 6).check().assert_exhaustive();
+    never_sent(world(), 7).check().assert_violated("it is not sent");
+}
+
+/// Actor 1 answers a message with what nobody may send, and leaves the bound by that.
+#[test]
+fn what_a_delivery_puts_out_is_judged_though_it_leads_out_of_bounds() {
+    let tells = Small { start: |_, out| out.send(Id::from(1), 0), ..STILL };
+    let answers = Small {
+        message: |_, _, _, out| {
+            out.send(Id::from(0), 7);
+            9
+        },
+        ..STILL
+    };
+    let world = || World::new([tells, answers]).bound("state", 5, |local| *local.state <= 5);
+    never_sent(world(), 6).check().assert_exhaustive();
+    never_sent(world(), 7).check().assert_violated("it is not sent");
 }
