@@ -12,7 +12,7 @@ use super::ghost::role_name;
 use super::member::{ClientState, MemberTimer, Replicated};
 use super::properties::ClusterOutput;
 use crate::raft::{
-    AppendEntries, AppendEntriesResponse, ClientRequest, ClientResponse, Index, Invocation,
+    AppendEntries, AppendEntriesResponse, ClientRequest, ClientResponse, Index, Invocation, Leader,
     Message, Outcome, Payload, RequestVote, RequestVoteResponse, Role, Server, Timer,
 };
 use actorcheck::Event;
@@ -112,7 +112,7 @@ fn label_server<S: Replicated>(
         Event::Restart => labels.push(match before.role {
             Role::Follower { .. } => "restart: of a follower",
             Role::Candidate { .. } => "restart: of a candidate",
-            Role::Leader { .. } => "restart: of a leader",
+            Role::Leader(_) => "restart: of a leader",
             // The property "No committed entry is contested" says that no server halts.
             Role::Halted(_) => return,
         }),
@@ -200,7 +200,7 @@ fn request_vote_response<S: Replicated>(
         return "RequestVoteResponse: a refusal";
     }
     match (&before.role, &after.role) {
-        (Role::Candidate { .. }, Role::Leader { .. }) => "RequestVoteResponse: a majority elects",
+        (Role::Candidate { .. }, Role::Leader(_)) => "RequestVoteResponse: a majority elects",
         (Role::Candidate { votes_granted }, _) if votes_granted.contains(&voter) => {
             "RequestVoteResponse: counted already"
         }
@@ -269,16 +269,13 @@ fn append_entries_response<S: Replicated>(
     if args.term < before.persistent.current_term {
         return labels.push("AppendEntriesResponse: of an earlier term");
     }
-    let (
-        Role::Leader { match_index: old, next_index: next, attempts },
-        Role::Leader { match_index: new, .. },
-    ) = (&before.role, &after.role)
-    else {
+    let progress = |server: &Server<S>| server.leader().map(|it| it.followers[&follower]);
+    let (Some(old), Some(new)) = (progress(before), progress(after)) else {
         return labels.push("AppendEntriesResponse: to one who leads no more");
     };
     let sends = step.out.iter().any(|c| matches!(c, Command::Send(_, Message::AppendEntries(_))));
     match args.outcome {
-        Outcome::Match(_) if old[&follower] == new[&follower] => {
+        Outcome::Match(_) if old.match_index == new.match_index => {
             labels.push("AppendEntriesResponse: a match known already");
         }
         Outcome::Match(_) => {
@@ -288,21 +285,21 @@ fn append_entries_response<S: Replicated>(
             }
             if before.commit_index < after.commit_index {
                 labels.push("AppendEntriesResponse: the commit index advances");
-            } else if is_on_majority(after, new[&follower]) {
+            } else if is_on_majority(after, new.match_index) {
                 labels.push(
                     "AppendEntriesResponse: a majority has an entry of an older term, not committed",
                 );
             }
         }
         Outcome::Conflict { prev_log_index, .. }
-            if attempts.get(&follower).is_some_and(|it| it.last == Some(prev_log_index)) =>
+            if old.attempt.is_some_and(|it| it.last == Some(prev_log_index)) =>
         {
             labels.push("AppendEntriesResponse: entries were lost, and are sent again");
         }
-        Outcome::Conflict { prev_log_index, .. } if prev_log_index != next[&follower].prev() => {
+        Outcome::Conflict { prev_log_index, .. } if prev_log_index != old.next_index.prev() => {
             labels.push("AppendEntriesResponse: a conflict about another position");
         }
-        Outcome::Conflict { .. } if next[&follower] <= old[&follower].next() => {
+        Outcome::Conflict { .. } if old.next_index <= old.match_index.next() => {
             labels.push("AppendEntriesResponse: a conflict about what is known to match by now");
         }
         Outcome::Conflict { term: None, .. } => {
@@ -319,9 +316,9 @@ fn append_entries_response<S: Replicated>(
 
 /// Whether the leader knows an uncommitted entry at `index` to be on a majority.
 fn is_on_majority<S: Replicated>(leader: &Server<S>, index: Index) -> bool {
-    let Role::Leader { match_index, .. } = &leader.role else { return false };
-    let copies = 1 + match_index.values().filter(|matched| **matched >= index).count();
-    index > leader.commit_index && copies > match_index.len().div_ceil(2)
+    let Some(Leader { followers }) = leader.leader() else { return false };
+    let copies = 1 + followers.values().filter(|it| it.match_index >= index).count();
+    index > leader.commit_index && copies > followers.len().div_ceil(2)
 }
 
 fn client_request<S: Replicated>(
@@ -339,19 +336,17 @@ fn client_request<S: Replicated>(
             "ClientRequest: refused, a follower does not know who leads"
         }
         (Role::Candidate { .. } | Role::Halted(_), _) => "ClientRequest: refused by a candidate",
-        (Role::Leader { .. }, _) if before.persistent.log == after.persistent.log => {
+        (Role::Leader(_), _) if before.persistent.log == after.persistent.log => {
             if step.out.is_empty() {
                 "ClientRequest: dropped, too much is uncommitted, or a copy of it waits"
             } else {
                 "ClientRequest: refused, the command is too large"
             }
         }
-        (Role::Leader { .. }, ClientRequest::Register { .. }) => {
+        (Role::Leader(_), ClientRequest::Register { .. }) => {
             "ClientRequest: a registration is appended"
         }
-        (Role::Leader { .. }, ClientRequest::Command { .. }) => {
-            "ClientRequest: a command is appended"
-        }
+        (Role::Leader(_), ClientRequest::Command { .. }) => "ClientRequest: a command is appended",
     });
     if before.persistent.log != after.persistent.log {
         let sends = |c: &_| matches!(c, Command::Send(_, Message::AppendEntries(_)));

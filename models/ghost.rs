@@ -130,7 +130,7 @@ pub fn role_name(role: &Role) -> &'static str {
     match role {
         Role::Follower { .. } => "follower",
         Role::Candidate { .. } => "candidate",
-        Role::Leader { .. } => "leader",
+        Role::Leader(_) => "leader",
         Role::Halted(_) => "halted",
     }
 }

@@ -10,7 +10,7 @@ use super::replay::Replay;
 use crate::kv::Kv;
 use crate::raft::{
     AppendEntriesResponse, ClientRequest, ClientResponse, Config, Entry, Index, Log, Message,
-    Outcome, Payload, Persistent, Role, Server, Term, Timer,
+    Outcome, Payload, Persistent, Progress, Role, Server, Term, Timer,
 };
 use actorcheck::{Change, Event, Local, Output, View};
 use stateright::actor::{Command, Id};
@@ -350,36 +350,32 @@ pub fn commit_index_is_monotone<S: Replicated>(step: &ClusterChange<'_, S>) -> b
 /// A match index never decreases while its leader leads.
 pub fn match_index_is_monotone<S: Replicated>(step: &ClusterChange<'_, S>) -> bool {
     let Some((before, after)) = leading(step) else { return true };
-    match (&before.role, &after.role) {
-        (Role::Leader { match_index: old, .. }, Role::Leader { match_index: new, .. }) => {
-            old.iter().all(|(id, index)| new.get(id).is_some_and(|new| new >= index))
-        }
-        _ => true,
-    }
+    let (Some(before), Some(after)) = (before.leader(), after.leader()) else { return true };
+    before.followers.iter().all(|(id, old)| {
+        after.followers.get(id).is_some_and(|new| new.match_index >= old.match_index)
+    })
 }
 
 /// `match_index < next_index <= last log index + 1` (`MatchIndexLowerBoundSentIndexInv`).
 pub fn match_index_below_next_index<S: Replicated>(_: Id, local: ClusterLocal<'_, S>) -> bool {
     let Some(server) = local.state.server() else { return true };
-    let Role::Leader { next_index, match_index, .. } = &server.role else { return true };
+    let Some(leader) = server.leader() else { return true };
     let end = server.persistent.log.last_index().next();
-    match_index
-        .iter()
-        .all(|(id, matched)| next_index.get(id).is_some_and(|next| matched < next && *next <= end))
+    leader.followers.values().all(|it| it.match_index < it.next_index && it.next_index <= end)
 }
 
 /// The entry at a leader's match index for a server is on that server's disk (`MatchIndexAllEntries`). A
 /// server that has moved on to a later term is exempt.
 pub fn match_index_is_replicated<S: Replicated>(a: Peer<'_, S>, b: Peer<'_, S>) -> bool {
     let Some(leader) = a.1.state.server() else { return true };
-    let Role::Leader { match_index, .. } = &leader.role else { return true };
+    let progress = leader.leader().and_then(|it| it.followers.get(&b.0));
+    let Some(Progress { match_index, .. }) = progress else { return true };
     let Persistent { current_term, log, .. } = &leader.persistent;
-    match match_index.get(&b.0) {
-        None | Some(Index(0)) => true,
-        Some(matched) => b.1.storage.is_some_and(|saved| {
-            saved.current_term > *current_term || saved.log.get(*matched) == log.get(*matched)
-        }),
-    }
+    *match_index == Index(0)
+        || b.1.storage.is_some_and(|saved| {
+            saved.current_term > *current_term
+                || saved.log.get(*match_index) == log.get(*match_index)
+        })
 }
 
 /// A leader raises its commit index only to an entry of its own term (§5.4.2, CCF's
@@ -533,7 +529,7 @@ pub fn requests_are_appended_or_refused<S: Replicated>(
     };
     let sequence = request.sequence();
     let known = match &before.role {
-        Role::Leader { .. } => return is_taken(before, after, *src, request, &refusals, limits),
+        Role::Leader(_) => return is_taken(before, after, *src, request, &refusals, limits),
         Role::Follower { leader } => *leader,
         Role::Candidate { .. } | Role::Halted(_) => None,
     };

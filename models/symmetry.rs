@@ -7,12 +7,11 @@
 use super::ghost::{ClientEvent, Ghost};
 use super::member::{ClientState, MemberState, MemberTimer, Replicated};
 use crate::raft::{
-    AppendEntries, ClientResponse, Disagreement, Entry, Log, Message, Payload, Persistent, Role,
-    Server,
+    AppendEntries, ClientResponse, Disagreement, Entry, Leader, Log, Message, Payload, Persistent,
+    Role, Server,
 };
 use stateright::actor::Id;
 use stateright::{Rewrite, RewritePlan};
-use std::collections::BTreeMap;
 
 impl<S: Replicated> Rewrite<Id> for MemberState<S> {
     fn rewrite<P>(&self, plan: &RewritePlan<Id, P>) -> Self {
@@ -45,18 +44,9 @@ impl Rewrite<Id> for Role {
             Role::Candidate { votes_granted } => {
                 Role::Candidate { votes_granted: votes_granted.rewrite(plan) }
             }
-            Role::Leader { next_index, match_index, attempts } => {
-                fn renamed<P, T: Copy>(
-                    plan: &RewritePlan<Id, P>,
-                    map: &BTreeMap<Id, T>,
-                ) -> BTreeMap<Id, T> {
-                    map.iter().map(|(id, value)| (plan.rewrite(id), *value)).collect()
-                }
-                Role::Leader {
-                    next_index: renamed(plan, next_index),
-                    match_index: renamed(plan, match_index),
-                    attempts: renamed(plan, attempts),
-                }
+            Role::Leader(Leader { followers }) => {
+                let renamed = followers.iter().map(|(id, progress)| (plan.rewrite(id), *progress));
+                Role::Leader(Leader { followers: renamed.collect() })
             }
             Role::Halted(disagreement) => Role::Halted(Disagreement {
                 leader: plan.rewrite(&disagreement.leader),

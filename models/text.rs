@@ -8,12 +8,12 @@ use super::member::{ClientState, MemberState, Replicated};
 use super::{Cluster, ClusterAction, ClusterState};
 use crate::kv::Kv;
 use crate::raft::{
-    ClientRequest, ClientResponse, Entry, Index, Invocation, Log, Message, Outcome, Payload, Role,
-    Server, Term,
+    ClientRequest, ClientResponse, Entry, Index, Invocation, Leader, Log, Message, Outcome,
+    Payload, Progress, Role, Server, Term,
 };
 use actorcheck::Event;
 use stateright::actor::{Command, Id};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// Writes events, messages and states of one cluster as text.
@@ -209,14 +209,9 @@ impl<S: Replicated> Text<'_, S> {
             Role::Candidate { votes_granted } => {
                 parts.push(format!("has the votes of {}", self.names(votes_granted)));
             }
-            Role::Leader { next_index, match_index, .. } => {
-                let nothing = BTreeMap::new();
-                let (old_next, old_match) = match &before.role {
-                    Role::Leader { next_index, match_index, .. } => (next_index, match_index),
-                    _ => (&nothing, &nothing),
-                };
-                self.indexes_change("next", old_next, next_index, parts);
-                self.indexes_change("match", old_match, match_index, parts);
+            Role::Leader(after) => {
+                self.indexes_change("next", before, after, |it| it.next_index, parts);
+                self.indexes_change("match", before, after, |it| it.match_index, parts);
             }
             Role::Halted(disagreement) => {
                 let (leader, index) = (self.name(disagreement.leader), disagreement.index);
@@ -228,11 +223,14 @@ impl<S: Replicated> Text<'_, S> {
     fn indexes_change(
         &self,
         name: &str,
-        old: &BTreeMap<Id, Index>,
-        new: &BTreeMap<Id, Index>,
+        before: &Server<S>,
+        after: &Leader,
+        index: fn(&Progress) -> Index,
         parts: &mut Vec<String>,
     ) {
-        let changed = new.iter().filter(|(id, index)| old.get(*id) != Some(*index));
+        let old = |id| before.leader().and_then(|it| it.followers.get(id)).map(index);
+        let new = after.followers.iter().map(|(id, progress)| (id, index(progress)));
+        let changed = new.filter(|(id, index)| old(id) != Some(*index));
         let pairs: Vec<_> =
             changed.map(|(id, index)| format!("{}={index}", self.name(*id))).collect();
         if !pairs.is_empty() {

@@ -4,7 +4,7 @@ use super::scenes;
 use super::{Fault, MutantSpec};
 use crate::kv::Kv;
 use crate::models::spec::Spec;
-use crate::raft::{Index, Payload, Role, Server};
+use crate::raft::{Index, Payload, Server};
 use crate::state_machine::StateMachine;
 
 pub(super) fn list() -> Vec<MutantSpec> {
@@ -54,9 +54,9 @@ fn sorted_matches(server: &Server<Kv>) -> Option<Vec<Index>> {
 }
 
 fn matches(server: &Server<Kv>) -> Option<Vec<Index>> {
-    let Role::Leader { match_index, .. } = &server.role else { return None };
     let own = server.persistent.log.last_index();
-    Some(std::iter::once(own).chain(match_index.values().copied()).collect())
+    let others = server.leader()?.followers.values().map(|it| it.match_index);
+    Some(std::iter::once(own).chain(others).collect())
 }
 
 /// Commits up to an index, if the entry there is of the leader's term.

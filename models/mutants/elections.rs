@@ -4,7 +4,7 @@ use super::scenes;
 use super::{Arriving, Fault, Handled, MutantSpec};
 use crate::kv::Kv;
 use crate::models::spec::Spec;
-use crate::raft::{AppendEntries, Message, RequestVoteResponse, Role, Server, Timer};
+use crate::raft::{AppendEntries, Message, Progress, RequestVoteResponse, Role, Server, Timer};
 use stateright::actor::{Command, Id};
 
 pub(super) fn list() -> Vec<MutantSpec> {
@@ -376,12 +376,12 @@ fn impersonated_leader() -> MutantSpec {
 }
 
 fn send_once_more(handled: &mut Handled<'_>) {
-    let Role::Leader { next_index, .. } = &handled.before.role else { return };
+    let Some(leader) = handled.before.leader() else { return };
     if handled.server.is_leader() {
         return;
     }
     let log = &handled.before.persistent.log;
-    for (peer, next) in next_index {
+    for (peer, Progress { next_index: next, .. }) in &leader.followers {
         let args = AppendEntries {
             term: handled.server.persistent.current_term,
             prev_log_index: next.prev(),

@@ -96,9 +96,10 @@ fn commit_by_half() -> Equivalent {
             },
             fault: Fault {
                 after: |handled| {
-                    let Role::Leader { match_index, .. } = &handled.server.role else { return };
+                    let Some(leader) = handled.server.leader() else { return };
                     let log = &handled.server.persistent.log;
-                    let mut matched: Vec<_> = match_index.values().copied().collect();
+                    let mut matched: Vec<_> =
+                        leader.followers.values().map(|it| it.match_index).collect();
                     matched.push(log.last_index());
                     matched.sort_unstable_by(|a, b| b.cmp(a));
                     let half = matched[matched.len() / 2 - 1];

@@ -8,7 +8,7 @@ use super::scenes;
 use super::wrapper::ServerCommand;
 use super::{Fault, Handled, MutantSpec};
 use crate::models::spec::Spec;
-use crate::raft::{Message, Outcome, Role};
+use crate::raft::{Message, Outcome};
 use actorcheck::RECOVERABILITY;
 use stateright::actor::{Command, Id};
 
@@ -186,8 +186,9 @@ fn commit_needs_all() -> MutantSpec {
         spec: scenes::replication(),
         fault: Fault {
             after: |handled| {
-                let Role::Leader { match_index, .. } = &handled.server.role else { return };
-                let everywhere = match_index.values().min().copied().unwrap_or_default();
+                let Some(leader) = handled.server.leader() else { return };
+                let matched = leader.followers.values().map(|it| it.match_index);
+                let everywhere = matched.min().unwrap_or_default();
                 if handled.server.commit_index > everywhere {
                     nothing_committed(handled);
                 }

@@ -5,9 +5,8 @@ use super::wrapper::up_to;
 use super::{Fault, Handled, MutantSpec};
 use crate::kv::Kv;
 use crate::models::spec::Spec;
-use crate::raft::{Entry, Index, Log, Message, Outcome, Payload, Role, Server, Timer};
+use crate::raft::{Entry, Index, Log, Message, Outcome, Payload, Progress, Role, Server, Timer};
 use stateright::actor::{Command, Id};
-use std::collections::BTreeMap;
 
 pub(super) fn list() -> Vec<MutantSpec> {
     vec![
@@ -246,13 +245,12 @@ fn heartbeat_stops() -> MutantSpec {
     }
 }
 
-type Indexes = BTreeMap<Id, Index>;
-
-/// The leader's `next_index` and `match_index`.
-fn progress(server: &mut Server<Kv>) -> Option<(&mut Indexes, &mut Indexes)> {
-    match &mut server.role {
-        Role::Leader { next_index, match_index, .. } => Some((next_index, match_index)),
-        _ => None,
+/// What the server knows of a follower, if it leads.
+fn progress(server: &mut Server<Kv>, follower: Id) -> Option<&mut Progress> {
+    if let Role::Leader(leader) = &mut server.role {
+        leader.followers.get_mut(&follower)
+    } else {
+        None
     }
 }
 
@@ -275,8 +273,8 @@ fn match_from_refusal() -> MutantSpec {
                 else {
                     return;
                 };
-                if let Some((_, match_index)) = progress(handled.server) {
-                    match_index.insert(src, prev_log_index);
+                if let Some(progress) = progress(handled.server, src) {
+                    progress.match_index = prev_log_index;
                 }
             },
             ..Fault::NONE
@@ -299,9 +297,9 @@ fn match_goes_backwards() -> MutantSpec {
         fault: Fault {
             after: |handled| {
                 if let Some((src, Outcome::Match(index))) = handled.append_entries_response()
-                    && let Some((_, match_index)) = progress(handled.server)
+                    && let Some(progress) = progress(handled.server, src)
                 {
-                    match_index.insert(src, index);
+                    progress.match_index = index;
                 }
             },
             ..Fault::NONE
@@ -325,9 +323,9 @@ fn match_not_reset() -> MutantSpec {
             after: |handled| {
                 if handled.was_elected() {
                     let last = handled.before.persistent.log.last_index();
-                    if let Some((_, match_index)) = progress(handled.server) {
-                        for index in match_index.values_mut() {
-                            *index = last;
+                    if let Role::Leader(leader) = &mut handled.server.role {
+                        for progress in leader.followers.values_mut() {
+                            progress.match_index = last;
                         }
                     }
                 }
@@ -380,10 +378,8 @@ fn next_below_match() -> MutantSpec {
                 else {
                     return;
                 };
-                if let Some((next_index, _)) = progress(handled.server)
-                    && let Some(next) = next_index.get_mut(&src)
-                {
-                    *next = index.min(*next).max(Index(1));
+                if let Some(progress) = progress(handled.server, src) {
+                    progress.next_index = index.min(progress.next_index).max(Index(1));
                 }
             },
             ..Fault::NONE

@@ -38,7 +38,7 @@ pub(super) enum Standing {
 impl Standing {
     pub(super) fn of<S>(server: &Server<S>) -> Self {
         match server.role {
-            Role::Leader { .. } => Self::Leads,
+            Role::Leader(_) => Self::Leads,
             Role::Follower { leader: Some(_) } => Self::Follows,
             Role::Follower { leader: None } | Role::Candidate { .. } | Role::Halted(_) => {
                 Self::Seeks

@@ -142,7 +142,7 @@ fn news<S>(before: &Server<S>, after: &Server<S>) -> Vec<News> {
         news.push(News::SteppedDown(before.persistent.current_term));
     }
     match &after.role {
-        Role::Leader { .. } if !before.is_leader() => news.push(News::Leads(term)),
+        Role::Leader(_) if !before.is_leader() => news.push(News::Leads(term)),
         Role::Candidate { .. } if !is_same_term => news.push(News::Stands(term)),
         Role::Follower { leader: Some(leader) } if !is_same_term || before.role != after.role => {
             news.push(News::Follows(*leader, term));
@@ -188,8 +188,7 @@ impl News {
 mod tests {
     use super::*;
     use crate::kv::Kv;
-    use crate::raft::{AppendEntriesResponse, Message, Outcome, Persistent, Timer};
-    use std::collections::BTreeMap;
+    use crate::raft::{AppendEntriesResponse, Leader, Message, Outcome, Persistent, Timer};
     use std::sync::{Arc, Mutex};
 
     fn server(term: u64, role: Role) -> Server<Kv> {
@@ -199,11 +198,7 @@ mod tests {
 
     #[test]
     fn a_change_of_role_is_told_once() {
-        let leader = || Role::Leader {
-            next_index: BTreeMap::new(),
-            match_index: BTreeMap::new(),
-            attempts: BTreeMap::new(),
-        };
+        let leader = || Role::Leader(Leader::default());
         let candidate = || Role::Candidate { votes_granted: BTreeSet::new() };
         let follower = |leader: Option<usize>| Role::Follower { leader: leader.map(Id::from) };
         let (two, none) = (Id::from(2), Vec::<News>::new);
@@ -268,11 +263,6 @@ mod tests {
         Commit { at: Duration::from_millis(ms), save: None }
     }
 
-    fn leading() -> Role {
-        let (next_index, match_index) = (BTreeMap::new(), BTreeMap::new());
-        Role::Leader { next_index, match_index, attempts: BTreeMap::new() }
-    }
-
     fn journal() -> Journal {
         Journal::new(1, &Config::new([1, 2, 3].map(Id::from)), None)
     }
@@ -280,7 +270,7 @@ mod tests {
     #[test]
     fn a_line_is_logged_when_the_save_it_speaks_of_is_durable_and_not_before() {
         let candidate = server(2, Role::Candidate { votes_granted: BTreeSet::new() });
-        let leader = leading();
+        let leader = Role::Leader(Leader::default());
         let leader = server(2, leader);
         let mut journal = journal();
         let seen: Seen = &mut journal;
@@ -297,7 +287,7 @@ mod tests {
 
     #[test]
     fn a_leader_without_its_majority_a_candidate_without_votes_and_a_slow_save_are_logged() {
-        let leader = leading();
+        let leader = Role::Leader(Leader::default());
         let (follower, leader) = (server(1, Role::Follower { leader: None }), server(2, leader));
         let (timeout, mut journal) = (Event::Timeout(Timer::Election), journal());
         let seen: Seen = &mut journal;

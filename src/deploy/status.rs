@@ -1,6 +1,6 @@
 //! The status of a server: what it says of itself when it is inspected.
 
-use crate::raft::{Role, Server};
+use crate::raft::{Leader, Role, Server};
 use crate::state_machine::StateMachine;
 use serde_json::{Value, json};
 use stateright::actor::Id;
@@ -23,12 +23,12 @@ pub fn status<S: StateMachine>(id: Id, server: &Server<S>) -> Value {
         Role::Follower { leader } => ("follower", *leader, Vec::new()),
         Role::Candidate { .. } => ("candidate", None, Vec::new()),
         Role::Halted(_) => ("halted", None, Vec::new()),
-        Role::Leader { next_index, match_index, .. } => {
-            let follower = |(peer, next): (&Id, &crate::raft::Index)| {
-                let matching = match_index.get(peer).map_or(0, |index| index.0);
-                json!({ "id": number(*peer), "next_index": next.0, "match_index": matching })
-            };
-            ("leader", Some(id), next_index.iter().map(follower).collect())
+        Role::Leader(Leader { followers }) => {
+            let progress = followers.iter().map(|(follower, it)| {
+                let (next, matching) = (it.next_index.0, it.match_index.0);
+                json!({ "id": number(*follower), "next_index": next, "match_index": matching })
+            });
+            ("leader", Some(id), progress.collect())
         }
     };
     let persistent = &server.persistent;

@@ -85,8 +85,8 @@ impl Suspicion {
         args: &AppendEntriesResponse,
         leader: &Server<S>,
     ) {
-        let Role::Leader { match_index, .. } = &leader.role else { return };
-        let Some(acknowledged) = match_index.get(&follower).copied() else { return };
+        let progress = leader.leader().and_then(|it| it.followers.get(&follower));
+        let Some(acknowledged) = progress.map(|it| it.match_index) else { return };
         if args.term != leader.persistent.current_term {
             return;
         }
@@ -155,7 +155,7 @@ fn halted<S: StateMachine>(server: &Server<S>) -> String {
 mod tests {
     use super::*;
     use crate::kv::Kv;
-    use crate::raft::{AppendEntries, Config, Persistent, RequestVote, Term};
+    use crate::raft::{AppendEntries, Config, Leader, Persistent, Progress, RequestVote, Term};
     use stateright::actor::{Actor, Out};
     use std::borrow::Cow;
 
@@ -182,13 +182,10 @@ mod tests {
         let entry = crate::raft::Entry { term: Term(1), payload: crate::raft::Payload::Noop };
         let log = (0..index).map(|_| entry.clone()).collect();
         let persistent = Persistent { current_term: Term(1), voted_for: None, log };
-        let next = Index(index + 1);
-        let role = Role::Leader {
-            next_index: [1, 2].map(|id| (Id::from(id), next)).into(),
-            match_index: [1, 2].map(|id| (Id::from(id), Index(index))).into(),
-            attempts: BTreeMap::new(),
-        };
-        Server { role, ..Server::restored(persistent) }
+        let match_index = Index(index);
+        let progress = Progress { next_index: match_index.next(), match_index, attempt: None };
+        let followers = [1, 2].map(|id| (Id::from(id), progress)).into();
+        Server { role: Role::Leader(Leader { followers }), ..Server::restored(persistent) }
     }
 
     fn answer(outcome: Outcome) -> Message {

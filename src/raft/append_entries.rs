@@ -8,6 +8,7 @@
 
 use super::log::Entry;
 use super::position::{Index, Term};
+use super::progress::{Leader, Progress};
 use super::state::{Disagreement, Role, Server};
 use super::{Message, Raft, Timer};
 use crate::state_machine::StateMachine;
@@ -153,31 +154,25 @@ impl<S: StateMachine> Raft<S> {
             return;
         }
         let log = &server.persistent.log;
-        let Role::Leader { next_index, match_index, attempts } = &mut server.role else { return };
-        let (Some(next), Some(matched)) =
-            (next_index.get_mut(&follower), match_index.get_mut(&follower))
-        else {
-            return;
-        };
+        let Role::Leader(Leader { followers }) = &mut server.role else { return };
+        let Some(progress) = followers.get_mut(&follower) else { return };
+        let Progress { next_index, match_index, attempt } = progress;
         match args.outcome {
             // [LDR-3a] "If successful: update nextIndex and matchIndex for follower (§5.3)". A success
             // never lowers them, because the network may reorder replies.
-            Outcome::Match(index) if index > *matched && index <= log.last_index() => {
-                *matched = index;
-                *next = index.next().max(*next);
-                let more = *next <= log.last_index();
-                if let Some(attempt) = attempts.remove(&follower) {
-                    let left = attempt.answered(index, log);
-                    attempts.extend(left.map(|attempt| (follower, attempt)));
-                }
+            Outcome::Match(index) if index > *match_index && index <= log.last_index() => {
+                *match_index = index;
+                *next_index = index.next().max(*next_index);
+                *attempt = attempt.and_then(|attempt| attempt.answered(index, log));
+                let lacks_more = *next_index <= log.last_index() && !progress.awaits_answer();
                 self.advance_commit_index(server, o);
-                if more && !server.awaits_answer(follower) {
+                if lacks_more {
                     self.append_entries(server, follower, o);
                 }
             }
             // This answers the heartbeat of LDR-5: the entries before that heartbeat have not come.
             Outcome::Conflict { prev_log_index, .. }
-                if attempts.get(&follower).is_some_and(|it| it.last == Some(prev_log_index)) =>
+                if attempt.is_some_and(|attempt| attempt.last == Some(prev_log_index)) =>
             {
                 self.send_again(server, follower, o);
             }
@@ -185,10 +180,10 @@ impl<S: StateMachine> Raft<S> {
             // retry (§5.3)". The leader goes back as far as the hint allows, but never to a position that is
             // known to match. A reply about another position than the one probed now is an old one.
             Outcome::Conflict { prev_log_index, term, index }
-                if prev_log_index == next.prev() && *next > matched.next() =>
+                if prev_log_index == next_index.prev() && *next_index > match_index.next() =>
             {
                 let hint = term.and_then(|term| log.last_index_of(term)).map_or(index, Index::next);
-                *next = hint.min(next.prev()).max(matched.next());
+                *next_index = hint.min(next_index.prev()).max(match_index.next());
                 self.append_entries(server, follower, o);
             }
             Outcome::Match(_) | Outcome::Conflict { .. } | Outcome::StaleTerm => {}
@@ -205,9 +200,9 @@ impl<S: StateMachine> Raft<S> {
 
     /// Does raft.tla's `AdvanceCommitIndex`.
     pub(super) fn advance_commit_index(&self, server: &mut Server<S>, o: &mut Out<Self>) {
-        let Role::Leader { match_index, .. } = &server.role else { return };
+        let Role::Leader(Leader { followers }) = &server.role else { return };
         let log = &server.persistent.log;
-        let mut matched: Vec<Index> = match_index.values().copied().collect();
+        let mut matched: Vec<Index> = followers.values().map(|it| it.match_index).collect();
         matched.push(log.last_index()); // the leader's own log
         matched.sort_unstable_by(|a, b| b.cmp(a));
         let replicated = matched[self.config.majority() - 1];
@@ -240,18 +235,8 @@ impl<S> Server<S> {
     /// The servers to which this leader sends AppendEntries; none if the server does not lead.
     fn followers(&self) -> Vec<Id> {
         match &self.role {
-            Role::Leader { next_index, .. } => next_index.keys().copied().collect(),
+            Role::Leader(Leader { followers }) => followers.keys().copied().collect(),
             _ => Vec::new(),
-        }
-    }
-
-    /// Whether the leader has sent the follower entries that the follower has not answered.
-    fn awaits_answer(&self, follower: Id) -> bool {
-        match &self.role {
-            Role::Leader { attempts, .. } => {
-                attempts.get(&follower).is_some_and(|attempt| attempt.last.is_some())
-            }
-            _ => false,
         }
     }
 }

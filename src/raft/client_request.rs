@@ -13,6 +13,7 @@
 
 use super::log::{Entry, Payload};
 use super::position::Index;
+use super::progress::Leader;
 use super::state::{Role, Server};
 use super::{Config, Copies, Message, Raft};
 use crate::state_machine::StateMachine;
@@ -112,7 +113,7 @@ impl<S: StateMachine> Raft<S> {
             Role::Candidate { .. } | Role::Halted(_) => {
                 return respond(ClientResponse::NotLeader { sequence, leader: None }, o);
             }
-            Role::Leader { .. } => {}
+            Role::Leader(_) => {}
         }
         let entry = Entry {
             term: server.persistent.current_term,
@@ -193,8 +194,8 @@ impl<S> Server<S> {
 
     /// The followers that, by `next_index`, have every entry before `index` but not the one at `index`.
     fn followers_that_lack_only(&self, index: Index) -> Vec<Id> {
-        let Role::Leader { next_index, .. } = &self.role else { return Vec::new() };
-        next_index.iter().filter(|(_, next)| **next == index).map(|(id, _)| *id).collect()
+        let Role::Leader(Leader { followers }) = &self.role else { return Vec::new() };
+        followers.iter().filter(|(_, it)| it.next_index == index).map(|(id, _)| *id).collect()
     }
 }
 

@@ -56,7 +56,7 @@ pub use config::{Config, ConfigError, Copies, Retry};
 pub use log::{Entry, Log, LogChange, Payload};
 pub use message::Message;
 pub use position::{Index, Term};
-pub use progress::Attempt;
+pub use progress::{Attempt, Leader, Progress};
 pub use request_vote::{RequestVote, RequestVoteResponse};
 pub use sessions::{SessionRecord, Sessions};
 pub use state::{Disagreement, Persistent, Role, Server};

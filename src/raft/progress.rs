@@ -1,9 +1,53 @@
-//! What a leader knows of its last AppendEntries to a follower. `retry.rs` has the rules that change it.
+//! What a leader knows of each follower: Figure 2's "volatile state on leaders".
+//!
+//! A server that wins an election makes a [`Leader`], which owns one [`Progress`] for each other member. The
+//! answers of a follower change its `Progress` (LDR-3a and LDR-3b in `append_entries.rs`). `retry.rs` has the
+//! rules for the [`Attempt`] inside it.
 
 use super::log::Log;
 use super::position::Index;
 use serde::{Deserialize, Serialize};
+use stateright::actor::Id;
+use std::collections::BTreeMap;
 use std::fmt;
+
+/// "Volatile state on leaders (Reinitialized after election)": the progress of each *other* member.
+#[derive(Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Leader {
+    /// The progress of each follower, by its id.
+    pub followers: BTreeMap<Id, Progress>,
+}
+
+/// What a leader knows of one follower's log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Progress {
+    /// "for each server, index of the next log entry to send to that server (initialized to
+    /// leader last log index + 1)"
+    pub next_index: Index,
+    /// "for each server, index of highest log entry known to be replicated on server
+    /// (initialized to 0, increases monotonically)"
+    pub match_index: Index,
+    /// The entries that the follower was sent and has not answered, and how often entries were lost. `None`
+    /// for a follower that has caught up, and always under
+    /// [`Retry::EveryHeartbeat`](super::Retry::EveryHeartbeat).
+    pub attempt: Option<Attempt>,
+}
+
+impl Leader {
+    /// A leader that has just been elected, and whose log ends at `last_log_index`.
+    pub(super) fn elected(followers: impl Iterator<Item = Id>, last_log_index: Index) -> Self {
+        let progress =
+            Progress { next_index: last_log_index.next(), match_index: Index(0), attempt: None };
+        Self { followers: followers.map(|follower| (follower, progress)).collect() }
+    }
+}
+
+impl Progress {
+    /// Whether the leader has sent the follower entries that the follower has not answered.
+    pub(super) fn awaits_answer(&self) -> bool {
+        self.attempt.is_some_and(|attempt| attempt.last.is_some())
+    }
+}
 
 /// The last AppendEntries with entries that a follower has not answered, and how often earlier ones were
 /// lost.
@@ -46,5 +90,21 @@ impl fmt::Display for Attempt {
             write!(f, "+{}", self.pause)?;
         }
         Ok(())
+    }
+}
+
+/// Shows `next={1:3 2:2} match={1:2 2:0}`, and `unanswered={1:..2}` if answers are awaited.
+impl fmt::Debug for Leader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fn of_each<T: fmt::Display>(values: impl Iterator<Item = (Id, T)>) -> String {
+            let pairs: Vec<_> =
+                values.map(|(id, it)| format!("{}:{it}", usize::from(id))).collect();
+            pairs.join(" ")
+        }
+        let all = || self.followers.iter().map(|(id, progress)| (*id, progress));
+        write!(f, " next={{{}}}", of_each(all().map(|(id, it)| (id, it.next_index))))?;
+        write!(f, " match={{{}}}", of_each(all().map(|(id, it)| (id, it.match_index))))?;
+        let unanswered = of_each(all().filter_map(|(id, it)| Some((id, it.attempt?))));
+        if unanswered.is_empty() { Ok(()) } else { write!(f, " unanswered={{{unanswered}}}") }
     }
 }

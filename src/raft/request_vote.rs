@@ -8,12 +8,13 @@
 
 use super::log::{Entry, Payload};
 use super::position::{Index, Term};
+use super::progress::Leader;
 use super::state::{Role, Server};
 use super::{Message, Raft, Timer};
 use crate::state_machine::StateMachine;
 use serde::{Deserialize, Serialize};
 use stateright::actor::{Id, Out};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// The arguments of RequestVote.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -116,12 +117,8 @@ impl<S: StateMachine> Raft<S> {
         if votes_granted.len() < self.config.majority() {
             return;
         }
-        let next = server.persistent.log.last_index().next();
-        server.role = Role::Leader {
-            next_index: self.config.peers(id).map(|peer| (peer, next)).collect(),
-            match_index: self.config.peers(id).map(|peer| (peer, Index(0))).collect(),
-            attempts: BTreeMap::new(),
-        };
+        let last_log_index = server.persistent.log.last_index();
+        server.role = Role::Leader(Leader::elected(self.config.peers(id), last_log_index));
         o.cancel_timer(Timer::Election);
         // [NOOP] "each leader [commits] a blank no-op entry into the log at the start of its term"
         // (§8): until an entry of its term is committed, a leader does not know which entries are.

@@ -24,7 +24,7 @@
 
 use super::append_entries::AppendEntries;
 use super::position::Index;
-use super::progress::Attempt;
+use super::progress::{Attempt, Leader, Progress};
 use super::state::{Role, Server};
 use super::{Config, Message, Raft, Retry};
 use crate::state_machine::StateMachine;
@@ -58,15 +58,16 @@ impl<S: StateMachine> Raft<S> {
     /// [LDR-3] "If last log index ≥ nextIndex for a follower: send AppendEntries RPC with log entries
     /// starting at nextIndex", within the limits on a message.
     pub(super) fn append_entries(&self, server: &mut Server<S>, follower: Id, o: &mut Out<Self>) {
-        let Role::Leader { next_index, attempts, .. } = &mut server.role else { return };
-        let Some(next) = next_index.get(&follower).copied() else { return };
-        let losses = attempts.get(&follower).map_or(0, |attempt| attempt.losses);
+        let Role::Leader(Leader { followers }) = &mut server.role else { return };
+        let Some(progress) = followers.get_mut(&follower) else { return };
+        let Progress { next_index: next, attempt, .. } = progress;
+        let losses = attempt.map_or(0, |attempt| attempt.losses);
         let log = &server.persistent.log;
         let entries =
-            log.entries_from(next, self.config.max_entries, self.config.batch_bytes(losses));
+            log.entries_from(*next, self.config.max_entries, self.config.batch_bytes(losses));
         if let (Retry::WhenLost { .. }, false) = (self.config.retry, entries.is_empty()) {
             let last = Some(Index(next.prev().0 + entries.len() as u64));
-            attempts.insert(follower, Attempt { last, losses, pause: 0 });
+            *attempt = Some(Attempt { last, losses, pause: 0 });
         }
         let args = AppendEntries {
             term: server.persistent.current_term,
@@ -83,9 +84,11 @@ impl<S: StateMachine> Raft<S> {
     /// [LDR-5] While an AppendEntries with entries is unanswered, the heartbeat has none and follows the
     /// last of those entries.
     pub(super) fn heartbeat_to(&self, server: &mut Server<S>, follower: Id, o: &mut Out<Self>) {
-        let Role::Leader { next_index, attempts, .. } = &mut server.role else { return };
-        let Some(next) = next_index.get(&follower).copied() else { return };
-        let after = match attempts.get_mut(&follower) {
+        let Role::Leader(Leader { followers }) = &mut server.role else { return };
+        let Some(Progress { next_index: next, attempt, .. }) = followers.get_mut(&follower) else {
+            return;
+        };
+        let after = match attempt {
             Some(Attempt { last: Some(last), .. }) => *last,
             Some(Attempt { pause, .. }) if *pause > 1 => {
                 *pause -= 1;
@@ -108,8 +111,9 @@ impl<S: StateMachine> Raft<S> {
     /// [LDR-6] Entries that were lost are sent again, half as many bytes at a time. An entry that is
     /// larger than the smallest batch follows after a pause, which doubles up to 16 heartbeats.
     pub(super) fn send_again(&self, server: &mut Server<S>, follower: Id, o: &mut Out<Self>) {
-        let Role::Leader { next_index, attempts, .. } = &mut server.role else { return };
-        let (Some(next), Some(attempt)) = (next_index.get(&follower), attempts.get_mut(&follower))
+        let Role::Leader(Leader { followers }) = &mut server.role else { return };
+        let Some(Progress { next_index: next, attempt: Some(attempt), .. }) =
+            followers.get_mut(&follower)
         else {
             return;
         };

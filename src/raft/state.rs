@@ -7,11 +7,11 @@
 
 use super::log::Log;
 use super::position::{Index, Term};
-use super::progress::Attempt;
+use super::progress::Leader;
 use super::sessions::Sessions;
 use serde::{Deserialize, Serialize};
 use stateright::actor::Id;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// Persistent state on all servers. The node stores this value: no other state survives a crash.
@@ -62,19 +62,9 @@ pub enum Role {
         /// raft.tla's `votesGranted`. The votes are a set, so that a duplicated reply counts once.
         votes_granted: BTreeSet<Id>,
     },
-    /// "Volatile state on leaders (Reinitialized after election)", for each *other* server.
-    Leader {
-        /// "for each server, index of the next log entry to send to that server (initialized to
-        /// leader last log index + 1)"
-        next_index: BTreeMap<Id, Index>,
-        /// "for each server, index of highest log entry known to be replicated on server
-        /// (initialized to 0, increases monotonically)"
-        match_index: BTreeMap<Id, Index>,
-        /// For each follower that was sent entries and has not caught up: the entries that it has not
-        /// answered, and how often entries were lost (`retry.rs`).
-        /// The map stays empty under [`Retry::EveryHeartbeat`](super::Retry::EveryHeartbeat).
-        attempts: BTreeMap<Id, Attempt>,
-    },
+    /// The server leads its term. The value holds the "volatile state on leaders (Reinitialized after
+    /// election)".
+    Leader(Leader),
     /// A leader contradicted an entry that this server had committed. The server refused and does nothing
     /// any more (GUARD-1). No model reaches this role.
     Halted(Disagreement),
@@ -115,7 +105,12 @@ impl<S: Default> Server<S> {
 impl<S> Server<S> {
     /// Whether the server leads its current term.
     pub fn is_leader(&self) -> bool {
-        matches!(self.role, Role::Leader { .. })
+        self.leader().is_some()
+    }
+
+    /// What the server knows of its followers, if it leads its current term.
+    pub fn leader(&self) -> Option<&Leader> {
+        if let Role::Leader(leader) = &self.role { Some(leader) } else { None }
     }
 
     /// Whether the server has halted, because it refused to contradict an entry it had committed (GUARD-1).
@@ -132,7 +127,7 @@ impl<S: fmt::Debug> fmt::Debug for Server<S> {
         let name = match &self.role {
             Role::Follower { .. } => "follower",
             Role::Candidate { .. } => "candidate",
-            Role::Leader { .. } => "leader",
+            Role::Leader(_) => "leader",
             Role::Halted(_) => "halted",
         };
         write!(f, "{name} t{current_term}")?;
@@ -150,11 +145,6 @@ impl<S: fmt::Debug> fmt::Debug for Server<S> {
 
 impl fmt::Debug for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let indexes = |f: &mut fmt::Formatter<'_>, name: &str, map: &BTreeMap<Id, Index>| {
-            let pairs: Vec<_> =
-                map.iter().map(|(id, index)| format!("{}:{index}", usize::from(*id))).collect();
-            write!(f, " {name}={{{}}}", pairs.join(" "))
-        };
         match self {
             Role::Follower { leader: None } => Ok(()),
             Role::Follower { leader: Some(id) } => write!(f, " leader={}", usize::from(*id)),
@@ -162,16 +152,7 @@ impl fmt::Debug for Role {
                 let ids: Vec<_> = votes_granted.iter().map(|id| usize::from(*id)).collect();
                 write!(f, " votes={ids:?}")
             }
-            Role::Leader { next_index, match_index, attempts } => {
-                indexes(f, "next", next_index)?;
-                indexes(f, "match", match_index)?;
-                if attempts.is_empty() {
-                    return Ok(());
-                }
-                let attempts: Vec<_> =
-                    attempts.iter().map(|(id, it)| format!("{}:{it}", usize::from(*id))).collect();
-                write!(f, " unanswered={{{}}}", attempts.join(" "))
-            }
+            Role::Leader(leader) => leader.fmt(f),
             Role::Halted(Disagreement { leader, index, .. }) => {
                 write!(f, " leader={} disagrees at {index}", usize::from(*leader))
             }

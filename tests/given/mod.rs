@@ -15,12 +15,11 @@ use bytes::Bytes;
 use checked_raft::kv::{self, Kv, Output};
 use checked_raft::raft::{
     AppendEntries, AppendEntriesResponse, ClientRequest, ClientResponse, Config, Copies, Entry,
-    Index, Log, Message, Outcome, Payload, Persistent, Raft, RequestVote, RequestVoteResponse,
-    Retry, Role, Server, Term, Timer,
+    Index, Leader, Log, Message, Outcome, Payload, Persistent, Progress, Raft, RequestVote,
+    RequestVoteResponse, Retry, Role, Server, Term, Timer,
 };
 use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 /// The client of the tests; any number that is no server's.
 pub(crate) const CLIENT: usize = 9;
@@ -59,11 +58,12 @@ pub(crate) fn candidate(term: u64, log: &[u64], votes: &[usize]) -> Given {
 
 /// A leader that knows of each other server `(id, next_index, match_index)`.
 pub(crate) fn leader(term: u64, log: &[u64], peers: &[(usize, u64, u64)]) -> Given {
-    let next_index = peers.iter().map(|(id, next, _)| (Id::from(*id), Index(*next))).collect();
-    let match_index = peers.iter().map(|(id, _, matched)| (Id::from(*id), Index(*matched)));
-    let match_index = match_index.collect();
-    let role = Role::Leader { next_index, match_index, attempts: BTreeMap::new() };
-    follower(term, log).voted_for(0).role(role)
+    let followers = peers.iter().map(|(id, next, matched)| {
+        let (next_index, match_index) = (Index(*next), Index(*matched));
+        (Id::from(*id), Progress { next_index, match_index, attempt: None })
+    });
+    let leader = Leader { followers: followers.collect() };
+    follower(term, log).voted_for(0).role(Role::Leader(leader))
 }
 
 fn raft(config: Config) -> Raft<Kv> {
