@@ -8,8 +8,8 @@ use bytes::Bytes;
 use checked_raft::durable::Durable;
 use checked_raft::kv::Kv;
 use checked_raft::raft::{
-    AppendEntries, AppendEntriesResponse, ClientRequest, Config, Entry, Index, Message, Outcome,
-    Payload, Persistent, Raft, RequestVoteResponse, Server, Term, Timer,
+    AppendEntries, AppendEntriesResponse, ClientRequest, Entry, Index, Message, Outcome,
+    Parameters, Payload, Persistent, Raft, RequestVoteResponse, Server, Term, Timer,
 };
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use stateright::actor::{Actor, Command, Id, Out};
@@ -19,7 +19,7 @@ use std::hint::black_box;
 const LENGTHS: [u64; 3] = [10, 1_000, 100_000];
 
 fn raft() -> Raft<Kv> {
-    Raft::new(Config::new((0..3).map(Id::from))).expect("the defaults are valid")
+    Raft::new((0..3).map(Id::from), Parameters::default()).expect("the defaults are valid")
 }
 
 fn entry() -> Entry {

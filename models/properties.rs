@@ -9,8 +9,8 @@ use super::member::{ClientState, Member, MemberTimer, Replicated};
 use super::replay::Replay;
 use crate::kv::Kv;
 use crate::raft::{
-    AppendEntriesResponse, ClientRequest, ClientResponse, Config, Entry, Index, Log, Message,
-    Outcome, Payload, Persistent, Progress, Role, Server, Term, Timer,
+    AppendEntriesResponse, ClientRequest, ClientResponse, Entry, Index, Log, Message, Outcome,
+    Parameters, Payload, Persistent, Progress, Role, Server, Term, Timer,
 };
 use actorcheck::{Change, Event, Local, Output, View};
 use stateright::actor::{Command, Id};
@@ -510,7 +510,7 @@ fn is_refusal(response: &ClientResponse) -> bool {
 /// only its election makes a leader's log grow.
 pub fn requests_are_appended_or_refused<S: Replicated>(
     step: &ClusterOutput<'_, S>,
-    limits: &Config,
+    limits: &Parameters,
 ) -> bool {
     let (Some(before), Some(after)) = (step.before.state.server(), step.after.state.server())
     else {
@@ -544,7 +544,7 @@ fn is_taken<S: Replicated>(
     client: Id,
     request: &ClientRequest,
     refusals: &[(Id, &ClientResponse)],
-    limits: &Config,
+    limits: &Parameters,
 ) -> bool {
     let payload = match request.clone() {
         ClientRequest::Register { sequence } => {
@@ -582,7 +582,7 @@ fn is_taken<S: Replicated>(
 /// only one.
 pub fn messages_are_within_limits<S: Replicated>(
     step: &ClusterOutput<'_, S>,
-    limits: &Config,
+    limits: &Parameters,
 ) -> bool {
     step.out.iter().all(|command| match command {
         Command::Send(_, Message::AppendEntries(args)) => {

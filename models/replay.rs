@@ -84,7 +84,7 @@ impl<S: StateMachine> Replay<S> {
 mod tests {
     use super::*;
     use crate::kv::{Command, Kv};
-    use crate::raft::{ClientRequest, Config, Message, Raft, Timer};
+    use crate::raft::{ClientRequest, Message, Parameters, Raft, Timer};
     use stateright::actor::{Actor, Out};
     use std::borrow::Cow;
 
@@ -93,8 +93,8 @@ mod tests {
     /// The states of a server alone, with room for two sessions, one after each of these requests.
     fn after_each(requests: impl IntoIterator<Item = ClientRequest>) -> Vec<Server<Kv>> {
         let id = Id::from(0);
-        let config = Config { max_sessions: 2, ..Config::new([id]) };
-        let raft = Raft::new(config).expect("a valid configuration");
+        let parameters = Parameters { max_sessions: 2, ..Parameters::default() };
+        let raft = Raft::new([id], parameters).expect("valid parameters");
         let mut server = raft.on_start(id, &None, &mut Out::new());
         let mut elected = Cow::Borrowed(&server);
         raft.on_timeout(id, &mut elected, &Timer::Election, &mut Out::new());

@@ -13,7 +13,7 @@ use super::properties as p;
 use super::script::Runner;
 use super::{Cluster, ClusterBound};
 use crate::kv::Kv;
-use crate::raft::{Config, Copies, Payload, Raft, Retry, Server};
+use crate::raft::{Copies, Parameters, Payload, Raft, Retry, Server};
 use actorcheck::{
     RECOVERABILITY, Recovery, StatePredicate, StateProperty, StepPredicate, StepProperty, Symmetry,
     Tally, World,
@@ -207,10 +207,10 @@ impl Spec {
         self.build(Some(fault), None)
     }
 
-    /// The configuration of the model's servers.
-    fn config(&self) -> Config {
-        let defaults = Config::new((0..self.servers).map(Id::from));
-        Config {
+    /// The parameters of the model's servers.
+    fn parameters(&self) -> Parameters {
+        let defaults = Parameters::default();
+        Parameters {
             max_entries: self.max_entries,
             max_bytes: self.max_bytes,
             max_sessions: self.max_sessions,
@@ -230,7 +230,7 @@ impl Spec {
         only: Option<&'static str>,
     ) -> Cluster<S> {
         let servers: Vec<Id> = (0..self.servers).map(Id::from).collect();
-        let raft = Raft::<S>::new(self.config()).expect("a model's configuration is valid");
+        let raft = Raft::<S>::new(servers.clone(), self.parameters()).expect("a model is valid");
         let member = |_| match fault {
             None => Member::Server(raft.clone(), Fragments(self.fragment)),
             Some(fault) => {
@@ -394,7 +394,7 @@ impl Spec {
     fn steps<S: Replicated>(&self) -> Vec<StepProperty<Member<S>, Ghost>> {
         type OfChange<S> = fn(&p::ClusterChange<'_, S>) -> bool;
         type OfOutput<S> = fn(&p::ClusterOutput<'_, S>) -> bool;
-        type OfLimited<S> = fn(&p::ClusterOutput<'_, S>, &Config) -> bool;
+        type OfLimited<S> = fn(&p::ClusterOutput<'_, S>, &Parameters) -> bool;
         let changes: [(&str, OfChange<S>); 7] = [
             ("Leader Append-Only", p::leader_append_only),
             ("Durable vote is kept", p::durable_vote_is_kept),
@@ -428,8 +428,8 @@ impl Spec {
             holds: StepPredicate::Output(Arc::new(holds)),
         };
         let of_limited = |(name, holds): (&'static str, OfLimited<S>)| {
-            let config = self.config();
-            let holds = move |output: &p::ClusterOutput<'_, S>| holds(output, &config);
+            let parameters = self.parameters();
+            let holds = move |output: &p::ClusterOutput<'_, S>| holds(output, &parameters);
             StepProperty { name, holds: StepPredicate::Output(Arc::new(holds)) }
         };
         let changes = changes.into_iter().map(of_change);

@@ -24,10 +24,12 @@ impl<S: Replicated> Rewrite<Id> for MemberState<S> {
 
 impl<S: Replicated> Rewrite<Id> for Server<S> {
     fn rewrite<P>(&self, plan: &RewritePlan<Id, P>) -> Self {
-        let Server { commit_index, last_applied, role, persistent, sessions, machine } = self;
+        let Server { commit_index, last_applied, members, role, persistent, sessions, machine } =
+            self;
         Server {
             commit_index: *commit_index,
             last_applied: *last_applied,
+            members: members.iter().map(|member| plan.rewrite(&member)).collect(),
             role: role.rewrite(plan),
             persistent: persistent.rewrite(plan),
             // Sessions name their clients by the index of the session.

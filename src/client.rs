@@ -28,7 +28,7 @@ pub use kv::{KvClient, Swap};
 pub use pace::LONGEST_WAIT;
 pub use status::{Counts, Member, Progress, ServerStatus, Surveyed, inspect, survey};
 
-use crate::raft::{ClientRequest, ClientResponse, Config, Invocation, Message, Session};
+use crate::raft::{ClientRequest, ClientResponse, Invocation, Message, Parameters, Session};
 use crate::runtime::endpoint::{self, Deadline, Endpoint};
 use bytes::Bytes;
 use pace::{Moment, Pace};
@@ -135,7 +135,7 @@ impl Client {
         let bytes = command.len() as u64;
         // No server can be configured to take longer commands, and a much longer one would not even fit
         // a datagram.
-        let limit = Config::LARGEST_MAX_BYTES as u64;
+        let limit = Parameters::LARGEST_MAX_BYTES as u64;
         if bytes > limit {
             return Err(ClientError::TooLarge { bytes, limit, copies: 0 });
         }

@@ -40,7 +40,7 @@ pub use local::LocalCluster;
 pub use status::status;
 pub use trace::replay_trace;
 
-use crate::raft::{Config, Persistent, Raft, Server};
+use crate::raft::{Parameters, Persistent, Raft, Server};
 use crate::runtime::store::{Expected, Identity, LogStore, RealDisk, Store};
 use crate::runtime::{Node, NodeConfig, NodeError, Stop};
 use crate::state_machine::StateMachine;
@@ -75,8 +75,8 @@ pub struct Deployment {
     /// The file to append the trace to, if a trace is wanted. A trace must see every life of a server
     /// from the server's first record on.
     pub trace: Option<PathBuf>,
-    /// The protocol's parameters; its servers are `id` and those in `peers`.
-    pub protocol: Config,
+    /// The protocol's parameters.
+    pub parameters: Parameters,
 }
 
 /// A server that has its store and its address, and has not started yet.
@@ -96,9 +96,8 @@ impl Deployment {
         peers: BTreeMap<u64, SocketAddr>,
         data: impl Into<PathBuf>,
     ) -> Self {
-        let protocol = Config::new(peers.keys().copied().chain([id]).map(actor_id));
         let (cluster, data) = (DEFAULT_CLUSTER.to_owned(), data.into());
-        Self { id, cluster, listen, peers, data, trace: None, protocol }
+        Self { id, cluster, listen, peers, data, trace: None, parameters: Parameters::default() }
     }
 
     /// Creates the server's identity in its data directory, which must be empty or missing.
@@ -121,9 +120,9 @@ impl Deployment {
     }
 
     /// Checks that a server could start, as far as can be told without touching its data directory. The
-    /// configuration must be sound and the address free.
+    /// parameters must be sound and the address free.
     pub fn check(&self) -> Result<(), DeployError> {
-        self.check_protocol()?;
+        self.parameters.validate()?;
         self.node_config(0).validate()?;
         let address = self.listen;
         UdpSocket::bind(address).map_err(|source| NodeError::Listen { address, source })?;
@@ -132,9 +131,9 @@ impl Deployment {
 
     /// Opens the store, which restores what was saved last or refuses. Then takes the address.
     pub fn bind<S: StateMachine + Serialize>(&self) -> Result<RaftNode<S>, DeployError> {
-        self.check_protocol()?;
         self.node_config(0).validate()?;
-        let raft = Raft::new(self.protocol.clone())?;
+        let members = self.expected().members.into_iter().map(actor_id);
+        let raft = Raft::new(members, self.parameters.clone())?;
         let store = LogStore::open(Arc::new(RealDisk), &self.data, &self.expected())?;
         let Persistent { current_term, log, .. } = store.value();
         let (term, last_log_index) = (current_term.0, log.last_index().0);
@@ -147,18 +146,9 @@ impl Deployment {
         let trace = trace.transpose()?;
         let id = actor_id(self.id);
         let status: StatusFn<S> = Box::new(move |server| status(id, server));
-        let journal = Journal::new(self.id, &self.protocol, trace);
+        let journal = Journal::new(self.id, raft.parameters(), trace);
         let node = Node::bind(config, raft, store, status, journal)?;
         Ok(RaftNode { node, trace: self.trace.clone() })
-    }
-
-    fn check_protocol(&self) -> Result<(), DeployError> {
-        let Expected { members, .. } = self.expected();
-        let servers = self.protocol.servers.iter().map(|id| usize::from(*id) as u64).collect();
-        if servers != members {
-            return Err(DeployError::Servers { servers, members });
-        }
-        Ok(self.protocol.validate()?)
     }
 
     /// Checks that a new server could write its trace: the file is empty, or can be created. (A file

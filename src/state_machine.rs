@@ -14,7 +14,7 @@ use std::hash::Hash;
 ///   no clock, no randomness and no hash order.
 /// - **Totality**: anybody may propose any bytes, so a malformed command gets an answer and causes no panic.
 /// - **Modest results**: a result travels in one datagram, and the session keeps it. A result of more than
-///   [`Config::LARGEST_MAX_BYTES`](crate::raft::Config::LARGEST_MAX_BYTES) may not fit, and then the client
+///   [`LARGEST_MAX_BYTES`](crate::raft::Parameters::LARGEST_MAX_BYTES) may not fit, and then the client
 ///   never hears of it.
 /// - **Cheap clones and comparisons**: every step of a server clones the server's state. Use
 ///   [`crate::map::Map`].

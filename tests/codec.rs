@@ -11,9 +11,9 @@ use checked_raft::kv::{Command, Kv, Output};
 use checked_raft::models::member::MemberTimer;
 use checked_raft::models::{Cluster, ClusterState, Spec};
 use checked_raft::raft::{
-    AppendEntries, AppendEntriesResponse, ClientRequest, ClientResponse, Config, Entry, Index, Log,
-    Message, Outcome, Payload, Persistent, Raft, RequestVote, RequestVoteResponse, Server, Session,
-    Term, Timer,
+    AppendEntries, AppendEntriesResponse, ClientRequest, ClientResponse, Entry, Index, Log,
+    Message, Outcome, Parameters, Payload, Persistent, Raft, RequestVote, RequestVoteResponse,
+    Server, Session, Term, Timer,
 };
 use checked_raft::state_machine::StateMachine;
 use proptest::prelude::*;
@@ -395,8 +395,8 @@ proptest! {
     ) {
         let servers = &WALKED.servers;
         let (id, server) = servers.values().nth(start.index(servers.len())).expect("in range");
-        let config = Config { max_sessions: 1, ..Config::new((0..SERVERS).map(Id::from)) };
-        let raft = Raft::<Kv>::new(config).expect("the configuration is valid");
+        let parameters = Parameters { max_sessions: 1, ..Parameters::default() };
+        let raft = Raft::<Kv>::new((0..SERVERS).map(Id::from), parameters).expect("valid");
         let mut server = server.clone();
         for event in events {
             let (mut next, mut out) = (Cow::Borrowed(&server), Out::new());
@@ -429,7 +429,7 @@ proptest! {
     #[test]
     fn append_entries_of_max_bytes_fits_a_datagram(
         payloads in prop::collection::vec(payload(2_000), 1..200),
-        max_bytes in prop_oneof![Just(Config::LARGEST_MAX_BYTES), 1..Config::LARGEST_MAX_BYTES],
+        max_bytes in prop_oneof![Just(Parameters::LARGEST_MAX_BYTES), 1..Parameters::LARGEST_MAX_BYTES],
     ) {
         // As many as it takes to fill it.
         let entries = payloads.iter().cycle().take(2_000);
@@ -470,8 +470,8 @@ fn the_largest_command_and_its_answer_fit_a_datagram() {
     let key = Bytes::from_static(b"x");
     let put = |length: usize| Command::Put(key.clone(), vec![7; length].into()).encode();
     let around = put(1 << 15).len() - (1 << 15);
-    let largest = put(Config::LARGEST_MAX_BYTES - overhead - around);
-    assert_eq!(entry(largest.clone()).size(), Config::LARGEST_MAX_BYTES);
+    let largest = put(Parameters::LARGEST_MAX_BYTES - overhead - around);
+    assert_eq!(entry(largest.clone()).size(), Parameters::LARGEST_MAX_BYTES);
     assert_fits(vec![entry(largest.clone())]);
 
     let request = ClientRequest::Command {
@@ -484,7 +484,7 @@ fn the_largest_command_and_its_answer_fit_a_datagram() {
     let mut kv = Kv::default();
     assert_eq!(kv.apply(&largest), Output::Done.encode());
     let response = kv.apply(&Command::Get(key.clone()).encode());
-    assert!(response.len() > Config::LARGEST_MAX_BYTES / 2, "it is the value that is read");
+    assert!(response.len() > Parameters::LARGEST_MAX_BYTES / 2, "it is the value that is read");
     let response = ClientResponse::Applied { sequence: u64::MAX, response };
     assert!(encode(&Message::ClientResponse(response)).len() + ENVELOPE <= DATAGRAM);
 }

@@ -11,7 +11,7 @@ mod given;
 use bytes::Bytes;
 use checked_raft::kv::Output;
 use checked_raft::raft::{
-    ClientResponse, Config, ConfigError, Copies, Entry, Index, Message, Persistent, Retry, Role,
+    ClientResponse, Copies, Entry, Index, Message, Parameters, Persistent, Retry, Role, SetupError,
     Term, Timer,
 };
 use given::*;
@@ -698,9 +698,9 @@ fn ldr_1_a_leader_sends_to_all_others_at_every_heartbeat() {
 /// A leader that repeats entries only when they were lost, and halves what is more than `smallest` no-ops.
 fn asking(term: u64, log: &[u64], peers: &[(usize, u64, u64)], smallest: usize) -> Given {
     let noop = noop_size();
-    leader(term, log, peers).with(|config| {
-        config.retry = Retry::WhenLost { smallest_batch: smallest * noop };
-        config.max_bytes = 4 * noop;
+    leader(term, log, peers).with(|parameters| {
+        parameters.retry = Retry::WhenLost { smallest_batch: smallest * noop };
+        parameters.max_bytes = 4 * noop;
     })
 }
 
@@ -866,10 +866,10 @@ fn ldr_3_an_append_entries_is_bounded_in_entries_and_in_bytes() {
         "to 1: AppendEntries t3 prev=(t0 i0) [1.noop 2.noop] commit=0",
         "to 2: AppendEntries t3 prev=(t2 i2) [3.noop] commit=0",
     ];
-    let of_two = leading().with(|config| config.max_entries = 2);
+    let of_two = leading().with(|parameters| parameters.max_entries = 2);
     of_two.times_out(Timer::Heartbeat).unchanged(bounded);
     let size = log(&[1]).get(Index(1)).expect("an entry").size();
-    let of_bytes = leading().with(|config| config.max_bytes = 3 * size - 1);
+    let of_bytes = leading().with(|parameters| parameters.max_bytes = 3 * size - 1);
     of_bytes.times_out(Timer::Heartbeat).unchanged(bounded);
 }
 
@@ -967,8 +967,9 @@ fn ldr_3b_a_refusal_of_another_position_or_term_is_an_old_one() {
 
 #[test]
 fn ldr_4_an_entry_of_the_term_on_a_majority_is_committed_with_all_before_it() {
-    let leading =
-        || leader(2, &[1, 2, 2], &[(1, 2, 0), (2, 2, 0)]).with(|config| config.max_entries = 1);
+    let leading = || {
+        leader(2, &[1, 2, 2], &[(1, 2, 0), (2, 2, 0)]).with(|parameters| parameters.max_entries = 1)
+    };
     leading().receives(1, matched(2, 2)).then(
         "leader t2 voted=0 log=[1.noop 2.noop 2.noop] commit=2 next={1:3 2:2} match={1:2 2:0}",
         &["to 1: AppendEntries t2 prev=(t2 i2) [2.noop] commit=2"],
@@ -996,7 +997,7 @@ fn ldr_4_half_of_the_servers_is_no_majority() {
 #[test]
 fn ldr_4_an_entry_of_an_earlier_term_is_not_committed_by_counting() {
     let leading = leader(4, &[1, 2, 4], &[(1, 2, 1), (2, 3, 2)]);
-    leading.with(|config| config.max_entries = 1).receives(1, matched(4, 2)).then(
+    leading.with(|parameters| parameters.max_entries = 1).receives(1, matched(4, 2)).then(
         "leader t4 voted=0 log=[1.noop 2.noop 4.noop] commit=0 next={1:3 2:3} match={1:2 2:2}",
         &["to 1: AppendEntries t4 prev=(t2 i2) [4.noop] commit=0"],
     );
@@ -1059,7 +1060,8 @@ fn cli_2_a_command_that_does_not_fit_a_message_does_not_enter_the_log() {
     let empty = command_entry(1, 1, 2, &put("k", "v"));
     let overhead = empty.size() - put("k", "v").encode().len();
     let leading = || {
-        leader(1, &[1], &[(1, 2, 1), (2, 2, 1)]).with(|config| config.max_bytes = overhead + 100)
+        leader(1, &[1], &[(1, 2, 1), (2, 2, 1)])
+            .with(|parameters| parameters.max_bytes = overhead + 100)
     };
     let request = |bytes| command_bytes(1, 2, Bytes::from(vec![0; bytes]));
     leading().receives(CLIENT, request(101)).unchanged(&["to 9: TooLarge #2 limit=100"]);
@@ -1070,23 +1072,23 @@ fn cli_2_a_command_that_does_not_fit_a_message_does_not_enter_the_log() {
 
 #[test]
 fn cli_2_whatever_the_limit_a_session_can_be_opened() {
-    let smallest = Config::SMALLEST_MAX_BYTES;
-    let leading = || leader(1, &[], &[]).of(1).with(|config| config.max_bytes = smallest);
+    let smallest = Parameters::SMALLEST_MAX_BYTES;
+    let leading = || leader(1, &[], &[]).of(1).with(|parameters| parameters.max_bytes = smallest);
     let step = leading().receives(CLIENT, register(1));
     assert_eq!(step.out(), ["save", "to 9: Registered #1 session=1"]);
     let step = step.given().receives(CLIENT, command(1, 2, &put("key", "value")));
     assert_eq!(step.out(), ["save", "to 9: Applied #2 Done"]);
 
-    for max_bytes in [0, smallest - 1, Config::LARGEST_MAX_BYTES + 1, usize::MAX] {
-        let config = Config { max_bytes, ..Config::new([Id::from(0)]) };
-        assert_eq!(config.validate(), Err(ConfigError::MaxBytes(max_bytes)));
+    for max_bytes in [0, smallest - 1, Parameters::LARGEST_MAX_BYTES + 1, usize::MAX] {
+        let parameters = Parameters { max_bytes, ..Parameters::default() };
+        assert_eq!(parameters.validate(), Err(SetupError::MaxBytes(max_bytes)));
     }
 }
 
 #[test]
 fn cli_3_a_leader_that_cannot_commit_drops_requests_until_it_can() {
-    let leading =
-        leader(1, &[1, 1], &[(1, 3, 0), (2, 3, 0)]).with(|config| config.max_uncommitted = 2);
+    let leading = leader(1, &[1, 1], &[(1, 3, 0), (2, 3, 0)])
+        .with(|parameters| parameters.max_uncommitted = 2);
     leading.clone().receives(CLIENT, register(1)).ignored();
     leading.clone().receives(CLIENT, command(1, 2, &put("k", "v"))).ignored();
     let one_committed = leading.committed(1).receives(CLIENT, register(1)).given();
@@ -1100,8 +1102,8 @@ fn cli_3_a_leader_that_cannot_commit_bounds_the_bytes_that_wait_too() {
     let limit = 4 * (overhead + 100);
     let leading = leader(1, &[1], &[(1, 2, 1), (2, 2, 1)])
         .committed(1)
-        .with(|config| config.max_bytes = overhead + 100)
-        .with(|config| config.max_uncommitted_bytes = limit as u64);
+        .with(|parameters| parameters.max_bytes = overhead + 100)
+        .with(|parameters| parameters.max_uncommitted_bytes = limit as u64);
     let mut server = leading;
     for sequence in 2..=5 {
         server = server.receives(CLIENT, request(sequence, 100)).given();
@@ -1113,14 +1115,17 @@ fn cli_3_a_leader_that_cannot_commit_bounds_the_bytes_that_wait_too() {
     let taken = committed.receives(CLIENT, request(6, 100)).given();
     assert_eq!(taken.server().persistent.log.last_index(), Index(6));
 
-    let config = Config { max_uncommitted_bytes: 99, max_bytes: 100, ..Config::new([Id::from(0)]) };
-    assert_eq!(config.validate(), Err(ConfigError::MaxUncommittedBytes(99, 100)));
+    let parameters =
+        Parameters { max_uncommitted_bytes: 99, max_bytes: 100, ..Parameters::default() };
+    assert_eq!(parameters.validate(), Err(SetupError::MaxUncommittedBytes(99, 100)));
 }
 
 #[test]
 fn cli_4_a_copy_of_a_request_that_waits_is_not_appended_again() {
-    let leading =
-        || leader(1, &[1], &[(1, 2, 1), (2, 2, 1)]).with(|config| config.copies = Copies::Awaited);
+    let leading = || {
+        leader(1, &[1], &[(1, 2, 1), (2, 2, 1)])
+            .with(|parameters| parameters.copies = Copies::Awaited)
+    };
     let waiting = leading().receives(CLIENT, register(1)).given();
     waiting.clone().receives(CLIENT, register(1)).ignored();
     let request = || command(2, 2, &put("k", "v"));
@@ -1180,7 +1185,7 @@ fn ses_1_a_session_is_the_index_of_the_entry_that_opened_it() {
     assert_eq!(step.out(), ["save", "to 9: Registered #2 session=2"]);
     // The number of sessions is the entry's: all servers evict alike, however they are set.
     let step = leader(1, &[], &[(1, 1, 0), (2, 1, 0)])
-        .with(|config| config.max_sessions = 7)
+        .with(|parameters| parameters.max_sessions = 7)
         .receives(CLIENT, register(1));
     let entry = step.given().server().persistent.log.get(Index(1)).cloned();
     assert_eq!(entry, Some(register_entry(1, 1, 7)));

@@ -4,7 +4,7 @@ mod common;
 
 use checked_raft::client::{KvClient, Options};
 use checked_raft::kv::Kv;
-use checked_raft::raft::{Config, Persistent};
+use checked_raft::raft::{Parameters, Persistent};
 use checked_raft::runtime::store::{Census, MemoryStore, Store, StoreError};
 use common::LONG;
 use common::cluster::Cluster;
@@ -45,7 +45,7 @@ impl Store<Persistent> for SlowStore {
 }
 
 /// Three servers, each save of which takes so long, acknowledge writes and answer a read.
-fn serves(save: Duration, configure: impl FnOnce(&mut Config)) {
+fn serves(save: Duration, configure: impl FnOnce(&mut Parameters)) {
     let mut cluster = Cluster::<Kv>::new(3, 1, Faults::NONE, configure);
     for server in 1..=3 {
         let store = SlowStore { inner: MemoryStore::default(), save };
@@ -67,7 +67,7 @@ fn saves_of_100_ms_serve_with_the_default_timeouts() {
 
 #[test]
 fn saves_of_500_ms_serve_with_timeouts_of_four_to_eight_times_as_much() {
-    serves(Duration::from_millis(500), |config| {
-        config.election_timeout = Duration::from_secs(2)..Duration::from_secs(4);
+    serves(Duration::from_millis(500), |parameters| {
+        parameters.election_timeout = Duration::from_secs(2)..Duration::from_secs(4);
     });
 }

@@ -35,7 +35,7 @@ fn commit_older_term() -> MutantSpec {
         spec: scenes::figure_8(),
         fault: Fault {
             after: |handled| {
-                let majority = handled.config.majority();
+                let majority = handled.server.members.majority();
                 if let Some(matched) = sorted_matches(handled.server) {
                     let commit_index = &mut handled.server.commit_index;
                     *commit_index = matched[majority - 1].max(*commit_index);
@@ -81,7 +81,7 @@ fn commit_without_majority() -> MutantSpec {
         fault: Fault {
             after: |handled| {
                 // A server alone has no other server to leave out.
-                let fewer = handled.config.majority().saturating_sub(2);
+                let fewer = handled.server.members.majority().saturating_sub(2);
                 if let Some(matched) = sorted_matches(handled.server) {
                     commit_of_this_term(handled.server, matched[fewer]);
                 }
@@ -104,7 +104,7 @@ fn commit_unsorted() -> MutantSpec {
         spec: scenes::five(),
         fault: Fault {
             after: |handled| {
-                let majority = handled.config.majority();
+                let majority = handled.server.members.majority();
                 if let Some(matched) = matches(handled.server) {
                     commit_of_this_term(handled.server, matched[majority - 1]);
                 }

@@ -75,12 +75,12 @@ fn count_duplicate_votes() -> MutantSpec {
 
 /// Shows a second copy of a vote to the actor as the vote of a server that it has not counted yet.
 fn one_more_voter(arriving: &mut Arriving<'_>) {
-    let (servers, src) = (&arriving.config.servers, arriving.src);
+    let (servers, src) = (arriving.server.members.clone(), arriving.src);
     if let Some(votes) = arriving.votes_granted()
         && votes.contains(&src)
         && let Some(another) = servers.iter().find(|server| !votes.contains(server))
     {
-        arriving.src = *another;
+        arriving.src = another;
     }
 }
 
@@ -97,11 +97,11 @@ fn half_elects() -> MutantSpec {
         spec: scenes::election_of_four(),
         fault: Fault {
             before: |arriving| {
-                let (servers, src) = (&arriving.config.servers, arriving.src);
+                let (servers, src) = (arriving.server.members.clone(), arriving.src);
                 if let Some(votes) = arriving.votes_granted() {
                     votes.insert(src);
                     if 2 * votes.len() == servers.len() {
-                        votes.extend(servers);
+                        votes.extend(servers.iter());
                     }
                 }
             },
@@ -386,7 +386,11 @@ fn send_once_more(handled: &mut Handled<'_>) {
             term: handled.server.persistent.current_term,
             prev_log_index: next.prev(),
             prev_log_term: log.term(next.prev()).unwrap_or_default(),
-            entries: log.entries_from(*next, handled.config.max_entries, handled.config.max_bytes),
+            entries: log.entries_from(
+                *next,
+                handled.parameters.max_entries,
+                handled.parameters.max_bytes,
+            ),
             leader_commit: handled.before.commit_index,
         };
         handled.commands.push(Command::Send(*peer, Message::AppendEntries(args)));

@@ -136,13 +136,14 @@ fn torn_vote() -> Equivalent {
                     // A second answer is held back, too: the first may still be waiting for its write.
                     handled.commands.retain(|command| !is_vote(command));
                 },
-                flushed: |config, id, server| {
+                flushed: |id, server| {
                     let term = server.persistent.current_term;
                     let (last_log_term, last_log_index) = server.persistent.log.last();
                     let args = RequestVote { term, last_log_index, last_log_term };
                     match (&server.role, server.persistent.voted_for) {
-                        (Role::Candidate { .. }, _) => config
-                            .peers(id)
+                        (Role::Candidate { .. }, _) => server
+                            .members
+                            .others(id)
                             .map(|peer| (peer, Message::RequestVote(args.clone())))
                             .collect(),
                         (Role::Follower { .. }, Some(candidate)) if candidate != id => {

@@ -426,7 +426,7 @@ fn deposed_leader_appends() -> MutantSpec {
         fault: Fault {
             after: |handled| {
                 if handled.before.is_leader() && !handled.server.is_leader() {
-                    let client = Id::from(handled.config.servers.len());
+                    let client = Id::from(handled.server.members.len());
                     let payload = Payload::Register { client, sequence: 1, max_sessions: 1 };
                     let term = handled.server.persistent.current_term;
                     handled.server.persistent.log.append(Entry { term, payload });

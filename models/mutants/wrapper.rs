@@ -7,7 +7,7 @@
 use super::super::member::{MemberTimer, Replicated};
 use crate::kv::Kv;
 use crate::raft::{
-    AppendEntries, Config, Index, Log, Message, Outcome, Persistent, Raft, RequestVote, Role,
+    AppendEntries, Index, Log, Message, Outcome, Parameters, Persistent, Raft, RequestVote, Role,
     Server, Term, Timer,
 };
 use stateright::actor::{Actor, Command, Id, Out};
@@ -33,7 +33,7 @@ pub struct Fault<S = Kv> {
     /// Called at a restart: turns the saved state into the one that the server finds.
     pub load: fn(Persistent) -> Persistent,
     /// Called once a delayed write is done: the messages that are sent then.
-    pub flushed: fn(&Config, Id, &Server<S>) -> Vec<Envelope>,
+    pub flushed: fn(Id, &Server<S>) -> Vec<Envelope>,
 }
 
 /// How much of a changed persistent state has been written when the messages leave.
@@ -50,8 +50,6 @@ pub enum Written {
 
 /// A message that is about to be handled.
 pub struct Arriving<'a, S = Kv> {
-    /// The configuration of the server.
-    pub config: &'a Config,
     /// The server that is about to handle the message.
     pub server: &'a mut Server<S>,
     /// The sender.
@@ -64,8 +62,8 @@ pub struct Arriving<'a, S = Kv> {
 
 /// A handler that has run, with the results that a bug may edit.
 pub struct Handled<'a, S = Kv> {
-    /// The configuration of the server.
-    pub config: &'a Config,
+    /// The parameters of the server.
+    pub parameters: &'a Parameters,
     /// The id of the server.
     pub id: Id,
     /// The message that was handled, with its sender; `None` if a timer was handled.
@@ -99,7 +97,7 @@ impl<S: Replicated> Fault<S> {
         after: |_| {},
         save: |_, after| Written::All(after.persistent.clone()),
         load: |persistent| persistent,
-        flushed: |_, _, _| Vec::new(),
+        flushed: |_, _| Vec::new(),
     };
 }
 
@@ -247,8 +245,8 @@ impl<S: Replicated> Mutant<S> {
         let shown = match event.clone() {
             None => None,
             Some((src, msg)) => {
-                let (config, server) = (self.raft.config(), &mut seen);
-                let mut arriving = Arriving { config, server, src, msg, dropped: false };
+                let server = &mut seen;
+                let mut arriving = Arriving { server, src, msg, dropped: false };
                 (self.fault.before)(&mut arriving);
                 if arriving.dropped {
                     return;
@@ -263,7 +261,7 @@ impl<S: Replicated> Mutant<S> {
         let is_save = |command: &ServerCommand| matches!(command, Command::Save(_));
         let mut commands: Vec<_> = out.into_iter().filter(|command| !is_save(command)).collect();
         (self.fault.after)(&mut Handled {
-            config: self.raft.config(),
+            parameters: self.raft.parameters(),
             id,
             event: event.as_ref().map(|(src, msg)| (*src, msg)),
             before: state,
@@ -354,7 +352,7 @@ impl<S: Replicated> Actor for Mutant<S> {
             // The delayed write is done: the persistent state in memory is now on the disk.
             MemberTimer::Flush => {
                 o.save(state.persistent.clone());
-                for (to, msg) in (self.fault.flushed)(self.raft.config(), id, state) {
+                for (to, msg) in (self.fault.flushed)(id, state) {
                     o.send(to, msg);
                 }
             }

@@ -163,16 +163,19 @@ impl Settings {
         let mut deployment = Deployment::new(id, *listen, peers, data);
         deployment.cluster = self.cluster.unwrap_or_else(|| DEFAULT_CLUSTER.to_owned());
         deployment.trace = self.trace;
-        let protocol = &mut deployment.protocol;
-        replace(&mut protocol.election_timeout, self.election_timeout.map(|Timeout(range)| range));
-        replace(&mut protocol.heartbeat_interval, self.heartbeat.map(|Millis(time)| time));
-        replace(&mut protocol.max_entries, self.max_entries);
-        replace(&mut protocol.max_bytes, self.max_bytes);
-        replace(&mut protocol.max_uncommitted, self.max_uncommitted);
-        replace(&mut protocol.max_uncommitted_bytes, self.max_uncommitted_bytes);
+        let parameters = &mut deployment.parameters;
+        replace(
+            &mut parameters.election_timeout,
+            self.election_timeout.map(|Timeout(range)| range),
+        );
+        replace(&mut parameters.heartbeat_interval, self.heartbeat.map(|Millis(time)| time));
+        replace(&mut parameters.max_entries, self.max_entries);
+        replace(&mut parameters.max_bytes, self.max_bytes);
+        replace(&mut parameters.max_uncommitted, self.max_uncommitted);
+        replace(&mut parameters.max_uncommitted_bytes, self.max_uncommitted_bytes);
         let retry = self.smallest_batch.map(|smallest_batch| Retry::WhenLost { smallest_batch });
-        replace(&mut protocol.retry, retry);
-        replace(&mut protocol.max_sessions, self.max_sessions);
+        replace(&mut parameters.retry, retry);
+        replace(&mut parameters.max_sessions, self.max_sessions);
         Ok(deployment)
     }
 }
@@ -373,7 +376,7 @@ mod tests {
         let deployment = both.deployment().expect("complete");
         assert_eq!(deployment.id, 9);
         assert_eq!(deployment.peers.keys().collect::<Vec<_>>(), [&8]);
-        assert_eq!((deployment.protocol.max_bytes, deployment.protocol.max_entries), (99, 2));
+        assert_eq!((deployment.parameters.max_bytes, deployment.parameters.max_entries), (99, 2));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! returns. Only people are told; the protocol is not, for it has no clock.
 
 use super::journal::News;
-use crate::raft::{Config, Role, Server};
+use crate::raft::{Members, Parameters, Role, Server};
 use stateright::actor::Id;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -48,16 +48,21 @@ impl Standing {
 }
 
 impl Contact {
-    pub(super) fn new(config: &Config) -> Self {
+    pub(super) fn new(parameters: &Parameters) -> Self {
         Self {
-            others_needed: config.majority() - 1,
-            patience: config.election_timeout.end,
+            others_needed: 0,
+            patience: parameters.election_timeout.end,
             standing: Standing::Seeks,
             since: Duration::ZERO,
             is_told: false,
             heard: BTreeMap::new(),
             candidacies: 0,
         }
+    }
+
+    /// Notes who the members are. So many of the others as a majority needs are asked for.
+    pub(super) fn members_are(&mut self, members: &Members) {
+        self.others_needed = members.majority() - 1;
     }
 
     /// Notes that the server stands for election once more. There is news whenever the number of
@@ -148,7 +153,9 @@ mod tests {
 
     /// The contact of server 0 in a cluster of so many servers, numbered from 0. The patience is 300 ms.
     fn contact(servers: usize) -> Contact {
-        Contact::new(&Config::new((0..servers).map(Id::from)))
+        let mut contact = Contact::new(&Parameters::default());
+        contact.members_are(&(0..servers).map(Id::from).collect());
+        contact
     }
 
     /// The news of a batch committed at `ms` in which these were heard.

@@ -1,10 +1,9 @@
 //! The errors that keep a server from being deployed, or stop it.
 
-use crate::raft::ConfigError;
+use crate::raft::SetupError;
 use crate::runtime::NodeError;
 use crate::runtime::store::StoreError;
 use crate::runtime::trace::Unfit;
-use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 
@@ -13,17 +12,7 @@ use std::path::PathBuf;
 pub enum DeployError {
     /// The protocol's parameters cannot be used.
     #[error(transparent)]
-    Protocol(#[from] ConfigError),
-    /// The protocol is configured for other servers than those that have addresses.
-    #[error(
-        "the protocol is configured for the servers {servers:?}, but the addresses are those of {members:?}"
-    )]
-    Servers {
-        /// The servers of the protocol's configuration.
-        servers: BTreeSet<u64>,
-        /// The servers that have addresses.
-        members: BTreeSet<u64>,
-    },
+    Protocol(#[from] SetupError),
     /// The store could not be created or opened.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -7,7 +7,7 @@
 use super::contact::{Contact, Standing};
 use super::saves::Saves;
 use super::suspicion::Suspicion;
-use crate::raft::{Config, Raft, Role, Server, Term};
+use crate::raft::{Parameters, Raft, Role, Server, Term};
 use crate::runtime::trace::TraceWriter;
 use crate::runtime::wire::CLIENTS;
 use crate::runtime::{Commit, Event, Observer};
@@ -55,13 +55,13 @@ pub(super) enum News {
 }
 
 impl Journal {
-    pub(super) fn new(id: u64, config: &Config, trace: Option<TraceWriter>) -> Self {
+    pub(super) fn new(id: u64, parameters: &Parameters, trace: Option<TraceWriter>) -> Self {
         Self {
             id,
             trace,
             suspicion: Suspicion::default(),
-            contact: Contact::new(config),
-            saves: Saves::new(config),
+            contact: Contact::new(parameters),
+            saves: Saves::new(parameters),
             news: Vec::new(),
             speakers: BTreeSet::new(),
             standing: Standing::Seeks,
@@ -90,6 +90,7 @@ impl<S: StateMachine + Serialize> Observer<Raft<S>> for Journal {
         {
             self.speakers.insert(*src);
         }
+        self.contact.members_are(&after.members);
         self.standing = Standing::of(after);
     }
 
@@ -193,7 +194,10 @@ mod tests {
 
     fn server(term: u64, role: Role) -> Server<Kv> {
         let persistent = Persistent { current_term: Term(term), ..Persistent::default() };
-        Server { role, ..Server::restored(persistent) }
+        Server {
+            role,
+            ..Server::restored([1, 2, 3].map(Id::from).into_iter().collect(), persistent)
+        }
     }
 
     #[test]
@@ -264,7 +268,7 @@ mod tests {
     }
 
     fn journal() -> Journal {
-        Journal::new(1, &Config::new([1, 2, 3].map(Id::from)), None)
+        Journal::new(1, &Parameters::default(), None)
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Whether a server's saves are quick enough for its election timeouts.
 
 use super::journal::News;
-use crate::raft::Config;
+use crate::raft::Parameters;
 use std::time::Duration;
 
 /// The slow saves of a server.
@@ -14,8 +14,8 @@ pub(super) struct Saves {
 }
 
 impl Saves {
-    pub(super) fn new(config: &Config) -> Self {
-        Self { limit: config.election_timeout.start / 4, slow: 0, slowest: Duration::ZERO }
+    pub(super) fn new(parameters: &Parameters) -> Self {
+        Self { limit: parameters.election_timeout.start / 4, slow: 0, slowest: Duration::ZERO }
     }
 
     /// Notes a save that took so long. There is news whenever the number of slow saves has doubled.

@@ -155,12 +155,12 @@ fn halted<S: StateMachine>(server: &Server<S>) -> String {
 mod tests {
     use super::*;
     use crate::kv::Kv;
-    use crate::raft::{AppendEntries, Config, Leader, Persistent, Progress, RequestVote, Term};
+    use crate::raft::{AppendEntries, Leader, Parameters, Persistent, Progress, RequestVote, Term};
     use stateright::actor::{Actor, Out};
     use std::borrow::Cow;
 
     fn raft() -> Raft<Kv> {
-        Raft::new(Config::new([0, 1, 2].map(Id::from))).expect("a valid configuration")
+        Raft::new([0, 1, 2].map(Id::from), Parameters::default()).expect("valid parameters")
     }
 
     /// Server 0 receives a message. Returns what became of the server.
@@ -185,7 +185,8 @@ mod tests {
         let match_index = Index(index);
         let progress = Progress { next_index: match_index.next(), match_index, attempt: None };
         let followers = [1, 2].map(|id| (Id::from(id), progress)).into();
-        Server { role: Role::Leader(Leader { followers }), ..Server::restored(persistent) }
+        let members = raft().members().clone();
+        Server { role: Role::Leader(Leader { followers }), ..Server::restored(members, persistent) }
     }
 
     fn answer(outcome: Outcome) -> Message {

@@ -1,35 +1,24 @@
 //! The trace of a Raft server, and its replay.
 
-use super::{DeployError, actor_id};
-use crate::raft::{Config, Copies, Persistent, Raft, Retry};
+use super::DeployError;
+use crate::raft::{Members, Parameters, Persistent, Raft};
 use crate::runtime::trace::{Accepted, NotAccepted, Origin, TraceWriter, Unfit, is_fit, replay};
 use crate::state_machine::StateMachine;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::any::type_name;
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufRead};
-use std::ops::Range;
 use std::path::Path;
-use std::time::Duration;
 
-/// The parameters from which a [`Raft`] is built, as they stand in the trace.
+/// The values from which a [`Raft`] is built, as they stand in the trace.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Parameters {
+struct Build {
     /// The name of the state machine's type. A replay with another type would be no evidence.
     machine: String,
-    servers: BTreeSet<u64>,
-    election_timeout: Range<Duration>,
-    heartbeat_interval: Duration,
-    max_entries: usize,
-    max_bytes: usize,
-    max_uncommitted: u64,
-    max_uncommitted_bytes: u64,
-    copies: Copies,
-    retry: Retry,
-    max_sessions: u32,
+    members: Members,
+    parameters: Parameters,
 }
 
 /// Replays a trace that a [`Deployment`](super::Deployment) of the state machine `S` wrote. The actor
@@ -42,7 +31,9 @@ pub fn replay_trace<S: StateMachine + Serialize>(
 
 /// The origin of a trace: the server and its parameters.
 pub(super) fn origin<S: StateMachine>(cluster: &str, server: u64, raft: &Raft<S>) -> Origin {
-    let actor = serde_json::to_value(parameters(raft)).expect("plain data has a JSON form");
+    let (members, parameters) = (raft.members().clone(), raft.parameters().clone());
+    let build = Build { machine: type_name::<S>().to_owned(), members, parameters };
+    let actor = serde_json::to_value(build).expect("plain data has a JSON form");
     Origin { cluster: cluster.to_owned(), server, actor }
 }
 
@@ -83,60 +74,23 @@ fn not_a_file() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")
 }
 
-fn parameters<S: StateMachine>(raft: &Raft<S>) -> Parameters {
-    // All fields are named, so that nobody can add a parameter and forget it here.
-    let Config {
-        servers,
-        election_timeout,
-        heartbeat_interval,
-        max_entries,
-        max_bytes,
-        max_uncommitted,
-        max_uncommitted_bytes,
-        copies,
-        retry,
-        max_sessions,
-    } = raft.config().clone();
-    Parameters {
-        machine: type_name::<S>().to_owned(),
-        servers: servers.into_iter().map(|id| usize::from(id) as u64).collect(),
-        election_timeout,
-        heartbeat_interval,
-        max_entries,
-        max_bytes,
-        max_uncommitted,
-        max_uncommitted_bytes,
-        copies,
-        retry,
-        max_sessions,
-    }
-}
-
 fn build<S: StateMachine>(actor: &Value) -> Result<Raft<S>, String> {
-    let parameters = Parameters::deserialize(actor).map_err(|error| error.to_string())?;
-    let machine = type_name::<S>();
-    if parameters.machine != machine {
-        return Err(format!("its state machine is {}, not {machine}", parameters.machine));
+    let Build { machine, members, parameters } =
+        Build::deserialize(actor).map_err(|error| error.to_string())?;
+    let wanted = type_name::<S>();
+    if machine != wanted {
+        return Err(format!("its state machine is {machine}, not {wanted}"));
     }
-    let config = Config {
-        servers: parameters.servers.into_iter().map(actor_id).collect(),
-        election_timeout: parameters.election_timeout,
-        heartbeat_interval: parameters.heartbeat_interval,
-        max_entries: parameters.max_entries,
-        max_bytes: parameters.max_bytes,
-        max_uncommitted: parameters.max_uncommitted,
-        max_uncommitted_bytes: parameters.max_uncommitted_bytes,
-        copies: parameters.copies,
-        retry: parameters.retry,
-        max_sessions: parameters.max_sessions,
-    };
-    Raft::new(config).map_err(|error| error.to_string())
+    Raft::new(members.iter(), parameters).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::actor_id;
     use super::*;
     use crate::kv::Kv;
+    use crate::raft::{Copies, Retry};
+    use std::time::Duration;
 
     #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
     struct Other;
@@ -149,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_trace_says_all_that_the_actor_is_built_from() {
-        let config = Config {
+        let parameters = Parameters {
             election_timeout: Duration::from_millis(7)..Duration::from_micros(9001),
             heartbeat_interval: Duration::from_micros(3001),
             max_entries: 4,
@@ -159,26 +113,36 @@ mod tests {
             copies: Copies::Appended,
             retry: Retry::WhenLost { smallest_batch: 70 },
             max_sessions: 8,
-            ..Config::new([1, 2, 9].map(actor_id))
         };
-        let raft = Raft::<Kv>::new(config.clone()).expect("a sound configuration");
+        let members = [1, 2, 9].map(actor_id);
+        let raft = Raft::<Kv>::new(members, parameters.clone()).expect("sound parameters");
         let text = origin("c", 1, &raft).actor.to_string();
         let parsed = serde_json::from_str(&text).expect("JSON");
-        assert_eq!(build::<Kv>(&parsed).expect("built again").config(), &config);
+        let again = build::<Kv>(&parsed).expect("built again");
+        assert_eq!(again.parameters(), &parameters);
+        assert_eq!(again.members(), &members.into_iter().collect());
     }
 
     #[test]
-    fn a_trace_of_another_state_machine_or_of_no_valid_configuration_is_refused() {
-        let raft = Raft::<Kv>::new(Config::new([actor_id(1)])).expect("a sound configuration");
+    fn a_trace_of_another_state_machine_or_of_no_valid_parameters_is_refused() {
+        let raft = Raft::<Kv>::new([actor_id(1)], Parameters::default()).expect("sound");
         let actor = origin("c", 1, &raft).actor;
         let complaint = build::<Other>(&actor).expect_err("another machine");
         assert!(complaint.contains("kv::Kv"), "{complaint}");
-        for (key, value) in
-            [("max_entries", 0.into()), ("more", 1.into()), ("servers", Value::Null)]
-        {
+        for (path, value) in [
+            ("/parameters/max_entries", 0.into()),
+            ("/parameters/max_bytes", "many".into()),
+            ("/members", Value::Null),
+            ("/members", Value::Array(Vec::new())),
+        ] {
             let mut actor = actor.clone();
-            actor[key] = value;
-            build::<Kv>(&actor).expect_err(key);
+            *actor.pointer_mut(path).expect("it is there") = value;
+            build::<Kv>(&actor).expect_err(path);
+        }
+        for path in ["", "/parameters"] {
+            let mut actor = actor.clone();
+            actor.pointer_mut(path).expect("it is there")["more"] = 1.into();
+            build::<Kv>(&actor).expect_err(path);
         }
     }
 }

@@ -135,7 +135,7 @@ impl<S: StateMachine> Raft<S> {
     pub(super) fn heartbeat(&self, server: &mut Server<S>, o: &mut Out<Self>) {
         o.set_timer(
             Timer::Heartbeat,
-            self.config.heartbeat_interval..self.config.heartbeat_interval,
+            self.parameters.heartbeat_interval..self.parameters.heartbeat_interval,
         );
         for peer in server.followers() {
             self.heartbeat_to(server, peer, o);
@@ -165,7 +165,7 @@ impl<S: StateMachine> Raft<S> {
                 *next_index = index.next().max(*next_index);
                 *attempt = attempt.and_then(|attempt| attempt.answered(index, log));
                 let lacks_more = *next_index <= log.last_index() && !progress.awaits_answer();
-                self.advance_commit_index(server, o);
+                Self::advance_commit_index(server, o);
                 if lacks_more {
                     self.append_entries(server, follower, o);
                 }
@@ -199,13 +199,13 @@ impl<S: StateMachine> Raft<S> {
     }
 
     /// Does raft.tla's `AdvanceCommitIndex`.
-    pub(super) fn advance_commit_index(&self, server: &mut Server<S>, o: &mut Out<Self>) {
+    pub(super) fn advance_commit_index(server: &mut Server<S>, o: &mut Out<Self>) {
         let Role::Leader(Leader { followers }) = &server.role else { return };
         let log = &server.persistent.log;
         let mut matched: Vec<Index> = followers.values().map(|it| it.match_index).collect();
         matched.push(log.last_index()); // the leader's own log
         matched.sort_unstable_by(|a, b| b.cmp(a));
-        let replicated = matched[self.config.majority() - 1];
+        let replicated = matched[server.members.majority() - 1];
         // [LDR-4] "If there exists an N such that N > commitIndex, a majority of matchIndex[i] ≥ N,
         // and log[N].term == currentTerm: set commitIndex = N (§5.3, §5.4)". The greatest N that
         // a majority holds decides, because no earlier entry has a later term.

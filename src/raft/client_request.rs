@@ -15,7 +15,7 @@ use super::log::{Entry, Payload};
 use super::position::Index;
 use super::progress::Leader;
 use super::state::{Role, Server};
-use super::{Config, Copies, Message, Raft};
+use super::{Copies, Message, Parameters, Raft};
 use crate::state_machine::StateMachine;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -119,7 +119,7 @@ impl<S: StateMachine> Raft<S> {
             term: server.persistent.current_term,
             payload: match request {
                 ClientRequest::Register { sequence } => {
-                    let max_sessions = self.config.max_sessions;
+                    let max_sessions = self.parameters.max_sessions;
                     Payload::Register { client, sequence, max_sessions }
                 }
                 ClientRequest::Command { session, sequence, command } => {
@@ -128,9 +128,9 @@ impl<S: StateMachine> Raft<S> {
             },
         };
         // [CLI-2] A command that does not fit a message is refused before it enters the log.
-        if entry.size() > self.config.max_bytes {
+        if entry.size() > self.parameters.max_bytes {
             let overhead = entry.size() - entry.command_len();
-            let limit = self.config.max_bytes.saturating_sub(overhead) as u64;
+            let limit = self.parameters.max_bytes.saturating_sub(overhead) as u64;
             return respond(ClientResponse::TooLarge { sequence, limit }, o);
         }
         // [CLI-3] A leader that cannot commit takes only so many entries and drops the other requests;
@@ -140,7 +140,7 @@ impl<S: StateMachine> Raft<S> {
         }
         // [CLI-4] A copy of a request that stands uncommitted in the leader's log is not appended again.
         // The leader will answer when it applies the entry that stands there.
-        if self.config.copies == Copies::Awaited && server.is_pending(&entry) {
+        if self.parameters.copies == Copies::Awaited && server.is_pending(&entry) {
             return;
         }
         self.append_client_entry(server, entry, o);
@@ -150,11 +150,11 @@ impl<S: StateMachine> Raft<S> {
     fn has_room(&self, server: &Server<S>, entry: &Entry) -> bool {
         let last = server.persistent.log.last_index();
         let uncommitted = last.0.saturating_sub(server.commit_index.0);
-        let room = self.config.max_uncommitted_bytes.saturating_sub(entry.size() as u64);
+        let room = self.parameters.max_uncommitted_bytes.saturating_sub(entry.size() as u64);
         // No server may have a larger `max_bytes` than this, so no entry is larger, whoever created it.
         // Only if entries of that size could exceed the limit are the sizes added up.
-        uncommitted < self.config.max_uncommitted
-            && (uncommitted.saturating_mul(Config::LARGEST_MAX_BYTES as u64) <= room
+        uncommitted < self.parameters.max_uncommitted
+            && (uncommitted.saturating_mul(Parameters::LARGEST_MAX_BYTES as u64) <= room
                 || server.uncommitted().map(|entry| entry.size() as u64).sum::<u64>() <= room)
     }
 
@@ -168,7 +168,7 @@ impl<S: StateMachine> Raft<S> {
         for peer in server.followers_that_lack_only(index) {
             self.append_entries(server, peer, o);
         }
-        self.advance_commit_index(server, o);
+        Self::advance_commit_index(server, o);
     }
 }
 

@@ -1,6 +1,6 @@
 //! The Raft consensus protocol: a pure function from a server and an event to a server and effects.
 //!
-//! [`Raft`] holds the [`Config`] and implements stateright's [`Actor`]. A [`Server`] is the state of one
+//! [`Raft`] holds the [`Parameters`] and implements stateright's [`Actor`]. A [`Server`] is the state of one
 //! server, and its [`Persistent`] part is all that survives a crash. A model or a node calls `on_start`
 //! once per start, `on_msg` for each [`Message`] and `on_timeout` for each [`Timer`] that fires. `on_msg`
 //! and `on_timeout` hand one rule to `Raft::step`, which runs the rule on a copy of the server. If the rule
@@ -38,9 +38,10 @@ mod apply;
 mod changes;
 mod client_request;
 mod client_session;
-mod config;
 mod log;
+mod members;
 mod message;
+mod parameters;
 mod position;
 mod progress;
 mod request_vote;
@@ -52,9 +53,10 @@ pub use append_entries::{AppendEntries, AppendEntriesResponse, Outcome};
 pub use changes::Changes;
 pub use client_request::{ClientRequest, ClientResponse, PENDING};
 pub use client_session::{Invocation, Session};
-pub use config::{Config, ConfigError, Copies, Retry};
 pub use log::{Entry, Log, LogChange, Payload};
+pub use members::Members;
 pub use message::Message;
+pub use parameters::{Copies, Parameters, Retry, SetupError};
 pub use position::{Index, Term};
 pub use progress::{Attempt, Leader, Progress};
 pub use request_vote::{RequestVote, RequestVoteResponse};
@@ -70,15 +72,15 @@ use std::ops::Range;
 
 /// A Raft server that replicates the state machine `S`.
 ///
-/// A `Raft` holds only the configuration; a [`Server`] holds the state. One `Raft` therefore serves
-/// every server of a cluster: each event names the server that it concerns.
+/// A `Raft` holds only the parameters and the first members; a [`Server`] holds the state. One `Raft`
+/// therefore serves every server of a cluster: each event names the server that it concerns.
 ///
 /// ```
-/// use checked_raft::{kv::Kv, raft::{Config, Raft, Timer}};
+/// use checked_raft::{kv::Kv, raft::{Parameters, Raft, Timer}};
 /// use stateright::actor::{Actor, Id, Out};
 /// use std::borrow::Cow;
 ///
-/// let raft = Raft::<Kv>::new(Config::new([Id::from(0)])).unwrap();
+/// let raft = Raft::<Kv>::new([Id::from(0)], Parameters::default()).unwrap();
 /// let mut out = Out::new();
 /// let server = raft.on_start(Id::from(0), &None, &mut out);
 /// let mut server = Cow::Borrowed(&server);
@@ -87,7 +89,8 @@ use std::ops::Range;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Raft<S> {
-    config: Config,
+    members: Members,
+    parameters: Parameters,
     machine: PhantomData<fn() -> S>,
 }
 
@@ -101,19 +104,32 @@ pub enum Timer {
 }
 
 impl<S: StateMachine> Raft<S> {
-    /// The actor for the servers of a cluster with this configuration.
+    /// The actor for the servers of a cluster with these members, which are the same for every server.
+    /// Parameters may differ from server to server.
     ///
     /// # Errors
     ///
-    /// Fails if [`Config::validate`] refuses the configuration.
-    pub fn new(config: Config) -> Result<Self, ConfigError> {
-        config.validate()?;
-        Ok(Self { config, machine: PhantomData })
+    /// Fails if there is no member, or if [`Parameters::validate`] refuses the parameters.
+    pub fn new(
+        members: impl IntoIterator<Item = Id>,
+        parameters: Parameters,
+    ) -> Result<Self, SetupError> {
+        let members: Members = members.into_iter().collect();
+        if members.is_empty() {
+            return Err(SetupError::NoMembers);
+        }
+        parameters.validate()?;
+        Ok(Self { members, parameters, machine: PhantomData })
     }
 
-    /// The configuration of the cluster.
-    pub fn config(&self) -> &Config {
-        &self.config
+    /// The members that a server starts with.
+    pub fn members(&self) -> &Members {
+        &self.members
+    }
+
+    /// The parameters of the protocol.
+    pub fn parameters(&self) -> &Parameters {
+        &self.parameters
     }
 
     /// Runs one rule as a single step. Models and nodes take this one path from a message or a timeout to its
@@ -163,7 +179,7 @@ impl<S: StateMachine> Raft<S> {
     /// function sets the timer to the configured range; a candidate uses `await_election`. The runtime
     /// draws the timeout from the range, and a model lets any armed timer fire at any time.
     fn reset_election_timer(&self, o: &mut Out<Self>) {
-        o.set_timer(Timer::Election, self.config.election_timeout.clone());
+        o.set_timer(Timer::Election, self.parameters.election_timeout.clone());
     }
 
     /// Sets the election timer of a candidate, and of a server that has just voted for one.
@@ -176,21 +192,22 @@ impl<S: StateMachine> Raft<S> {
         let (last_log_term, _) = server.persistent.log.last();
         let elections = server.persistent.current_term.0.saturating_sub(last_log_term.0);
         let factor = 1 << elections.saturating_sub(1).min(2);
-        let Range { start, end } = self.config.election_timeout.clone();
+        let Range { start, end } = self.parameters.election_timeout.clone();
         o.set_timer(Timer::Election, start.saturating_mul(factor)..end.saturating_mul(factor));
     }
 
     /// Whether a correct sender can have sent the message. Only another server of the cluster sends RPCs and
     /// their responses, and no RPC contradicts itself. No server sends client requests or
     /// receives client responses.
-    fn is_acceptable(&self, id: Id, src: Id, msg: &Message) -> bool {
-        let is_peer = src != id && self.config.servers.contains(&src);
+    fn is_acceptable(server: &Server<S>, id: Id, src: Id, msg: &Message) -> bool {
+        let is_member = server.members.contains(src);
+        let is_peer = src != id && is_member;
         match msg {
             Message::RequestVote(args) => is_peer && args.is_well_formed(),
             Message::RequestVoteResponse(args) => is_peer && args.term.is_real(),
             Message::AppendEntries(args) => is_peer && args.is_well_formed(),
             Message::AppendEntriesResponse(args) => is_peer && args.term.is_real(),
-            Message::ClientRequest(_) => !self.config.servers.contains(&src),
+            Message::ClientRequest(_) => !is_member,
             Message::ClientResponse(_) => false,
         }
     }
@@ -206,7 +223,7 @@ impl<S: StateMachine> Actor for Raft<S> {
     fn on_start(&self, _id: Id, storage: &Option<Persistent>, o: &mut Out<Self>) -> Server<S> {
         // "When servers start up, they begin as followers" (§5.2).
         self.reset_election_timer(o);
-        Server::restored(storage.clone().unwrap_or_default())
+        Server::restored(self.members.clone(), storage.clone().unwrap_or_default())
     }
 
     fn on_msg(
@@ -219,7 +236,7 @@ impl<S: StateMachine> Actor for Raft<S> {
     ) {
         // [FOL-1] "Respond to RPCs from candidates and leaders". A halted server answers nothing,
         // and a message that is not acceptable is dropped.
-        if state.is_halted() || !self.is_acceptable(id, src, &msg) {
+        if state.is_halted() || !Self::is_acceptable(state, id, src, &msg) {
             return;
         }
         // [GUARD-2] Elections of several years cannot have led to a term so far away. The server drops
@@ -277,8 +294,14 @@ mod tests {
     use crate::kv::Kv;
 
     #[test]
+    fn a_cluster_has_a_member() {
+        let error = Raft::<Kv>::new([], Parameters::default()).expect_err("nobody is there");
+        assert_eq!(error, SetupError::NoMembers);
+    }
+
+    #[test]
     fn where_stateright_names_an_actor_it_is_a_server() {
-        let raft = Raft::<Kv>::new(Config::new([Id::from(0)])).expect("a valid configuration");
+        let raft = Raft::<Kv>::new([Id::from(0)], Parameters::default()).expect("valid");
         assert_eq!(raft.name(), "Server");
     }
 }

@@ -61,7 +61,7 @@ impl<S: StateMachine> Raft<S> {
         let (last_log_term, last_log_index) = server.persistent.log.last();
         let term = server.persistent.current_term;
         let args = RequestVote { term, last_log_index, last_log_term };
-        for peer in self.config.peers(id) {
+        for peer in server.members.others(id) {
             o.send(peer, Message::RequestVote(args.clone()));
         }
         self.become_leader_if_elected(id, server, o);
@@ -114,17 +114,17 @@ impl<S: StateMachine> Raft<S> {
     fn become_leader_if_elected(&self, id: Id, server: &mut Server<S>, o: &mut Out<Self>) {
         let Role::Candidate { votes_granted } = &server.role else { return };
         // [CAN-2] "If votes received from majority of servers: become leader"
-        if votes_granted.len() < self.config.majority() {
+        if votes_granted.len() < server.members.majority() {
             return;
         }
         let last_log_index = server.persistent.log.last_index();
-        server.role = Role::Leader(Leader::elected(self.config.peers(id), last_log_index));
+        server.role = Role::Leader(Leader::elected(server.members.others(id), last_log_index));
         o.cancel_timer(Timer::Election);
         // [NOOP] "each leader [commits] a blank no-op entry into the log at the start of its term"
         // (§8): until an entry of its term is committed, a leader does not know which entries are.
         let term = server.persistent.current_term;
         server.persistent.log.append(Entry { term, payload: Payload::Noop });
         self.heartbeat(server, o);
-        self.advance_commit_index(server, o);
+        Self::advance_commit_index(server, o);
     }
 }

@@ -26,14 +26,14 @@ use super::append_entries::AppendEntries;
 use super::position::Index;
 use super::progress::{Attempt, Leader, Progress};
 use super::state::{Role, Server};
-use super::{Config, Message, Raft, Retry};
+use super::{Message, Parameters, Raft, Retry};
 use crate::state_machine::StateMachine;
 use stateright::actor::{Id, Out};
 
 /// The longest pause, as a power of two: 16 heartbeats.
 const LONGEST_PAUSE: u32 = 4;
 
-impl Config {
+impl Parameters {
     /// The largest number of bytes of entries in an AppendEntries after this many losses.
     fn batch_bytes(&self, losses: u32) -> usize {
         match self.retry {
@@ -63,9 +63,12 @@ impl<S: StateMachine> Raft<S> {
         let Progress { next_index: next, attempt, .. } = progress;
         let losses = attempt.map_or(0, |attempt| attempt.losses);
         let log = &server.persistent.log;
-        let entries =
-            log.entries_from(*next, self.config.max_entries, self.config.batch_bytes(losses));
-        if let (Retry::WhenLost { .. }, false) = (self.config.retry, entries.is_empty()) {
+        let entries = log.entries_from(
+            *next,
+            self.parameters.max_entries,
+            self.parameters.batch_bytes(losses),
+        );
+        if let (Retry::WhenLost { .. }, false) = (self.parameters.retry, entries.is_empty()) {
             let last = Some(Index(next.prev().0 + entries.len() as u64));
             *attempt = Some(Attempt { last, losses, pause: 0 });
         }
@@ -117,10 +120,10 @@ impl<S: StateMachine> Raft<S> {
         else {
             return;
         };
-        let halvings = self.config.halvings();
+        let halvings = self.parameters.halvings();
         let entry = server.persistent.log.get(*next);
         let cannot_shrink =
-            entry.is_some_and(|entry| entry.size() > self.config.batch_bytes(halvings));
+            entry.is_some_and(|entry| entry.size() > self.parameters.batch_bytes(halvings));
         if attempt.losses < halvings {
             attempt.losses += 1;
         } else if cannot_shrink {

@@ -6,6 +6,7 @@
 //! that role.
 
 use super::log::Log;
+use super::members::Members;
 use super::position::{Index, Term};
 use super::progress::Leader;
 use super::sessions::Sessions;
@@ -37,6 +38,8 @@ pub struct Server<S> {
     /// "index of highest log entry applied to state machine (initialized to 0, increases
     /// monotonically)"
     pub last_applied: Index,
+    /// The members of the cluster, the server itself included.
+    pub members: Members,
     /// The role of the server, with the variables that only this role has.
     pub role: Role,
     /// The part of the state that survives a crash.
@@ -90,8 +93,9 @@ pub struct Disagreement {
 
 impl<S: Default> Server<S> {
     /// A server that has just started from its saved state; all volatile state is initial.
-    pub fn restored(persistent: Persistent) -> Self {
+    pub fn restored(members: Members, persistent: Persistent) -> Self {
         Self {
+            members,
             commit_index: Index::default(),
             last_applied: Index::default(),
             role: Role::Follower { leader: None },

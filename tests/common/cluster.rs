@@ -4,7 +4,7 @@ use super::proxy::{Faults, Proxy};
 use super::wait_for;
 use checked_raft::client::{self, Client, ClientError, Options, ServerStatus};
 use checked_raft::deploy;
-use checked_raft::raft::{Config, Persistent, Raft, Server};
+use checked_raft::raft::{Parameters, Persistent, Raft, Server};
 use checked_raft::runtime::store::Store;
 use checked_raft::runtime::{Node, NodeConfig, NodeError, Stop};
 use checked_raft::state_machine::StateMachine;
@@ -19,7 +19,7 @@ pub(crate) const CLUSTER: &str = "in-process";
 
 /// Servers 1, 2 and so on, replicating `S`.
 pub(crate) struct Cluster<S> {
-    config: Config,
+    parameters: Parameters,
     proxies: BTreeMap<u64, Proxy>,
     running: BTreeMap<u64, Running>,
     /// Where each server has listened first; it comes back there.
@@ -33,18 +33,18 @@ struct Running {
 }
 
 impl<S: StateMachine + 'static> Cluster<S> {
-    /// So many servers, none of which runs yet. `configure` may change the usual configuration.
+    /// So many servers, none of which runs yet. `configure` may change the usual parameters.
     pub(crate) fn new(
         servers: u64,
         seed: u64,
         faults: Faults,
-        configure: impl FnOnce(&mut Config),
+        configure: impl FnOnce(&mut Parameters),
     ) -> Self {
-        let mut config = Config::new((1..=servers).map(id));
-        configure(&mut config);
+        let mut parameters = Parameters::default();
+        configure(&mut parameters);
         let proxies = (1..=servers).map(|n| (n, Proxy::start(seed ^ (n << 48), faults))).collect();
         let (running, listen) = (BTreeMap::new(), BTreeMap::new());
-        Self { config, proxies, running, listen, machine: PhantomData }
+        Self { parameters, proxies, running, listen, machine: PhantomData }
     }
 
     pub(crate) fn servers(&self) -> impl Iterator<Item = u64> {
@@ -83,7 +83,7 @@ impl<S: StateMachine + 'static> Cluster<S> {
         let any = (Ipv4Addr::LOCALHOST, 0).into();
         let listen = self.listen.get(&server).copied().unwrap_or(any);
         let config = NodeConfig::new(server, CLUSTER, listen, peers, directory);
-        let raft = Raft::<S>::new(self.config.clone()).expect("a sound configuration");
+        let raft = Raft::<S>::new(self.servers().map(id), self.parameters.clone()).expect("sound");
         let status = move |state: &Server<S>| deploy::status(id(server), state);
         let node = Node::bind(config, raft, store, status, ()).expect("a node");
         self.listen.insert(server, node.local_addr());

@@ -14,9 +14,9 @@
 use bytes::Bytes;
 use checked_raft::kv::{self, Kv, Output};
 use checked_raft::raft::{
-    AppendEntries, AppendEntriesResponse, ClientRequest, ClientResponse, Config, Copies, Entry,
-    Index, Leader, Log, Message, Outcome, Payload, Persistent, Progress, Raft, RequestVote,
-    RequestVoteResponse, Retry, Role, Server, Term, Timer,
+    AppendEntries, AppendEntriesResponse, ClientRequest, ClientResponse, Copies, Entry, Index,
+    Leader, Log, Members, Message, Outcome, Parameters, Payload, Persistent, Progress, Raft,
+    RequestVote, RequestVoteResponse, Retry, Role, Server, Term, Timer,
 };
 use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
@@ -24,7 +24,7 @@ use std::borrow::Cow;
 /// The client of the tests; any number that is no server's.
 pub(crate) const CLIENT: usize = 9;
 
-/// A server in a state, and the configuration it runs with.
+/// A server in a state, and the actor that it runs as.
 #[derive(Clone)]
 pub(crate) struct Given {
     raft: Raft<Kv>,
@@ -44,10 +44,10 @@ pub(crate) struct Step {
 pub(crate) fn follower(term: u64, log: &[u64]) -> Given {
     let log = noops(log).into_iter().collect();
     let persistent = Persistent { current_term: Term(term), voted_for: None, log };
-    let server = Server::restored(persistent);
-    let mut config = Config::new((0..3).map(Id::from));
-    (config.retry, config.copies) = (Retry::EveryHeartbeat, Copies::Appended);
-    Given { raft: raft(config), server }
+    let server = Server::restored(members(3), persistent);
+    let mut parameters = Parameters::default();
+    (parameters.retry, parameters.copies) = (Retry::EveryHeartbeat, Copies::Appended);
+    Given { raft: raft(3, parameters), server }
 }
 
 /// A candidate that has these votes; its own is among them.
@@ -66,21 +66,27 @@ pub(crate) fn leader(term: u64, log: &[u64], peers: &[(usize, u64, u64)]) -> Giv
     follower(term, log).voted_for(0).role(Role::Leader(leader))
 }
 
-fn raft(config: Config) -> Raft<Kv> {
-    Raft::new(config).expect("a valid configuration")
+fn members(count: usize) -> Members {
+    (0..count).map(Id::from).collect()
+}
+
+fn raft(servers: usize, parameters: Parameters) -> Raft<Kv> {
+    Raft::new(members(servers).iter(), parameters).expect("valid parameters")
 }
 
 impl Given {
     /// In a cluster of `count` servers.
-    pub(crate) fn of(self, count: usize) -> Self {
-        self.with(|config| config.servers = (0..count).map(Id::from).collect())
+    pub(crate) fn of(mut self, count: usize) -> Self {
+        self.raft = raft(count, self.raft.parameters().clone());
+        self.server.members = members(count);
+        self
     }
 
-    /// With another configuration.
-    pub(crate) fn with(mut self, change: impl FnOnce(&mut Config)) -> Self {
-        let mut config = self.raft.config().clone();
-        change(&mut config);
-        self.raft = raft(config);
+    /// With other parameters.
+    pub(crate) fn with(mut self, change: impl FnOnce(&mut Parameters)) -> Self {
+        let mut parameters = self.raft.parameters().clone();
+        change(&mut parameters);
+        self.raft = raft(self.server.members.len(), parameters);
         self
     }
 
@@ -180,10 +186,12 @@ impl Given {
             .map(|command| match command {
                 Command::Save(_) => "save".to_owned(),
                 Command::SetTimer(timer, range) => {
-                    let config = self.raft.config();
+                    let parameters = self.raft.parameters();
                     let set = match timer {
-                        Timer::Election => config.election_timeout.clone(),
-                        Timer::Heartbeat => config.heartbeat_interval..config.heartbeat_interval,
+                        Timer::Election => parameters.election_timeout.clone(),
+                        Timer::Heartbeat => {
+                            parameters.heartbeat_interval..parameters.heartbeat_interval
+                        }
                     };
                     let factor = [1, 2, 4].into_iter().find(|n| set.start * *n == range.start);
                     let factor =

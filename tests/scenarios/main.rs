@@ -5,7 +5,7 @@
 //! ```text
 //! servers 5
 //! client put x 1; get x       a client and its commands; any number of such lines
-//! max-entries 1               optional, as in `Config`; likewise max-sessions
+//! max-entries 1               optional, as in `Parameters`; likewise max-sessions
 //! start                       ends the header
 //! ```
 //!

@@ -1,18 +1,15 @@
-//! The parameters of the protocol. Every server of a cluster has a [`Config`], and `Raft::new` accepts only
-//! one that [`Config::validate`] accepts.
+//! The parameters of the protocol. Every server has [`Parameters`], and `Raft::new` accepts only those that
+//! [`Parameters::validate`] accepts.
 
 use serde::{Deserialize, Serialize};
-use stateright::actor::Id;
-use std::collections::BTreeSet;
 use std::ops::Range;
 use std::time::Duration;
 use thiserror::Error;
 
-/// The parameters of a server. [`Config::validate`] checks them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Config {
-    /// All servers of the cluster, the server itself included. Every server has the same set.
-    pub servers: BTreeSet<Id>,
+/// The parameters of a server. [`Parameters::validate`] checks them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Parameters {
     /// An election timeout is "chosen randomly from a fixed interval (e.g., 150–300ms)" (§5.2).
     pub election_timeout: Range<Duration>,
     /// The time from one heartbeat of a leader to the next. A leader with no entries to send sends
@@ -21,7 +18,7 @@ pub struct Config {
     /// The largest number of entries in one AppendEntries. At least 1.
     pub max_entries: usize,
     /// The largest number of bytes of entries in one AppendEntries, and the size of the largest entry that a
-    /// leader accepts from a client. From [`Config::SMALLEST_MAX_BYTES`] to [`Config::LARGEST_MAX_BYTES`].
+    /// leader accepts from a client. From [`Self::SMALLEST_MAX_BYTES`] to [`Self::LARGEST_MAX_BYTES`].
     pub max_bytes: usize,
     /// A leader drops client requests while this many entries of its log are not committed. Without a
     /// majority, the log would otherwise grow for ever. Clients retry. At least 1.
@@ -63,12 +60,12 @@ pub enum Retry {
     },
 }
 
-/// The reason why a [`Config`] cannot be used.
+/// The reason why a server cannot run with these members or these [`Parameters`].
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum ConfigError {
-    /// The set of servers is empty.
-    #[error("a cluster needs at least one server")]
-    NoServers,
+pub enum SetupError {
+    /// The set of members is empty.
+    #[error("a cluster needs at least one member")]
+    NoMembers,
     /// The range of the election timeout is empty, or begins at zero.
     #[error(
         "the election timeout must be a range from more than zero to more than that, not {0:?}"
@@ -87,7 +84,7 @@ pub enum ConfigError {
     #[error(
         "max-bytes must be at least {min}, or no client's entry fits a message, and at most {max}, \
          or a message does not fit a datagram; it is {0}",
-        min = Config::SMALLEST_MAX_BYTES, max = Config::LARGEST_MAX_BYTES
+        min = Parameters::SMALLEST_MAX_BYTES, max = Parameters::LARGEST_MAX_BYTES
     )]
     MaxBytes(usize),
     /// The limit on uncommitted bytes is so low that the largest entry would never be accepted.
@@ -95,7 +92,7 @@ pub enum ConfigError {
     MaxUncommittedBytes(u64, usize),
 }
 
-impl Config {
+impl Parameters {
     /// The smallest `max_bytes`: room for everything that an entry has around its command, and for a very
     /// short command.
     pub const SMALLEST_MAX_BYTES: usize = 64;
@@ -106,10 +103,45 @@ impl Config {
     /// IPv4 and IPv6. Nearly every network has that MTU.
     pub const UNFRAGMENTED: usize = 1280;
 
-    /// The default parameters, for these servers.
-    pub fn new(servers: impl IntoIterator<Item = Id>) -> Self {
+    /// Checks that a server can run with these parameters.
+    ///
+    /// # Errors
+    ///
+    /// Fails with the first [`SetupError`] that applies.
+    pub fn validate(&self) -> Result<(), SetupError> {
+        let Range { start, end } = self.election_timeout;
+        if start.is_zero() || start >= end {
+            return Err(SetupError::ElectionTimeout(start..end));
+        }
+        if self.heartbeat_interval.is_zero() || self.heartbeat_interval >= start {
+            return Err(SetupError::HeartbeatInterval(self.heartbeat_interval, start));
+        }
+        if let Retry::WhenLost { smallest_batch: 0 } = self.retry {
+            return Err(SetupError::Zero("smallest-batch"));
+        }
+        for (name, value) in [
+            ("max-entries", self.max_entries as u64),
+            ("max-uncommitted", self.max_uncommitted),
+            ("max-sessions", u64::from(self.max_sessions)),
+        ] {
+            if value == 0 {
+                return Err(SetupError::Zero(name));
+            }
+        }
+        if !(Self::SMALLEST_MAX_BYTES..=Self::LARGEST_MAX_BYTES).contains(&self.max_bytes) {
+            return Err(SetupError::MaxBytes(self.max_bytes));
+        }
+        if self.max_uncommitted_bytes < self.max_bytes as u64 {
+            let (bytes, entry) = (self.max_uncommitted_bytes, self.max_bytes);
+            return Err(SetupError::MaxUncommittedBytes(bytes, entry));
+        }
+        Ok(())
+    }
+}
+
+impl Default for Parameters {
+    fn default() -> Self {
         Self {
-            servers: servers.into_iter().collect(),
             election_timeout: Duration::from_millis(150)..Duration::from_millis(300),
             heartbeat_interval: Duration::from_millis(50),
             max_entries: 256,
@@ -121,65 +153,17 @@ impl Config {
             max_sessions: 1024,
         }
     }
-
-    /// Checks that a server can run with these parameters.
-    ///
-    /// # Errors
-    ///
-    /// Fails with the first [`ConfigError`] that applies.
-    pub fn validate(&self) -> Result<(), ConfigError> {
-        let Range { start, end } = self.election_timeout;
-        if self.servers.is_empty() {
-            return Err(ConfigError::NoServers);
-        }
-        if start.is_zero() || start >= end {
-            return Err(ConfigError::ElectionTimeout(start..end));
-        }
-        if self.heartbeat_interval.is_zero() || self.heartbeat_interval >= start {
-            return Err(ConfigError::HeartbeatInterval(self.heartbeat_interval, start));
-        }
-        if let Retry::WhenLost { smallest_batch: 0 } = self.retry {
-            return Err(ConfigError::Zero("smallest-batch"));
-        }
-        for (name, value) in [
-            ("max-entries", self.max_entries as u64),
-            ("max-uncommitted", self.max_uncommitted),
-            ("max-sessions", u64::from(self.max_sessions)),
-        ] {
-            if value == 0 {
-                return Err(ConfigError::Zero(name));
-            }
-        }
-        if !(Self::SMALLEST_MAX_BYTES..=Self::LARGEST_MAX_BYTES).contains(&self.max_bytes) {
-            return Err(ConfigError::MaxBytes(self.max_bytes));
-        }
-        if self.max_uncommitted_bytes < self.max_bytes as u64 {
-            let (bytes, entry) = (self.max_uncommitted_bytes, self.max_bytes);
-            return Err(ConfigError::MaxUncommittedBytes(bytes, entry));
-        }
-        Ok(())
-    }
-
-    /// The number of servers in "votes from a majority of servers" (§5.2). Any two majorities share a server.
-    pub fn majority(&self) -> usize {
-        self.servers.len() / 2 + 1
-    }
-
-    /// All servers except `id`.
-    pub fn peers(&self, id: Id) -> impl Iterator<Item = Id> {
-        self.servers.iter().copied().filter(move |server| *server != id)
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Validates the default parameters for one server after a change.
-    fn changed(change: impl FnOnce(&mut Config)) -> Result<(), ConfigError> {
-        let mut config = Config::new([Id::from(0)]);
-        change(&mut config);
-        config.validate()
+    /// Validates the default parameters after a change.
+    fn changed(change: impl FnOnce(&mut Parameters)) -> Result<(), SetupError> {
+        let mut parameters = Parameters::default();
+        change(&mut parameters);
+        parameters.validate()
     }
 
     const fn ms(number: u64) -> Duration {
@@ -187,37 +171,36 @@ mod tests {
     }
 
     #[test]
-    fn a_cluster_has_a_server() {
+    fn the_default_parameters_are_valid() {
         assert_eq!(changed(|_| {}), Ok(()));
-        assert_eq!(changed(|config| config.servers.clear()), Err(ConfigError::NoServers));
     }
 
     #[test]
     fn an_election_timeout_is_drawn_from_a_range_of_more_than_zero() {
-        let range = |range: Range<_>| changed(|config| config.election_timeout = range);
+        let range = |range: Range<_>| changed(|parameters| parameters.election_timeout = range);
         assert_eq!(range(ms(51)..ms(52)), Ok(()));
         for (start, end) in [(0, 0), (0, 300), (150, 150), (300, 150)] {
             let wrong = ms(start)..ms(end);
-            assert_eq!(range(wrong.clone()), Err(ConfigError::ElectionTimeout(wrong)));
+            assert_eq!(range(wrong.clone()), Err(SetupError::ElectionTimeout(wrong)));
         }
     }
 
     #[test]
     fn heartbeats_come_before_the_shortest_election_timeout() {
-        let interval = |interval| changed(|config| config.heartbeat_interval = interval);
+        let interval = |interval| changed(|parameters| parameters.heartbeat_interval = interval);
         assert_eq!(interval(ms(1)), Ok(()));
         assert_eq!(interval(ms(149)), Ok(()));
         for wrong in [0, 150, 151].map(ms) {
-            assert_eq!(interval(wrong), Err(ConfigError::HeartbeatInterval(wrong, ms(150))));
+            assert_eq!(interval(wrong), Err(SetupError::HeartbeatInterval(wrong, ms(150))));
         }
     }
 
     #[test]
     fn no_limit_is_zero() {
-        assert_eq!(changed(|it| it.max_entries = 0), Err(ConfigError::Zero("max-entries")));
-        assert_eq!(changed(|it| it.max_uncommitted = 0), Err(ConfigError::Zero("max-uncommitted")));
-        assert_eq!(changed(|it| it.max_sessions = 0), Err(ConfigError::Zero("max-sessions")));
-        let ones = |it: &mut Config| {
+        assert_eq!(changed(|it| it.max_entries = 0), Err(SetupError::Zero("max-entries")));
+        assert_eq!(changed(|it| it.max_uncommitted = 0), Err(SetupError::Zero("max-uncommitted")));
+        assert_eq!(changed(|it| it.max_sessions = 0), Err(SetupError::Zero("max-sessions")));
+        let ones = |it: &mut Parameters| {
             (it.max_entries, it.max_uncommitted, it.max_sessions) = (1, 1, 1);
         };
         assert_eq!(changed(ones), Ok(()));
