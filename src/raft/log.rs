@@ -50,17 +50,22 @@ pub enum Payload {
     },
 }
 
-/// The log of one server. Two invariants hold:
+/// The log of one server: the entries that follow the position `start`. Two invariants hold:
 ///
-/// - indexes are contiguous from 1;
+/// - indexes are contiguous from the one after `start`;
 /// - terms never decrease from one entry to the next: leaders append entries, and a leader's term is at
 ///   least that of any entry it holds.
 ///
 /// A clone costs O(1), and a comparison with a recent clone O(log n). Both must be cheap, because every step
 /// of the protocol clones the server and asks whether it changed.
 #[derive(Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "Map<Index, Entry>")]
-pub struct Log(Map<Index, Entry>);
+#[serde(try_from = "Map<Index, Entry>", into = "Map<Index, Entry>")]
+pub struct Log {
+    /// The term and index of the position before the first entry. Every log starts at (0, 0) today. Only this
+    /// file knows that, so entries can make way for a snapshot (section 7).
+    start: (Term, Index),
+    entries: Map<Index, Entry>,
+}
 
 /// One difference between two logs; [`super::Changes`] lists them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,9 +77,9 @@ pub enum LogChange {
 }
 
 impl Log {
-    /// The index of the last entry; zero for an empty log.
+    /// The index of the last entry. For an empty log, this is the index of the position that it starts after.
     pub fn last_index(&self) -> Index {
-        self.0.last().map_or(Index(0), |(index, _)| *index)
+        self.last().1
     }
 
     /// The term and index of the last entry, in the order in which section 5.4.1 compares two logs:
@@ -82,23 +87,24 @@ impl Log {
     /// more up-to-date. If the logs end with the same term, then whichever log is longer is more
     /// up-to-date." The order of tuples *is* that definition.
     pub fn last(&self) -> (Term, Index) {
-        self.0.last().map_or((Term(0), Index(0)), |(index, entry)| (entry.term, *index))
+        self.entries.last().map_or(self.start, |(index, entry)| (entry.term, *index))
     }
 
     /// The entry at `index`, if there is one.
     pub fn get(&self, index: Index) -> Option<&Entry> {
-        self.0.get(&index)
+        self.entries.get(&index)
     }
 
-    /// The term of the entry at `index`, if there is one. The position before the first entry
-    /// counts as an entry of term zero, which every log has.
+    /// The term of the entry at `index`, if there is one. The log knows the term at the position that it
+    /// starts after, too: the position before the first entry of all has term zero.
     pub fn term(&self, index: Index) -> Option<Term> {
-        if index == Index(0) { Some(Term(0)) } else { self.get(index).map(|entry| entry.term) }
+        let (start_term, start) = self.start;
+        if index == start { Some(start_term) } else { self.get(index).map(|entry| entry.term) }
     }
 
     /// Every index with its entry, from the first to the last.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (Index, &Entry)> {
-        self.0.iter().map(|(index, entry)| (*index, entry))
+        self.entries.iter().map(|(index, entry)| (*index, entry))
     }
 
     /// The entries from `index` on that fit both limits, but at least one entry if there is any. Otherwise
@@ -106,7 +112,7 @@ impl Log {
     pub fn entries_from(&self, index: Index, max_entries: usize, max_bytes: usize) -> Vec<Entry> {
         let mut bytes = 0;
         let mut entries = Vec::new();
-        for (_, entry) in self.0.range_from(index).take(max_entries.max(1)) {
+        for (_, entry) in self.entries.range_from(index).take(max_entries.max(1)) {
             bytes += entry.size();
             if bytes > max_bytes && !entries.is_empty() {
                 break;
@@ -119,7 +125,7 @@ impl Log {
     /// Appends one entry and returns its index.
     pub fn append(&mut self, entry: Entry) -> Index {
         let index = self.last_index().next();
-        self.0.insert(index, entry);
+        self.entries.insert(index, entry);
         index
     }
 
@@ -149,7 +155,7 @@ impl Log {
     /// Removes the entry at `index` and all that follow it.
     fn truncate_from(&mut self, index: Index) {
         while self.last_index() >= index {
-            self.0.remove(&self.last_index());
+            self.entries.remove(&self.last_index());
         }
     }
 
@@ -170,7 +176,7 @@ impl Log {
     /// The first index whose entry satisfies a predicate that is false up to some index and true
     /// from there on. If no entry does, this is the index after the last one.
     fn first_index_where(&self, predicate: impl Fn(&Entry) -> bool) -> Index {
-        let (mut low, mut high) = (Index(1), self.last_index().next());
+        let (mut low, mut high) = (self.start.1.next(), self.last_index().next());
         while low < high {
             let middle = Index(low.0.midpoint(high.0));
             if self.get(middle).is_some_and(&predicate) {
@@ -184,8 +190,9 @@ impl Log {
 
     /// Exactly the changes that turn `self` into `next`. O(change) if one is a recent clone of the other.
     pub(super) fn changes(&self, next: &Self) -> Vec<LogChange> {
-        self.0
-            .diff(&next.0)
+        assert_eq!(self.start, next.start, "a saved log starts where it started");
+        self.entries
+            .diff(&next.entries)
             .map(|item| match item {
                 DiffItem::Add(index, entry) | DiffItem::Update { new: (index, entry), .. } => {
                     LogChange::Put(*index, entry.clone())
@@ -201,24 +208,24 @@ impl Log {
         for change in changes {
             match change {
                 LogChange::Remove(index) => {
-                    self.0.remove(&index).ok_or(format!("no entry {index} to remove"))?;
+                    self.entries.remove(&index).ok_or(format!("no entry {index} to remove"))?;
                 }
                 LogChange::Put(index, entry) => {
-                    self.0.insert(index, entry);
+                    self.entries.insert(index, entry);
                 }
             }
         }
         self.check_contiguous()
     }
 
-    /// Fails if the indexes are not contiguous from 1: the map may come from a file.
+    /// Fails if the indexes are not contiguous from the start: the map may come from a file.
     fn check_contiguous(&self) -> Result<(), String> {
-        let length = self.0.len() as u64;
-        let first = self.iter().next().map_or(Index(1), |(index, _)| index);
-        if first == Index(1) && self.last_index() == Index(length) {
+        let length = self.entries.len() as u64;
+        let (start, last) = (self.start.1, self.last_index());
+        let first = self.iter().next().map_or(start.next(), |(index, _)| index);
+        if first == start.next() && last.0.checked_sub(start.0) == Some(length) {
             return Ok(());
         }
-        let last = self.last_index();
         Err(format!("the log has a hole: {length} entries from {first} to {last}"))
     }
 }
@@ -227,7 +234,7 @@ impl TryFrom<Map<Index, Entry>> for Log {
     type Error = String;
 
     fn try_from(entries: Map<Index, Entry>) -> Result<Self, String> {
-        let log = Self(entries);
+        let log = Self { start: <_>::default(), entries };
         log.check_contiguous()?;
         Ok(log)
     }
@@ -235,7 +242,14 @@ impl TryFrom<Map<Index, Entry>> for Log {
 
 impl FromIterator<Entry> for Log {
     fn from_iter<I: IntoIterator<Item = Entry>>(entries: I) -> Self {
-        Self((1..).map(Index).zip(entries).collect())
+        let entries = (1..).map(Index).zip(entries).collect();
+        Self { start: <_>::default(), entries }
+    }
+}
+
+impl From<Log> for Map<Index, Entry> {
+    fn from(log: Log) -> Self {
+        log.entries
     }
 }
 
@@ -303,6 +317,24 @@ mod tests {
     fn up_to_date_is_later_term_first_then_longer_log() {
         assert!(log(&[2]).last() > log(&[1, 1, 1]).last());
         assert!(log(&[1, 1]).last() > log(&[1]).last());
+    }
+
+    /// Entries 6 to 8, of terms 2, 3 and 3, behind a position of term 2.
+    #[test]
+    fn a_log_may_start_after_any_position() {
+        let mut log = Log { start: (Term(2), Index(5)), entries: Map::new() };
+        assert_eq!(log.last(), (Term(2), Index(5)));
+        log.merge(Index(5), entries(&[2, 4, 4]));
+        log.merge(Index(6), entries(&[3, 3]));
+        assert_eq!(log.check_contiguous(), Ok(()));
+        assert_eq!(log.last(), (Term(3), Index(8)));
+        let terms = [4, 5, 6, 8, 9].map(|index| log.term(Index(index)));
+        assert_eq!(terms, [None, Some(Term(2)), Some(Term(2)), Some(Term(3)), None]);
+        assert_eq!(log.first_index_of(Term(2)), Some(Index(6)));
+        assert_eq!(log.last_index_of(Term(2)), Some(Index(6)));
+        assert_eq!(log.first_index_of(Term(3)), Some(Index(7)));
+        assert_eq!(log.entries_from(Index(7), 9, usize::MAX), entries(&[3, 3]));
+        assert!(log.apply(vec![LogChange::Remove(Index(6))]).is_err());
     }
 
     #[test]
