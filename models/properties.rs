@@ -462,13 +462,14 @@ fn is_justified(saved: &Persistent, to: Id, msg: &Message) -> bool {
 
 // ---- clients ----
 
-/// Exactly once: a state machine has executed every applied command once, where it first stands in the log,
-/// and no command of an unknown session. The open sessions are those that the log opened and did not evict.
-/// Each was last used by its last entry and remembers the last answer. `Replay` computes all this from the
-/// log by a definition of its own.
-pub fn exactly_once<S: Replicated>(_: Id, local: ClusterLocal<'_, S>) -> bool {
-    let Some(server) = local.state.server() else { return true };
-    Replay::up_to(&server.persistent.log, server.last_applied).is_of(server)
+/// Exactly once: a step applies each newly committed entry once, in the order of the log, and nothing else
+/// changes the state machine and the sessions. No command of an unknown session is applied. A server that
+/// restarts begins with nothing. `Replay` computes all this by a definition of its own.
+pub fn exactly_once<S: Replicated>(step: &ClusterChange<'_, S>) -> bool {
+    let Some(after) = step.after.state.server() else { return true };
+    let mut replay = running(step).map_or_else(Replay::default, |(before, _)| Replay::from(before));
+    replay.go_on(&after.persistent.log, after.last_applied);
+    replay.is_of(after)
 }
 
 /// A leader answers the entries of its own term as it applies them, in their order. Each answer goes to the
@@ -489,12 +490,8 @@ pub fn clients_are_told_what_was_applied<S: Replicated>(step: &ClusterOutput<'_,
         return told.count() == 0;
     }
     let Persistent { current_term, log, .. } = &after.persistent;
-    let mut replay = Replay::<S>::up_to(log, before.last_applied);
-    let newly = log
-        .iter()
-        .filter(|(index, _)| (before.last_applied.next()..=after.last_applied).contains(index));
-    let due = newly.filter_map(|(index, entry)| {
-        let answer = replay.apply(index, entry);
+    let newly = Replay::from(before).go_on(log, after.last_applied);
+    let due = newly.into_iter().filter_map(|(entry, answer)| {
         answer.filter(|_| after.is_leader() && entry.term == *current_term)
     });
     told.eq(due)

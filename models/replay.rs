@@ -1,8 +1,8 @@
-//! This module computes by a definition of its own which sessions, values and answers a log leads to.
+//! This module computes by a definition of its own to which sessions, values and answers entries lead.
 //!
-//! A server applies entry by entry and keeps only the resulting state. [`Replay`] goes through the log from
-//! its first entry, so it shows whatever a server has forgotten or remembers wrongly. The properties of
-//! clients compare a server and its answers with it.
+//! A [`Replay`] starts from one state of a server, or from nothing after a restart, and applies the entries
+//! that follow. The properties of clients compare the server's next state and its answers with it. A server
+//! that is right before each step and after each step is right for ever, so no log is replayed as a whole.
 
 use crate::raft::{ClientResponse, Entry, Index, Log, Payload, Server, SessionRecord};
 use crate::state_machine::StateMachine;
@@ -10,29 +10,49 @@ use bytes::Bytes;
 use stateright::actor::Id;
 use std::collections::BTreeMap;
 
-/// The state machine and the sessions that the first entries of a log lead to.
+/// The state machine and the sessions that entries lead to.
 #[derive(Default)]
 pub(super) struct Replay<S> {
     machine: S,
+    /// The index of the last entry applied.
+    last_applied: Index,
     /// The index of the last entry of each open session: either its Register entry or one of its commands.
     last_entry: BTreeMap<Index, Index>,
-    /// The highest sequence number applied in each session that was ever open, with the answer to its
-    /// command.
+    /// The highest sequence number applied in each open session, with the answer to its command.
     highest: BTreeMap<Index, (u64, Bytes)>,
 }
 
 impl<S: StateMachine> Replay<S> {
-    /// Replays all entries up to and including `last`.
-    pub(super) fn up_to(log: &Log, last: Index) -> Self {
-        let mut replay = Self::default();
-        for (index, entry) in log.iter().take_while(|(index, _)| *index <= last) {
-            replay.apply(index, entry);
+    /// A replay that starts where the server is.
+    pub(super) fn from(server: &Server<S>) -> Self {
+        let records = || server.sessions.iter();
+        Self {
+            machine: server.machine.clone(),
+            last_applied: server.last_applied,
+            last_entry: records().map(|(session, it)| (session, it.last_used)).collect(),
+            highest: records()
+                .filter_map(|(session, it)| Some((session, it.last.clone()?)))
+                .collect(),
         }
-        replay
+    }
+
+    /// Applies the entries that follow, up to and including `last`. Returns each entry's answer.
+    pub(super) fn go_on(
+        &mut self,
+        log: &Log,
+        last: Index,
+    ) -> Vec<(Entry, Option<(Id, ClientResponse)>)> {
+        let mut answers = Vec::new();
+        while self.last_applied < last {
+            self.last_applied = self.last_applied.next();
+            let Some(entry) = log.get(self.last_applied) else { break };
+            answers.push((entry.clone(), self.apply(self.last_applied, entry)));
+        }
+        answers
     }
 
     /// Applies the next entry. Returns the client that the entry's leader has to answer, and the answer.
-    pub(super) fn apply(&mut self, index: Index, entry: &Entry) -> Option<(Id, ClientResponse)> {
+    fn apply(&mut self, index: Index, entry: &Entry) -> Option<(Id, ClientResponse)> {
         match &entry.payload {
             Payload::Noop => None,
             Payload::Register { client, sequence, max_sessions } => {
@@ -41,7 +61,9 @@ impl<S: StateMachine> Replay<S> {
                 while self.last_entry.len() >= *max_sessions as usize {
                     let used = self.last_entry.iter().min_by_key(|(_, used)| **used);
                     let (oldest, _) = used.expect("there are too many");
-                    self.last_entry.remove(&oldest.clone());
+                    let oldest = *oldest;
+                    self.last_entry.remove(&oldest);
+                    self.highest.remove(&oldest);
                 }
                 self.last_entry.insert(index, index);
                 let (sequence, session) = (*sequence, index);
@@ -132,14 +154,16 @@ mod tests {
         ])
     }
 
-    fn is_right(server: &Server<Kv>) -> bool {
-        Replay::up_to(&server.persistent.log, server.last_applied).is_of(server)
+    fn is_right(before: &Server<Kv>, after: &Server<Kv>) -> bool {
+        let mut replay = Replay::from(before);
+        replay.go_on(&after.persistent.log, after.last_applied);
+        replay.is_of(after)
     }
 
     #[test]
     fn a_server_holds_what_its_log_makes() {
         let servers = story();
-        assert!(servers.iter().all(is_right));
+        assert!(servers.windows(2).all(|pair| is_right(&pair[0], &pair[1])));
         let last = servers.last().expect("the last one");
         assert!(last.sessions.get(Index(2)).is_some() && last.sessions.get(Index(3)).is_none());
     }
@@ -150,10 +174,11 @@ mod tests {
     #[test]
     fn sessions_of_another_moment_are_seen() {
         let servers = story();
-        for (n, server) in servers.iter().enumerate() {
-            for other in servers.iter().filter(|other| other.sessions != server.sessions) {
-                let wrong = Server { sessions: other.sessions.clone(), ..server.clone() };
-                assert!(!is_right(&wrong), "after request {n}: {wrong:?}");
+        for (n, pair) in servers.windows(2).enumerate() {
+            let (before, after) = (&pair[0], &pair[1]);
+            for other in servers.iter().filter(|other| other.sessions != after.sessions) {
+                let wrong = Server { sessions: other.sessions.clone(), ..after.clone() };
+                assert!(!is_right(before, &wrong), "after request {}: {wrong:?}", n + 1);
             }
         }
         // A copy and an old number each count as a use; a command of a session that is gone does not.

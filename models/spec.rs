@@ -360,7 +360,6 @@ impl Spec {
 
     fn always<S: Replicated>(&self) -> Vec<StateProperty<Member<S>, Ghost>> {
         let Watch { leaders, votes, committed, .. } = self.watch;
-        let clients = !self.clients.is_empty();
         let completeness = StatePredicate::ActorAndGhost(Arc::new(p::leader_completeness));
         let followed = StatePredicate::ActorAndGhost(Arc::new(p::who_is_followed_was_elected));
         let durable = StatePredicate::View(Arc::new(p::committed_is_durable));
@@ -385,7 +384,6 @@ impl Spec {
             ("Match index is replicated", true, of_pair(p::match_index_is_replicated)),
             ("No committed entry is contested", true, of_actor(p::no_committed_entry_is_contested)),
             ("One timer is armed", true, of_actor(p::one_timer_is_armed)),
-            ("Exactly once", clients, of_actor(p::exactly_once)),
         ];
         let rows = rows.into_iter().filter(|(_, asked, _)| *asked);
         rows.map(|(name, _, holds)| StateProperty { name, holds }).collect()
@@ -436,6 +434,7 @@ impl Spec {
         let mut steps: Vec<_> = changes.chain(outputs.into_iter().map(of_output)).collect();
         steps.extend(limited.into_iter().map(of_limited));
         if !self.clients.is_empty() {
+            steps.push(of_change(("Exactly once", p::exactly_once)));
             steps.extend(of_clients.into_iter().map(of_limited));
         }
         if self.watch.committed {

@@ -1,18 +1,20 @@
 //! Mutants of clients and sessions.
 //!
-//! Sessions and state machine are a function of the entries applied. The mutants here compute that function
-//! anew by [`Rules`], one of which is wrong, and answer by the result.
+//! A server applies entries by [`Server::apply`]. Most mutants here apply them by another [`Apply`], which
+//! calls the right one with a state or an entry that carries the bug. `answer-before-commit` and
+//! `answer-by-index` answer at the wrong moment, and the last two mutants count uncommitted entries wrongly.
 
 use super::scenes::{self, advance, create, put};
 use super::wrapper::ServerCommand;
 use super::{Fault, Handled, MutantSpec};
 use crate::kv::Kv;
 use crate::models::spec::Spec;
-use crate::raft::{ClientResponse, Entry, Index, Message, Payload};
+use crate::raft::{
+    ClientResponse, Entry, Index, Message, Payload, Persistent, Server, SessionRecord,
+};
 use crate::state_machine::StateMachine;
 use bytes::Bytes;
 use stateright::actor::{Command, Id};
-use std::collections::BTreeMap;
 
 pub(super) fn list() -> Vec<MutantSpec> {
     vec![
@@ -31,126 +33,44 @@ pub(super) fn list() -> Vec<MutantSpec> {
     ]
 }
 
-/// The replicated part of a server: its state machine and its sessions.
-#[derive(Default)]
-struct Replica {
-    machine: Kv,
-    sessions: BTreeMap<Index, Record>,
-}
+/// How a server applies one entry: like [`Server::apply`], but for the bug.
+type Apply = fn(&mut Server<Kv>, Index, &Entry) -> Option<(Id, ClientResponse)>;
 
-#[derive(Clone, Default)]
-struct Record {
-    last_used: Index,
-    last: Option<(u64, Bytes)>,
-}
-
-/// One copy of a command.
+/// A command as it stands in an entry.
 struct Copy<'a> {
-    index: Index,
+    client: Id,
     session: Index,
     sequence: u64,
     command: &'a [u8],
 }
 
-/// The rules by which entries are applied.
-#[derive(Clone, Copy)]
-struct Rules {
-    open: fn(&mut Replica, Index, u32),
-    command: fn(&mut Replica, &Copy<'_>) -> Option<ClientResponse>,
-}
-
-impl Rules {
-    /// The right rules: SES-1 to SES-5.
-    const RIGHT: Rules = Rules {
-        open: |replica, index, max_sessions| {
-            replica.evict(max_sessions.max(1) as usize);
-            replica.insert(index);
-        },
-        command: |replica, copy| match replica.sessions.get(&copy.session).cloned() {
-            None => Some(copy.expired()),
-            Some(record) => match record.last {
-                Some((last, _)) if copy.sequence < last => {
-                    replica.touch(copy);
-                    None
-                }
-                Some((last, response)) if copy.sequence == last => {
-                    replica.touch(copy);
-                    Some(copy.applied(response))
-                }
-                _ => Some(replica.execute(copy)),
-            },
-        },
-    };
-
-    /// Applies an entry. Returns the client to answer, and the answer.
-    fn apply(
-        self,
-        replica: &mut Replica,
-        index: Index,
-        entry: &Entry,
-    ) -> Option<(Id, ClientResponse)> {
+impl<'a> Copy<'a> {
+    fn of(entry: &'a Entry) -> Option<Self> {
         match &entry.payload {
-            Payload::Noop => None,
-            Payload::Register { client, sequence, max_sessions } => {
-                (self.open)(replica, index, *max_sessions);
-                let sequence = *sequence;
-                Some((*client, ClientResponse::Registered { sequence, session: index }))
-            }
             Payload::Command { client, session, sequence, command } => {
-                let (session, sequence) = (*session, *sequence);
-                let response =
-                    (self.command)(replica, &Copy { index, session, sequence, command })?;
-                Some((*client, response))
+                let (client, session, sequence) = (*client, *session, *sequence);
+                Some(Self { client, session, sequence, command })
             }
+            Payload::Noop | Payload::Register { .. } => None,
         }
-    }
-}
-
-impl Copy<'_> {
-    fn expired(&self) -> ClientResponse {
-        ClientResponse::SessionExpired { sequence: self.sequence }
-    }
-
-    fn applied(&self, response: Bytes) -> ClientResponse {
-        ClientResponse::Applied { sequence: self.sequence, response }
-    }
-}
-
-impl Replica {
-    /// Makes room for one more session.
-    fn evict(&mut self, max_sessions: usize) {
-        while self.sessions.len() >= max_sessions {
-            let oldest = self.sessions.iter().min_by_key(|(_, record)| record.last_used);
-            let Some(oldest) = oldest.map(|(id, _)| *id) else { return };
-            self.sessions.remove(&oldest);
-        }
-    }
-
-    fn insert(&mut self, index: Index) {
-        self.sessions.insert(index, Record { last_used: index, last: None });
     }
 
     /// The sequence number of the last command in the copy's session; `None` if the session is not known or
     /// has had no command.
-    fn last(&self, copy: &Copy<'_>) -> Option<u64> {
-        let record = self.sessions.get(&copy.session)?;
+    fn last(&self, server: &Server<Kv>) -> Option<u64> {
+        let record = server.sessions.get(self.session)?;
         record.last.as_ref().map(|(last, _)| *last)
     }
 
-    fn touch(&mut self, copy: &Copy<'_>) {
-        if let Some(record) = self.sessions.get_mut(&copy.session) {
-            record.last_used = copy.index;
+    /// Makes the session forget its last command, so that the copy looks new.
+    fn forget_last(&self, server: &mut Server<Kv>) {
+        if let Some(record) = server.sessions.get(self.session).cloned() {
+            server.sessions.put(self.session, SessionRecord { last: None, ..record });
         }
     }
 
-    /// Executes a command, and remembers it with its answer.
-    fn execute(&mut self, copy: &Copy<'_>) -> ClientResponse {
-        let response = self.machine.apply(copy.command);
-        if let Some(record) = self.sessions.get_mut(&copy.session) {
-            record.last_used = copy.index;
-            record.last = Some((copy.sequence, response.clone()));
-        }
-        copy.applied(response)
+    fn answered(&self, response: Bytes) -> (Id, ClientResponse) {
+        (self.client, ClientResponse::Applied { sequence: self.sequence, response })
     }
 }
 
@@ -161,22 +81,24 @@ fn is_answer(command: &ServerCommand) -> bool {
     matches!(response, Registered { .. } | Applied { .. } | SessionExpired { .. })
 }
 
-/// Applies the server's applied entries anew by `rules`, and answers by the result.
-fn apply_by(handled: &mut Handled<'_>, rules: Rules) {
-    let server = &*handled.server;
-    let mut replica = Replica::default();
-    let mut answers = Vec::new();
-    let log = server.persistent.log.iter();
-    for (index, entry) in log.take_while(|(index, _)| *index <= server.last_applied) {
-        let answer = rules.apply(&mut replica, index, entry);
-        let is_new = index > handled.before.last_applied;
-        let is_own = server.is_leader() && entry.term == server.persistent.current_term;
-        answers.extend(answer.filter(|_| is_new && is_own));
-    }
-    handled.server.machine = replica.machine;
+/// Applies the entries that the handler has just applied once more, by `apply`, and answers by the result.
+fn apply_by(handled: &mut Handled<'_>, apply: Apply) {
+    handled.server.machine = handled.before.machine.clone();
+    handled.server.sessions = handled.before.sessions.clone();
     handled.commands.retain(|command| !is_answer(command));
-    let send = |(client, response)| Command::Send(client, Message::ClientResponse(response));
-    handled.commands.extend(answers.into_iter().map(send));
+    let Persistent { current_term, log, .. } = handled.server.persistent.clone();
+    let mut index = handled.before.last_applied;
+    while index < handled.server.last_applied {
+        index = index.next();
+        let entry = log.get(index).expect("a server applies entries of its log");
+        let answer = apply(handled.server, index, entry);
+        if let Some((client, response)) = answer
+            && handled.server.is_leader()
+            && entry.term == current_term
+        {
+            handled.commands.push(Command::Send(client, Message::ClientResponse(response)));
+        }
+    }
 }
 
 fn answer_before_commit() -> MutantSpec {
@@ -198,9 +120,10 @@ fn answer_before_commit() -> MutantSpec {
                 if !is_request || *log == handled.before.persistent.log {
                     return;
                 }
-                let mut replica = Replica::default();
-                let answers =
-                    log.iter().map(|(n, entry)| Rules::RIGHT.apply(&mut replica, n, entry));
+                let mut ahead = handled.server.clone();
+                let unapplied =
+                    log.iter().filter(|(index, _)| *index > handled.server.last_applied);
+                let answers = unapplied.map(|(index, entry)| ahead.apply(index, entry));
                 if let Some(Some((client, response))) = answers.last() {
                     handled.commands.push(Command::Send(client, Message::ClientResponse(response)));
                 }
@@ -257,11 +180,12 @@ fn no_deduplication() -> MutantSpec {
         spec: scenes::alone(vec![vec![create()]], 1),
         fault: Fault {
             after: |handled| {
-                let command = |replica: &mut Replica, copy: &Copy<'_>| {
-                    let known = replica.sessions.contains_key(&copy.session);
-                    Some(if known { replica.execute(copy) } else { copy.expired() })
-                };
-                apply_by(handled, Rules { command, ..Rules::RIGHT });
+                apply_by(handled, |server, index, entry| {
+                    if let Some(copy) = Copy::of(entry) {
+                        copy.forget_last(server);
+                    }
+                    server.apply(index, entry)
+                });
             },
             ..Fault::NONE
         },
@@ -282,16 +206,15 @@ fn answer_not_remembered() -> MutantSpec {
         spec: scenes::alone(vec![vec![create()]], 1),
         fault: Fault {
             after: |handled| {
-                let command = |replica: &mut Replica, copy: &Copy<'_>| {
-                    let machine = replica.machine.clone();
-                    if replica.last(copy) != Some(copy.sequence) {
-                        return (Rules::RIGHT.command)(replica, copy);
-                    }
-                    let response = replica.execute(copy);
-                    replica.machine = machine;
-                    Some(response)
-                };
-                apply_by(handled, Rules { command, ..Rules::RIGHT });
+                apply_by(handled, |server, index, entry| {
+                    let copy = Copy::of(entry).filter(|it| it.last(server) == Some(it.sequence));
+                    let anew = copy.map(|copy| {
+                        let response = server.machine.clone().apply(copy.command);
+                        copy.answered(response)
+                    });
+                    let answer = server.apply(index, entry);
+                    anew.or(answer)
+                });
             },
             ..Fault::NONE
         },
@@ -312,15 +235,21 @@ fn deduplicate_by_number() -> MutantSpec {
         spec: scenes::alone(vec![vec![put("1")], vec![put("2")]], 2),
         fault: Fault {
             after: |handled| {
-                let command = |replica: &mut Replica, copy: &Copy<'_>| {
-                    let all = replica.sessions.values().filter_map(|record| record.last.clone());
-                    let seen: BTreeMap<u64, Bytes> = all.collect();
-                    match seen.get(&copy.sequence) {
-                        Some(response) => Some(copy.applied(response.clone())),
-                        None => (Rules::RIGHT.command)(replica, copy),
-                    }
-                };
-                apply_by(handled, Rules { command, ..Rules::RIGHT });
+                apply_by(handled, |server, index, entry| {
+                    let seen = Copy::of(entry).and_then(|copy| {
+                        let (_, response) = server
+                            .sessions
+                            .iter()
+                            .filter(|(session, _)| *session != copy.session)
+                            .filter_map(|(_, record)| record.last.clone())
+                            .find(|(number, _)| *number == copy.sequence)?;
+                        let record = server.sessions.get(copy.session).cloned()?;
+                        let used = SessionRecord { last_used: index, ..record };
+                        server.sessions.put(copy.session, used);
+                        Some(copy.answered(response))
+                    });
+                    seen.or_else(|| server.apply(index, entry))
+                });
             },
             ..Fault::NONE
         },
@@ -342,9 +271,12 @@ fn followers_forget() -> MutantSpec {
         fault: Fault {
             after: |handled| {
                 if !handled.server.is_leader() {
-                    let command =
-                        |replica: &mut Replica, copy: &Copy<'_>| Some(replica.execute(copy));
-                    apply_by(handled, Rules { command, ..Rules::RIGHT });
+                    apply_by(handled, |server, index, entry| {
+                        if let Some(copy) = Copy::of(entry) {
+                            copy.forget_last(server);
+                        }
+                        server.apply(index, entry)
+                    });
                 }
             },
             ..Fault::NONE
@@ -366,13 +298,14 @@ fn old_number_applied() -> MutantSpec {
         spec: scenes::alone(vec![vec![put("1"), advance()]], 1),
         fault: Fault {
             after: |handled| {
-                let command = |replica: &mut Replica, copy: &Copy<'_>| {
-                    if replica.last(copy).is_some_and(|last| copy.sequence < last) {
-                        return Some(replica.execute(copy));
+                apply_by(handled, |server, index, entry| {
+                    if let Some(copy) = Copy::of(entry)
+                        && copy.last(server).is_some_and(|last| copy.sequence < last)
+                    {
+                        copy.forget_last(server);
                     }
-                    (Rules::RIGHT.command)(replica, copy)
-                };
-                apply_by(handled, Rules { command, ..Rules::RIGHT });
+                    server.apply(index, entry)
+                });
             },
             ..Fault::NONE
         },
@@ -393,11 +326,15 @@ fn implicit_session() -> MutantSpec {
         spec: scenes::alone(vec![vec![put("1")], vec![put("2")]], 1),
         fault: Fault {
             after: |handled| {
-                let command = |replica: &mut Replica, copy: &Copy<'_>| {
-                    replica.sessions.entry(copy.session).or_default();
-                    (Rules::RIGHT.command)(replica, copy)
-                };
-                apply_by(handled, Rules { command, ..Rules::RIGHT });
+                apply_by(handled, |server, index, entry| {
+                    if let Some(copy) = Copy::of(entry)
+                        && server.sessions.get(copy.session).is_none()
+                    {
+                        let opened = SessionRecord { last_used: index, last: None };
+                        server.sessions.put(copy.session, opened);
+                    }
+                    server.apply(index, entry)
+                });
             },
             ..Fault::NONE
         },
@@ -411,16 +348,17 @@ fn no_eviction() -> MutantSpec {
         caught_by: "Exactly once",
         seen_in: "atomix/atomix#296",
         about: "The leader does not evict the sessions that everybody else does.",
-        story: "There is room for one session. C1 registers, then C2, and the session of C1 is evicted, but \
-                not on the leader. It executes a command of C1 which the other servers, by the same log, \
-                refuse: the state machines differ from here on.",
+        story: "There is room for one session. C1 registers, and a copy of its request opens a second one. \
+                By the log the first session is evicted, but the leader keeps both. It will execute a command \
+                of the first session, which the other servers refuse.",
         difference: "a Register entry evicts nothing while the server leads",
         spec: scenes::alone(vec![vec![put("1")], vec![put("2")]], 1),
         fault: Fault {
             after: |handled| {
                 if handled.server.is_leader() {
-                    let open = |replica: &mut Replica, index, _| replica.insert(index);
-                    apply_by(handled, Rules { open, ..Rules::RIGHT });
+                    apply_by(handled, |server, index, entry| {
+                        server.apply(index, &with_room_for(entry, |_| u32::MAX))
+                    });
                 }
             },
             ..Fault::NONE
@@ -435,21 +373,29 @@ fn early_eviction() -> MutantSpec {
         caught_by: "Exactly once",
         seen_in: "atomix/atomix#330",
         about: "A session is evicted before there are too many.",
-        story: "There is room for two sessions. C1 registers, then C2, and this server already evicts C1. \
-                It refuses a command of C1 which the other servers, by the same log, execute.",
+        story: "There is room for two sessions. C1 registers, and a copy of its request opens a second one. \
+                This server already evicts the first one. It will refuse a command of that session, which \
+                the other servers, by the same log, execute.",
         difference: "`sessions.len() + 1 >= max_sessions` instead of `sessions.len() >= max_sessions`",
         spec: scenes::alone(vec![vec![put("1")], vec![put("2")]], 2),
         fault: Fault {
             after: |handled| {
-                let open = |replica: &mut Replica, index, max_sessions: u32| {
-                    replica.evict(max_sessions.saturating_sub(1).max(1) as usize);
-                    replica.insert(index);
-                };
-                apply_by(handled, Rules { open, ..Rules::RIGHT });
+                apply_by(handled, |server, index, entry| {
+                    server.apply(index, &with_room_for(entry, |sessions| sessions - 1))
+                });
             },
             ..Fault::NONE
         },
     }
+}
+
+/// The entry, with another limit on the number of sessions if it opens one.
+fn with_room_for(entry: &Entry, sessions: fn(u32) -> u32) -> Entry {
+    let mut entry = entry.clone();
+    if let Payload::Register { max_sessions, .. } = &mut entry.payload {
+        *max_sessions = sessions(*max_sessions);
+    }
+    entry
 }
 
 fn uncommitted_of_its_term() -> MutantSpec {
@@ -528,11 +474,11 @@ mod tests {
     use actorcheck::{Engine, Limits, Verdict, run};
     use std::sync::atomic::AtomicBool;
 
-    /// The rules of this file are those of the protocol until one of them is made wrong.
+    /// To apply entries once more changes nothing until it is done wrongly.
     #[test]
-    fn the_right_rules_change_nothing() {
+    fn to_apply_entries_once_more_changes_nothing() {
         let spec = catalogue::find("sessions").expect("it is in the catalogue");
-        let after = |handled: &mut Handled<'_>| apply_by(handled, Rules::RIGHT);
+        let after = |handled: &mut Handled<'_>| apply_by(handled, Server::apply);
         let seeded = spec.seeded(Fault { after, ..Fault::NONE });
         let limits = Limits::unlimited(2);
         let never = AtomicBool::new(false);

@@ -232,7 +232,8 @@ impl<S: Replicated> Mutant<S> {
         Self { raft, fault }
     }
 
-    /// Runs a handler of the actor, and edits what it sees and what comes of it.
+    /// Runs a handler of the actor, and edits what it sees and what comes of it. A server that takes an entry
+    /// for committed which it does not have runs no more handlers: the actor would panic.
     fn run(
         &self,
         id: Id,
@@ -254,6 +255,9 @@ impl<S: Replicated> Mutant<S> {
                 Some((arriving.src, arriving.msg))
             }
         };
+        if seen.commit_index > seen.persistent.log.last_index() {
+            return;
+        }
         let mut out = Out::new();
         let mut seen = Cow::Borrowed(&seen);
         handler(&mut seen, shown, &mut out);

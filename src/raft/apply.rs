@@ -1,7 +1,7 @@
 //! How committed entries are applied: to the sessions, and through them to the state machine.
 //!
 //! A client request may stand in the log more than once. All servers tell its copies apart here, because all
-//! apply one sequence of entries.
+//! apply one sequence of entries. The rules SES-1 to SES-4 stand in this file, and SES-5 in `sessions.rs`.
 
 use super::client_request::ClientResponse;
 use super::log::{Entry, Payload};
@@ -9,7 +9,7 @@ use super::position::Index;
 use super::state::Server;
 use super::{Message, Raft};
 use crate::state_machine::StateMachine;
-use stateright::actor::Out;
+use stateright::actor::{Id, Out};
 
 impl<S: StateMachine> Raft<S> {
     /// Applies the committed entries. Every handler that raises `commit_index` calls this function
@@ -19,39 +19,38 @@ impl<S: StateMachine> Raft<S> {
         // state machine (§5.3)"
         while server.commit_index > server.last_applied {
             let index = server.last_applied.next();
-            let Some(entry) = server.persistent.log.get(index).cloned() else { return };
+            let entry = server.persistent.log.get(index).cloned();
+            let entry = entry.expect("a server takes only entries of its log for committed");
+            // Only the leader that appended the entry answers the client (LDR-2). Another leader may apply
+            // the entry later, perhaps with the whole log after a restart, and sends no answer. A client that
+            // still waits sends its command again, and gets the answer by SES-4.
+            let answers = server.is_leader() && entry.term == server.persistent.current_term;
             server.last_applied = index;
-            Self::apply(server, index, entry, o);
-        }
-    }
-
-    /// Applies the committed entry at `index`. Every server applies it alike to its sessions and its state
-    /// machine. Only the leader that appended the entry answers the client (LDR-2). Another leader may
-    /// apply the entry later, perhaps with the whole log after a restart, and sends no answer. A client
-    /// that still waits sends its command again, and gets the answer by SES-4.
-    fn apply(server: &mut Server<S>, index: Index, entry: Entry, o: &mut Out<Self>) {
-        let answers = server.is_leader() && entry.term == server.persistent.current_term;
-        let (client, response) = match entry.payload {
-            Payload::Noop => return,
-            // [SES-1] A session is opened by a Register entry and its id is that entry's index.
-            Payload::Register { client, sequence, max_sessions } => {
-                server.sessions.open(index, max_sessions);
-                (client, ClientResponse::Registered { sequence, session: index })
+            if let Some((client, response)) = server.apply(index, &entry).filter(|_| answers) {
+                o.send(client, Message::ClientResponse(response));
             }
-            Payload::Command { client, session, sequence, command } => {
-                match server.apply_command(index, session, sequence, &command) {
-                    Some(response) => (client, response),
-                    None => return,
-                }
-            }
-        };
-        if answers {
-            o.send(client, Message::ClientResponse(response));
         }
     }
 }
 
 impl<S: StateMachine> Server<S> {
+    /// Applies the committed entry at `index` to the sessions and the state machine, as every server does.
+    /// Returns the client of the entry and the response to it, if the entry has any.
+    pub fn apply(&mut self, index: Index, entry: &Entry) -> Option<(Id, ClientResponse)> {
+        match &entry.payload {
+            Payload::Noop => None,
+            // [SES-1] A session is opened by a Register entry and its id is that entry's index.
+            Payload::Register { client, sequence, max_sessions } => {
+                self.sessions.open(index, *max_sessions);
+                Some((*client, ClientResponse::Registered { sequence: *sequence, session: index }))
+            }
+            Payload::Command { client, session, sequence, command } => {
+                let response = self.apply_command(index, *session, *sequence, command)?;
+                Some((*client, response))
+            }
+        }
+    }
+
     /// Applies a command unless it has been applied already, and returns the response to send, if any.
     fn apply_command(
         &mut self,
@@ -79,7 +78,7 @@ impl<S: StateMachine> Server<S> {
                 Some(response)
             }
         };
-        self.sessions.update(session, record);
+        self.sessions.put(session, record);
         response.map(|response| ClientResponse::Applied { sequence, response })
     }
 }

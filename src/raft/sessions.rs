@@ -28,6 +28,11 @@ impl Sessions {
         self.0.get(&session)
     }
 
+    /// All open sessions, in the order of their ids.
+    pub fn iter(&self) -> impl Iterator<Item = (Index, &SessionRecord)> {
+        self.0.iter().map(|(session, record)| (*session, record))
+    }
+
     /// The number of open sessions.
     pub fn len(&self) -> usize {
         self.0.len()
@@ -38,8 +43,8 @@ impl Sessions {
         self.0.is_empty()
     }
 
-    /// Replaces what is known of an open session.
-    pub(super) fn update(&mut self, session: Index, record: SessionRecord) {
+    /// Puts the record of a session, which is open from then on.
+    pub fn put(&mut self, session: Index, record: SessionRecord) {
         self.0.insert(session, record);
     }
 
@@ -49,10 +54,8 @@ impl Sessions {
         // oldest goes. No two sessions have the same last applied entry. Eviction takes O(sessions), and
         // happens on a full table only.
         while self.0.len() >= max_sessions.max(1) as usize {
-            let oldest = self.0.iter().min_by_key(|(_, record)| record.last_used);
-            let Some((oldest, _)) = oldest.map(|(id, record)| (*id, record.last_used)) else {
-                break;
-            };
+            let oldest = self.iter().min_by_key(|(_, record)| record.last_used);
+            let (oldest, _) = oldest.expect("a table that is too long is not empty");
             self.0.remove(&oldest);
         }
         self.0.insert(index, SessionRecord { last_used: index, last: None });
