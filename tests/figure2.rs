@@ -888,13 +888,13 @@ fn ldr_3a_a_success_raises_next_and_match_index_and_fetches_the_rest() {
 
 #[test]
 fn ldr_3a_an_old_repeated_or_impossible_success_changes_nothing() {
-    let leading = || leader(2, &[1, 2, 2], &[(1, 3, 2), (2, 4, 3)]).of(5);
+    let leading = || leader(2, &[1, 2, 2], &[(1, 3, 2), (2, 4, 3)]);
     leading().receives(1, matched(2, 2)).ignored();
     leading().receives(1, matched(2, 1)).ignored();
     leading().receives(1, matched(2, 0)).ignored();
     leading().receives(1, matched(1, 3)).ignored(); // of an earlier term
     leading().receives(1, matched(2, 4)).ignored(); // beyond the log
-    leading().receives(3, matched(2, 3)).ignored(); // nothing was ever sent to it
+    leading().receives(3, matched(2, 3)).ignored(); // no member
     leading().receives(1, stale_term(2)).ignored(); // of the term itself
     follower(2, &[1, 2]).voted_for(0).receives(1, matched(2, 2)).ignored(); // leads no more
     candidate(2, &[1], &[0]).receives(1, matched(2, 1)).ignored(); // nor yet
@@ -957,11 +957,11 @@ fn ldr_3b_next_index_never_falls_to_what_is_known_to_match() {
 
 #[test]
 fn ldr_3b_a_refusal_of_another_position_or_term_is_an_old_one() {
-    let leading = || leader(5, &[1, 1, 2, 4], &[(1, 4, 0), (2, 5, 0)]).of(5);
+    let leading = || leader(5, &[1, 1, 2, 4], &[(1, 4, 0), (2, 5, 0)]);
     leading().receives(1, conflict(5, 4, None, 1)).ignored();
     leading().receives(1, conflict(5, 2, None, 1)).ignored();
     leading().receives(1, conflict(4, 3, None, 1)).ignored();
-    leading().receives(3, conflict(5, 3, None, 1)).ignored(); // nothing was ever sent to it
+    leading().receives(3, conflict(5, 3, None, 1)).ignored(); // no member
     follower(5, &[1, 1]).receives(1, conflict(5, 2, None, 1)).ignored();
 }
 

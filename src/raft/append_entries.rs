@@ -137,8 +137,9 @@ impl<S: StateMachine> Raft<S> {
             Timer::Heartbeat,
             self.parameters.heartbeat_interval..self.parameters.heartbeat_interval,
         );
-        for peer in server.followers() {
-            self.heartbeat_to(server, peer, o);
+        let leader = server.leader().expect("only a leader sends heartbeats");
+        for follower in leader.followers.keys().copied().collect::<Vec<_>>() {
+            self.heartbeat_to(server, follower, o);
         }
     }
 
@@ -150,12 +151,11 @@ impl<S: StateMachine> Raft<S> {
         args: AppendEntriesResponse,
         o: &mut Out<Self>,
     ) {
-        if args.term != server.persistent.current_term {
+        if args.term != server.persistent.current_term || !server.is_leader() {
             return;
         }
         let log = &server.persistent.log;
-        let Role::Leader(Leader { followers }) = &mut server.role else { return };
-        let Some(progress) = followers.get_mut(&follower) else { return };
+        let progress = server.role.progress(follower);
         let Progress { next_index, match_index, attempt } = progress;
         match args.outcome {
             // [LDR-3a] "If successful: update nextIndex and matchIndex for follower (§5.3)". A success
@@ -200,7 +200,7 @@ impl<S: StateMachine> Raft<S> {
 
     /// Does raft.tla's `AdvanceCommitIndex`.
     pub(super) fn advance_commit_index(server: &mut Server<S>, o: &mut Out<Self>) {
-        let Role::Leader(Leader { followers }) = &server.role else { return };
+        let Leader { followers } = server.leader().expect("only a leader advances by replies");
         let log = &server.persistent.log;
         let mut matched: Vec<Index> = followers.values().map(|it| it.match_index).collect();
         matched.push(log.last_index()); // the leader's own log
@@ -230,13 +230,5 @@ impl<S> Server<S> {
             let committed = log.term(index).filter(|committed| *committed != proposed)?;
             Some(Disagreement { leader, term: args.term, index, committed, proposed })
         })
-    }
-
-    /// The servers to which this leader sends AppendEntries; none if the server does not lead.
-    fn followers(&self) -> Vec<Id> {
-        match &self.role {
-            Role::Leader(Leader { followers }) => followers.keys().copied().collect(),
-            _ => Vec::new(),
-        }
     }
 }

@@ -31,13 +31,15 @@
 //! that [`crate::models`] check and that [`crate::runtime`] runs.
 //!
 //! A handler never panics on a message, because a hostile network may deliver any message that can be
-//! decoded. A server drops every message that no correct sender can have sent.
+//! decoded. A server drops every message that no correct sender can have sent. What no message can break is
+//! asserted; `invariants.rs` says what that is, and debug builds check it after each step.
 
 mod append_entries;
 mod apply;
 mod changes;
 mod client_request;
 mod client_session;
+mod invariants;
 mod log;
 mod members;
 mod message;
@@ -148,6 +150,9 @@ impl<S: StateMachine> Raft<S> {
             o.save(next.persistent.clone());
         }
         o.append(&mut out);
+        if cfg!(debug_assertions) {
+            next.check(state);
+        }
         // The state becomes owned only if it changed, so that the checker sees which steps did nothing.
         if next != **state {
             *state = Cow::Owned(next);

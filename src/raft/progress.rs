@@ -6,6 +6,7 @@
 
 use super::log::Log;
 use super::position::Index;
+use super::state::Role;
 use serde::{Deserialize, Serialize};
 use stateright::actor::Id;
 use std::collections::BTreeMap;
@@ -39,6 +40,22 @@ impl Leader {
         let progress =
             Progress { next_index: last_log_index.next(), match_index: Index(0), attempt: None };
         Self { followers: followers.map(|follower| (follower, progress)).collect() }
+    }
+}
+
+impl Role {
+    /// A leader's knowledge of a follower.
+    ///
+    /// # Panics
+    ///
+    /// Panics unless the server leads and the follower is another member. The rules for leaders are called
+    /// for nobody else.
+    pub(super) fn progress(&mut self, follower: Id) -> &mut Progress {
+        let Self::Leader(leader) = self else {
+            panic!("a rule for leaders was called on {self:?}")
+        };
+        let progress = leader.followers.get_mut(&follower);
+        progress.expect("a leader knows the progress of each other member")
     }
 }
 

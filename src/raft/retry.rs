@@ -24,8 +24,8 @@
 
 use super::append_entries::AppendEntries;
 use super::position::Index;
-use super::progress::{Attempt, Leader, Progress};
-use super::state::{Role, Server};
+use super::progress::{Attempt, Progress};
+use super::state::Server;
 use super::{Message, Parameters, Raft, Retry};
 use crate::state_machine::StateMachine;
 use stateright::actor::{Id, Out};
@@ -58,9 +58,7 @@ impl<S: StateMachine> Raft<S> {
     /// [LDR-3] "If last log index ≥ nextIndex for a follower: send AppendEntries RPC with log entries
     /// starting at nextIndex", within the limits on a message.
     pub(super) fn append_entries(&self, server: &mut Server<S>, follower: Id, o: &mut Out<Self>) {
-        let Role::Leader(Leader { followers }) = &mut server.role else { return };
-        let Some(progress) = followers.get_mut(&follower) else { return };
-        let Progress { next_index: next, attempt, .. } = progress;
+        let Progress { next_index: next, attempt, .. } = server.role.progress(follower);
         let losses = attempt.map_or(0, |attempt| attempt.losses);
         let log = &server.persistent.log;
         let entries = log.entries_from(
@@ -75,7 +73,7 @@ impl<S: StateMachine> Raft<S> {
         let args = AppendEntries {
             term: server.persistent.current_term,
             prev_log_index: next.prev(),
-            prev_log_term: log.term(next.prev()).unwrap_or_default(),
+            prev_log_term: log.term(next.prev()).expect("next_index is at most one beyond the log"),
             entries,
             leader_commit: server.commit_index,
         };
@@ -87,10 +85,7 @@ impl<S: StateMachine> Raft<S> {
     /// [LDR-5] While an AppendEntries with entries is unanswered, the heartbeat has none and follows the
     /// last of those entries.
     pub(super) fn heartbeat_to(&self, server: &mut Server<S>, follower: Id, o: &mut Out<Self>) {
-        let Role::Leader(Leader { followers }) = &mut server.role else { return };
-        let Some(Progress { next_index: next, attempt, .. }) = followers.get_mut(&follower) else {
-            return;
-        };
+        let Progress { next_index: next, attempt, .. } = server.role.progress(follower);
         let after = match attempt {
             Some(Attempt { last: Some(last), .. }) => *last,
             Some(Attempt { pause, .. }) if *pause > 1 => {
@@ -102,7 +97,7 @@ impl<S: StateMachine> Raft<S> {
         let args = AppendEntries {
             term: server.persistent.current_term,
             prev_log_index: after,
-            prev_log_term: server.persistent.log.term(after).unwrap_or_default(),
+            prev_log_term: server.persistent.log.term(after).expect("entries of the log were sent"),
             entries: Vec::new(),
             leader_commit: server.commit_index,
         };
@@ -114,12 +109,8 @@ impl<S: StateMachine> Raft<S> {
     /// [LDR-6] Entries that were lost are sent again, half as many bytes at a time. An entry that is
     /// larger than the smallest batch follows after a pause, which doubles up to 16 heartbeats.
     pub(super) fn send_again(&self, server: &mut Server<S>, follower: Id, o: &mut Out<Self>) {
-        let Role::Leader(Leader { followers }) = &mut server.role else { return };
-        let Some(Progress { next_index: next, attempt: Some(attempt), .. }) =
-            followers.get_mut(&follower)
-        else {
-            return;
-        };
+        let Progress { next_index: next, attempt, .. } = server.role.progress(follower);
+        let attempt = attempt.as_mut().expect("entries are sent again after an attempt");
         let halvings = self.parameters.halvings();
         let entry = server.persistent.log.get(*next);
         let cannot_shrink =
