@@ -1,8 +1,8 @@
 //! A state machine of one's own, checked and deployed: accounts between which money is moved.
 //!
 //! ```text
-//! cargo run --release --example bank -- check      # covers every state of a small cluster of banks
-//! cargo run --release --example bank -- run DIR    # moves money on three servers in this process
+//! cargo run --release --no-default-features --example bank -- check      # covers every state of a small cluster of banks
+//! cargo run --release --no-default-features --example bank -- run DIR    # moves money on three servers in this process
 //! ```
 //!
 //! Nothing here is about Raft. You write the commands, the state machine and an invariant.

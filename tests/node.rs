@@ -1,15 +1,18 @@
 //! A node, seen from its socket. The actor is a toy: a durable counter with timers. What is tested
 //! is the runtime's own promises, whatever actor it runs.
 
+mod sim_disk;
+
 use checked_raft::durable::Durable;
 use checked_raft::runtime::hello::{Hello, Reason, Refusal};
 use checked_raft::runtime::store::{
-    Census, Fault, Identity, Life, LogStore, MemoryStore, SimDisk, Start, Store, StoreError,
+    Census, Identity, Life, LogStore, MemoryStore, Start, Store, StoreError,
 };
 use checked_raft::runtime::wire::{self, Body, CLIENTS, Datagram};
 use checked_raft::runtime::{Commit, Event, Node, NodeConfig, NodeError, Observer, Stop};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use sim_disk::{Fault, SimDisk};
 use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -2,13 +2,14 @@
 //! no sync, for the page cache outlives them; this does.
 
 mod common;
+mod sim_disk;
 
 use checked_raft::client::{KvClient, Options};
 use checked_raft::kv::Kv;
 use checked_raft::raft::Persistent;
 use checked_raft::runtime::NodeError;
 use checked_raft::runtime::store::{
-    Disk, DiskFile, Fault, Guard, Identity, LogStore, Options as StoreOptions, SimDisk,
+    Disk, DiskFile, Guard, Identity, LogStore, Options as StoreOptions,
 };
 use common::cluster::{CLUSTER, Cluster};
 use common::history::Recorder;
@@ -18,6 +19,7 @@ use common::wait_for;
 use rand::rngs::StdRng;
 use rand::seq::IteratorRandom;
 use rand::{Rng, SeedableRng};
+use sim_disk::{Fault, SimDisk};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;

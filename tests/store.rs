@@ -1,13 +1,16 @@
 //! The rules of the durable store: opening restores exactly what was saved, or refuses.
 
+mod sim_disk;
+
 use checked_raft::durable::Durable;
 use checked_raft::map::{DiffItem, Map};
 use checked_raft::runtime::store::{
-    Disk, Expected, Fault, Identity, Known, LogStore, Options, RealDisk, SimDisk, Start, Store,
-    StoreError, Task, replace_file,
+    Disk, Expected, Identity, Known, LogStore, Options, RealDisk, Start, Store, StoreError, Task,
+    replace_file,
 };
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
+use sim_disk::{Fault, SimDisk};
 use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;

@@ -349,8 +349,8 @@ fn no_eviction() -> MutantSpec {
         seen_in: "atomix/atomix#296",
         about: "The leader does not evict the sessions that everybody else does.",
         story: "There is room for one session. C1 registers, and a copy of its request opens a second one. \
-                By the log the first session is evicted, but the leader keeps both. It will execute a command \
-                of the first session, which the other servers refuse.",
+                By the log the first session is evicted, but the leader keeps both. It will execute a \
+                command of the first session, which the other servers refuse.",
         difference: "a Register entry evicts nothing while the server leads",
         spec: scenes::alone(vec![vec![put("1")], vec![put("2")]], 1),
         fault: Fault {

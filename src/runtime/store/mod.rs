@@ -5,8 +5,8 @@
 //! read. It restores exactly the value that was saved last, or refuses; the invariants name the one
 //! exception. [`Store::save`] appends a record of what changed. When the log has become much longer than
 //! its value, `compactor` starts a `compaction`. The compaction writes a new log beside the saves, and a
-//! later save puts that log in place of the old one. A [`Disk`] does all I/O: [`RealDisk`] in a node,
-//! [`SimDisk`] in tests.
+//! later save puts that log in place of the old one. A [`Disk`] does all I/O: [`RealDisk`] in a
+//! node, and a disk in memory that fails on demand in tests.
 //!
 //! # Files
 //!
@@ -119,7 +119,6 @@ mod memory;
 mod pieces;
 mod reader;
 mod recovery;
-mod sim;
 mod watermark;
 
 pub use census::{Census, Known};
@@ -130,7 +129,6 @@ pub use file::replace_file;
 pub use identity::{Expected, Identity, Life, Start};
 pub use log_store::{LogStore, Options};
 pub use memory::MemoryStore;
-pub use sim::{Fault, SimDisk};
 
 /// A store in which a node keeps a value of type `D` between its lives.
 pub trait Store<D> {

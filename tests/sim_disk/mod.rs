@@ -1,6 +1,7 @@
-//! A disk in memory that fails on demand. For tests.
+//! A disk in memory that fails on demand. Each test file uses a part.
+#![allow(dead_code, reason = "each test file that includes this uses a part of it")]
 
-use super::disk::{Disk, DiskFile, Guard};
+use checked_raft::runtime::store::{Disk, DiskFile, Guard};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,12 +11,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The longest write that is taken as atomic, in bytes; see the assumption about sectors in the
-/// [module](super).
+/// module `checked_raft::runtime::store`.
 const ATOMIC: usize = 64;
 
 /// The fault that happens at the chosen I/O.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// The I/O fails with an error. A sync that fails has written some of its pages. The others and the
     /// file names stay in the cache, marked as written although they are not: a later sync succeeds
     /// without writing them.
@@ -34,7 +35,7 @@ pub enum Fault {
 ///
 /// A clone is another handle to the same disk; [`SimDisk::fork`] makes an independent copy.
 #[derive(Clone, Debug, Default)]
-pub struct SimDisk(Arc<Mutex<State>>);
+pub(crate) struct SimDisk(Arc<Mutex<State>>);
 
 #[derive(Clone, Debug, Default)]
 struct State {
@@ -79,44 +80,44 @@ struct Inode {
 
 impl SimDisk {
     /// Creates an empty disk.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
     /// Makes an independent copy of the disk.
-    pub fn fork(&self) -> Self {
+    pub(crate) fn fork(&self) -> Self {
         Self(Arc::new(Mutex::new(self.state().clone())))
     }
 
     /// Makes `fault` happen once, after `operations` more I/Os have succeeded.
-    pub fn fail_after(&self, operations: u64, fault: Fault) {
+    pub(crate) fn fail_after(&self, operations: u64, fault: Fault) {
         let mut state = self.state();
         state.fault = Some((state.operations + operations, fault));
     }
 
     /// Lets all files together take no more than so many bytes.
-    pub fn set_capacity(&self, bytes: u64) {
+    pub(crate) fn set_capacity(&self, bytes: u64) {
         self.state().capacity = Some(bytes);
     }
 
     /// The number of bytes that all files together take.
-    pub fn used(&self) -> u64 {
+    pub(crate) fn used(&self) -> u64 {
         self.state().used()
     }
 
     /// The number of I/Os attempted so far, reads included.
-    pub fn operations(&self) -> u64 {
+    pub(crate) fn operations(&self) -> u64 {
         self.state().operations
     }
 
     /// The number of bytes written so far.
-    pub fn written(&self) -> u64 {
+    pub(crate) fn written(&self) -> u64 {
         self.state().written
     }
 
     /// Kills the process and starts another: the handles and locks of the killed one are gone, the page
     /// cache stays.
-    pub fn restart(&self) {
+    pub(crate) fn restart(&self) {
         let mut state = self.state();
         state.process += 1;
         state.locks.clear();
@@ -127,7 +128,7 @@ impl SimDisk {
     /// Lets the power fail and come back. An arbitrary part of what was not synced is left, chosen by
     /// `seed`. Each change of names happened or not. Each write happened, or not, or any pieces of it
     /// did, cut at any byte. A file may have its new length without its new content.
-    pub fn power_cut(&self, seed: u64) {
+    pub(crate) fn power_cut(&self, seed: u64) {
         self.restart();
         let mut state = self.state();
         let random = &mut StdRng::seed_from_u64(seed);
@@ -150,20 +151,20 @@ impl SimDisk {
     }
 
     /// The names of all files.
-    pub fn files(&self) -> Vec<PathBuf> {
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
         let state = self.state();
         let files = state.names.iter().filter(|(_, node)| matches!(node, Node::File(_)));
         files.map(|(path, _)| path.clone()).collect()
     }
 
     /// The content of a file.
-    pub fn content(&self, path: &Path) -> Option<Vec<u8>> {
+    pub(crate) fn content(&self, path: &Path) -> Option<Vec<u8>> {
         let state = self.state();
         state.file(path).ok().map(|file| state.files[file].cached.clone())
     }
 
     /// Damages a file, durably: its content becomes `bytes`, or the file disappears.
-    pub fn damage(&self, path: &Path, bytes: Option<Vec<u8>>) {
+    pub(crate) fn damage(&self, path: &Path, bytes: Option<Vec<u8>>) {
         let mut state = self.state();
         state.names.remove(path);
         state.durable_names.remove(path);
