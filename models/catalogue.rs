@@ -70,6 +70,28 @@ deliver S2 S1
 deliver S1 S2           # S2 leads term 4
 lose-network";
 
+/// S0 led term 1, and S1 has acknowledged its no-op, but that answer is still under way. S2 led term 2 and
+/// replaced the no-op of S0 by its own. S0 is a candidate of term 3 and has the vote of one other server.
+pub const LATE_ACK_PREFIX: &str = "\
+timeout S0
+deliver S0 S1
+deliver S0 S2
+deliver S1 S0
+deliver S2 S0           # S0 leads term 1
+deliver S0 S1           # S1 has its no-op; the answer is late
+timeout S2
+drop S2 S0
+drop S2 S1
+deliver S2 S3
+deliver S2 S4
+deliver S3 S2
+deliver S4 S2           # S2 leads term 2
+deliver S2 S0           # S0 has the no-op of S2
+timeout S0
+deliver S0 S3 all
+deliver S0 S4 all
+deliver S3 S0           # one vote";
+
 /// S0 leads term 1 of two servers. C2 has a session and has sent its command. All messages are lost, that
 /// command among them.
 const REGISTERED_PREFIX: &str = "\
@@ -132,7 +154,7 @@ pub fn catalogue() -> Vec<Spec> {
 }
 
 /// The models that take seconds without the engine's reductions.
-const PLAIN: [&str; 28] = [
+const PLAIN: [&str; 30] = [
     "election",
     "elections",
     "election-4",
@@ -161,6 +183,8 @@ const PLAIN: [&str; 28] = [
     "failover-deployed",
     "two-terms-deployed",
     "backpressure-bytes",
+    "backpressure-terms",
+    "small-messages",
 ];
 
 #[expect(clippy::too_many_lines, reason = "it is a table")]
@@ -248,6 +272,15 @@ fn table() -> Vec<Spec> {
         },
         Spec {
             watch: commits,
+            servers: 5,
+            max_term: 3,
+            prefix: LATE_ACK_PREFIX,
+            sometimes: &["two leaders at once"],
+            tuples: (78_415, 84_942),
+            ..Spec::base("late-ack", "An acknowledgement of a term long past counts for nothing.")
+        },
+        Spec {
+            watch: commits,
             max_term: 2,
             prefix: COMMITTED_PREFIX,
             sometimes: &["two leaders at once", "all servers commit"],
@@ -315,6 +348,34 @@ fn table() -> Vec<Spec> {
             ..Spec::base(
                 "backpressure-bytes",
                 "A leader takes as many uncommitted entries as make two no-ops and eight bytes.",
+            )
+        },
+        Spec {
+            watch: commits,
+            servers: 2,
+            max_term: 3,
+            max_uncommitted: 1,
+            restarts: true,
+            sometimes: &["a leader is elected", "all servers commit"],
+            tuples: (2_789, 3_053),
+            ..Spec::base(
+                "backpressure-terms",
+                "Leaders find uncommitted entries, and appending their no-op is never refused.",
+            )
+        },
+        Spec {
+            watch: clients,
+            servers: 2,
+            max_entries: 4,
+            max_bytes: 64,
+            retry: Retry::WhenLost { smallest_batch: 1280 },
+            clients: vec![vec![put("1")]],
+            max_client_entries: 3,
+            sometimes: &["a client is done"],
+            tuples: (676, 676),
+            ..Spec::base(
+                "small-messages",
+                "A message holds one entry, though the smallest batch by the parameters is larger.",
             )
         },
         Spec {

@@ -320,6 +320,30 @@ pub fn one_timer_is_armed<S: Replicated>(_: Id, local: ClusterLocal<'_, S>) -> b
     local.timers.iter().eq(&wanted)
 }
 
+/// A server restarts its election timer exactly when a rule says so: when it starts, when its own timer fires, when it hears
+/// from the leader of its term, when it grants a vote, and when it steps down (FOL-2, CAN-1, CAN-3). A timer
+/// that anybody can restart lets a server that cannot win keep others from standing.
+pub fn election_timer_is_restarted_by_rule<S: Replicated>(step: &ClusterOutput<'_, S>) -> bool {
+    let (Some(before), Some(after)) = (step.before.state.server(), step.after.state.server())
+    else {
+        return true;
+    };
+    let election = MemberTimer::Server(Timer::Election);
+    let is_restart = |command: &ClusterCommand| matches!(command, Command::SetTimer(timer, _) if *timer == election);
+    let is_grant = |command: &ClusterCommand| matches!(command, Command::Send(_, Message::RequestVoteResponse(it)) if it.vote_granted);
+    let stands = !after.is_leader();
+    let is_due = match step.event {
+        Event::Restart => true,
+        Event::Timeout(timer) => *timer == election,
+        Event::Deliver { msg: Message::AppendEntries(args), .. } => {
+            args.term == after.persistent.current_term && !after.is_halted()
+        }
+        _ => step.out.iter().any(is_grant),
+    };
+    let is_due = stands && (is_due || before.is_leader());
+    step.out.iter().any(is_restart) == is_due
+}
+
 // ---- indexes ----
 
 /// `last_applied <= commit_index <= last log index`.

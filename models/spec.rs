@@ -402,7 +402,8 @@ impl Spec {
             ("Match index is monotone", p::match_index_is_monotone),
             ("Commits only its own term", p::commits_only_its_own_term),
         ];
-        let outputs: [(&str, OfOutput<S>); 5] = [
+        let outputs: [(&str, OfOutput<S>); 6] = [
+            ("Election timer is restarted by rule", p::election_timer_is_restarted_by_rule),
             ("Terms begin with elections", p::terms_begin_with_elections),
             ("Votes follow requests", p::votes_follow_requests),
             ("Acknowledged is what was sent", p::acknowledged_is_what_was_sent),

@@ -1,7 +1,9 @@
 //! The small models in which the mutants show, and the scripted beginnings of the deep ones.
 
 use crate::kv::Command;
-use crate::models::catalogue::{COMMITTED_PREFIX, DIVERGED_PREFIX, FIGURE_8_PREFIX};
+use crate::models::catalogue::{
+    COMMITTED_PREFIX, DIVERGED_PREFIX, FIGURE_8_PREFIX, LATE_ACK_PREFIX,
+};
 use crate::models::ghost::Watch;
 use crate::models::spec::Spec;
 use bytes::Bytes;
@@ -80,28 +82,6 @@ deliver S3 S1           # S1 leads term 2
 deliver S1 S2
 deliver S2 S1           # its no-op is on two of five
 lose-network";
-
-/// S0 led term 1, and S1 has acknowledged its no-op, but that answer is still under way. S2 led term 2 and
-/// replaced the no-op of S0 by its own. S0 is a candidate of term 3 and has the vote of one other server.
-const LATE_ACK_PREFIX: &str = "\
-timeout S0
-deliver S0 S1
-deliver S0 S2
-deliver S1 S0
-deliver S2 S0           # S0 leads term 1
-deliver S0 S1           # S1 has its no-op; the answer is late
-timeout S2
-drop S2 S0
-drop S2 S1
-deliver S2 S3
-deliver S2 S4
-deliver S3 S2
-deliver S4 S2           # S2 leads term 2
-deliver S2 S0           # S0 has the no-op of S2
-timeout S0
-deliver S0 S3 all
-deliver S0 S4 all
-deliver S3 S0           # one vote";
 
 /// S0 leads term 1, and S1, elected by S2, leads term 2. C3 has a session, which all servers know. It has
 /// sent its first command to every server, to S0 last.
