@@ -42,7 +42,7 @@ pub use trace::replay_trace;
 
 use crate::raft::{Parameters, Persistent, Raft, Server};
 use crate::runtime::store::{Expected, Identity, LogStore, RealDisk, Store};
-use crate::runtime::{Node, NodeConfig, NodeError, Stop};
+use crate::runtime::{Cuts, Node, NodeConfig, NodeError, Stop};
 use crate::state_machine::StateMachine;
 use journal::Journal;
 use serde::Serialize;
@@ -182,6 +182,11 @@ impl<S: StateMachine + Serialize> RaftNode<S> {
     /// The address that the server listens on, with the port that was found if port 0 was asked for.
     pub fn local_addr(&self) -> SocketAddr {
         self.node.local_addr()
+    }
+
+    /// The links that can be cut, for experiments: the server drops the datagrams of some others.
+    pub fn cuts(&self) -> Cuts {
+        self.node.cuts()
     }
 
     /// Runs the server until `stop` is triggered or an error occurs.

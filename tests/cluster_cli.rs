@@ -137,7 +137,7 @@ fn a_cluster_obeys_the_orders_on_its_standard_input() {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut cluster = command.spawn().expect("it runs");
     let orders = "wait 1\nkill 2\nkill 2\npause 3\nstatus\nresume 3\nrestart 2\nrestart 2\n\n\
-                  restart 9\nkill x\nfly 2\nwait 1\nstatus\nquit\n";
+                  restart 9\nkill x\nfly 2\ncut 1\ncut 1|2 3\nheal\nwait 1\nstatus\nquit\n";
     let mut input = cluster.stdin.take().expect("it is piped");
     input.write_all(orders.as_bytes()).expect("it is read");
     let ended = cluster.wait_with_output().expect("it ends");
@@ -158,6 +158,9 @@ fn a_cluster_obeys_the_orders_on_its_standard_input() {
         "There is no server 9.",
         "`kill x`: \"x\" is no number; say kill N",
         "`fly 2` is no order; say kill N",
+        "`cut 1`: a cut is between servers",
+        "No datagram passes between 1 | 2 3.",
+        "Every link is whole again.",
         "follower",
     ] {
         let at = rest.find(told).unwrap_or_else(|| panic!("{told} is missing in: {out}"));
@@ -165,6 +168,62 @@ fn a_cluster_obeys_the_orders_on_its_standard_input() {
     }
     assert!(!rest.contains("unreachable"), "both are back: {out}");
     assert!(place.is_abandoned(3), "{out}");
+}
+
+/// How many datagrams a server has dropped since it started because their links are cut.
+fn cut(place: &Place, server: u16) -> u64 {
+    let options = Options { timeout: common::LONG, ..Options::default() };
+    let address = local(place.base_port + server - 1);
+    let counters = client::inspect("raft", address, &options).expect("it answers").counters;
+    assert!(!counters.dropped.contains_key("cut"), "it is no fault: {counters:?}");
+    counters.cut
+}
+
+#[test]
+fn servers_whose_links_are_cut_hear_nothing_over_them_until_they_are_healed() {
+    let place = Place::new();
+    let (cluster, mut input) = Process::start_with_input(place.command(&[]));
+    cluster.logs("became leader");
+    let mut order = |order: &str, told: &str| {
+        let before = cluster.printed().matches(told).count();
+        writeln!(input, "{order}").expect("it is read");
+        let told = || (cluster.printed().matches(told).count() > before).then_some(());
+        wait_for(order, told);
+    };
+    let server = local(place.base_port).to_string();
+    let put = |timeout: &str| {
+        run(raft(["put", "k", "v", "--server", &server, "--timeout", timeout])).status.code()
+    };
+    assert_eq!(put("20s"), Some(0));
+    order("cut 1 | 2 3 | 4", "There is no server 4.");
+    order("heal", "No link was cut.");
+
+    // One way: server 2 does not hear server 1, and all others hear each other.
+    order("cut 1 > 2", "No datagram passes from 1 to 2.");
+    wait_for("dropped datagrams", || (cut(&place, 2) > 0).then_some(()));
+    assert_eq!([cut(&place, 1), cut(&place, 3)], [0, 0]);
+    order("kill 2", "Server 2 was killed.");
+    order("restart 2", "Server 2 was started again.");
+    wait_for("dropped datagrams", || (cut(&place, 2) > 0).then_some(()));
+
+    // Nobody hears anybody, so nobody can commit.
+    order("cut 1 | 2 | 3", "No datagram passes between 1 | 2 | 3.");
+    wait_for("dropped datagrams", || (cut(&place, 1) > 0 && cut(&place, 3) > 0).then_some(()));
+    assert_eq!(put("500ms"), Some(2));
+    order("status", "Server 2 drops every datagram of 1 3.");
+    order("heal", "Every link is whole again.");
+    assert_eq!(put("20s"), Some(0));
+    let counts = [1, 2, 3].map(|server| cut(&place, server));
+    assert_eq!(put("20s"), Some(0));
+    assert_eq!([1, 2, 3].map(|server| cut(&place, server)), counts);
+    writeln!(input, "quit").expect("it is read");
+    let ended = cluster.end();
+    assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+    // Server 2 was told three times: when it was cut, when it came back, and when it was cut again.
+    let lines = |text: &str| ended.err.lines().filter(|line| line.contains(text)).count();
+    assert_eq!(lines("INFO drops every datagram of some servers"), 5, "{ended:?}");
+    assert_eq!(lines("INFO heeds every server again"), 3, "{ended:?}");
+    assert!(ended.err.contains("over cut links"), "{ended:?}");
 }
 
 #[test]

@@ -1109,6 +1109,31 @@ fn no_flood_of_clients_or_of_inspections_displaces_what_servers_say() {
 // ---- A hostile network --------------------------------------------------------------------------
 
 #[test]
+fn a_peer_whose_link_is_cut_is_not_heard_and_its_datagrams_are_counted_as_cut() {
+    let (peer, config) = peer();
+    let node = bind(config, MemoryStore::default(), (), vec![]).expect("a free port");
+    let cuts = node.cuts();
+    let node = run(node);
+    let mut peer = peer.of(&node);
+    let client = node.client();
+    peer.greet(false, &[(1, 5)]);
+    peer.send(Msg::Ping(1));
+    assert_eq!(peer.receive(), Msg::Pong(1));
+    assert_eq!(cuts.set(&[2].into()), Ok(true));
+    peer.greet(true, &[(1, 5)]);
+    peer.send(Msg::Ping(2));
+    peer.client.nothing();
+    // Clients are heard all the same, and so is the peer as soon as its link is whole.
+    assert_eq!(client.status()["counters"]["cut"], 2);
+    assert_eq!(client.drops(), BTreeMap::new());
+    assert_eq!(cuts.set(&[].into()), Ok(true));
+    peer.send(Msg::Ping(3));
+    assert_eq!(peer.receive(), Msg::Pong(3));
+    assert_eq!(client.status()["counters"]["cut"], 2);
+    node.stop();
+}
+
+#[test]
 fn what_is_not_for_this_node_is_dropped_counted_by_reason_and_not_answered() {
     let (node, peer) = node_and_peer();
     let client = node.client();

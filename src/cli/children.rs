@@ -3,8 +3,11 @@
 //! [`Children`] starts one process for each server and relays its log lines. A thread for each server
 //! reports the end of that server; a [`Stopper`] reports a signal. The holder of `Children` waits for
 //! either.
+//!
+//! The standard input of a server process is its life line: the server stops when it ends. Until then it
+//! has lines that say whose datagrams the server is to drop, each by [`block_line`].
 
-use super::prompt::Order;
+use super::prompt::{Order, listed};
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead, BufReader, Write};
@@ -22,6 +25,8 @@ pub(super) struct Children {
     running: BTreeMap<u64, Child>,
     /// Servers that were killed by an order, and may be started again.
     killed: BTreeSet<u64>,
+    /// The servers whose datagrams each server is to drop.
+    blocked: BTreeMap<u64, BTreeSet<u64>>,
     news: Receiver<News>,
     teller: Sender<News>,
 }
@@ -56,7 +61,8 @@ enum News {
 impl Default for Children {
     fn default() -> Self {
         let (teller, news) = channel();
-        Self { running: BTreeMap::new(), killed: BTreeSet::new(), news, teller }
+        let (running, killed, blocked) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
+        Self { running, killed, blocked, news, teller }
     }
 }
 
@@ -84,9 +90,15 @@ impl Children {
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let mut child = command.spawn()?;
         let pid = child.id();
+        // A server that does not read must not hold up this process.
+        if let Some(input) = &child.stdin {
+            rustix::io::ioctl_fionbio(input, true)?;
+        }
         let log = child.stderr.take();
         self.killed.remove(&id);
         self.running.insert(id, child);
+        // The server waits for this line. If it cannot be told, it has ended, which is reported.
+        let _ = self.tell(id);
         let teller = self.teller.clone();
         let relay = move || {
             if let Some(log) = log {
@@ -96,6 +108,50 @@ impl Children {
         };
         thread::Builder::new().name(format!("log-{id}")).spawn(relay)?;
         Ok(())
+    }
+
+    /// Cuts links, each given by its sender and its receiver, and keeps those that are cut already. A server
+    /// that does not run has its cuts as soon as it is started again.
+    pub(super) fn cut(&mut self, links: &BTreeSet<(u64, u64)>) -> Result<(), String> {
+        for (sender, receiver) in links {
+            self.blocked.entry(*receiver).or_default().insert(*sender);
+        }
+        self.tell_all(&links.iter().map(|(_, receiver)| *receiver).collect())
+    }
+
+    /// Makes all links whole again. Returns whether any was cut.
+    pub(super) fn heal(&mut self) -> Result<bool, String> {
+        let receivers: BTreeSet<_> = self.blocked.keys().copied().collect();
+        self.blocked.values_mut().for_each(BTreeSet::clear);
+        // A server that cannot be told is told again by the next order.
+        self.tell_all(&receivers)?;
+        self.blocked.clear();
+        Ok(!receivers.is_empty())
+    }
+
+    /// A sentence for each server that is to drop the datagrams of others.
+    pub(super) fn cuts(&self) -> impl Iterator<Item = String> {
+        let cut = self.blocked.iter().filter(|(_, senders)| !senders.is_empty());
+        cut.map(|(receiver, senders)| {
+            format!("Server {receiver} drops every datagram of {}.", listed(senders))
+        })
+    }
+
+    /// Tells these servers whose datagrams to drop, as far as they run.
+    fn tell_all(&mut self, receivers: &BTreeSet<u64>) -> Result<(), String> {
+        let failures = receivers.iter().filter_map(|id| Some((id, self.tell(*id).err()?)));
+        let failures = failures.map(|(id, error)| format!("Server {id} cannot be told: {error}."));
+        let failures: Vec<_> = failures.collect();
+        if failures.is_empty() { Ok(()) } else { Err(failures.join(" ")) }
+    }
+
+    /// Tells a server whose datagrams to drop, if it runs. The line is short, so the pipe takes all of it
+    /// or nothing.
+    fn tell(&mut self, id: u64) -> io::Result<()> {
+        let none = BTreeSet::new();
+        let line = block_line(self.blocked.get(&id).unwrap_or(&none));
+        let input = self.running.get_mut(&id).and_then(|child| child.stdin.as_mut());
+        input.map_or(Ok(()), |input| input.write_all(line.as_bytes()))
     }
 
     pub(super) fn are_running(&self) -> bool {
@@ -174,6 +230,19 @@ impl Children {
     }
 }
 
+/// The line that tells a server process to drop the datagrams of these servers, and of no others.
+pub(super) fn block_line(servers: &BTreeSet<u64>) -> String {
+    format!("block {}\n", listed(servers))
+}
+
+/// Reads a [`block_line`]. The error says what the line is instead.
+pub(super) fn read_block_line(line: &str) -> Result<BTreeSet<u64>, String> {
+    let mut words = line.split_whitespace();
+    let servers = (words.next() == Some("block"))
+        .then(|| words.map(str::parse).collect::<Result<BTreeSet<u64>, _>>().ok());
+    servers.flatten().ok_or_else(|| format!("{line:?} is not of the form `block 2 3`"))
+}
+
 /// Sends a signal to a process; whether there is one.
 pub(super) fn signal(pid: u32, signal: Signal) -> bool {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
@@ -204,5 +273,21 @@ fn relay(id: u64, log: ChildStderr) {
         // A log that nobody reads any more must not stop the server.
         let _ = writeln!(io::stderr().lock(), "[{id}] {}", text.trim_end());
         line.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{block_line, read_block_line};
+
+    #[test]
+    fn a_line_of_blocks_is_read_as_it_is_written() {
+        for servers in [vec![], vec![2], vec![2, 30]] {
+            let servers = servers.into_iter().collect();
+            assert_eq!(read_block_line(&block_line(&servers)), Ok(servers));
+        }
+        for wrong in ["", "2 3", "block 2,3", "block two", "unblock 2"] {
+            assert!(read_block_line(wrong).is_err(), "{wrong:?}");
+        }
     }
 }

@@ -154,9 +154,25 @@ impl Cluster {
                 self.start_one(deployment, children).map_err(|failure| failure.to_string())?;
                 Ok(format!("Server {id} was started again."))
             }
+            Order::Cut(cut) => {
+                let links = cut.links();
+                let named = links.iter().flat_map(|(sender, receiver)| [sender, receiver]);
+                let is_there = |id| deployments.iter().any(|deployment| deployment.id == id);
+                if let Some(id) = named.copied().find(|id| !is_there(*id)) {
+                    return Err(format!("There is no server {id}."));
+                }
+                children.cut(&links).map(|()| cut.to_string())
+            }
+            Order::Heal => {
+                let healed = children.heal()?;
+                let told = if healed { "Every link is whole again." } else { "No link was cut." };
+                Ok(told.to_owned())
+            }
             Order::Status => {
                 let addresses: Vec<_> = deployments.iter().map(|server| server.listen).collect();
-                status::text(&deployments[0].cluster, &addresses).map_err(|it| it.to_string())
+                let table = status::text(&deployments[0].cluster, &addresses);
+                let table = table.map_err(|it| it.to_string())?;
+                Ok([table].into_iter().chain(children.cuts()).collect::<Vec<_>>().join("\n"))
             }
             // These two do not come here: one is for the thread that reads, the other ends the loop.
             Order::Wait(_) | Order::Quit => Ok(String::new()),
@@ -167,7 +183,7 @@ impl Cluster {
         let this = std::env::current_exe()
             .map_err(|error| Failure::Refused(format!("cannot find this program: {error}")))?;
         let mut command = Command::new(this);
-        command.args(["node", "--stop-at-end-of-input", "--id", &deployment.id.to_string()]);
+        command.args(["node", "--obey-input", "--id", &deployment.id.to_string()]);
         command.args(["--listen", &deployment.listen.to_string()]);
         command.args(["--cluster", &deployment.cluster]);
         for (peer, address) in &deployment.peers {

@@ -1,13 +1,15 @@
 //! `raft node`: one server.
 
+use super::children::read_block_line;
 use super::settings::Settings;
 use super::{Failure, Status, logging, signals};
 use checked_raft::deploy::DeployError;
 use checked_raft::kv::Kv;
-use checked_raft::runtime::Stop;
+use checked_raft::runtime::{Cuts, Stop};
 use clap::Args;
-use std::io;
+use std::io::{self, BufRead};
 use std::path::PathBuf;
+use std::sync::mpsc::channel;
 use std::thread;
 
 /// Run one server of the replicated key-value store, until SIGINT, SIGTERM or SIGHUP
@@ -30,9 +32,10 @@ pub(super) struct Node {
     bootstrap: bool,
     #[command(flatten)]
     settings: Settings,
-    /// Stop when standard input ends, as it does however the process at its other end ends.
+    /// Read from standard input whose datagrams to drop, line by line, and start after the first line. Stop
+    /// when standard input ends, as it does however the process at its other end ends.
     #[arg(long, hide = true)]
-    stop_at_end_of_input: bool,
+    obey_input: bool,
 }
 
 impl Node {
@@ -48,20 +51,46 @@ impl Node {
             signal_hook::flag::register(signal, stop.flag())
                 .map_err(|error| Failure::Refused(format!("cannot handle signals: {error}")))?;
         }
-        if self.stop_at_end_of_input {
-            let stop = stop.clone();
-            thread::spawn(move || {
-                // An input that cannot be read has ended as well.
-                let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
-                stop.trigger();
-            });
-        }
         if self.bootstrap {
             deployment.bootstrap().map_err(refused)?;
         }
         let node = deployment.bind::<Kv>().map_err(refused)?;
+        if self.obey_input {
+            obey(deployment.id, node.cuts(), stop.clone());
+        }
         node.run(&stop).map_err(refused)?;
         Ok(Status::Success)
+    }
+}
+
+/// Lets standard input say whose datagrams the server drops, and stops the server when the input ends.
+/// Returns after the first line, so that a server never hears a peer whom it is not to hear.
+fn obey(id: u64, cuts: Cuts, stop: Stop) {
+    let (told, first) = channel();
+    thread::spawn(move || {
+        // An input that cannot be read has ended as well.
+        for line in io::stdin().lock().lines().map_while(Result::ok) {
+            set(id, &cuts, &line);
+            let _ = told.send(());
+        }
+        stop.trigger();
+    });
+    // If the input ends before its first line, the server stops.
+    let _ = first.recv();
+}
+
+fn set(id: u64, cuts: &Cuts, line: &str) {
+    let blocked = match read_block_line(line) {
+        Ok(blocked) => blocked,
+        Err(reason) => return tracing::warn!(id, "ignores a line of its input: {reason}"),
+    };
+    match cuts.set(&blocked) {
+        Ok(false) => {}
+        Ok(true) if blocked.is_empty() => tracing::info!(id, "heeds every server again"),
+        Ok(true) => tracing::info!(id, of = ?blocked, "drops every datagram of some servers"),
+        Err(stranger) => {
+            tracing::warn!(id, "cannot drop the datagrams of {stranger}: it is no peer");
+        }
     }
 }
 

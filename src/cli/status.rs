@@ -175,7 +175,7 @@ mod tests {
             members: Vec::new(),
             majority_heard_ms_ago: Some(31),
             warnings: vec!["it is a test".to_owned()],
-            counters: Counts { received: 5, sent: 4, dropped },
+            counters: Counts { received: 5, sent: 4, cut: 3, dropped },
         };
         [
             Surveyed { id: Some(1), address: at(7001), status: Some(status) },
@@ -194,7 +194,7 @@ mod tests {
                 "term": 3, "leader": 1, "last_log_index": 9, "commit_index": 8, "last_applied": 8,
                 "progress": [{ "id": 2, "next_index": 9, "match_index": 7 }],
                 "majority_heard_ms_ago": 31, "warnings": ["it is a test"], "counters": {
-                    "received": 5, "sent": 4,
+                    "received": 5, "sent": 4, "cut": 3,
                     "dropped": { "checksum": 2, "magic": 0, "mailbox_full": 7 },
                 },
             },

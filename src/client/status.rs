@@ -47,6 +47,8 @@ pub struct Counts {
     pub received: u64,
     /// Datagrams sent.
     pub sent: u64,
+    /// Datagrams dropped because somebody has cut the link on purpose.
+    pub cut: u64,
     /// Datagrams dropped and things lost, by reason.
     pub dropped: BTreeMap<String, u64>,
 }

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 pub struct Counters {
     received: AtomicU64,
     sent: AtomicU64,
+    cut: AtomicU64,
     rejected: [AtomicU64; Reject::ALL.len()],
     lost: [AtomicU64; Loss::ALL.len()],
 }
@@ -53,6 +54,11 @@ impl Counters {
         self.sent.fetch_add(1, Relaxed);
     }
 
+    /// Counts a datagram that came over a cut link. It logs nothing, because somebody wants the cut.
+    pub(super) fn cut(&self) {
+        self.cut.fetch_add(1, Relaxed);
+    }
+
     /// Counts a datagram that was dropped. A flood of n datagrams writes about log n lines to the log.
     pub(super) fn rejected(&self, reject: Reject, from: std::net::SocketAddr) {
         let count = self.rejected[reject as usize].fetch_add(1, Relaxed) + 1;
@@ -74,7 +80,8 @@ impl Counters {
         }
     }
 
-    /// The counts as JSON: `{"received", "sent", "dropped": {reason: count}}`, with every reason.
+    /// The counts as JSON: `{"received", "sent", "cut", "dropped": {reason: count}}`, with every reason.
+    /// `cut` counts the datagrams that came over cut links, which are no fault.
     pub fn to_json(&self) -> Value {
         let mut dropped = Map::new();
         for (name, count) in names().zip(self.rejected.iter().chain(&self.lost)) {
@@ -83,19 +90,26 @@ impl Counters {
         serde_json::json!({
             "received": self.received.load(Relaxed),
             "sent": self.sent.load(Relaxed),
+            "cut": self.cut.load(Relaxed),
             "dropped": dropped,
         })
     }
 }
 
-/// The counts in one line: `received 56, sent 58, dropped 3 (checksum 1, no_address 2)`.
+/// The counts in one line: `received 56, sent 58, dropped 3 (checksum 1, no_address 2)`. What came over
+/// cut links is named only if there were any: `received 56, of which 4 over cut links, sent ...`.
 impl fmt::Display for Counters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let counts = self.rejected.iter().chain(&self.lost).map(|count| count.load(Relaxed));
         let dropped: Vec<_> = names().zip(counts).filter(|(_, count)| *count > 0).collect();
         let total: u64 = dropped.iter().map(|(_, count)| count).sum();
         let (received, sent) = (self.received.load(Relaxed), self.sent.load(Relaxed));
-        write!(f, "received {received}, sent {sent}, dropped {total}")?;
+        write!(f, "received {received}, ")?;
+        match self.cut.load(Relaxed) {
+            0 => {}
+            cut => write!(f, "of which {cut} over cut links, ")?,
+        }
+        write!(f, "sent {sent}, dropped {total}")?;
         let reasons: Vec<_> =
             dropped.iter().map(|(name, count)| format!("{name} {count}")).collect();
         if reasons.is_empty() { Ok(()) } else { write!(f, " ({})", reasons.join(", ")) }
@@ -140,6 +154,14 @@ mod tests {
         let counters = Counters::default();
         counters.received();
         assert_eq!(counters.to_string(), "received 1, sent 0, dropped 0");
+        let cut = Counters::default();
+        cut.received();
+        cut.cut();
+        assert_eq!(cut.to_string(), "received 1, of which 1 over cut links, sent 0, dropped 0");
+        assert_eq!(
+            (&cut.to_json()["cut"], &cut.to_json()["dropped"]["magic"]),
+            (&1.into(), &0.into())
+        );
         counters.rejected(Reject::Checksum, ([127, 0, 0, 1], 1).into());
         counters.lost(Loss::NoAddress, "in a test");
         counters.lost(Loss::NoAddress, "in a test");

@@ -17,6 +17,7 @@
 //! | [`wire`] | the format of the datagrams |
 //! | [`endpoint`] | a client's socket |
 //! | `receiver` | from the socket into the mailbox, and which datagrams are for this node |
+//! | `cuts` | the peers whose datagrams are dropped on purpose |
 //! | [`timers`] | the timers that are armed, and when each is due |
 //! | [`addresses`] | the addresses of servers and clients |
 //! | `peers` | the servers that this node knows, admits and greets; keeps out a server that lost its memory |
@@ -32,6 +33,7 @@ pub mod addresses;
 mod batch;
 mod config;
 pub mod counters;
+mod cuts;
 pub mod endpoint;
 mod error;
 pub mod hello;
@@ -50,6 +52,7 @@ pub mod wire;
 mod worker;
 
 pub use config::NodeConfig;
+pub use cuts::Cuts;
 pub use error::NodeError;
 pub use node::{Deployable, Node};
 pub use observer::{Commit, Event, Observer};

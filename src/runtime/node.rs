@@ -4,6 +4,7 @@
 use super::addresses::Addresses;
 use super::config::NodeConfig;
 use super::counters::Counters;
+use super::cuts::Cuts;
 use super::error::NodeError;
 pub use super::observer::{Event, Observer};
 use super::receiver::{self, CloseOnDrop, Gate, Inlet};
@@ -47,6 +48,7 @@ pub struct Node<A, St, F, O> {
     pub(super) observer: O,
     pub(super) socket: UdpSocket,
     pub(super) address: SocketAddr,
+    cuts: Cuts,
 }
 
 impl<A, St, F, O> Node<A, St, F, O>
@@ -73,12 +75,18 @@ where
         let socket = UdpSocket::bind(config.listen).map_err(listen)?;
         let address = socket.local_addr().map_err(listen)?;
         receiver::prepare(&socket).map_err(NodeError::Setup)?;
-        Ok(Self { config, actor, store, status, observer, socket, address })
+        let cuts = Cuts::among(config.peers.keys().copied());
+        Ok(Self { config, actor, store, status, observer, socket, address, cuts })
     }
 
     /// The address that the node listens on, with the port that was found if port 0 was asked for.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The node's cuts, for whoever wants the node to drop some peers' datagrams.
+    pub fn cuts(&self) -> Cuts {
+        self.cuts.clone()
     }
 
     /// Runs the node until `stop` is triggered or an error occurs. When this returns, the node's
@@ -90,6 +98,7 @@ where
             client_cluster: wire::client_cluster(cluster),
             peer_cluster: wire::peer_cluster(cluster, &self.config.members()),
             peers: self.config.peers.keys().copied().collect(),
+            cuts: self.cuts(),
         };
         let addresses = Addresses::new(self.config.peers.clone());
         let socket = self.socket.try_clone().map_err(NodeError::Setup)?;

@@ -5,6 +5,7 @@
 //! dropped and counted.
 
 use super::counters::{Counters, Loss};
+use super::cuts::Cuts;
 use super::hello::{Hello, Refusal};
 use super::mailbox::{Class, Mailbox, Refused};
 use super::peers::Claim;
@@ -57,6 +58,15 @@ impl<M> Incoming<M> {
             Self::Inspect { .. } => Class::Inspection,
         }
     }
+
+    /// The server that sent the datagram, unless a client did.
+    fn server(&self) -> Option<u64> {
+        match self {
+            Self::Peer { claim, .. } | Self::Hello { claim, .. } => Some(claim.server),
+            Self::Refused { server, .. } => Some(*server),
+            Self::Client { .. } | Self::Inspect { .. } => None,
+        }
+    }
 }
 
 /// Judges which datagrams are for this node. (Whether a peer still has its memory is judged later, by
@@ -67,6 +77,7 @@ pub(super) struct Gate {
     pub(super) client_cluster: u64,
     pub(super) peer_cluster: u64,
     pub(super) peers: BTreeSet<u64>,
+    pub(super) cuts: Cuts,
 }
 
 impl Gate {
@@ -204,6 +215,9 @@ impl<'a, M: DeserializeOwned> Inlet<'a, M> {
         };
         self.counters.received();
         match self.gate.open(&buffer[..length], from) {
+            Ok(incoming) if incoming.server().is_some_and(|it| self.gate.cuts.is_cut(it)) => {
+                self.counters.cut();
+            }
             Ok(incoming) => {
                 if self.mailbox.push(incoming.class(), incoming) == Err(Refused::Full) {
                     self.counters.lost(Loss::MailboxFull, "a datagram, the mailbox is full");

@@ -3,7 +3,7 @@
 use super::wait_for;
 use std::io::{BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -58,8 +58,19 @@ pub(crate) fn local(port: u16) -> SocketAddr {
 }
 
 impl Process {
-    pub(crate) fn start(mut command: Command) -> Self {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    pub(crate) fn start(command: Command) -> Self {
+        Self::spawn(command, Stdio::null())
+    }
+
+    /// Starts a process that is told something on its standard input.
+    pub(crate) fn start_with_input(command: Command) -> (Self, ChildStdin) {
+        let mut process = Self::spawn(command, Stdio::piped());
+        let input = process.child.stdin.take().expect("a pipe");
+        (process, input)
+    }
+
+    fn spawn(mut command: Command, input: Stdio) -> Self {
+        command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
         let out = Output::read(child.stdout.take().expect("a pipe"));
         let err = Output::read(child.stderr.take().expect("a pipe"));
