@@ -24,7 +24,7 @@ mod roster;
 mod status;
 
 pub use error::{ClientError, Sightings};
-pub use kv::{KvClient, Swap};
+pub use kv::{KvClient, Page, Swap};
 pub use pace::LONGEST_WAIT;
 pub use status::{Counts, Member, Progress, ServerStatus, Surveyed, inspect, survey};
 

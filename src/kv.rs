@@ -9,6 +9,10 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
+/// The most bytes of keys in one answer, unless its first key alone is longer. No key is longer than a
+/// command, so an answer fits a datagram.
+const PAGE: usize = 32 * 1024;
+
 /// The state of the store: every key that has a value.
 #[derive(Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Kv(Map<Bytes, Bytes>);
@@ -31,6 +35,15 @@ pub enum Command {
         /// The value that the key gets.
         new: Bytes,
     },
+    /// Lists keys in their order, a page at a time.
+    Keys {
+        /// The bytes with which the keys begin.
+        prefix: Bytes,
+        /// The key behind which the page begins; `None` for the first page.
+        after: Option<Bytes>,
+        /// The most keys of the page; zero counts as one.
+        limit: u32,
+    },
 }
 
 /// The answer of the store to a command.
@@ -44,6 +57,13 @@ pub enum Output {
     Mismatch(Option<Bytes>),
     /// The bytes were not the encoding of a [`Command`].
     Malformed,
+    /// A page of keys.
+    Keys {
+        /// The keys in their order; at least one if there is any.
+        keys: Vec<Bytes>,
+        /// Whether there are more keys behind these.
+        more: bool,
+    },
 }
 
 impl Kv {
@@ -78,7 +98,24 @@ impl Kv {
                     Output::Mismatch(current)
                 }
             }
+            Command::Keys { prefix, after, limit } => self.keys(prefix, after, limit),
         }
+    }
+
+    fn keys(&self, prefix: Bytes, after: Option<Bytes>, limit: u32) -> Output {
+        let from = after.clone().map_or_else(|| prefix.clone(), |after| after.max(prefix.clone()));
+        let found = self.0.range_from(from).map(|(key, _)| key);
+        let found = found.skip_while(|key| Some(*key) == after.as_ref());
+        let mut found = found.take_while(|key| key.starts_with(&prefix)).peekable();
+        let (mut keys, mut bytes) = (Vec::new(), 0);
+        while let Some(key) = found.next_if(|key| {
+            let is_full = keys.len() >= limit as usize || bytes + cost(key) > PAGE;
+            keys.is_empty() || !is_full
+        }) {
+            bytes += cost(key);
+            keys.push(key.clone());
+        }
+        Output::Keys { more: found.peek().is_some(), keys }
     }
 }
 
@@ -88,13 +125,14 @@ impl Command {
         postcard::to_stdvec(self).expect("a command always encodes").into()
     }
 
-    /// The key that the command reads or changes.
+    /// The key that the command reads or changes, or the prefix of the keys that it lists.
     pub fn key(&self) -> &Bytes {
         match self {
             Command::Put(key, _)
             | Command::Get(key)
             | Command::Delete(key)
-            | Command::Cas { key, .. } => key,
+            | Command::Cas { key, .. }
+            | Command::Keys { prefix: key, .. } => key,
         }
     }
 }
@@ -130,6 +168,11 @@ impl TryFrom<&[u8]> for Output {
     }
 }
 
+/// The bytes of a key in a page, and at most three for its length.
+fn cost(key: &Bytes) -> usize {
+    key.len() + 3
+}
+
 fn text(bytes: &[u8]) -> String {
     bytes.escape_ascii().to_string()
 }
@@ -154,6 +197,12 @@ impl StateMachine for Kv {
             Ok(Command::Cas { key, old, new }) => {
                 format!("cas {} {} {}", text(&key), value_text(old.as_ref()), text(&new))
             }
+            Ok(Command::Keys { prefix, after: None, limit }) => {
+                format!("keys {} at most {limit}", text(&prefix))
+            }
+            Ok(Command::Keys { prefix, after: Some(after), limit }) => {
+                format!("keys {} after {} at most {limit}", text(&prefix), text(&after))
+            }
             Err(_) => format!("malformed {}", text(command)),
         }
     }
@@ -163,6 +212,11 @@ impl StateMachine for Kv {
             Ok(Output::Done) => "done".to_owned(),
             Ok(Output::Value(value)) => format!("value {}", value_text(value.as_ref())),
             Ok(Output::Mismatch(value)) => format!("mismatch, is {}", value_text(value.as_ref())),
+            Ok(Output::Keys { keys, more }) => {
+                let keys: Vec<_> = keys.iter().map(|key| text(key)).collect();
+                let more = if more { ", and more" } else { "" };
+                format!("keys [{}]{more}", keys.join(", "))
+            }
             Ok(Output::Malformed) | Err(_) => "malformed".to_owned(),
         }
     }
@@ -206,6 +260,88 @@ mod tests {
         assert_eq!(kv.execute(cas(None, b("x"))), Output::Done);
         assert_eq!(kv.execute(cas(None, b("y"))), Output::Mismatch(Some(b("x"))));
         assert_eq!(kv.execute(cas(Some(b("x")), b("y"))), Output::Done);
+    }
+
+    fn keys(
+        kv: &mut Kv,
+        prefix: &'static str,
+        after: Option<Bytes>,
+        limit: u32,
+    ) -> (Vec<Bytes>, bool) {
+        match kv.execute(Command::Keys { prefix: b(prefix), after, limit }) {
+            Output::Keys { keys, more } => (keys, more),
+            output => panic!("{output:?} is no page of keys"),
+        }
+    }
+
+    #[test]
+    fn keys_are_listed_by_prefix_in_order_a_page_at_a_time() {
+        let mut kv = Kv::default();
+        for key in ["b", "a/2", "a/1", "a", "a/3", "a0"] {
+            kv.execute(Command::Put(b(key), b("v")));
+        }
+        let a = [b("a/1"), b("a/2"), b("a/3")];
+        assert_eq!(keys(&mut kv, "a/", None, 9), (a.to_vec(), false));
+        assert_eq!(keys(&mut kv, "a/", None, 3), (a.to_vec(), false));
+        assert_eq!(keys(&mut kv, "a/", None, 2), (a[..2].to_vec(), true));
+        assert_eq!(keys(&mut kv, "a/", Some(b("a/2")), 2), (a[2..].to_vec(), false));
+        assert_eq!(keys(&mut kv, "a/", Some(b("a/1.5")), 0), (a[1..2].to_vec(), true));
+        assert_eq!(keys(&mut kv, "", None, 9).0.len(), 6);
+        // A key before the prefix, or behind all keys that have the prefix, is no harm.
+        assert_eq!(keys(&mut kv, "a/", Some(b("a")), 1), (a[..1].to_vec(), true));
+        assert_eq!(keys(&mut kv, "a/", Some(b("b")), 1), (vec![], false));
+        assert_eq!(keys(&mut kv, "c", None, 1), (vec![], false));
+    }
+
+    #[test]
+    fn a_page_of_keys_fits_a_datagram_however_long_they_are() {
+        const LONGEST: usize = 48 * 1024;
+        for (length, count) in [(10, 9000), (1000, 100), (LONGEST, 3)] {
+            let mut kv = Kv::default();
+            for n in 0..count {
+                let key = format!("{n:length$}");
+                kv.execute(Command::Put(key.into(), b("")));
+            }
+            let (mut after, mut seen) = (None, 0);
+            loop {
+                let command = Command::Keys { prefix: b(""), after, limit: u32::MAX };
+                let output = kv.execute(command);
+                assert!(output.encode().len() <= LONGEST + 16, "{length}");
+                let Output::Keys { keys, more } = output else { panic!("no page of keys") };
+                seen += keys.len();
+                after = keys.last().cloned();
+                if !more {
+                    break;
+                }
+            }
+            assert_eq!(seen, count, "{length}");
+        }
+    }
+
+    /// Pins what stands in logs and sessions: a new command or output goes to the end.
+    #[test]
+    fn commands_and_outputs_are_encoded_like_this() {
+        let cas = Command::Cas { key: b("k"), old: None, new: b("w") };
+        let page = Command::Keys { prefix: b("k"), after: Some(b("l")), limit: 300 };
+        for (command, bytes) in [
+            (Command::Put(b("k"), b("v")), &[0, 1, b'k', 1, b'v'][..]),
+            (Command::Get(b("k")), &[1, 1, b'k']),
+            (Command::Delete(b("k")), &[2, 1, b'k']),
+            (cas, &[3, 1, b'k', 0, 1, b'w']),
+            (page, &[4, 1, b'k', 1, 1, b'l', 0xac, 2]),
+        ] {
+            assert_eq!(command.encode(), bytes, "{command:?}");
+        }
+        let page = Output::Keys { keys: vec![b("k"), b("l")], more: true };
+        for (output, bytes) in [
+            (Output::Done, &[0][..]),
+            (Output::Value(Some(b("v"))), &[1, 1, 1, b'v']),
+            (Output::Mismatch(None), &[2, 0]),
+            (Output::Malformed, &[3]),
+            (page, &[4, 2, 1, b'k', 1, b'l', 1]),
+        ] {
+            assert_eq!(output.encode(), bytes, "{output:?}");
+        }
     }
 
     #[test]

@@ -1,7 +1,8 @@
-//! `raft put`, `get`, `delete`, `cas` and `status`, as a script sees them.
+//! `raft put`, `get`, `keys`, `delete`, `cas` and `status`, as a script sees them.
 
 mod common;
 
+use checked_raft::client::{KvClient, Options};
 use checked_raft::kv::Kv;
 use checked_raft::raft::Persistent;
 use checked_raft::runtime::store::MemoryStore;
@@ -79,8 +80,38 @@ fn keys_and_values_may_begin_with_a_dash() {
 }
 
 #[test]
+fn keys_are_listed_by_prefix_in_pages_and_a_line_is_one_if_asked_for() {
+    let cluster = cluster(3);
+    let raft = |arguments: &[&str]| raft(&cluster, 3, arguments);
+    assert_eq!(raft(&["keys"]), ended(0, "", ""));
+    for key in ["b", "-a/2", "-a/1", "two\nlines"] {
+        assert_eq!(raft(&["put", key, "v"]), ended(0, "OK\n", ""));
+    }
+    assert_eq!(raft(&["keys"]), ended(0, "-a/1\n-a/2\nb\ntwo\nlines\n", ""));
+    assert_eq!(raft(&["keys", "t", "--escape"]), ended(0, "two\\nlines\n", ""));
+    assert_eq!(raft(&["keys", "-a/"]), ended(0, "-a/1\n-a/2\n", ""));
+    assert_eq!(raft(&["keys", "none"]), ended(0, "", ""));
+    assert_eq!(raft(&["delete", "-a/1"]), ended(0, "OK\n", ""));
+    assert_eq!(raft(&["keys", "-a/"]), ended(0, "-a/2\n", ""));
+
+    // More keys than a page has, and longer ones than a page holds many of.
+    let client = cluster.client(Options { timeout: common::LONG, ..Options::default() });
+    let mut client = KvClient::new(client.expect("a server answers"));
+    let short = (0..1001).map(|n| format!("p/{n:04}"));
+    let keys: Vec<_> =
+        short.chain((0..3).map(|n| format!("p/x{n}{}", "y".repeat(20_000)))).collect();
+    for key in &keys {
+        client.put(key.clone(), "").expect("it is put");
+    }
+    assert_eq!(raft(&["keys", "p/"]), ended(0, &format!("{}\n", keys.join("\n")), ""));
+    let (code, _, stderr) = run(&["keys", "--server", "127.0.0.1:1", "--timeout", "200ms"]);
+    assert_eq!(code, 2);
+    assert!(stderr.contains("no server of cluster \"raft\" answered"), "{stderr}");
+}
+
+#[test]
 fn help_has_no_short_form_where_values_may_begin_with_a_dash() {
-    for name in ["put", "get", "delete", "cas"] {
+    for name in ["put", "get", "keys", "delete", "cas"] {
         let (code, stdout, _) = run(&[name, "--help"]);
         assert_eq!(code, 0);
         assert!(stdout.contains("--help") && !stdout.contains("-h,"), "{stdout}");

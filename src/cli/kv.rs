@@ -1,4 +1,4 @@
-//! `raft put`, `get`, `delete` and `cas`: the key-value store of a cluster.
+//! `raft put`, `get`, `keys`, `delete` and `cas`: the key-value store of a cluster.
 //!
 //! A key or a value may be any bytes. So an argument that begins with `-` is taken as it is, unless it is
 //! an option of the command. After `--` nothing is an option. Only `--help` asks for help, since `-help me`
@@ -35,6 +35,23 @@ pub(super) struct Put {
 pub(super) struct Get {
     #[arg(allow_hyphen_values = true)]
     key: OsString,
+    #[command(flatten)]
+    servers: Servers,
+}
+
+/// List the keys that have a value, in the order of their bytes
+///
+/// The list comes in pages. Each page is a read as `raft get` is one, and keys may come and go between two
+/// pages. The exit code is 0 even if there is no key, and 2 for any error.
+#[derive(Args)]
+#[command(disable_help_flag = true, arg = help())]
+pub(super) struct Keys {
+    /// List only the keys that begin with this
+    #[arg(allow_hyphen_values = true, default_value = "", hide_default_value = true)]
+    prefix: OsString,
+    /// Print each key as ASCII with escapes such as \n and \xff, so that a line is one key
+    #[arg(long)]
+    escape: bool,
     #[command(flatten)]
     servers: Servers,
 }
@@ -98,6 +115,27 @@ impl Get {
     }
 }
 
+impl Keys {
+    pub(super) fn run(&self, out: &mut dyn Write) -> Result<Status, Failure> {
+        let (mut kv, mut after) = (self.servers.connect()?, None);
+        loop {
+            let page = kv.keys(bytes(&self.prefix), after).map_err(failed)?;
+            for key in page.keys {
+                if self.escape {
+                    write!(out, "{}", key.escape_ascii())?;
+                } else {
+                    out.write_all(&key)?;
+                }
+                writeln!(out)?;
+            }
+            after = page.next;
+            if after.is_none() {
+                return Ok(Status::Success);
+            }
+        }
+    }
+}
+
 impl Delete {
     pub(super) fn run(&self, out: &mut dyn Write) -> Result<Status, Failure> {
         self.servers.connect()?.delete(bytes(&self.key)).map_err(failed)?;
@@ -153,7 +191,7 @@ fn shown(key: &OsString) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Cas, Delete, Get, Put};
+    use super::{Cas, Delete, Get, Keys, Put};
     use clap::error::ErrorKind;
     use clap::{Parser, Subcommand};
     use std::ffi::OsString;
@@ -168,6 +206,7 @@ mod tests {
     enum Command {
         Put(Put),
         Get(Get),
+        Keys(Keys),
         Delete(Delete),
         Cas(Cas),
     }
@@ -178,6 +217,7 @@ mod tests {
         let (words, servers) = match line.command {
             Command::Put(put) => (vec![put.key, put.value], put.servers),
             Command::Get(get) => (vec![get.key], get.servers),
+            Command::Keys(keys) => (vec![keys.prefix], keys.servers),
             Command::Delete(delete) => (vec![delete.key], delete.servers),
             Command::Cas(cas) => {
                 ([vec![cas.key, cas.first], cas.second.into_iter().collect()].concat(), cas.servers)
@@ -204,6 +244,7 @@ mod tests {
             is(&["put", word, "v"], &[word, "v"]);
             is(&["put", "k", word], &["k", word]);
             is(&["get", word], &[word]);
+            is(&["keys", word], &[word]);
             is(&["delete", word], &[word]);
             is(&["cas", word, "1", "2"], &[word, "1", "2"]);
             is(&["cas", "k", word, "2"], &["k", word, "2"]);
@@ -222,6 +263,7 @@ mod tests {
             is(&["put", "--", word, word], &[word, word]);
             is(&["put", "k", "--", word], &["k", word]);
             is(&["get", "--", word], &[word]);
+            is(&["keys", "--", word], &[word]);
             is(&["delete", "--", word], &[word]);
             is(&["cas", "--", word, "5", word], &[word, "5", word]);
             is(&["cas", "--absent", "--", word, word], &[word, word]);
@@ -230,7 +272,7 @@ mod tests {
 
     #[test]
     fn help_is_asked_for_by_its_long_name_alone() {
-        for name in ["put", "get", "delete", "cas"] {
+        for name in ["put", "get", "keys", "delete", "cas"] {
             assert_eq!(parse(&[name, "--help"]), Err(ErrorKind::DisplayHelp));
             assert_eq!(parse(&[name, "k", "--help"]), Err(ErrorKind::DisplayHelp));
         }
@@ -247,5 +289,7 @@ mod tests {
             assert_eq!(parse(line), Err(ErrorKind::UnknownArgument), "{line:?}");
         }
         assert_eq!(parse(&["cas", "k", "--absent", "1", "2"]), Err(ErrorKind::ArgumentConflict));
+        assert_eq!(parse(&["keys", "a", "b"]), Err(ErrorKind::UnknownArgument));
+        assert_eq!(parse(&["keys"]), Ok((vec![OsString::new()], 3)));
     }
 }

@@ -8,6 +8,18 @@ use bytes::Bytes;
 #[derive(Debug)]
 pub struct KvClient(Client);
 
+/// A page of the keys of a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// The keys in their order.
+    pub keys: Vec<Bytes>,
+    /// The key behind which the next page begins; `None` if this is the last page.
+    pub next: Option<Bytes>,
+}
+
+/// The most keys of a page. Short keys come so many at a time, and long ones as many as an answer holds.
+const PAGE: u32 = 1000;
+
 /// The outcome of a compare-and-swap.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Swap {
@@ -61,6 +73,22 @@ impl KvClient {
         match self.execute(&Command::Cas { key: key.into(), old, new: new.into() })? {
             Output::Done => Ok(Swap::Done),
             Output::Mismatch(value) => Ok(Swap::Mismatch(value)),
+            output => Err(unexpected(&output)),
+        }
+    }
+
+    /// Reads a page of the keys that begin with `prefix`, from the first one behind `after`. Each page is
+    /// a read of its own: keys may come and go between two pages.
+    pub fn keys(
+        &mut self,
+        prefix: impl Into<Bytes>,
+        after: Option<Bytes>,
+    ) -> Result<Page, ClientError> {
+        match self.execute(&Command::Keys { prefix: prefix.into(), after, limit: PAGE })? {
+            Output::Keys { keys, more } => {
+                let next = keys.last().filter(|_| more).cloned();
+                Ok(Page { keys, next })
+            }
             output => Err(unexpected(&output)),
         }
     }

@@ -111,6 +111,7 @@ fn execute(register: &Register, command: &Command) -> (Register, Output) {
         Command::Get(_) => (register.clone(), Output::Value(register.clone())),
         Command::Cas { old, new, .. } if old == register => (Some(new.clone()), Output::Done),
         Command::Cas { .. } => (register.clone(), Output::Mismatch(register.clone())),
+        Command::Keys { .. } => panic!("this history is of single keys: {command:?}"),
     }
 }
 
