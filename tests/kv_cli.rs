@@ -7,7 +7,9 @@ use checked_raft::kv::Kv;
 use checked_raft::raft::Persistent;
 use checked_raft::runtime::store::MemoryStore;
 use common::cluster::{CLUSTER, Cluster};
+use common::program::Process;
 use common::proxy::Faults;
+use common::{program, wait_for};
 use serde_json::{Value, json};
 use std::process::Command;
 
@@ -217,6 +219,40 @@ fn status_shows_every_server_and_marks_the_unreachable_ones() {
             2 * usize::from(id == leader)
         );
     }
+}
+
+/// Watches the cluster for two looks, then presses Ctrl-C. Returns what was printed.
+fn watched(cluster: &Cluster<Kv>, end_of_look: &str, more: &[&str]) -> String {
+    let address = cluster.address(1).to_string();
+    let mut command = program::raft(["status", "--watch", "--cluster", CLUSTER]);
+    command.args(["--server", &address]).args(more);
+    let watch = Process::start(command);
+    let looks = || watch.printed().matches(end_of_look).count();
+    wait_for("two looks", || (looks() >= 2).then_some(()));
+    watch.signal("INT");
+    let ended = watch.end();
+    assert_eq!((ended.status.code(), ended.err.as_str()), (Some(0), ""));
+    ended.out
+}
+
+#[test]
+fn a_watched_status_is_appended_look_by_look_until_ctrl_c() {
+    let cluster = cluster(1);
+    let tables = watched(&cluster, " server ", &[]);
+    assert!(!tables.contains('\x1b'), "it is no terminal: {tables}");
+    let lines = watched(&cluster, "\n", &["--json"]);
+    for line in lines.lines() {
+        let report: Value = serde_json::from_str(line).expect("each line is JSON");
+        assert_eq!(report["servers"][0]["reachable"], json!(true), "{line}");
+    }
+    // Nobody answers yet, which is no reason to stop looking.
+    let line = ["--server", "127.0.0.1:1", "--timeout", "200ms", "--json"];
+    let mut command = program::raft(["status", "--watch"]);
+    command.args(line);
+    let watch = Process::start(command);
+    wait_for("two looks", || (watch.printed().lines().count() >= 2).then_some(()));
+    let ended = watch.stop();
+    assert!(ended.out.contains("\"reachable\":false"), "{ended:?}");
 }
 
 #[test]

@@ -102,10 +102,11 @@ pub(crate) fn main() -> ExitCode {
         Command::Keys(keys) => keys.run(out),
         Command::Delete(delete) => delete.run(out),
         Command::Cas(cas) => cas.run(out),
-        Command::Status(status) => status.run(out),
+        Command::Status(status) if !status.watches() => status.run(out),
         // These commands have no end of their own, so they end when the reader of their output has gone.
         Command::Explore(explore) => explore.run(&mut stdout),
         Command::Cluster(cluster) => cluster.run(&mut stdout),
+        Command::Status(status) => status.run(&mut stdout),
     };
     let result = result.and_then(|status| Ok(Unread(&mut stdout).flush().map(|()| status)?));
     let status = result.unwrap_or_else(|failure| match failure {

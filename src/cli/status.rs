@@ -2,28 +2,41 @@
 
 use super::models::table;
 use super::servers::{Servers, failed};
-use super::{Failure, json};
+use super::{Failure, json, signals};
 use checked_raft::client::{self, ClientError, Counts, Options, Progress, ServerStatus, Surveyed};
+use checked_raft::runtime::Stop;
+use checked_raft::runtime::endpoint::Deadline;
 use clap::Args;
 use comfy_table::ColumnConstraint;
 use serde::Serialize;
-use std::io::Write;
+use signal_hook::iterator::Signals;
+use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
+use std::thread;
 use std::time::Duration;
 
 /// How long to wait for a server. One that has not answered by then is down, or as good as down.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// The time from one look at the servers to the next, with `--watch`. A look at servers that do not answer
+/// may take longer.
+const PERIOD: Duration = Duration::from_secs(1);
+
 /// Show every server's role, term, leader and log, and who cannot be reached
 ///
-/// The exit code is 0 if any server answers, and 2 if none does.
+/// The exit code is 0 if any server answers, and 2 if none does. With --watch it is 0.
 #[derive(Args)]
 pub(super) struct ClusterStatus {
     #[command(flatten)]
     servers: Servers,
-    /// Print JSON
+    /// Print JSON; with --watch a line for each look
     #[arg(long)]
     json: bool,
+    /// Look again once a second, until Ctrl-C
+    ///
+    /// A terminal is drawn over again. Elsewhere each look is appended.
+    #[arg(long)]
+    watch: bool,
 }
 
 /// The output of `--json`.
@@ -55,10 +68,12 @@ impl ClusterStatus {
         let cluster = &self.servers.cluster;
         let addresses = &self.servers.addresses()?;
         let options = self.servers.options(PATIENCE);
+        if self.watch {
+            return self.look_again_and_again(addresses, &options, out);
+        }
         let surveyed = client::survey(cluster, addresses, &options).map_err(failed)?;
         if self.json {
-            let servers = surveyed.iter().map(Row::new).collect();
-            writeln!(out, "{}", json::text(&Report { servers }))?;
+            writeln!(out, "{}", json::text(&Report::new(&surveyed)))?;
         } else {
             print(&surveyed, out)?;
         }
@@ -68,6 +83,78 @@ impl ClusterStatus {
             return Err(failed(ClientError::NoServer { cluster, tried, timeout: options.timeout }));
         }
         Ok(super::Status::Success)
+    }
+
+    /// Whether the command goes on until it is told to stop.
+    pub(super) fn watches(&self) -> bool {
+        self.watch
+    }
+
+    /// Shows the servers once a second until a signal comes.
+    fn look_again_and_again(
+        &self,
+        addresses: &[SocketAddr],
+        options: &Options,
+        out: &mut dyn Write,
+    ) -> Result<super::Status, Failure> {
+        let stop = stop_at_signals()?;
+        let draws = !self.json && io::stdout().is_terminal();
+        let mut is_first = true;
+        while !stop.is_triggered() {
+            let due = Deadline::after(PERIOD);
+            let surveyed = client::survey(&self.servers.cluster, addresses, options);
+            let surveyed = surveyed.map_err(failed)?;
+            if self.json {
+                let line = serde_json::to_string(&Report::new(&surveyed));
+                writeln!(out, "{}", line.expect("plain data with text keys has a JSON form"))?;
+            } else if draws {
+                let rows = console::Term::stdout().size_checked().map(|(rows, _)| rows.into());
+                write!(out, "{}", drawn_over(&table_text(&surveyed)?, is_first, rows))?;
+            } else {
+                let gap = if is_first { "" } else { "\n" };
+                write!(out, "{gap}{}", table_text(&surveyed)?)?;
+            }
+            out.flush()?;
+            is_first = false;
+            while !stop.is_triggered() && !due.has_passed() {
+                thread::park_timeout(due.remaining());
+            }
+        }
+        Ok(super::Status::Success)
+    }
+}
+
+/// Lets a signal wake this thread and tell it to stop. A second signal ends the process at once.
+fn stop_at_signals() -> Result<Stop, Failure> {
+    let refused = |error| Failure::Refused(format!("cannot handle signals: {error}"));
+    let stop = Stop::new();
+    for signal in signals::stopping() {
+        signal_hook::flag::register_conditional_default(signal, stop.flag()).map_err(refused)?;
+    }
+    let mut signals = Signals::new(signals::stopping()).map_err(refused)?;
+    let (told, sleeper) = (stop.clone(), thread::current());
+    thread::spawn(move || {
+        for _ in signals.forever() {
+            told.trigger();
+            sleeper.unpark();
+        }
+    });
+    Ok(stop)
+}
+
+/// The text as it is written over the last one on a terminal with so many rows, from the top left corner.
+/// A line clears what was behind it, and the last one clears all below.
+fn drawn_over(text: &str, is_first: bool, rows: Option<usize>) -> String {
+    let clear = if is_first { "\x1b[2J" } else { "" };
+    // The cursor has a row of its own, so that nothing scrolls.
+    let lines = text.lines().take(rows.map_or(usize::MAX, |rows| rows.saturating_sub(1)));
+    let lines: Vec<_> = lines.map(|line| format!("{line}\x1b[K\n")).collect();
+    format!("{clear}\x1b[H{}\x1b[J", lines.concat())
+}
+
+impl<'a> Report<'a> {
+    fn new(surveyed: &'a [Surveyed]) -> Self {
+        Self { servers: surveyed.iter().map(Row::new).collect() }
     }
 }
 
@@ -96,9 +183,13 @@ impl<'a> Row<'a> {
 pub(super) fn text(cluster: &str, addresses: &[SocketAddr]) -> Result<String, Failure> {
     let options = Options { timeout: PATIENCE, ..Options::default() };
     let surveyed = client::survey(cluster, addresses, &options).map_err(failed)?;
+    Ok(table_text(&surveyed)?.trim_end().to_owned())
+}
+
+fn table_text(surveyed: &[Surveyed]) -> Result<String, Failure> {
     let mut text = Vec::new();
-    print(&surveyed, &mut text)?;
-    Ok(String::from_utf8_lossy(&text).trim_end().to_owned())
+    print(surveyed, &mut text)?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
 fn print(surveyed: &[Surveyed], out: &mut dyn Write) -> Result<(), Failure> {
@@ -187,7 +278,7 @@ mod tests {
     #[test]
     fn json_has_these_keys_and_no_others() {
         let surveyed = surveyed();
-        let report = Report { servers: surveyed.iter().map(Row::new).collect() };
+        let report = Report::new(&surveyed);
         let expected = json!({ "servers": [
             {
                 "id": 1, "address": "127.0.0.1:7001", "reachable": true, "role": "leader",
@@ -212,6 +303,14 @@ mod tests {
             },
         ]});
         assert_eq!(serde_json::to_value(report).expect("it has a JSON form"), expected);
+    }
+
+    #[test]
+    fn a_text_is_drawn_over_the_last_and_never_scrolls() {
+        let drawn = drawn_over("a\nb\n", true, Some(3));
+        assert_eq!(drawn, "\x1b[2J\x1b[Ha\x1b[K\nb\x1b[K\n\x1b[J");
+        assert_eq!(drawn_over("a\nb\n", false, Some(2)), "\x1b[Ha\x1b[K\n\x1b[J");
+        assert_eq!(drawn_over("a\nb\n", false, None).matches('\n').count(), 2);
     }
 
     #[test]
