@@ -28,6 +28,7 @@ fn a_closed_pipe_is_no_error() {
         &["put", "--help"],
         &["--version"],
         &["explore", "election", "--address", "127.0.0.1:0"],
+        &["completions", "bash"],
         &["status", "--watch", "--server", "127.0.0.1:1", "--timeout", "200ms"],
     ] {
         assert_eq!(unread(arguments), (0, String::new()), "{arguments:?}");

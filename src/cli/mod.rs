@@ -5,6 +5,7 @@ mod bounds;
 mod check;
 mod children;
 mod cluster;
+mod completions;
 mod counterexample;
 mod explore;
 mod explorer;
@@ -30,7 +31,7 @@ mod subject;
 mod trace;
 mod why;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -57,6 +58,7 @@ enum Command {
     Delete(kv::Delete),
     Cas(kv::Cas),
     Status(status::ClusterStatus),
+    Completions(completions::Completions),
 }
 
 /// How a command ended, in the form of its exit code.
@@ -103,6 +105,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Delete(delete) => delete.run(out),
         Command::Cas(cas) => cas.run(out),
         Command::Status(status) if !status.watches() => status.run(out),
+        Command::Completions(completions) => completions.run(&Cli::command(), out),
         // These commands have no end of their own, so they end when the reader of their output has gone.
         Command::Explore(explore) => explore.run(&mut stdout),
         Command::Cluster(cluster) => cluster.run(&mut stdout),
