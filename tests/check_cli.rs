@@ -343,6 +343,59 @@ fn a_mutant_is_violated_and_its_counterexample_can_be_executed_again() {
     assert_eq!(model["counterexample"]["length"], steps.len());
 }
 
+/// A program can follow the servers from step to step, without parsing any text.
+#[test]
+fn the_steps_of_a_counterexample_are_data() {
+    let output = raft(&["check", "--mutant", "vote-not-persisted", "--json"]);
+    let found = json(&output)["models"][0]["counterexample"].clone();
+    let steps = found["steps"].as_array().expect("a list");
+    assert_eq!(found["length"], steps.len());
+    let mut members = found["start"].as_array().expect("a list").clone();
+    let named = |members: &[Value], name: &Value| {
+        members.iter().position(|member| member["name"] == *name).expect("a member")
+    };
+    let mut sent = Vec::new();
+    for (number, step) in (1..).zip(steps) {
+        let wanted = ["action", "after", "before", "number", "outputs", "sent", "text"];
+        assert_eq!(keys(step), wanted.into());
+        assert_eq!(step["number"], number);
+        let action = &step["action"];
+        let who = named(&members, &action["actor"]);
+        assert_eq!(step["before"], members[who], "step {number} goes on from the one before");
+        members[who] = step["after"].clone();
+        match action["kind"].as_str() {
+            Some("deliver") => {
+                let arrived = [&action["from"], &action["actor"], &action["message"]];
+                assert!(sent.contains(&arrived.map(Value::clone)), "step {number}: never sent");
+            }
+            Some("timeout") => assert_eq!(action["timer"], "Election"),
+            kind => assert_eq!(kind, Some("restart")),
+        }
+        for message in step["sent"].as_array().expect("a list") {
+            for to in message["to"].as_array().expect("a list") {
+                sent.push([&action["actor"], to, &message["message"]].map(Value::clone));
+            }
+        }
+        let outputs = step["outputs"].as_array().expect("a list");
+        let sends = outputs.iter().filter(|output| output["kind"] == "send").count();
+        let receivers = step["sent"].as_array().expect("a list").iter();
+        assert_eq!(
+            sends,
+            receivers.map(|it| it["to"].as_array().expect("a list").len()).sum::<usize>()
+        );
+    }
+    assert_eq!(found["end"].as_array().expect("a list"), &members);
+    let restarted = steps.iter().find(|step| step["action"]["kind"] == "restart");
+    let restarted = restarted.expect("S2 forgets its vote in a restart");
+    assert_eq!(restarted["before"]["vote"], "S0");
+    assert_eq!(restarted["after"]["vote"], Value::Null);
+    assert_eq!(restarted["after"]["timers"], serde_json::json!(["Election"]));
+    let leaders = members.iter().filter(|member| member["role"] == "leader" && member["term"] == 1);
+    assert_eq!(leaders.count(), 2);
+    let leader = members.iter().find(|member| member["role"] == "leader").expect("a leader");
+    assert_eq!(leader["log"], serde_json::json!([1]));
+}
+
 #[test]
 fn a_mutant_that_only_recoverability_catches_is_not_for_an_engine_that_does_not_ask_for_it() {
     let output = raft(&["check", "--mutant", "vote-only-for-longer-logs", "--engine", "bfs"]);

@@ -41,7 +41,8 @@ pub(super) struct Check {
     /// Threads to search with [default: all cores]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
-    /// Print JSON
+    /// Print JSON: each step of a counterexample with its action, the state of the server before and after,
+    /// and the messages it sends; docs/counterexamples.md lists the keys
     #[arg(long)]
     json: bool,
     /// Print everything about every model: bounds, what they cut off, figures, each property

@@ -1,7 +1,7 @@
 //! The shortest counterexample, in a form for people to read.
 
 use super::subject::Subject;
-use super::why;
+use super::{told, why};
 use actorcheck::{Limits, diagram, search};
 use checked_raft::models::text::Text;
 use serde::Serialize;
@@ -16,13 +16,18 @@ pub(super) const EXPLORER: &str = "127.0.0.1:3000";
 pub(super) struct Explained {
     /// The property that it violates.
     pub(super) property: &'static str,
-    /// The numbered steps, each with the changes that it makes.
-    pub(super) steps: String,
+    /// The state of every member at the start.
+    pub(super) start: Vec<told::Member>,
+    /// The steps.
+    pub(super) steps: Vec<told::Step>,
     /// The violation in the last state, as far as the state shows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) why: Option<String>,
+    /// The state of every member at the end.
+    pub(super) end: Vec<told::Member>,
     /// The state of every server at the end, a line each below a header.
-    pub(super) end: Vec<String>,
+    #[serde(skip)]
+    pub(super) table: Vec<String>,
     /// The number of steps.
     pub(super) length: usize,
     /// The number of states visited to find it.
@@ -34,6 +39,13 @@ pub(super) struct Explained {
     pub(super) mermaid: String,
     /// How to look at it in the Explorer.
     pub(super) explorer: Link,
+}
+
+impl Explained {
+    /// The numbered steps in words, each with the changes that it makes.
+    pub(super) fn in_words(&self) -> String {
+        (1..).zip(&self.steps).map(|(number, step)| why::numbered(number, &step.text)).collect()
+    }
 }
 
 /// The way to a path in the Explorer.
@@ -82,9 +94,11 @@ pub(super) fn explain(
     let url = format!("http://{EXPLORER}/#/steps/{path}");
     Ok(Explained {
         property: found.property,
-        steps: why::steps(&world, &found.first, &found.steps),
+        start: told::members(&world, &found.first),
+        steps: told::steps(&world, &found.first, &found.steps),
         why: why::sentence(&world, found.property, last),
-        end: why::table(&world, before, last),
+        end: told::members(&world, last),
+        table: why::table(&world, before, last),
         length: found.steps.len(),
         visited: found.visited,
         unsure: found.unsure,

@@ -28,6 +28,7 @@ mod settings;
 mod signals;
 mod status;
 mod subject;
+mod told;
 mod trace;
 mod why;
 

@@ -69,7 +69,7 @@ fn page(hunted: &Hunted) -> Option<String> {
         let _ =
             writeln!(text, "The model starts from this script:\n\n```text\n{}\n```\n", spec.prefix);
     }
-    let _ = writeln!(text, "## The shortest counterexample\n\n```text\n{}```\n", found.steps);
+    let _ = writeln!(text, "## The shortest counterexample\n\n```text\n{}```\n", found.in_words());
     let _ = writeln!(text, "```mermaid\n{}```\n", found.mermaid);
     let link = &found.explorer;
     let _ = writeln!(text, "In the Explorer: `{}`, then <{}>", link.command, link.url);

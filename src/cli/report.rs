@@ -138,11 +138,11 @@ fn write_counterexample(out: &mut dyn Write, checked: &Checked) -> io::Result<()
              for it was ended by {reason}.\n"
         )?,
     }
-    writeln!(out, "{}", found.steps)?;
+    writeln!(out, "{}", found.in_words())?;
     if let Some(why) = &found.why {
         writeln!(out, "{why}\n")?;
     }
-    for line in &found.end {
+    for line in &found.table {
         writeln!(out, "{line}")?;
     }
     writeln!(out, "\n```mermaid\n{}```\n", found.mermaid)?;

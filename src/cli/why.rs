@@ -4,8 +4,7 @@ use actorcheck::RECOVERABILITY;
 use checked_raft::kv::Kv;
 use checked_raft::models::ghost::{Ghost, role_name};
 use checked_raft::models::member::Member;
-use checked_raft::models::text::Text;
-use checked_raft::models::{Cluster, ClusterAction, ClusterState};
+use checked_raft::models::{Cluster, ClusterState};
 use checked_raft::raft::{Invocation, Server};
 use checked_raft::state_machine::StateMachine;
 use stateright::actor::Id;
@@ -166,21 +165,12 @@ impl Names<'_> {
     }
 }
 
-/// The steps of a counterexample, numbered.
-pub(super) fn steps(
-    world: &Cluster,
-    first: &ClusterState,
-    steps: &[(ClusterAction, ClusterState)],
-) -> String {
-    let words = Text { cluster: world };
-    let (mut text, mut before) = (String::new(), first);
-    for (number, (action, after)) in (1..).zip(steps) {
-        let lines = words.step(before, action, after);
-        for (n, line) in lines.iter().enumerate() {
-            let lead = if n == 0 { format!("{number:>3}. ") } else { "       ".to_owned() };
-            let _ = writeln!(text, "{lead}{line}");
-        }
-        before = after;
+/// The lines of a step, with its number before the first of them.
+pub(super) fn numbered(number: usize, lines: &[String]) -> String {
+    let mut text = String::new();
+    for (n, line) in lines.iter().enumerate() {
+        let lead = if n == 0 { format!("{number:>3}. ") } else { "       ".to_owned() };
+        let _ = writeln!(text, "{lead}{line}");
     }
     text
 }
