@@ -8,6 +8,7 @@
 pub mod catalogue;
 pub mod coverage;
 pub mod ghost;
+pub mod header;
 pub mod linearizability;
 pub mod member;
 pub mod mutants;

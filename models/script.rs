@@ -6,9 +6,12 @@
 //!
 //! ```text
 //! timeout S0              the armed timer of S0 fires
+//! timeout S0 Heartbeat    that timer fires: Election or Heartbeat of a server, Retry of a client; Flush of a
+//!                         mutant that writes late
 //! deliver S0 S1           the oldest undelivered message from S0 arrives at S1
+//! deliver S0 S1 TEXT      the undelivered one whose text contains TEXT arrives
 //! deliver S0 S1 all       all undelivered messages from S0 arrive at S1, also those sent meanwhile
-//! redeliver S0 S1 TEXT    a message delivered before arrives again: the one whose text contains TEXT
+//! redeliver S0 S1 TEXT    a message that was sent, delivered or not, arrives: the one whose text contains TEXT
 //! drop S0 S1              the oldest undelivered message from S0 to S1 is forgotten
 //! lose                    all undelivered messages are forgotten
 //! lose-network            every message ever sent is lost for good
@@ -18,14 +21,44 @@
 //! settle                  delivers all messages that pass until none is left; the rest is forgotten
 //! settle S0 S1 S2         delivers those between S0, S1, S2 until none is left; others stay undelivered
 //! ```
+//!
+//! The text of a message is the one that a counterexample shows, `RequestVote t1, last entry 0`. If several
+//! messages have one text, ` (2)` and so on follow the later ones. The text that begins a comment is a `#`
+//! between spaces, since `Register #1` is a message.
 
-use super::member::Replicated;
+use super::member::{MemberTimer, Replicated};
+use super::text::Text;
 use super::{Cluster, ClusterAction, ClusterState};
 use crate::kv::Kv;
 use crate::raft::Message;
 use actorcheck::{Action, Event};
 use stateright::actor::{Command, Id};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The commands, each in the form that it has.
+const FORMS: [&str; 10] = [
+    "timeout WHO [TIMER]",
+    "deliver FROM TO [TEXT | all]",
+    "redeliver FROM TO TEXT",
+    "drop FROM TO",
+    "lose",
+    "lose-network",
+    "restart WHO",
+    "partition WHO... | WHO...",
+    "heal",
+    "settle [WHO...]",
+];
+
+/// A line of a script without its comment, which begins with a `#` between spaces or at the start.
+pub fn without_comment(line: &str) -> &str {
+    let is_blank = |text: &str| text.is_empty() || text.starts_with(char::is_whitespace);
+    let is_comment = |at: &usize| {
+        let (before, after) = (&line[..*at], &line[at + 1..]);
+        before.trim().is_empty() || before.ends_with(char::is_whitespace) && is_blank(after)
+    };
+    let comment = line.match_indices('#').map(|(at, _)| at).find(is_comment);
+    line[..comment.unwrap_or(line.len())].trim()
+}
 
 /// An execution of a script. A clone goes on from the state reached, on its own.
 #[derive(Clone)]
@@ -73,12 +106,12 @@ impl<'a, S: Replicated> Runner<'a, S> {
 
     /// Runs one line.
     pub fn line(&mut self, line: &str) -> Result<(), String> {
-        let line = line.split('#').next().unwrap_or_default().trim();
-        let mut words = line.split_whitespace();
+        let mut words = without_comment(line).split_whitespace();
         let Some(verb) = words.next() else { return Ok(()) };
         let words: Vec<_> = words.collect();
         match (verb, &words[..]) {
-            ("timeout", [who]) => self.timeout(self.id(who)?),
+            ("timeout", [who]) => self.timeout(self.id(who)?, None),
+            ("timeout", [who, timer]) => self.timeout(self.id(who)?, Some(timer)),
             ("restart", [who]) => {
                 let who = self.id(who)?;
                 self.take(Action { who, event: Event::Restart });
@@ -92,12 +125,16 @@ impl<'a, S: Replicated> Runner<'a, S> {
                 }
                 Ok(())
             }
-            ("redeliver", [src, dst, text @ ..]) => {
+            ("deliver", [src, dst, text @ ..]) => {
+                self.deliver_one(self.id(src)?, self.id(dst)?, &text.join(" "))
+            }
+            ("redeliver", [src, dst, text @ ..]) if !text.is_empty() => {
                 self.redeliver(self.id(src)?, self.id(dst)?, &text.join(" "))
             }
             ("drop", [src, dst]) => {
-                let found = self.oldest(self.id(src)?, self.id(dst)?);
-                self.pending.remove(found.ok_or("there is no such message")?);
+                let (src, dst) = (self.id(src)?, self.id(dst)?);
+                let found = self.oldest(src, dst).ok_or_else(|| self.nothing_from(src, dst))?;
+                self.pending.remove(found);
                 Ok(())
             }
             ("lose", []) => {
@@ -109,7 +146,7 @@ impl<'a, S: Replicated> Runner<'a, S> {
                 self.state = self.state.clone().with_messages_lost();
                 Ok(())
             }
-            ("partition", groups) => self.partition(groups),
+            ("partition", groups) if !groups.is_empty() => self.partition(groups),
             ("heal", []) => {
                 self.groups.clear();
                 Ok(())
@@ -123,7 +160,7 @@ impl<'a, S: Replicated> Runner<'a, S> {
                 let ids = names.iter().map(|name| self.id(name)).collect::<Result<Vec<_>, _>>()?;
                 self.settle(|id| ids.contains(&id))
             }
-            _ => Err("not a command of a script".to_owned()),
+            _ => Err(misspelt(verb)),
         }
     }
 
@@ -141,42 +178,150 @@ impl<'a, S: Replicated> Runner<'a, S> {
         self.groups.is_empty() || self.groups.iter().any(|g| g.contains(&src) && g.contains(&dst))
     }
 
-    fn timeout(&mut self, who: Id) -> Result<(), String> {
+    /// Lets a timer fire: the one of this name, or else the only one that is armed.
+    fn timeout(&mut self, who: Id, name: Option<&str>) -> Result<(), String> {
+        let armed = self.armed(who);
+        let named = |timer: &&MemberTimer| name.is_none_or(|name| format!("{timer:?}") == name);
+        let list = armed.iter().map(|timer| format!("{timer:?}")).collect::<Vec<_>>().join(" and ");
+        let known = self.cluster.name_of(who);
+        match armed.iter().filter(named).collect::<Vec<_>>()[..] {
+            [timer] => {
+                self.take(Action { who, event: Event::Timeout(*timer) });
+                Ok(())
+            }
+            [] if armed.is_empty() => Err(format!("no timer of {known} is armed")),
+            [] => Err(format!("{known} has no such timer armed; {list} is")),
+            _ => Err(format!("{list} of {known} are armed: name one of them")),
+        }
+    }
+
+    /// The armed timers of a member, in order.
+    fn armed(&self, who: Id) -> Vec<MemberTimer> {
         let view = self.state.view();
-        let local = view.local(usize::from(who));
-        let timer = *local.timers.iter().next().ok_or("no timer is armed")?;
-        self.take(Action { who, event: Event::Timeout(timer) });
-        Ok(())
+        let mut armed: Vec<_> = view.local(usize::from(who)).timers.iter().copied().collect();
+        armed.sort_unstable();
+        armed
+    }
+
+    fn nothing_from(&self, src: Id, dst: Id) -> String {
+        let [src, dst] = [src, dst].map(|id| self.cluster.name_of(id));
+        format!("there is no undelivered message from {src} to {dst}")
     }
 
     fn deliver(&mut self, src: Id, dst: Id) -> Result<(), String> {
+        let position = self.oldest(src, dst).ok_or_else(|| self.nothing_from(src, dst))?;
+        self.deliver_at(position)
+    }
+
+    fn deliver_one(&mut self, src: Id, dst: Id, text: &str) -> Result<(), String> {
+        if self.oldest(src, dst).is_none() {
+            return Err(self.nothing_from(src, dst));
+        }
+        let found = self.find(self.undelivered(src, dst), text);
+        let msg = found.map_err(|how| self.unfound("undelivered ", how, src, dst))?;
+        let found = self.pending.iter().position(|it| *it == (src, dst, msg.clone()));
+        self.deliver_at(found.expect("it is one of them"))
+    }
+
+    fn deliver_at(&mut self, position: usize) -> Result<(), String> {
+        let (src, dst, _) = self.pending[position];
         if !self.passes(src, dst) {
             return Err("a partition stands between them".to_owned());
         }
-        let position = self.oldest(src, dst).ok_or("there is no such message")?;
         let (_, _, msg) = self.pending.remove(position);
         self.take(Action { who: dst, event: Event::Deliver { src, msg } });
         Ok(())
     }
 
     fn redeliver(&mut self, src: Id, dst: Id, text: &str) -> Result<(), String> {
-        let mut found: Vec<_> = self
-            .state
-            .messages()
-            .filter(|(from, to, msg)| {
-                (*from, *to) == (src, dst) && format!("{msg:?}").contains(text)
-            })
-            .map(|(_, _, msg)| msg.clone())
-            .collect();
-        found.sort_unstable();
-        match found.pop() {
-            Some(msg) if found.is_empty() => {
-                self.take(Action { who: dst, event: Event::Deliver { src, msg } });
-                Ok(())
-            }
-            Some(_) => Err(format!("{} messages contain that text", found.len() + 1)),
-            None => Err("no message contains that text".to_owned()),
+        let found = self.find(self.sent(src, dst), text);
+        let msg = found.map_err(|how| self.unfound("", how, src, dst))?;
+        self.take(Action { who: dst, event: Event::Deliver { src, msg } });
+        Ok(())
+    }
+
+    /// The undelivered messages between two members.
+    fn undelivered(&self, src: Id, dst: Id) -> Vec<Message> {
+        let between = self.pending.iter().filter(|(from, to, _)| (*from, *to) == (src, dst));
+        between.map(|(_, _, msg)| msg.clone()).collect()
+    }
+
+    /// The messages between two members that the network has.
+    fn sent(&self, src: Id, dst: Id) -> Vec<Message> {
+        let between = self.state.messages().filter(|(from, to, _)| (*from, *to) == (src, dst));
+        between.map(|(_, _, msg)| msg.clone()).collect()
+    }
+
+    /// Messages with their texts, no two of them alike.
+    fn labelled(&self, mut messages: Vec<Message>) -> Vec<(String, Message)> {
+        messages.sort_unstable();
+        messages.dedup();
+        let mut seen = BTreeMap::new();
+        let labelled = messages.into_iter().map(|msg| {
+            let text = Text { cluster: self.cluster }.message(&msg);
+            let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            let number = seen.entry(text.clone()).and_modify(|number| *number += 1).or_insert(1);
+            let label = if *number == 1 { text } else { format!("{text} ({number})") };
+            (label, msg)
+        });
+        labelled.collect()
+    }
+
+    /// The one message with this text, or else the one whose text contains it.
+    /// An error is the number of those, if it is not one.
+    fn find(&self, messages: Vec<Message>, text: &str) -> Result<Message, usize> {
+        let mut labelled = self.labelled(messages);
+        if let Some(exact) = labelled.iter().position(|(label, _)| label == text) {
+            return Ok(labelled.swap_remove(exact).1);
         }
+        labelled.retain(|(label, msg)| label.contains(text) || format!("{msg:?}").contains(text));
+        match labelled.pop() {
+            Some((_, msg)) if labelled.is_empty() => Ok(msg),
+            Some(_) => Err(labelled.len() + 1),
+            None => Err(0),
+        }
+    }
+
+    fn unfound(&self, kind: &str, found: usize, src: Id, dst: Id) -> String {
+        let [src, dst] = [src, dst].map(|id| self.cluster.name_of(id));
+        match found {
+            0 => format!("no {kind}message from {src} to {dst} has that text"),
+            _ => format!(
+                "{found} {kind}messages from {src} to {dst} contain that text, give more of it"
+            ),
+        }
+    }
+
+    /// The command that takes this step here, and no other.
+    pub fn command(&self, action: &ClusterAction) -> String {
+        let who = self.cluster.name_of(action.who);
+        let (src, msg) = match &action.event {
+            Event::Deliver { src, msg } => (*src, msg),
+            Event::Timeout(timer) => return format!("timeout {who} {timer:?}"),
+            Event::Choose { .. } => unreachable!("no member draws lots"),
+            Event::Restart => return format!("restart {who}"),
+        };
+        let undelivered = self.undelivered(src, action.who);
+        let (verb, messages) = if undelivered.contains(msg) {
+            ("deliver", undelivered)
+        } else {
+            ("redeliver", self.sent(src, action.who))
+        };
+        let labelled = self.labelled(messages);
+        let label = labelled.iter().find(|(_, it)| it == msg).map_or("", |(label, _)| label);
+        format!("{verb} {} {who} {label}", self.cluster.name_of(src))
+    }
+
+    /// The commands that are possible here, each of them one step: first what has not been done before.
+    pub fn possible(&self) -> Vec<String> {
+        let passes = |action: &ClusterAction| match &action.event {
+            Event::Deliver { src, .. } => self.passes(*src, action.who),
+            _ => true,
+        };
+        let enabled = self.cluster.enabled(&self.state).into_iter().filter(passes);
+        let mut commands: Vec<_> = enabled.map(|action| self.command(&action)).collect();
+        commands.sort_by_key(|command| command.starts_with("redeliver"));
+        commands
     }
 
     fn partition(&mut self, groups: &[&str]) -> Result<(), String> {
@@ -215,5 +360,14 @@ impl<'a, S: Replicated> Runner<'a, S> {
             }
         }
         self.steps.push((action, self.state.clone()));
+    }
+}
+
+/// The error for a line that is no command.
+fn misspelt(verb: &str) -> String {
+    let verbs = FORMS.map(|form| form.split(' ').next().unwrap_or_default());
+    match FORMS.iter().zip(verbs).find(|(_, known)| *known == verb) {
+        Some((form, _)) => format!("expected `{form}`"),
+        None => format!("`{verb}` is no command; the commands are {}", verbs.join(", ")),
     }
 }

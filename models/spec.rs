@@ -207,6 +207,12 @@ impl Spec {
         self.build(Some(fault), None)
     }
 
+    /// The model with all properties, and with a mutant in place of every server if there is a fault. Says
+    /// why not, if the prefix does not run: a fault can keep it from running.
+    pub fn played(&self, fault: Option<Fault>) -> Result<Cluster, String> {
+        self.try_build(fault, None)
+    }
+
     /// The parameters of the model's servers.
     fn parameters(&self) -> Parameters {
         let defaults = Parameters::default();
@@ -229,6 +235,14 @@ impl Spec {
         fault: Option<Fault<S>>,
         only: Option<&'static str>,
     ) -> Cluster<S> {
+        self.try_build(fault, only).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn try_build<S: Replicated>(
+        &self,
+        fault: Option<Fault<S>>,
+        only: Option<&'static str>,
+    ) -> Result<Cluster<S>, String> {
         let servers: Vec<Id> = (0..self.servers).map(Id::from).collect();
         let raft = Raft::<S>::new(servers.clone(), self.parameters()).expect("a model is valid");
         let member = |_| match fault {
@@ -273,7 +287,7 @@ impl Spec {
         if !self.prefix.is_empty() {
             let mut runner = Runner::new(&cluster, cluster.started());
             let ran = runner.run(self.prefix);
-            ran.unwrap_or_else(|error| panic!("the prefix of {}: {error}", self.name));
+            ran.map_err(|error| format!("the prefix of {}: {error}", self.name))?;
             // No engine takes the steps of the prefix, so they are judged here. A mutant may break any
             // property.
             let broken: Vec<_> =
@@ -286,7 +300,7 @@ impl Spec {
             let state = runner.state().clone();
             cluster.initial = Some(state);
         }
-        cluster
+        Ok(cluster)
     }
 
     /// Servers are interchangeable, and so are clients with equal commands. To a client that asks in turn,

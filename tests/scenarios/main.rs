@@ -1,13 +1,7 @@
 //! Golden scenarios: stories from the paper, told by the actors themselves.
 //!
-//! A scenario is a text file beside this one. Comments tell the story. A header says who takes part:
-//!
-//! ```text
-//! servers 5
-//! client put x 1; get x       a client and its commands; any number of such lines
-//! max-entries 1               optional, as in `Parameters`; likewise max-sessions
-//! start                       ends the header
-//! ```
+//! A scenario is a text file beside this one. Comments tell the story. A header says who takes part, see
+//! `models/header.rs`.
 //!
 //! Then come the commands of `models/script.rs`, and a few more:
 //!
@@ -25,12 +19,10 @@
 //! `UPDATE_GOLDEN=1 cargo test --test scenarios` records anew.
 
 use actorcheck::Event;
-use bytes::Bytes;
-use checked_raft::kv::Command as KvCommand;
-use checked_raft::models::ghost::Watch;
-use checked_raft::models::script::Runner;
+use checked_raft::models::header::Header;
+use checked_raft::models::script::{Runner, without_comment};
 use checked_raft::models::text::Text;
-use checked_raft::models::{Cluster, ClusterAction, ClusterState, Spec};
+use checked_raft::models::{Cluster, ClusterAction, ClusterState};
 use checked_raft::raft::Message;
 use stateright::actor::{Command, Id};
 use std::collections::BTreeSet;
@@ -84,9 +76,56 @@ fn a_difference_is_shown_line_by_line() {
 #[test]
 fn a_line_that_does_not_run_is_an_error_that_names_it() {
     let error = record("servers 2\nstart\n\ndeliver S0 S1\n").unwrap_err();
-    assert_eq!(error, "line 4: `deliver S0 S1`: there is no such message");
+    assert_eq!(error, "line 4: `deliver S0 S1`: there is no undelivered message from S0 to S1");
     let error = record("client put x\nstart\n").unwrap_err();
     assert_eq!(error, "line 1: `client put x`: `put x` is not a command of a client");
+}
+
+/// What a script can do, it can also name: each possible step is the one that its command takes.
+#[test]
+fn the_command_of_a_step_takes_that_step() {
+    let header = Header::of("servers 3\nclient put x 1; get x\n").expect("a header");
+    let cluster = header.scenario.expect("a cluster").cluster();
+    let mut runner = Runner::new(&cluster, cluster.started());
+    let mut taken = BTreeSet::new();
+    for round in 0..120 {
+        let possible = runner.possible();
+        assert_eq!(possible.len(), cluster.enabled(runner.state()).len());
+        for command in &possible {
+            let mut one = runner.clone();
+            one.line(command).unwrap_or_else(|error| panic!("`{command}`: {error}"));
+            let (action, _) = &one.steps()[runner.steps().len()];
+            assert_eq!(&runner.command(action), command);
+        }
+        let fresh = possible.iter().filter(|command| !command.starts_with("re"));
+        let commands: Vec<_> = fresh.collect();
+        let command = commands[(round * 7) % commands.len()];
+        taken.extend(command.split(' ').next().map(str::to_owned));
+        runner.line(command).expect("it is possible");
+    }
+    assert_eq!(taken, ["deliver", "timeout"].map(str::to_owned).into());
+}
+
+#[test]
+fn a_command_that_is_impossible_says_what_was_expected() {
+    let header = Header::of("servers 2\nclient put x 1\n").expect("a header");
+    let cluster = header.scenario.expect("a cluster").cluster();
+    let mut runner = Runner::new(&cluster, cluster.started());
+    runner.run("timeout S0 Election # and so on\ndeliver C2 S0 Register #1").expect("it runs");
+    for (line, error) in [
+        ("timeout S7", "`S7` is none of S0, S1, C2"),
+        ("timeout S0 Heartbeat", "S0 has no such timer armed; Election is"),
+        ("timeout", "expected `timeout WHO [TIMER]`"),
+        ("deliver S0 S1 AppendEntries", "no undelivered message from S0 to S1 has that text"),
+        ("redeliver S0 S1 AppendEntries", "no message from S0 to S1 has that text"),
+        ("deliver S1 S0", "there is no undelivered message from S1 to S0"),
+        ("redeliver S0 S1", "expected `redeliver FROM TO TEXT`"),
+        ("partition", "expected `partition WHO... | WHO...`"),
+    ] {
+        assert_eq!(runner.line(line).expect_err(line), error);
+    }
+    let error = runner.line("elect S0").expect_err("no such command");
+    assert!(error.starts_with("`elect` is no command; the commands are timeout,"), "{error}");
 }
 
 fn folder() -> PathBuf {
@@ -132,68 +171,21 @@ fn difference(old: &str, new: &str) -> String {
 
 /// Runs a scenario; gives back its text with everything indented recorded anew.
 fn record(script: &str) -> Result<String, String> {
-    let lines = script.lines().enumerate().filter(|(_, line)| !line.starts_with(' '));
-    let mut lines = lines.map(|(number, line)| (number + 1, line));
-    let mut recorded = String::new();
-    let cluster = header(&mut lines, &mut recorded)?.cluster();
+    let header = Header::of(script)?;
+    let spec = header.scenario.ok_or("the header does not say who takes part")?;
+    let head = script.lines().take(header.lines);
+    let mut recorded: String = head.flat_map(|line| [line, "\n"]).collect();
+    let cluster = spec.cluster();
     let mut scenario = Scenario::start(&cluster);
     scenario.take_output(&mut recorded);
-    for (number, line) in lines {
+    let lines = (1..).zip(script.lines()).skip(header.lines);
+    for (number, line) in lines.filter(|(_, line)| !line.starts_with(' ')) {
         recorded.extend([line, "\n"]);
-        let ran = scenario.line(line.split('#').next().unwrap_or_default().trim());
+        let ran = scenario.line(without_comment(line));
         ran.map_err(|error| format!("line {number}: `{line}`: {error}"))?;
         scenario.take_output(&mut recorded);
     }
     Ok(recorded)
-}
-
-/// Reads the header, up to `start`.
-fn header<'a>(
-    lines: &mut impl Iterator<Item = (usize, &'a str)>,
-    recorded: &mut String,
-) -> Result<Spec, String> {
-    let mut spec = Spec {
-        restarts: true,
-        max_entries: 256,
-        watch: Watch { leaders: true, votes: true, committed: true, history: true },
-        ..Spec::base("scenario", "a golden scenario")
-    };
-    for (number, line) in lines {
-        recorded.extend([line, "\n"]);
-        let error = |error| format!("line {number}: `{line}`: {error}");
-        let number_in = |text: &str| text.parse().map_err(|_| error("not a number".to_owned()));
-        let text = line.split('#').next().unwrap_or_default().trim();
-        match text.split_once(' ').unwrap_or((text, "")) {
-            ("", "") => {}
-            ("start", "") => return Ok(spec),
-            ("servers", count) => spec.servers = number_in(count)?,
-            ("max-entries", count) => spec.max_entries = number_in(count)?,
-            ("max-sessions", count) => {
-                spec.max_sessions = u32::try_from(number_in(count)?).expect("a small number");
-            }
-            ("client", commands) => {
-                let commands = commands.split(';').map(|command| client_command(command.trim()));
-                let commands = commands.collect::<Result<Vec<_>, _>>().map_err(error)?;
-                spec.clients.push(commands.iter().map(KvCommand::encode).collect());
-            }
-            _ => return Err(error("not a line of a header; `start` ends it".to_owned())),
-        }
-    }
-    Err("the scenario has no `start`".to_owned())
-}
-
-fn client_command(text: &str) -> Result<KvCommand, String> {
-    let bytes = |word: &str| Bytes::copy_from_slice(word.as_bytes());
-    match text.split_whitespace().collect::<Vec<_>>()[..] {
-        ["put", key, value] => Ok(KvCommand::Put(bytes(key), bytes(value))),
-        ["get", key] => Ok(KvCommand::Get(bytes(key))),
-        ["delete", key] => Ok(KvCommand::Delete(bytes(key))),
-        ["cas", key, old, new] => {
-            let old = (old != "none").then(|| bytes(old));
-            Ok(KvCommand::Cas { key: bytes(key), old, new: bytes(new) })
-        }
-        _ => Err(format!("`{text}` is not a command of a client")),
-    }
 }
 
 /// A scenario under way.
