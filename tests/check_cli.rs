@@ -440,6 +440,15 @@ fn hunting_the_mutants_kills_each_and_writes_a_page_for_it() {
         let page = std::fs::read_to_string(pages.join(format!("{name}.md"))).expect("its page");
         let has_steps = page.contains("  1. ") == (mutant["counterexample"]["length"] != 0);
         assert!(page.contains("sequenceDiagram") && has_steps, "{page}");
+        let script = mutant["counterexample"]["script"].as_str().expect("a script");
+        let file = directory.path().join(name);
+        std::fs::write(&file, script).expect("it can be written");
+        let played = raft(&["play", file.to_str().expect("the path is text")]);
+        let picture = text(&played.stdout);
+        assert_eq!(played.status.code(), Some(1), "{name}: {}", text(&played.stderr));
+        let caught_by = mutant["caught_by"].as_str().expect("a property");
+        let as_told = format!("It violates `{caught_by}`, as its header says.");
+        assert!(picture.contains(&as_told), "{name}: {picture}");
         for (property, steps) in violated(mutant) {
             let names_it = format!("{property} {steps} steps");
             let is_own = property == mutant["caught_by"];

@@ -4,7 +4,7 @@ use checked_raft::kv::Command;
 use checked_raft::models::Spec;
 use checked_raft::models::ghost::Watch;
 use checked_raft::models::member::Asks;
-use clap::Args;
+use clap::{Args, Parser};
 use std::fmt::Write;
 
 /// The bounds of a model that is not in the catalogue; `--servers` asks for one.
@@ -35,7 +35,25 @@ pub(super) struct Bounds {
     restarts: bool,
 }
 
+/// Nothing but bounds.
+#[derive(Parser)]
+#[command(no_binary_name = true)]
+struct Alone {
+    #[command(flatten)]
+    bounds: Bounds,
+}
+
 impl Bounds {
+    /// The bounds that these options give. An error says which option is wrong.
+    pub(super) fn of(options: &str) -> Result<Self, String> {
+        let parsed = Alone::try_parse_from(options.split_whitespace());
+        parsed.map(|alone| alone.bounds).map_err(|error| {
+            let text = error.to_string();
+            let first = text.lines().next().unwrap_or_default();
+            format!("`{options}`: {}", first.trim_start_matches("error: "))
+        })
+    }
+
     /// The model with these bounds, if they are given.
     pub(super) fn spec(&self) -> Option<Spec> {
         let servers = usize::from(self.servers?);

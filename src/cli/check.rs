@@ -14,7 +14,7 @@ use siphasher::sip128::SipHasher13;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -45,6 +45,10 @@ pub(super) struct Check {
     /// and the messages it sends; docs/counterexamples.md lists the keys
     #[arg(long)]
     json: bool,
+    /// Save the counterexample as a script that `raft play` plays; if several models are violated, that of
+    /// the first
+    #[arg(long, value_name = "FILE")]
+    save: Option<PathBuf>,
     /// Print everything about every model: bounds, what they cut off, figures, each property
     #[arg(long, short, conflicts_with = "json")]
     verbose: bool,
@@ -185,16 +189,19 @@ impl Check {
             return Err(failure);
         }
         let coverage = self.coverage.then_some(&coverage);
+        let saved = self.save.as_deref().map(|path| save(path, &results)).transpose();
         if self.json {
             let models = results.iter().map(json::Model::new).collect();
-            writeln!(
-                out,
-                "{}",
-                json::text(&json::Results { models, not_run: not_run.clone(), coverage })
-            )?;
+            let saved = saved.as_ref().ok().copied().flatten().flatten();
+            let not_run = not_run.clone();
+            writeln!(out, "{}", json::text(&json::Results { models, not_run, coverage, saved }))?;
         } else {
             report::write_summary(out, &results, &not_run, coverage)?;
+            if let Ok(Some(saved)) = &saved {
+                report::write_saved(out, *saved)?;
+            }
         }
+        let refused = saved.err().or(refused);
         match (status(&results, &not_run), refused) {
             // The worse of the two is what the exit code says.
             (Status::Violation, Some(failure)) => {
@@ -309,6 +316,20 @@ impl Check {
             identity: format!("{name} {bounds} {symmetry} symmetry, build {digest:032x}"),
         }))
     }
+}
+
+/// Writes the first counterexample to a file, if there is one. Returns the path of the file.
+fn save<'p>(path: &'p Path, results: &[Checked]) -> Result<Option<&'p Path>, Failure> {
+    let Some(found) = results.iter().find_map(|checked| checked.counterexample.as_ref()) else {
+        return Ok(None);
+    };
+    std::fs::write(path, &found.script).map_err(|error| {
+        Failure::Refused(format!(
+            "cannot save the counterexample as {}: {error}; name another file with --save FILE",
+            path.display()
+        ))
+    })?;
+    Ok(Some(path))
 }
 
 /// The shortest counterexample of the one property that was violated. If several were, it is that of

@@ -3,7 +3,11 @@
 use super::subject::Subject;
 use super::{told, why};
 use actorcheck::{Limits, diagram, search};
+use checked_raft::models::ghost::Ghost;
+use checked_raft::models::member::Member;
+use checked_raft::models::script::Runner;
 use checked_raft::models::text::Text;
+use checked_raft::models::{Cluster, Spec};
 use serde::Serialize;
 use std::fmt::Write;
 use std::sync::atomic::AtomicBool;
@@ -35,6 +39,8 @@ pub(super) struct Explained {
     /// The limit that ended the search for a shorter one, if one did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) unsure: Option<&'static str>,
+    /// The script that `raft play` plays.
+    pub(super) script: String,
     /// A Mermaid sequence diagram.
     pub(super) mermaid: String,
     /// How to look at it in the Explorer.
@@ -57,6 +63,36 @@ pub(super) struct Link {
     pub(super) url: String,
     /// The path itself: the position of the first state, then that of each action among those enabled.
     pub(super) path: String,
+}
+
+/// A counterexample as a script, with a header that says what it belongs to.
+fn script(
+    subject: &Subject,
+    world: &Cluster,
+    found: &search::Counterexample<Member, Ghost>,
+) -> String {
+    let (property, bounds) = (found.property, subject.spec.bounds_text());
+    let mut text =
+        "# `raft play` plays this; docs/counterexamples.md tells the language.\n".to_owned();
+    let _ = match (&subject.mutant, &subject.options) {
+        (Some(mutant), _) => {
+            let Spec { name, about, .. } = subject.spec;
+            writeln!(text, "# The model is {name}: {about}\nmutant {}", mutant.name)
+        }
+        (None, Some(options)) => writeln!(text, "model {}", options.trim()),
+        (None, None) => writeln!(text, "model {}", subject.spec.name),
+    };
+    let _ = writeln!(text, "bounds {bounds}\nviolates {property}\nstart\n");
+    let mut runner = Runner::new(world, found.first.clone());
+    for (action, state) in &found.steps {
+        let command = runner.command(action);
+        let ran = runner.line(&command);
+        let (taken, reached) = runner.steps().last().expect("a command takes a step");
+        let is_it = ran.is_ok() && taken == action && reached == state;
+        assert!(is_it, "`{command}` takes the step that it was made for");
+        let _ = writeln!(text, "{command}");
+    }
+    text
 }
 
 /// Searches level by level for a violation of `property`, or of any property if none is given. The error
@@ -102,6 +138,7 @@ pub(super) fn explain(
         length: found.steps.len(),
         visited: found.visited,
         unsure: found.unsure,
+        script: script(subject, &world, &found),
         mermaid: diagram::mermaid_in_words(&world, &found, &|msg| words.message(msg)),
         explorer: Link { command: subject.explore_command(), url, path },
     })

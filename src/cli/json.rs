@@ -10,6 +10,7 @@ use checked_raft::models::mutants::MutantSpec;
 use checked_raft::models::mutants::matrix::{self, Column, Judgement, REACH, Row};
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// The output of `raft models --json`.
 #[derive(Serialize)]
@@ -200,6 +201,9 @@ pub(super) struct Results<'a> {
     /// The number of steps with each label, over all models.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) coverage: Option<&'a BTreeMap<&'static str, u64>>,
+    /// The file that the counterexample was saved in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) saved: Option<&'a Path>,
 }
 
 /// The result of one model.

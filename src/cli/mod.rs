@@ -20,6 +20,7 @@ mod mutant_pages;
 mod mutants;
 mod node;
 mod options;
+mod play;
 mod progress;
 mod prompt;
 mod report;
@@ -48,6 +49,7 @@ struct Cli {
 enum Command {
     Models(models::Models),
     Check(check::Check),
+    Play(play::Play),
     Explore(explore::Explore),
     Mutants(mutants::Mutants),
     Node(Box<node::Node>),
@@ -97,6 +99,7 @@ pub(crate) fn main() -> ExitCode {
     let result = match command {
         Command::Models(models) => models.run(out),
         Command::Check(check) => check.run(out),
+        Command::Play(play) => play.run(out),
         Command::Mutants(mutants) => mutants.run(out),
         Command::Node(node) => node.run(),
         Command::Trace(trace) => trace.run(out),

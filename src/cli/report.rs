@@ -8,6 +8,7 @@ use actorcheck::{PropertyReport, PropertyResult, TupleCounts, Verdict};
 use indicatif::HumanBytes;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::path::Path;
 
 /// Writes everything about one model.
 pub(super) fn write_model(out: &mut dyn Write, checked: &Checked) -> io::Result<()> {
@@ -202,6 +203,14 @@ pub(super) fn write_summary(
         writeln!(out, "Every property holds within the bounds of its model; `-v` lists both.")?;
     }
     Ok(())
+}
+
+/// Writes where the counterexample was saved, or that there is none.
+pub(super) fn write_saved(out: &mut dyn Write, saved: Option<&Path>) -> io::Result<()> {
+    match saved.map(Path::display) {
+        None => writeln!(out, "There is no counterexample to save."),
+        Some(path) => writeln!(out, "Saved as {path}; `raft play {path}` plays it."),
+    }
 }
 
 fn write_coverage(out: &mut dyn Write, coverage: &BTreeMap<&'static str, u64>) -> io::Result<()> {
