@@ -1,7 +1,7 @@
 //! The header of a script: the lines that say on which model it is played.
 //!
 //! ```text
-//! model election          a model of the catalogue, or bounds as `raft check` takes them: --servers 3 --terms 2
+//! model election          a model of the catalogue, or bounds as in `raft check`: --servers 3 --terms 2
 //! mutant NAME             the mutant that takes the place of its servers; alone, in that mutant's own model
 //! bounds TEXT             the bounds of the model when the script was written
 //! violates PROPERTY       the property that the script violates

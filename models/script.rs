@@ -11,7 +11,7 @@
 //! deliver S0 S1           the oldest undelivered message from S0 arrives at S1
 //! deliver S0 S1 TEXT      the undelivered one whose text contains TEXT arrives
 //! deliver S0 S1 all       all undelivered messages from S0 arrive at S1, also those sent meanwhile
-//! redeliver S0 S1 TEXT    a message that was sent, delivered or not, arrives: the one whose text contains TEXT
+//! redeliver S0 S1 TEXT    a message that was sent, delivered or not, arrives: its text contains TEXT
 //! drop S0 S1              the oldest undelivered message from S0 to S1 is forgotten
 //! lose                    all undelivered messages are forgotten
 //! lose-network            every message ever sent is lost for good
@@ -258,7 +258,7 @@ impl<'a, S: Replicated> Runner<'a, S> {
         messages.dedup();
         let mut seen = BTreeMap::new();
         let labelled = messages.into_iter().map(|msg| {
-            let text = Text { cluster: self.cluster }.message(&msg);
+            let text = Text::of(self.cluster).message(&msg);
             let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
             let number = seen.entry(text.clone()).and_modify(|number| *number += 1).or_insert(1);
             let label = if *number == 1 { text } else { format!("{text} ({number})") };

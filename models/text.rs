@@ -12,19 +12,31 @@ use crate::raft::{
     Payload, Progress, Role, Server, Term,
 };
 use actorcheck::Event;
-use stateright::actor::{Command, Id};
+use stateright::actor::{Actor, Command, Id, Out};
 use std::collections::BTreeSet;
 use std::fmt;
+use std::marker::PhantomData;
 
 /// Writes events, messages and states of one cluster as text.
 pub struct Text<'a, S: Replicated = Kv> {
-    /// The cluster, which knows the names of its members.
-    pub cluster: &'a Cluster<S>,
+    /// Gives the name of a member.
+    name: Box<dyn Fn(Id) -> String + 'a>,
+    machine: PhantomData<fn() -> S>,
 }
 
-impl<S: Replicated> Text<'_, S> {
-    fn name(&self, id: Id) -> &str {
-        self.cluster.name_of(id)
+impl<'a, S: Replicated> Text<'a, S> {
+    /// The text form with the names of a cluster.
+    pub fn of(cluster: &'a Cluster<S>) -> Self {
+        Self::named(|id| cluster.name_of(id).to_owned())
+    }
+
+    /// The text form with other names.
+    pub fn named(name: impl Fn(Id) -> String + 'a) -> Self {
+        Self { name: Box::new(name), machine: PhantomData }
+    }
+
+    fn name(&self, id: Id) -> String {
+        (self.name)(id)
     }
 
     fn names(&self, ids: &BTreeSet<Id>) -> String {
@@ -35,9 +47,7 @@ impl<S: Replicated> Text<'_, S> {
     pub fn event(&self, action: &ClusterAction) -> String {
         let who = self.name(action.who);
         match &action.event {
-            Event::Deliver { src, msg } => {
-                format!("{} → {who}: {}", self.name(*src), self.message(msg))
-            }
+            Event::Deliver { src, msg } => self.sent(*src, &BTreeSet::from([action.who]), msg),
             Event::Timeout(timer) => format!("{who}: {timer:?} timeout"),
             Event::Choose { .. } => unreachable!("no member draws lots"),
             Event::Restart => format!("{who}: restart"),
@@ -47,6 +57,7 @@ impl<S: Replicated> Text<'_, S> {
     /// A step in lines: the event, and below it the change of the member and the messages that it sends.
     pub fn step(
         &self,
+        cluster: &Cluster<S>,
         before: &ClusterState<S>,
         action: &ClusterAction,
         after: &ClusterState<S>,
@@ -55,18 +66,26 @@ impl<S: Replicated> Text<'_, S> {
         let mut lines = vec![self.event(action)];
         let change = self.change(action.who, before.actor(who), after.actor(who));
         lines.push(change.unwrap_or_else(|| format!("{} stays as it is", self.name(action.who))));
-        let mut sent: Vec<(Message, BTreeSet<Id>)> = Vec::new();
-        for command in self.cluster.outputs(before, action) {
+        lines.extend(self.all_sent(action.who, &cluster.outputs(before, action)));
+        lines
+    }
+
+    /// The messages among the outputs of a handler, a line for each with all its receivers.
+    pub fn all_sent<A>(&self, who: Id, out: &Out<A>) -> Vec<String>
+    where
+        A: Actor<Msg = Message>,
+    {
+        let mut sent: Vec<(&Message, BTreeSet<Id>)> = Vec::new();
+        for command in out.iter() {
             let Command::Send(to, msg) = command else { continue };
             match sent.last_mut() {
                 Some((same, all)) if *same == msg => {
-                    all.insert(to);
+                    all.insert(*to);
                 }
-                _ => sent.push((msg, BTreeSet::from([to]))),
+                _ => sent.push((msg, BTreeSet::from([*to]))),
             }
         }
-        lines.extend(sent.iter().map(|(msg, to)| self.sent(action.who, to, msg)));
-        lines
+        sent.iter().map(|(msg, to)| self.sent(who, to, msg)).collect()
     }
 
     /// A message as sent: `S0 → S1 S2: ...`.
@@ -152,8 +171,7 @@ impl<S: Replicated> Text<'_, S> {
         let mut parts = Vec::new();
         match (before, after) {
             (MemberState::Server(before), MemberState::Server(after)) => {
-                self.persistent_change(before, after, &mut parts);
-                self.role_change(before, after, &mut parts);
+                parts = self.protocol_change(before, after);
                 applied_change(before, after, &mut parts);
             }
             (MemberState::Client(before), MemberState::Client(after)) => {
@@ -164,6 +182,20 @@ impl<S: Replicated> Text<'_, S> {
             _ => parts.push("changed its kind".to_owned()),
         }
         (!parts.is_empty()).then(|| format!("{}: {}", self.name(who), parts.join(", ")))
+    }
+
+    /// The change of a server, without the state machine and its sessions, which may be large.
+    pub fn protocol_change(&self, before: &Server<S>, after: &Server<S>) -> Vec<String> {
+        let mut parts = Vec::new();
+        self.persistent_change(before, after, &mut parts);
+        self.role_change(before, after, &mut parts);
+        if before.commit_index != after.commit_index {
+            parts.push(format!("commit {} ⇨ {}", before.commit_index, after.commit_index));
+        }
+        if after.last_applied != after.commit_index {
+            parts.push(format!("HAS APPLIED ONLY {}", after.last_applied));
+        }
+        parts
     }
 
     fn persistent_change(&self, before: &Server<S>, after: &Server<S>, parts: &mut Vec<String>) {
@@ -241,8 +273,9 @@ impl<S: Replicated> Text<'_, S> {
     /// The logs of all servers as the paper draws them. A number is the term of an entry; `|` follows the
     /// last entry that the server knows to be committed.
     pub fn logs(&self, state: &ClusterState<S>) -> Vec<String> {
-        let servers = (0..).zip(&self.cluster.names).filter_map(|(index, name)| {
+        let servers = (0..state.view().len()).filter_map(|index| {
             let server = state.actor(index).server()?;
+            let name = self.name(Id::from(index));
             let terms = server.persistent.log.iter().map(|(index, entry)| {
                 let mark = if index == server.commit_index { "|" } else { " " };
                 format!("{}{mark}", entry.term)
@@ -272,12 +305,6 @@ fn applied_change<S: PartialEq + fmt::Debug>(
     after: &Server<S>,
     parts: &mut Vec<String>,
 ) {
-    if before.commit_index != after.commit_index {
-        parts.push(format!("commit {} ⇨ {}", before.commit_index, after.commit_index));
-    }
-    if after.last_applied != after.commit_index {
-        parts.push(format!("HAS APPLIED ONLY {}", after.last_applied));
-    }
     if before.machine != after.machine {
         parts.push(format!("{:?}", after.machine));
     }

@@ -38,7 +38,7 @@ mod trace;
 pub use error::DeployError;
 pub use local::LocalCluster;
 pub use status::status;
-pub use trace::replay_trace;
+pub use trace::{TraceSteps, replay_trace, trace_steps};
 
 use crate::raft::{Parameters, Persistent, Raft, Server};
 use crate::runtime::store::{Expected, Identity, LogStore, RealDisk, Store};

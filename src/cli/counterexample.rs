@@ -119,7 +119,7 @@ pub(super) fn explain(
             ));
         }
     };
-    let words = Text { cluster: &world };
+    let words = Text::of(&world);
     let mut states = found.steps.iter().rev().map(|(_, state)| state).chain([&found.first]);
     let last = states.next().expect("there is the first one");
     let before = states.next().unwrap_or(last);

@@ -31,6 +31,7 @@ mod status;
 mod subject;
 mod told;
 mod trace;
+mod trace_show;
 mod why;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -102,7 +103,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Play(play) => play.run(out),
         Command::Mutants(mutants) => mutants.run(out),
         Command::Node(node) => node.run(),
-        Command::Trace(trace) => trace.run(out),
+        Command::Trace(trace) if !trace.show => trace.run(out),
         Command::Put(put) => put.run(out),
         Command::Get(get) => get.run(out),
         Command::Keys(keys) => keys.run(out),
@@ -114,6 +115,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Explore(explore) => explore.run(&mut stdout),
         Command::Cluster(cluster) => cluster.run(&mut stdout),
         Command::Status(status) => status.run(&mut stdout),
+        // A trace may be long, and its replay takes as long as what the server did.
+        Command::Trace(trace) => trace.run(&mut stdout),
     };
     let result = result.and_then(|status| Ok(Unread(&mut stdout).flush().map(|()| status)?));
     let status = result.unwrap_or_else(|failure| match failure {

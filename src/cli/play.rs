@@ -213,7 +213,7 @@ impl<'a> Player<'a> {
         let line = without_comment(line);
         match line.split_once(' ').unwrap_or((line, "")) {
             ("logs", "") => {
-                for log in (Text { cluster: self.cluster }).logs(self.runner.state()) {
+                for log in Text::of(self.cluster).logs(self.runner.state()) {
                     writeln!(out, "       {log}")?;
                 }
             }
@@ -245,7 +245,7 @@ impl<'a> Player<'a> {
         }
         for (action, after) in steps {
             self.told += 1;
-            let lines = Text { cluster: self.cluster }.step(&before, &action, &after);
+            let lines = Text::of(self.cluster).step(self.cluster, &before, &action, &after);
             write!(out, "{}", why::numbered(self.told, &lines))?;
             self.verdicts.judge(self.told, Some(&action), &after);
             self.before = std::mem::replace(&mut before, after);

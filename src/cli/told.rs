@@ -235,7 +235,7 @@ impl Teller<'_> {
         let sent = sent.into_iter().map(|(msg, to)| Sent { to, message: self.message(&msg) });
         Step {
             number,
-            text: Text { cluster: self.0 }.step(before, action, after),
+            text: Text::of(self.0).step(self.0, before, action, after),
             action: self.action(action),
             before: self.member(action.who, before),
             after: self.member(action.who, after),

@@ -1,6 +1,6 @@
 //! `raft trace`: does the checked actor do what a running server did?
 
-use super::{Failure, Status, json};
+use super::{Failure, Status, json, trace_show};
 use checked_raft::deploy::replay_trace;
 use checked_raft::kv::Kv;
 use checked_raft::runtime::trace::{Accepted, NotAccepted, Rejected};
@@ -12,6 +12,9 @@ use std::path::{Path, PathBuf};
 
 /// Replay the traces of `raft node --trace` through the actor, record by record
 ///
+/// With --show it also prints what the servers of a cluster did, in one order: what arrives was sent above.
+/// A line has the server, the number of the record, and the event with all that came of it.
+///
 /// The exit code is 0 if the actor reproduces every record of every file, 1 if it does not, 2 if a
 /// file cannot be read or is no trace.
 #[derive(Args)]
@@ -19,13 +22,16 @@ pub(super) struct Trace {
     /// The traces
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// Print what the servers did, a line for each record, as far as the actor reproduces it
+    #[arg(long, conflicts_with = "json")]
+    pub(super) show: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
 /// The verdict on one trace file.
-enum Verdict {
+pub(super) enum Verdict {
     Accept(Accepted),
     Reject(Rejected),
     /// The file says nothing about a server, for this reason.
@@ -57,8 +63,13 @@ impl Trace {
     pub(super) fn run(&self, out: &mut dyn Write) -> Result<Status, Failure> {
         let mut status = Status::Success;
         let mut traces = Vec::new();
-        for path in &self.files {
-            let verdict = judge(path);
+        let verdicts: Box<dyn Iterator<Item = Verdict>> = if self.show {
+            let shown = trace_show::show(self.files.iter().map(PathBuf::as_path), out)?;
+            Box::new(shown.into_iter())
+        } else {
+            Box::new(self.files.iter().map(|path| judge(path)))
+        };
+        for (path, verdict) in self.files.iter().zip(verdicts) {
             status = match (status, &verdict) {
                 (Status::Other, _) | (_, Verdict::Unreadable(_)) => Status::Other,
                 (Status::Violation, _) | (_, Verdict::Reject(_)) => Status::Violation,
@@ -79,8 +90,8 @@ impl Trace {
 }
 
 fn judge(path: &Path) -> Verdict {
-    let mut file = match File::open(path) {
-        Ok(inner) => Noting { inner, failed: None },
+    let mut file = match Noting::open(path) {
+        Ok(file) => file,
         Err(error) => return Verdict::Unreadable(error.to_string()),
     };
     let result = replay_trace::<Kv>(BufReader::new(&mut file));
@@ -93,9 +104,20 @@ fn judge(path: &Path) -> Verdict {
 }
 
 /// A reader that keeps the reason why a file cannot be read: such a file says nothing about its server.
-struct Noting {
+pub(super) struct Noting {
     inner: File,
     failed: Option<io::Error>,
+}
+
+impl Noting {
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        Ok(Self { inner: File::open(path)?, failed: None })
+    }
+
+    /// Why the file could not be read to its end, if it could not.
+    pub(super) fn failure(&self) -> Option<String> {
+        self.failed.as_ref().map(ToString::to_string)
+    }
 }
 
 impl Read for Noting {

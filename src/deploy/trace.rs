@@ -2,7 +2,9 @@
 
 use super::DeployError;
 use crate::raft::{Members, Parameters, Persistent, Raft};
-use crate::runtime::trace::{Accepted, NotAccepted, Origin, TraceWriter, Unfit, is_fit, replay};
+use crate::runtime::trace::{
+    Accepted, NotAccepted, Origin, Steps, TraceWriter, Unfit, is_fit, replay,
+};
 use crate::state_machine::StateMachine;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -27,6 +29,14 @@ pub fn replay_trace<S: StateMachine + Serialize>(
     trace: impl BufRead,
 ) -> Result<Accepted, NotAccepted> {
     replay(trace, build::<S>)
+}
+
+/// The handler calls of a trace of the state machine `S`, one by one as they are replayed.
+pub type TraceSteps<S, R> = Steps<Raft<S>, R, fn(&Value) -> Result<Raft<S>, String>>;
+
+/// Replays a trace as [`replay_trace`] does, call by call.
+pub fn trace_steps<S: StateMachine + Serialize, R: BufRead>(trace: R) -> TraceSteps<S, R> {
+    Steps::new(trace, build::<S>)
 }
 
 /// The origin of a trace: the server and its parameters.

@@ -19,7 +19,7 @@ mod past;
 mod replay;
 
 pub use past::{Unfit, is_fit};
-pub use replay::{Accepted, NotAccepted, Rejected, replay};
+pub use replay::{Accepted, NotAccepted, Rejected, Replayed, Steps, replay};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;

@@ -203,7 +203,7 @@ impl<'a> Scenario<'a> {
     /// All have just started; clients have asked.
     fn start(cluster: &'a Cluster) -> Self {
         let runner = Runner::new(cluster, cluster.started());
-        let text = Text { cluster };
+        let text = Text::of(cluster);
         let sent = runner.pending().iter();
         let output = sent.map(|(src, dst, msg)| (1, text.sent(*src, &BTreeSet::from([*dst]), msg)));
         Self { cluster, output: output.collect(), remembered: runner.clone(), runner, text }

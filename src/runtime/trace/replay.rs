@@ -1,6 +1,7 @@
 //! The replay of a trace: asks the actor what the trace says it was asked, and compares its answers with
 //! the trace's.
 
+use super::super::Event as Called;
 use super::past::{Past, shown};
 use super::{Effects, Event, Origin, Record, Traceable, VERSION, digest, hash};
 use serde::de::DeserializeOwned;
@@ -57,32 +58,102 @@ pub enum NotAccepted {
 /// The bytes with which a node begins every record.
 const BEGINNING: &[u8] = b"{\"seq\":";
 
+/// A handler call of a trace that the actor has reproduced.
+pub struct Replayed<A: Traceable> {
+    /// The line of its record, from 1.
+    pub line: u64,
+    /// The call.
+    pub event: Called<A>,
+    /// The state before the call; `None` before a start.
+    pub before: Option<A::State>,
+    /// The state after the call.
+    pub after: A::State,
+    /// The commands of the call.
+    pub out: Out<A>,
+}
+
 /// Replays a trace. `build` makes the actor from [`Origin::actor`], anew at each start.
 pub fn replay<A: Traceable>(
-    mut trace: impl BufRead,
+    trace: impl BufRead,
     build: impl Fn(&Value) -> Result<A, String>,
 ) -> Result<Accepted, NotAccepted> {
-    let past = Past::default();
-    let mut replay = Replay { build, line: 0, origin: None, life: None, past, torn: None };
-    let mut accepted = Accepted::default();
-    let mut text = Vec::new();
-    loop {
-        replay.line += 1;
-        text.clear();
-        match trace.read_until(b'\n', &mut text) {
-            Ok(0) => break,
-            Ok(_) if replay.line == 1 && !is_record(&text) => {
-                let reason = "its first line is no record, as `raft node --trace` writes them";
-                return Err(NotAccepted::NoTrace(reason));
+    let mut steps = Steps::new(trace, build);
+    for step in steps.by_ref() {
+        step?;
+    }
+    Ok(steps.accepted)
+}
+
+/// The handler calls of a trace, one by one as they are replayed. It ends with the trace, or with an error.
+pub struct Steps<A: Traceable, R, F> {
+    trace: R,
+    replay: Replay<A, F>,
+    accepted: Accepted,
+    is_over: bool,
+}
+
+impl<A: Traceable, R: BufRead, F: Fn(&Value) -> Result<A, String>> Steps<A, R, F> {
+    /// Begins a replay. `build` makes the actor from [`Origin::actor`], anew at each start.
+    pub fn new(trace: R, build: F) -> Self {
+        let past = Past::default();
+        let replay = Replay { build, line: 0, origin: None, life: None, past, torn: None };
+        Self { trace, replay, accepted: Accepted::default(), is_over: false }
+    }
+
+    /// The calls that were reproduced so far, in figures.
+    pub fn accepted(&self) -> Accepted {
+        self.accepted
+    }
+
+    /// The server that the trace belongs to, once its first record was read.
+    pub fn origin(&self) -> Option<&Origin> {
+        self.replay.origin.as_ref()
+    }
+
+    /// The reader of the trace.
+    pub fn reader(&self) -> &R {
+        &self.trace
+    }
+
+    /// Reads on to the next call; `None` at the end.
+    fn read(&mut self) -> Result<Option<Replayed<A>>, NotAccepted> {
+        let replay = &mut self.replay;
+        let mut text = Vec::new();
+        loop {
+            replay.line += 1;
+            text.clear();
+            match self.trace.read_until(b'\n', &mut text) {
+                Ok(0) => break,
+                Ok(_) if replay.line == 1 && !is_record(&text) => {
+                    let reason = "its first line is no record, as `raft node --trace` writes them";
+                    return Err(NotAccepted::NoTrace(reason));
+                }
+                Ok(_) => {
+                    if let Some(step) = replay.line(&text, &mut self.accepted)? {
+                        return Ok(Some(step));
+                    }
+                }
+                Err(error) => Err(replay.rejected("text", "a readable file", error))?,
             }
-            Ok(_) => replay.line(&text, &mut accepted)?,
-            Err(error) => Err(replay.rejected("text", "a readable file", error))?,
+        }
+        match (&replay.life, replay.line) {
+            (Some(_), _) => Ok(None),
+            (None, 1) => Err(NotAccepted::NoTrace("it is empty")),
+            (None, _) => Err(NotAccepted::NoTrace("its only record is cut short")),
         }
     }
-    match (replay.life, replay.line) {
-        (Some(_), _) => Ok(accepted),
-        (None, 1) => Err(NotAccepted::NoTrace("it is empty")),
-        (None, _) => Err(NotAccepted::NoTrace("its only record is cut short")),
+}
+
+impl<A: Traceable, R: BufRead, F: Fn(&Value) -> Result<A, String>> Iterator for Steps<A, R, F> {
+    type Item = Result<Replayed<A>, NotAccepted>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.is_over {
+            return None;
+        }
+        let step = self.read().transpose();
+        self.is_over = !matches!(step, Some(Ok(_)));
+        step
     }
 }
 
@@ -103,6 +174,9 @@ struct Replay<A: Traceable, F> {
     /// be read.
     torn: Option<Rejected>,
 }
+
+/// A life after a call, the call, and its commands.
+type Handled<A> = (Life<A>, Called<A>, Out<A>);
 
 /// A server from one start to the next.
 struct Life<A: Traceable> {
@@ -138,7 +212,12 @@ impl<A: Traceable, F: Fn(&Value) -> Result<A, String>> Replay<A, F> {
         }
     }
 
-    fn line(&mut self, text: &[u8], accepted: &mut Accepted) -> Result<(), Rejected> {
+    /// Replays a line; `None` if a crash may have cut it short.
+    fn line(
+        &mut self,
+        text: &[u8],
+        accepted: &mut Accepted,
+    ) -> Result<Option<Replayed<A>>, Rejected> {
         let text = text.strip_suffix(b"\n").unwrap_or(text);
         let record: Record = match serde_json::from_slice(text) {
             Ok(record) => record,
@@ -149,7 +228,7 @@ impl<A: Traceable, F: Fn(&Value) -> Result<A, String>> Replay<A, F> {
                     return Err(self.torn.take().unwrap_or(rejected));
                 }
                 self.torn = Some(rejected);
-                return Ok(());
+                return Ok(None);
             }
         };
         let torn = self.torn.take();
@@ -159,7 +238,8 @@ impl<A: Traceable, F: Fn(&Value) -> Result<A, String>> Replay<A, F> {
             return Err(torn);
         }
         self.same("seq", &self.line, &record.seq)?;
-        let (life, out) = match &record.event {
+        let before = self.life.as_ref().map(|life| life.state.clone());
+        let (life, event, out) = match &record.event {
             Event::Start { v, origin, storage } => {
                 self.same("v", &VERSION, v)?;
                 accepted.starts += 1;
@@ -189,8 +269,10 @@ impl<A: Traceable, F: Fn(&Value) -> Result<A, String>> Replay<A, F> {
             }
         }
         accepted.records += 1;
+        let before = before.filter(|_| !matches!(event, Called::Start { .. }));
+        let after = life.state.clone();
         self.life = Some(life);
-        Ok(())
+        Ok(Some(Replayed { line: self.line, event, before, after, out }))
     }
 
     /// Replays a start. The store then holds what was saved after the last batch. If the node was killed
@@ -200,7 +282,7 @@ impl<A: Traceable, F: Fn(&Value) -> Result<A, String>> Replay<A, F> {
         record: &Record,
         origin: &Origin,
         storage: &str,
-    ) -> Result<(Life<A>, Out<A>), Rejected> {
+    ) -> Result<Handled<A>, Rejected> {
         if let Some(first) = &self.origin {
             self.same("cluster", &first.cluster, &origin.cluster)?;
             self.same("server", &first.server, &origin.server)?;
@@ -220,10 +302,11 @@ impl<A: Traceable, F: Fn(&Value) -> Result<A, String>> Replay<A, F> {
         self.origin = Some(origin.clone());
         self.same("before", &None, &record.before)?;
         self.past.start(self.line, record.batch, found);
-        Ok((Life { actor, id, state, batch: record.batch }, out))
+        let life = Life { actor, id, state, batch: record.batch };
+        Ok((life, Called::Start { storage }, out))
     }
 
-    fn go_on(&mut self, mut life: Life<A>, record: &Record) -> Result<(Life<A>, Out<A>), Rejected> {
+    fn go_on(&mut self, mut life: Life<A>, record: &Record) -> Result<Handled<A>, Rejected> {
         if record.batch < life.batch {
             let expected = format!("{} or later", life.batch);
             return Err(self.rejected("batch", expected, record.batch));
@@ -233,21 +316,24 @@ impl<A: Traceable, F: Fn(&Value) -> Result<A, String>> Replay<A, F> {
         self.same("before", &Some(self.hash(&life.state)?), &record.before)?;
         let mut out = Out::new();
         let mut state = Cow::Borrowed(&life.state);
-        match &record.event {
+        let event = match &record.event {
             Event::Deliver { from, msg } => {
-                let (from, msg) = (self.id("from", *from)?, self.value("msg", msg)?);
-                self.call(|| life.actor.on_msg(life.id, &mut state, from, msg, &mut out))?;
+                let (src, msg): (_, A::Msg) = (self.id("from", *from)?, self.value("msg", msg)?);
+                let copy = msg.clone();
+                self.call(|| life.actor.on_msg(life.id, &mut state, src, copy, &mut out))?;
+                Called::Message { src, msg }
             }
             Event::Timeout { timer } => {
                 let timer = self.value("timer", timer)?;
                 self.call(|| life.actor.on_timeout(life.id, &mut state, &timer, &mut out))?;
+                Called::Timeout(timer)
             }
             Event::Start { .. } => unreachable!("a start begins another life"),
-        }
+        };
         if let Cow::Owned(next) = state {
             life.state = next;
         }
-        Ok((life, out))
+        Ok((life, event, out))
     }
 
     fn compare(&self, record: &Record, life: &Life<A>, out: &Out<A>) -> Result<(), Rejected> {
