@@ -4,7 +4,7 @@ use super::bounds::Bounds;
 use super::json::kind;
 use super::subject::Subject;
 use super::{Failure, Status, why};
-use actorcheck::search::{Reach, shortest_of_each};
+use actorcheck::search::{Kill, Reach, shortest_of_each};
 use actorcheck::{Event, Kind, RECOVERABILITY, Recovery};
 use checked_raft::kv::Kv;
 use checked_raft::models::header::Header;
@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Play a script on its model: a saved counterexample, or one of your own
 ///
@@ -42,6 +42,8 @@ pub(super) struct Play {
 
 /// How often the search for a way to recovery may ask whether to go on, in each state.
 const MOST_ASKED: usize = 50_000;
+/// By how many entries a log may grow in that search.
+const MOST_GROWTH: u64 = 8;
 /// The most commands that an error lists as possible.
 const MOST_POSSIBLE: usize = 24;
 
@@ -181,6 +183,12 @@ impl Play {
     }
 }
 
+/// The length of the longest log of some servers.
+fn longest(servers: &[Peer<'_, Kv>]) -> u64 {
+    let logs = servers.iter().filter_map(|(_, local)| local.state.server());
+    logs.map(|server| server.persistent.log.last_index().0).max().unwrap_or(0)
+}
+
 /// A script under way.
 struct Player<'a> {
     cluster: &'a Cluster,
@@ -284,6 +292,8 @@ struct Verdicts<'a> {
     beyond: BTreeMap<String, usize>,
     /// How often the search for a way to recovery has asked whether it may go on.
     asked: Arc<AtomicUsize>,
+    /// Whether that search was kept from going on.
+    cut: Arc<AtomicBool>,
     /// The number of the step after which that search did not end.
     undecided: Option<usize>,
 }
@@ -292,17 +302,19 @@ impl<'a> Verdicts<'a> {
     fn new(cluster: &'a Cluster, mut apart: Cluster, is_bounded: bool) -> Self {
         apart.always.clear();
         apart.steps.clear();
-        let asked = Arc::new(AtomicUsize::new(0));
+        let (asked, cut) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
         apart.recovery = apart.recovery.map(|recovery| {
-            let (within, asked) = (recovery.within, Arc::clone(&asked));
-            let is_early = move || asked.fetch_add(1, Ordering::Relaxed) < MOST_ASKED;
+            let (within, asked, cut) = (recovery.within, Arc::clone(&asked), Arc::clone(&cut));
             let within = Arc::new(move |start: &[Peer<'_, Kv>], now: &[Peer<'_, Kv>]| {
-                is_early() && within(start, now)
+                let is_early = asked.fetch_add(1, Ordering::Relaxed) < MOST_ASKED;
+                let goes_on = is_early && longest(now) <= longest(start) + MOST_GROWTH;
+                cut.fetch_or(!goes_on, Ordering::Relaxed);
+                goes_on && within(start, now)
             });
             Recovery { within, ..recovery }
         });
         let (first, beyond) = (BTreeMap::new(), BTreeMap::new());
-        Self { cluster, apart, is_bounded, first, beyond, asked, undecided: None }
+        Self { cluster, apart, is_bounded, first, beyond, asked, cut, undecided: None }
     }
 
     /// Judges the state after a step; number 0 is the first state.
@@ -329,7 +341,7 @@ impl<'a> Verdicts<'a> {
     }
 
     /// Whether some group cannot recover from this state, if that is asked and not yet known. With a bug a
-    /// group may go on for ever, so the search is cut; then nothing is said of recovery.
+    /// group may go on for ever, so the search is cut; if it finds no way then, nothing is said of recovery.
     fn is_dead_end(&mut self, number: usize, state: &ClusterState) -> bool {
         let is_known = self.undecided.is_some() || self.first.contains_key(RECOVERABILITY);
         if self.apart.recovery.is_none() || is_known {
@@ -337,12 +349,15 @@ impl<'a> Verdicts<'a> {
         }
         self.apart.initial = Some(state.clone());
         self.asked.store(0, Ordering::Relaxed);
+        self.cut.store(false, Ordering::Relaxed);
         let found = shortest_of_each(&self.apart, Reach { states: 1, steps: 0 });
-        if self.asked.load(Ordering::Relaxed) > MOST_ASKED {
+        let at_once = |(name, kill): &(_, Kill)| *name == RECOVERABILITY && kill.steps == 0;
+        let found = found.violated.iter().any(at_once);
+        if found && self.cut.load(Ordering::Relaxed) {
             self.undecided = Some(number);
             return false;
         }
-        found.violated.iter().any(|(name, kill)| *name == RECOVERABILITY && kill.steps == 0)
+        found
     }
 
     /// The properties that may not be broken and were, with the step and the state: the first one first.
