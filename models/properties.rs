@@ -320,17 +320,23 @@ pub fn one_timer_is_armed<S: Replicated>(_: Id, local: ClusterLocal<'_, S>) -> b
     local.timers.iter().eq(&wanted)
 }
 
-/// A server restarts its election timer exactly when a rule says so: when it starts, when its own timer fires, when it hears
-/// from the leader of its term, when it grants a vote, and when it steps down (FOL-2, CAN-1, CAN-3). A timer
-/// that anybody can restart lets a server that cannot win keep others from standing.
+/// A server restarts its election timer exactly when a rule says so (FOL-2, CAN-1, CAN-3). It does so when it
+/// starts, when its own timer fires, when it hears from the leader of its term, when it grants a vote, and
+/// when it steps down. If anybody could restart it, a server that cannot win would keep others from standing.
 pub fn election_timer_is_restarted_by_rule<S: Replicated>(step: &ClusterOutput<'_, S>) -> bool {
     let (Some(before), Some(after)) = (step.before.state.server(), step.after.state.server())
     else {
         return true;
     };
     let election = MemberTimer::Server(Timer::Election);
-    let is_restart = |command: &ClusterCommand| matches!(command, Command::SetTimer(timer, _) if *timer == election);
-    let is_grant = |command: &ClusterCommand| matches!(command, Command::Send(_, Message::RequestVoteResponse(it)) if it.vote_granted);
+    let is_restart = |command: &ClusterCommand| match command {
+        Command::SetTimer(timer, _) => *timer == election,
+        _ => false,
+    };
+    let is_grant = |command: &ClusterCommand| match command {
+        Command::Send(_, Message::RequestVoteResponse(args)) => args.vote_granted,
+        _ => false,
+    };
     let stands = !after.is_leader();
     let is_due = match step.event {
         Event::Restart => true,
