@@ -1,12 +1,26 @@
-//! Sets of small numbers, as bits.
+//! Sets of numbers of one thing, as bits.
 
+use super::ids::{LocalId, MessageId, Number};
 use serde::{Deserialize, Serialize};
+use std::marker::PhantomData;
 
-/// A set of message numbers, one bit each. Words beyond the last word are zero.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub(super) struct Bits(Vec<u64>);
+/// A set of numbers, one bit each. Words beyond the last word are zero.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub(super) struct Bits<N>(Vec<u64>, PhantomData<N>);
 
-impl Bits {
+/// A set of messages to one actor.
+pub(super) type Messages = Bits<MessageId>;
+/// A set of local states of one actor.
+pub(super) type Locals = Bits<LocalId>;
+
+impl<N> Default for Bits<N> {
+    fn default() -> Self {
+        Self(Vec::new(), PhantomData)
+    }
+}
+
+impl<N: Number> Bits<N> {
     /// The words of the set, without zeros at the end.
     pub(super) fn trimmed(&self) -> &[u64] {
         let used = self.0.iter().rposition(|word| *word != 0).map_or(0, |last| last + 1);
@@ -25,24 +39,25 @@ impl Bits {
     }
 
     /// The greatest number in the set.
-    pub(super) fn greatest(&self) -> Option<u32> {
+    pub(super) fn greatest(&self) -> Option<N> {
         let words = self.trimmed();
         let last = words.last()?;
-        let at = u32::try_from(words.len() - 1).expect("numbers are u32");
-        Some(at * 64 + 63 - last.leading_zeros())
+        Some(N::of(words.len() * 64 - 1 - last.leading_zeros() as usize))
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.0.iter().all(|word| *word == 0)
     }
 
-    pub(super) fn has(&self, n: u32) -> bool {
-        self.0.get(n as usize / 64).is_some_and(|word| word >> (n % 64) & 1 != 0)
+    pub(super) fn has(&self, number: N) -> bool {
+        let n = number.index();
+        self.0.get(n / 64).is_some_and(|word| word >> (n % 64) & 1 != 0)
     }
 
     /// Adds a number; returns whether it is new.
-    pub(super) fn insert(&mut self, n: u32) -> bool {
-        let word = n as usize / 64;
+    pub(super) fn insert(&mut self, number: N) -> bool {
+        let n = number.index();
+        let word = n / 64;
         if self.0.len() <= word {
             self.0.resize(word + 1, 0);
         }
@@ -52,8 +67,9 @@ impl Bits {
     }
 
     /// Removes a number.
-    pub(super) fn remove(&mut self, n: u32) {
-        if let Some(word) = self.0.get_mut(n as usize / 64) {
+    pub(super) fn remove(&mut self, number: N) {
+        let n = number.index();
+        if let Some(word) = self.0.get_mut(n / 64) {
             *word &= !(1 << (n % 64));
         }
     }
@@ -85,22 +101,25 @@ impl Bits {
 }
 
 /// The numbers in a set that is given by its words.
-pub(super) fn numbers(words: &[u64]) -> impl Iterator<Item = u32> + '_ {
+pub(super) fn numbers<N: Number>(words: &[u64]) -> impl Iterator<Item = N> + use<'_, N> {
     numbers_of(words.iter().copied())
 }
 
 /// The numbers in both of two sets.
-pub(super) fn common<'a>(words: &'a [u64], other: &'a Bits) -> impl Iterator<Item = u32> + 'a {
+pub(super) fn common<'a, N: Number>(
+    words: &'a [u64],
+    other: &'a Bits<N>,
+) -> impl Iterator<Item = N> + use<'a, N> {
     numbers_of(words.iter().zip(&other.0).map(|(word, other)| word & other))
 }
 
-fn numbers_of(words: impl Iterator<Item = u64>) -> impl Iterator<Item = u32> {
-    words.zip(0_u32..).flat_map(|(word, at)| {
+fn numbers_of<N: Number>(words: impl Iterator<Item = u64>) -> impl Iterator<Item = N> {
+    words.zip(0_usize..).flat_map(|(word, at)| {
         let mut rest = word;
         std::iter::from_fn(move || {
             let bit = rest.trailing_zeros();
             rest &= rest.wrapping_sub(1);
-            (bit < 64).then_some(at * 64 + bit)
+            (bit < 64).then(|| N::of(at * 64 + bit as usize))
         })
     })
 }
@@ -117,7 +136,7 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 
-    fn bits(set: &BTreeSet<u32>) -> Bits {
+    fn bits(set: &BTreeSet<MessageId>) -> Messages {
         let mut bits = Bits::default();
         for n in set {
             assert!(bits.insert(*n));
@@ -128,13 +147,14 @@ mod tests {
     proptest! {
         #[test]
         fn bits_are_a_set(a: BTreeSet<u8>, b: BTreeSet<u8>) {
-            let wide = |set: BTreeSet<u8>| set.into_iter().map(u32::from).collect::<BTreeSet<_>>();
+            let number = |n: u8| MessageId::of(usize::from(n));
+            let wide = |set: BTreeSet<u8>| set.into_iter().map(number).collect::<BTreeSet<_>>();
             let (a, b) = (wide(a), wide(b));
             let (x, y) = (bits(&a), bits(&b));
             prop_assert_eq!(numbers(x.words()).collect::<BTreeSet<_>>(), a.clone());
             prop_assert_eq!(is_subset(x.trimmed(), y.words()), a.is_subset(&b));
             prop_assert_eq!(x.greatest(), a.last().copied());
-            prop_assert!((0..300).all(|n| x.has(n) == a.contains(&n)));
+            prop_assert!(MessageId::first(300).all(|n| x.has(n) == a.contains(&n)));
             prop_assert_eq!(common(x.words(), &y).collect::<BTreeSet<_>>(), &a & &b);
             let mut rest = x.clone();
             numbers(y.words()).for_each(|n| rest.remove(n));

@@ -1,6 +1,7 @@
 //! Handler calls by one of several threads. A [`Caller`] reads the outcomes that are known, and locks the
 //! tables for writing only where a call is new.
 
+use super::ids::{LocalId, MessageId, Number, Slot, StepId};
 use super::panics::Held;
 use super::tables::{Delivery, Tables};
 use crate::view::{Checkable, Ghostly};
@@ -25,13 +26,18 @@ impl<'t, 'w, A: Checkable, G: Ghostly> Caller<'t, 'w, A, G> {
     }
 
     /// The spontaneous steps of a local state, as [`Tables::spontaneous`] gives them.
-    pub(super) fn spontaneous(&mut self, who: usize, local: u32) -> Vec<u32> {
-        let known = self.tables().actors[who].rows[local as usize].spontaneous.clone();
+    pub(super) fn spontaneous(&mut self, who: Slot, local: LocalId) -> Vec<StepId> {
+        let known = self.tables().actors[who.index()].rows[local.index()].spontaneous.clone();
         known.unwrap_or_else(|| self.call(|tables| tables.spontaneous(who, local)))
     }
 
     /// The step that a message causes in a local state, as [`Tables::deliver`] gives it.
-    pub(super) fn deliver(&mut self, who: usize, local: u32, message: u32) -> Option<u32> {
+    pub(super) fn deliver(
+        &mut self,
+        who: Slot,
+        local: LocalId,
+        message: MessageId,
+    ) -> Option<StepId> {
         match self.tables().delivered(who, local, message) {
             Delivery::Silent => None,
             Delivery::Step(step) => Some(step),

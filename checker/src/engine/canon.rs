@@ -7,9 +7,11 @@
 //! search to the next. The number of least tuples does not differ, nor the number of tuples for which each
 //! stands.
 
-use super::bits::{Bits, numbers};
-use super::symmetry::Permutations;
+use super::bits::{Messages, numbers};
+use super::ids::{GhostId, LocalId, MessageId, Number, OrbitId, PermutationId, Slot};
+use super::symmetry::{Images, Permutations};
 use super::tables::{Memo, Tables};
+use super::tuple::{Tuple, TupleBuf};
 use crate::view::{Checkable, Ghostly};
 use std::sync::Arc;
 
@@ -21,36 +23,36 @@ pub(super) struct Canon {
     /// The number of permutations.
     size: usize,
     /// For each permutation, the place to which it moves each actor.
-    moves: Vec<Vec<usize>>,
+    moves: Vec<Vec<Slot>>,
     /// The image of each local state, message and ghost under each permutation.
-    locals: Vec<Vec<u32>>,
-    messages: Vec<Vec<u32>>,
-    ghosts: Vec<u32>,
+    locals: Vec<Images<LocalId>>,
+    messages: Vec<Images<MessageId>>,
+    ghosts: Images<GhostId>,
     /// The orbit of each local state.
-    orbits: Vec<Vec<u32>>,
+    orbits: Vec<Vec<OrbitId>>,
     /// The permutations that put the orbits of local states in order, by the pattern in which those orbits
     /// are ordered.
-    sorting: Memo<u64, Arc<[usize]>>,
+    sorting: Memo<u64, Arc<[PermutationId]>>,
     /// The least tuple, and the permutations that lead to it.
-    key: Vec<u32>,
-    chosen: Vec<usize>,
-    attempt: Vec<u32>,
+    least: TupleBuf,
+    chosen: Vec<PermutationId>,
+    attempt: TupleBuf,
 }
 
 impl Canon {
     pub(super) fn new(group: &Permutations, actors: usize) -> Self {
-        let moves = |n| (0..actors).map(|who| group.moves(n, who)).collect();
+        let moves = |n| Slot::first(actors).map(|who| group.moves(n, who)).collect();
         Self {
             size: group.len(),
-            moves: (0..group.len()).map(moves).collect(),
-            locals: vec![Vec::new(); actors],
-            messages: vec![Vec::new(); actors],
-            ghosts: Vec::new(),
+            moves: PermutationId::first(group.len()).map(moves).collect(),
+            locals: (0..actors).map(|_| Images::default()).collect(),
+            messages: (0..actors).map(|_| Images::default()).collect(),
+            ghosts: Images::default(),
             orbits: vec![Vec::new(); actors],
             sorting: Memo::default(),
-            key: Vec::new(),
+            least: TupleBuf::default(),
             chosen: Vec::new(),
-            attempt: Vec::new(),
+            attempt: TupleBuf::default(),
         }
     }
 
@@ -65,77 +67,78 @@ impl Canon {
     }
 
     /// Whether the images of all values in a tuple are known here.
-    pub(super) fn knows(&self, key: &[u32]) -> bool {
-        let actors = self.orbits.len();
-        (0..actors).all(|who| (key[who] as usize) < self.orbits[who].len())
-            && (key[actors] as usize + 1) * self.size <= self.ghosts.len()
+    pub(super) fn knows(&self, tuple: Tuple<'_>) -> bool {
+        let mut locals = tuple.locals();
+        locals.all(|(who, local)| local.index() < self.orbits[who.index()].len())
+            && self.ghosts.knows(self.size, tuple.ghost())
     }
 
     /// Whether the images of these messages of an actor are known here.
-    pub(super) fn knows_messages(&self, who: usize, messages: &Bits) -> bool {
-        let needed = messages.greatest().map_or(0, |most| (most as usize + 1) * self.size);
-        needed <= self.messages[who].len()
+    pub(super) fn knows_messages(&self, who: Slot, messages: &Messages) -> bool {
+        let known = &self.messages[who.index()];
+        messages.greatest().is_none_or(|greatest| known.knows(self.size, greatest))
     }
 
     /// Learns the images of all values that were interned since the last time.
     pub(super) fn learn<A: Checkable, G: Ghostly>(&mut self, tables: &Tables<'_, A, G>) {
-        let extend =
-            |known: &mut Vec<u32>, all: &[u32]| known.extend_from_slice(&all[known.len()..]);
         for who in 0..self.orbits.len() {
-            extend(&mut self.orbits[who], &tables.orbits[who]);
-            extend(&mut self.locals[who], tables.local_images[who].all());
-            extend(&mut self.messages[who], tables.message_images[who].all());
+            let known = &mut self.orbits[who];
+            known.extend_from_slice(&tables.orbits[who][known.len()..]);
+            self.locals[who].learn(&tables.local_images[who]);
+            self.messages[who].learn(&tables.message_images[who]);
         }
-        extend(&mut self.ghosts, tables.ghost_images[0].all());
+        self.ghosts.learn(&tables.ghost_images[0]);
     }
 
-    /// The least tuple of the orbit of `key`, and the permutations that lead from `key` to it.
-    pub(super) fn least(&mut self, key: &[u32]) -> (&[u32], &[usize]) {
-        let sorting = self.sorting(key);
+    /// The least tuple of the orbit of a tuple, and the permutations that lead to it.
+    pub(super) fn least(&mut self, tuple: Tuple<'_>) -> (Tuple<'_>, &[PermutationId]) {
+        let sorting = self.sorting(tuple);
         self.chosen.clear();
         for n in sorting.iter() {
-            self.rename(key, *n);
-            let order = self.attempt.cmp(&self.key);
+            self.rename(tuple, *n);
+            let order = self.attempt.cmp(&self.least);
             if self.chosen.is_empty() || order.is_lt() {
-                std::mem::swap(&mut self.key, &mut self.attempt);
+                std::mem::swap(&mut self.least, &mut self.attempt);
                 self.chosen.clear();
                 self.chosen.push(*n);
             } else if order.is_eq() {
                 self.chosen.push(*n);
             }
         }
-        (&self.key, &self.chosen)
+        (self.least.tuple(), &self.chosen)
     }
 
     /// Puts a tuple, renamed by a permutation, into `attempt`.
-    fn rename(&mut self, key: &[u32], n: usize) {
-        let actors = self.orbits.len();
-        self.attempt.resize(actors + 1, 0);
-        for (who, local) in key[..actors].iter().enumerate() {
-            self.attempt[self.moves[n][who]] = self.locals[who][*local as usize * self.size + n];
+    fn rename(&mut self, tuple: Tuple<'_>, n: PermutationId) {
+        self.attempt.copy(tuple);
+        for (who, local) in tuple.locals() {
+            let image = self.locals[who.index()].get(self.size, local, n);
+            self.attempt.set_local(self.moves(n, who), image);
         }
-        self.attempt[actors] = self.ghosts[key[actors] as usize * self.size + n];
+        self.attempt.set_ghost(self.ghosts.get(self.size, tuple.ghost(), n));
     }
 
     /// The permutations that put the orbits of the local states in the least order.
-    fn sorting(&mut self, key: &[u32]) -> Arc<[usize]> {
+    fn sorting(&mut self, tuple: Tuple<'_>) -> Arc<[PermutationId]> {
         let actors = self.orbits.len();
-        let orbit = |who: usize| self.orbits[who][key[who] as usize];
-        let rank = |who: usize| (0..actors).filter(|other| orbit(*other) < orbit(who)).count();
-        let pattern = (0..actors).fold(0, |pattern, who| pattern << 4 | rank(who) as u64);
+        let all = || Slot::first(actors);
+        let orbit = |who: Slot| self.orbits[who.index()][tuple.local(who).index()];
+        let rank = |who: Slot| all().filter(|other| orbit(*other) < orbit(who)).count();
+        let pattern = all().fold(0, |pattern, who| pattern << 4 | rank(who) as u64);
         if actors <= MOST
             && let Some(known) = self.sorting.get(&pattern)
         {
             return Arc::clone(known);
         }
-        let sequence = |n: &usize| {
-            let mut orbits = vec![0; actors];
-            (0..actors).for_each(|who| orbits[self.moves[*n][who]] = orbit(who));
+        let sequence = |n: &PermutationId| {
+            let mut orbits = vec![OrbitId::of(0); actors];
+            all().for_each(|who| orbits[self.moves(*n, who).index()] = orbit(who));
             orbits
         };
-        let least = (0..self.size).map(|n| sequence(&n)).min();
-        let sorting = (0..self.size).filter(|n| Some(sequence(n)) == least);
-        let sorting: Arc<[usize]> = sorting.collect();
+        let permutations = || PermutationId::first(self.size);
+        let least = permutations().map(|n| sequence(&n)).min();
+        let sorting = permutations().filter(|n| Some(sequence(n)) == least);
+        let sorting: Arc<[PermutationId]> = sorting.collect();
         if actors <= MOST {
             self.sorting.insert(pattern, Arc::clone(&sorting));
         }
@@ -143,15 +146,20 @@ impl Canon {
     }
 
     /// The place to which a permutation moves an actor.
-    pub(super) fn moves(&self, n: usize, who: usize) -> usize {
-        self.moves[n][who]
+    pub(super) fn moves(&self, n: PermutationId, who: Slot) -> Slot {
+        self.moves[n.index()][who.index()]
     }
 
     /// The messages of an actor, renamed by a permutation.
-    pub(super) fn rename_messages(&self, n: usize, who: usize, messages: &Bits) -> Bits {
-        let mut renamed = Bits::default();
+    pub(super) fn rename_messages(
+        &self,
+        n: PermutationId,
+        who: Slot,
+        messages: &Messages,
+    ) -> Messages {
+        let mut renamed = Messages::default();
         for message in numbers(messages.words()) {
-            renamed.insert(self.messages[who][message as usize * self.size + n]);
+            renamed.insert(self.messages[who.index()].get(self.size, message, n));
         }
         renamed
     }

@@ -7,6 +7,7 @@
 //! belongs to one `identity`, which must change with whatever may judge differently. The program uses a
 //! digest of itself.
 
+use super::ids::{Number, ShardId};
 use super::refuted::Repair;
 use super::relevance::Relevance;
 use super::search::Search;
@@ -205,7 +206,7 @@ impl<A: Checkable, G: Ghostly> Search<'_, '_, A, G> {
 /// Indexes the tuples by their numbers again, and puts those that wait into the queue.
 fn queue_again<A: Checkable, G: Ghostly>(shared: &mut Shared<'_, A, G>) {
     let mut tasks = Vec::new();
-    for (number, lock) in (0..).zip(&mut shared.shards) {
+    for (number, lock) in ShardId::all().zip(&mut shared.shards) {
         let tuples = lock.get_mut().expect("no thread runs");
         tuples.index();
         tasks.extend(tuples.waiting(number));

@@ -1,24 +1,19 @@
 //! The effects of deliveries, compared by value: two deliveries do the same only if their effects are equal.
 
+use super::ids::{EffectId, OutcomeId, OutputId};
 use super::intern::Interned;
 use super::local::LocalValue;
 use crate::view::{Checkable, CommandOf};
 use stateright::actor::{Command, Id};
 
-/// The number of the effect of a delivery that does nothing.
-pub(super) const NOTHING: u32 = 0;
-/// The number of the effect of a delivery that panics. If the search ever meets such a delivery, that ends
-/// the search, whichever message it is.
-const PANIC: u32 = 1;
-
 /// The effects of deliveries, each with a number.
 pub(super) struct Effects<A: Checkable> {
     /// The local states to which actors come. Not all of these are reached, so they are not the local states
     /// of the search.
-    locals: Interned<LocalValue<A>>,
+    locals: Interned<OutcomeId, LocalValue<A>>,
     /// Each message that is sent, with its addressee.
-    messages: Interned<(Id, A::Msg)>,
-    all: Interned<Effect>,
+    messages: Interned<OutputId, (Id, A::Msg)>,
+    all: Interned<EffectId, Effect>,
 }
 
 /// The effect of one delivery.
@@ -28,9 +23,9 @@ enum Effect {
     Panic,
     Some {
         /// The local state to which the actor comes.
-        next: u32,
+        next: OutcomeId,
         /// The messages that the actor sends, in order.
-        sent: Box<[u32]>,
+        sent: Box<[OutputId]>,
         /// The properties of outputs that are violated, as bits.
         broken: u32,
     },
@@ -40,14 +35,9 @@ impl<A: Checkable> Effects<A> {
     /// A table with two effects: nothing, and a panic.
     pub(super) fn new() -> Self {
         let mut all = Interned::new();
-        assert!(all.intern(Effect::Nothing).0 == NOTHING, "it is the first");
-        assert!(all.intern(Effect::Panic).0 == PANIC, "it is the second");
+        assert!(all.intern(Effect::Nothing).0 == EffectId::NOTHING, "it is the first");
+        assert!(all.intern(Effect::Panic).0 == EffectId::PANIC, "it is the second");
         Self { locals: Interned::new(), messages: Interned::new(), all }
-    }
-
-    /// The number of the effect of a panic.
-    pub(super) fn of_panic() -> u32 {
-        PANIC
     }
 
     /// The number of the effect of a delivery in a world of so many actors.
@@ -57,7 +47,7 @@ impl<A: Checkable> Effects<A> {
         next: &LocalValue<A>,
         out: &[CommandOf<A>],
         broken: u32,
-    ) -> u32 {
+    ) -> EffectId {
         let next = match self.locals.number(next) {
             Some(known) => known,
             None => self.locals.intern(next.clone()).0,

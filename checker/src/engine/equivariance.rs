@@ -5,7 +5,8 @@
 //! which are one. It need not compare the messages that soft messages make an actor send, because steps send
 //! those, and steps are compared.
 
-use super::bits::{Bits, numbers};
+use super::bits::{Messages, numbers};
+use super::ids::{LocalId, MessageId, Number, PermutationId, Slot};
 use super::relevance::Relevance;
 use super::tables::{Memo, StepEvent, Tables};
 use crate::run::Lookout;
@@ -27,7 +28,7 @@ pub(super) fn check<A: Checkable, G: Ghostly>(
     lookout: &Lookout<'_>,
 ) -> Result<(), &'static str> {
     for n in tables.group.generators() {
-        for who in 0..relevance.locals.len() {
+        for who in Slot::first(relevance.locals.len()) {
             if let Some(reason) = lookout.reached() {
                 return Err(reason);
             }
@@ -40,25 +41,26 @@ pub(super) fn check<A: Checkable, G: Ghostly>(
 fn compare<A: Checkable, G: Ghostly>(
     relevance: &Relevance,
     tables: &Tables<'_, A, G>,
-    n: usize,
-    who: usize,
+    n: PermutationId,
+    who: Slot,
 ) {
-    let image = |message: &u32| tables.message_image(n, who, *message);
-    let outside = |here: &Bits, there: &Bits| {
+    let image = |message: &MessageId| tables.message_image(n, who, *message);
+    let outside = |here: &Messages, there: &Messages| {
         numbers(here.words()).find(|message| !there.has(image(message)))
     };
     // Each pair of partitions is compared once, because there are few partitions.
     let mut compared = Memo::default();
-    for (local, here) in (0..).zip(&relevance.locals[who]) {
+    for (local, here) in LocalId::all().zip(&relevance.locals[who.index()]) {
         let Some(here) = here else { continue };
         let (to, local_there) = tables.local_image(n, who, local);
-        let there = relevance.locals[to].get(local_there as usize).and_then(Option::as_ref);
+        let there = relevance.locals[to.index()].get(local_there.index()).and_then(Option::as_ref);
         let there = there.expect("with a local state all that it can be renamed to is reached");
         let told_apart = || {
             let [here, there] =
                 [here, there].map(|local| relevance.partitions.get(local.partition));
-            let is_one =
-                |message: &u32| there.of(image(message)) == there.of(image(&here.of(*message)));
+            let is_one = |message: &MessageId| {
+                there.of(image(message)) == there.of(image(&here.of(*message)))
+            };
             numbers(here.renamed().words()).find(|message| !is_one(message))
         };
         let differs = outside(&here.hard, &there.hard)
@@ -67,11 +69,12 @@ fn compare<A: Checkable, G: Ghostly>(
                 *compared.entry((here.partition, there.partition)).or_insert_with(told_apart)
             });
         if let Some(message) = differs {
-            let state = &tables.actors[who].locals.get(local).state;
+            let state = &tables.actors[who.index()].locals.get(local).state;
             let (event, names) = (
                 tables.event(who, local, StepEvent::Deliver(message)),
                 tables.group.permutation(n),
             );
+            let who = who.index();
             panic!(
                 "the actors are not interchangeable as the world's `symmetry` says: to actor {who} in {state:?}, \
                  or in what that can become, something else matters than when renamed by {names:?}, {event:?}"

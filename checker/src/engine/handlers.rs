@@ -2,9 +2,9 @@
 //! stateright's `ActorModel`. The comparison in `tests/reduction.rs` with a search through stateright's
 //! interface shows that both do the same.
 
-use super::effects::Effects;
+use super::ids::{ChangeId, EffectId, GhostId, LocalId, MessageId, Number, Slot, StepId};
 use super::local::LocalValue;
-use super::tables::{ChangeKey, Delivery, GhostStep, Sent, StepEvent, StepRecord, Tables, small};
+use super::tables::{ChangeKey, Delivery, GhostStep, Sent, StepEvent, StepRecord, Tables};
 use super::trial::tried;
 use crate::view::{Change, Checkable, CommandOf, Event, EventOf, Ghostly, Output};
 use stateright::actor::{Command, Id, Out, RandomChoices, Timers};
@@ -23,13 +23,13 @@ struct Trial<A: Checkable> {
 
 impl<A: Checkable, G: Ghostly> Tables<'_, A, G> {
     /// The spontaneous events of a local state, in a fixed order.
-    pub(super) fn spontaneous_events(&self, who: usize, local: u32) -> Vec<EventOf<A>> {
-        let value = self.actors[who].locals.get(local);
+    pub(super) fn spontaneous_events(&self, who: Slot, local: LocalId) -> Vec<EventOf<A>> {
+        let value = self.actors[who.index()].locals.get(local);
         let mut events: Vec<_> = value.timers.iter().cloned().map(Event::Timeout).collect();
         events.extend(value.randoms.map.iter().flat_map(|(key, choices)| {
             choices.iter().map(|random| Event::Choose { key: key.clone(), random: random.clone() })
         }));
-        if self.may_restart[who] {
+        if self.may_restart[who.index()] {
             events.push(Event::Restart);
         }
         events.sort_unstable();
@@ -37,10 +37,10 @@ impl<A: Checkable, G: Ghostly> Tables<'_, A, G> {
     }
 
     /// The event of a step.
-    pub(super) fn event(&self, who: usize, local: u32, event: StepEvent) -> EventOf<A> {
+    pub(super) fn event(&self, who: Slot, local: LocalId, event: StepEvent) -> EventOf<A> {
         match event {
             StepEvent::Deliver(message) => {
-                let (src, msg) = self.actors[who].inbox.get(message).clone();
+                let (src, msg) = self.actors[who.index()].inbox.get(message).clone();
                 Event::Deliver { src, msg }
             }
             StepEvent::Spontaneous(n) => {
@@ -49,8 +49,8 @@ impl<A: Checkable, G: Ghostly> Tables<'_, A, G> {
         }
     }
 
-    pub(super) fn spontaneous_here(&mut self, who: usize, local: u32) -> Vec<u32> {
-        if let Some(steps) = &self.actors[who].rows[local as usize].spontaneous {
+    pub(super) fn spontaneous_here(&mut self, who: Slot, local: LocalId) -> Vec<StepId> {
+        if let Some(steps) = &self.actors[who.index()].rows[local.index()].spontaneous {
             return steps.clone();
         }
         let mut steps = Vec::new();
@@ -60,11 +60,16 @@ impl<A: Checkable, G: Ghostly> Tables<'_, A, G> {
             let event_number = StepEvent::Spontaneous(u32::try_from(n).expect("few events"));
             steps.extend(self.record(who, local, event_number, &event, ran));
         }
-        self.actors[who].rows[local as usize].spontaneous = Some(steps.clone());
+        self.actors[who.index()].rows[local.index()].spontaneous = Some(steps.clone());
         steps
     }
 
-    pub(super) fn deliver_here(&mut self, who: usize, local: u32, message: u32) -> Option<u32> {
+    pub(super) fn deliver_here(
+        &mut self,
+        who: Slot,
+        local: LocalId,
+        message: MessageId,
+    ) -> Option<StepId> {
         let known = self.known(who, local, message);
         let labels_due = self.labels_due(who, local, message);
         match known {
@@ -76,9 +81,9 @@ impl<A: Checkable, G: Ghostly> Tables<'_, A, G> {
         let ran = self.ran(who, local, &event);
         if labels_due {
             self.count_labels(who, local, &event, &ran);
-            let row = &mut self.actors[who].rows[local as usize];
-            row.labelled.resize(row.labelled.len().max(message as usize + 1), false);
-            row.labelled[message as usize] = true;
+            let row = &mut self.actors[who.index()].rows[local.index()];
+            row.labelled.resize(row.labelled.len().max(message.index() + 1), false);
+            row.labelled[message.index()] = true;
         }
         if let Delivery::Step(step) = known {
             return Some(step);
@@ -88,14 +93,14 @@ impl<A: Checkable, G: Ghostly> Tables<'_, A, G> {
         step
     }
 
-    pub(super) fn try_here(&mut self, who: usize, local: u32, message: u32) -> Delivery {
+    pub(super) fn try_here(&mut self, who: Slot, local: LocalId, message: MessageId) -> Delivery {
         let known = self.known(who, local, message);
         if known != Delivery::Unknown {
             return known;
         }
         let event = self.event(who, local, StepEvent::Deliver(message));
         let delivery = match tried(|| self.trial(who, local, &event)) {
-            None => Delivery::NotMet(Effects::<A>::of_panic()),
+            None => Delivery::NotMet(EffectId::PANIC),
             Some(None) => Delivery::Silent,
             Some(Some(Trial { ran: (next, out), changes, broken })) => {
                 if changes || broken != 0 {
@@ -115,9 +120,9 @@ impl<A: Checkable, G: Ghostly> Tables<'_, A, G> {
     }
 
     /// The outcome of an event at a local state that it may never meet; `None` if nothing happens.
-    fn trial(&self, who: usize, local: u32, event: &EventOf<A>) -> Option<Trial<A>> {
+    fn trial(&self, who: Slot, local: LocalId, event: &EventOf<A>) -> Option<Trial<A>> {
         let (next, out) = self.run(who, local, event)?;
-        let changes = *self.actors[who].locals.get(local) != next;
+        let changes = *self.actors[who.index()].locals.get(local) != next;
         if !changes && out.is_empty() {
             return None;
         }
@@ -125,24 +130,29 @@ impl<A: Checkable, G: Ghostly> Tables<'_, A, G> {
         Some(Trial { ran: (next, out), changes, broken })
     }
 
-    pub(super) fn known(&self, who: usize, local: u32, message: u32) -> Delivery {
-        self.actors[who].rows[local as usize].delivery(message)
+    pub(super) fn known(&self, who: Slot, local: LocalId, message: MessageId) -> Delivery {
+        self.actors[who.index()].rows[local.index()].delivery(message)
     }
 
-    pub(super) fn labels_due(&self, who: usize, local: u32, message: u32) -> bool {
-        let row = &self.actors[who].rows[local as usize];
-        !self.labels.is_empty() && !row.labelled.get(message as usize).is_some_and(|done| *done)
+    pub(super) fn labels_due(&self, who: Slot, local: LocalId, message: MessageId) -> bool {
+        let row = &self.actors[who.index()].rows[local.index()];
+        !self.labels.is_empty() && !row.labelled.get(message.index()).is_some_and(|done| *done)
     }
 
-    fn note(&mut self, who: usize, local: u32, message: u32, delivery: Delivery) {
-        self.actors[who].rows[local as usize].note(message, delivery);
+    fn note(&mut self, who: Slot, local: LocalId, message: MessageId, delivery: Delivery) {
+        self.actors[who.index()].rows[local.index()].note(message, delivery);
+    }
+
+    /// The place of an actor, if the world has that actor.
+    fn slot(&self, id: Id) -> Option<Slot> {
+        (usize::from(id) < self.actors.len()).then(|| Slot::from(id))
     }
 
     /// Whether every message in the outputs has been sent before in a state that was reached.
-    fn only_known(&self, who: usize, out: &[CommandOf<A>]) -> bool {
+    fn only_known(&self, who: Slot, out: &[CommandOf<A>]) -> bool {
         out.iter().all(|command| match command {
-            Command::Send(to, msg) => match self.actors.get(usize::from(*to)) {
-                Some(table) => table.inbox.number(&(Id::from(who), msg.clone())).is_some(),
+            Command::Send(to, msg) => match self.slot(*to).map(|to| &self.actors[to.index()]) {
+                Some(table) => table.inbox.number(&(who.id(), msg.clone())).is_some(),
                 None => true,
             },
             _ => true,
@@ -151,33 +161,33 @@ impl<A: Checkable, G: Ghostly> Tables<'_, A, G> {
 
     fn breaks(
         &self,
-        who: usize,
-        local: u32,
+        who: Slot,
+        local: LocalId,
         event: &EventOf<A>,
         next: &LocalValue<A>,
         out: &[CommandOf<A>],
     ) -> u32 {
-        let before = self.actors[who].locals.get(local).view();
-        let who = Id::from(who);
+        let before = self.actors[who.index()].locals.get(local).view();
+        let who = who.id();
         self.world.broken_by_output(&Output { who, event, before, after: next.view(), out })
     }
 
     /// The number of the effect of a delivery.
-    fn effect(&mut self, next: &LocalValue<A>, out: &[CommandOf<A>], broken: u32) -> u32 {
+    fn effect(&mut self, next: &LocalValue<A>, out: &[CommandOf<A>], broken: u32) -> EffectId {
         self.effects.number(self.actors.len(), next, out, broken)
     }
 
     /// The outcome of a handler call, even if it does nothing.
-    fn ran(&self, who: usize, local: u32, event: &EventOf<A>) -> Ran<A> {
-        let nothing = || (self.actors[who].locals.get(local).clone(), Vec::new());
+    fn ran(&self, who: Slot, local: LocalId, event: &EventOf<A>) -> Ran<A> {
+        let nothing = || (self.actors[who.index()].locals.get(local).clone(), Vec::new());
         self.run(who, local, event).unwrap_or_else(nothing)
     }
 
     /// Runs the handler; `None` if the handler itself shows that it does nothing. Most deliveries that are
     /// tried do nothing.
-    fn run(&self, who: usize, local: u32, event: &EventOf<A>) -> Option<Ran<A>> {
-        let (actor, id) = (&self.world.actors.actors[who], Id::from(who));
-        let before = self.actors[who].locals.get(local);
+    fn run(&self, who: Slot, local: LocalId, event: &EventOf<A>) -> Option<Ran<A>> {
+        let (actor, id) = (&self.world.actors.actors[who.index()], who.id());
+        let before = self.actors[who.index()].locals.get(local);
         let mut out = Out::new();
         let mut state = Cow::Borrowed(&before.state);
         match event {
@@ -220,14 +230,14 @@ impl<A: Checkable, G: Ghostly> Tables<'_, A, G> {
     /// Remembers the outcome of a handler call as a step; `None` if nothing happens.
     fn record(
         &mut self,
-        who: usize,
-        local: u32,
+        who: Slot,
+        local: LocalId,
         event_number: StepEvent,
         event: &EventOf<A>,
         (next, out): Ran<A>,
-    ) -> Option<u32> {
-        let before = self.actors[who].locals.get(local).view();
-        let step = Output { who: Id::from(who), event, before, after: next.view(), out: &out };
+    ) -> Option<StepId> {
+        let before = self.actors[who.index()].locals.get(local).view();
+        let step = Output { who: who.id(), event, before, after: next.view(), out: &out };
         if step.is_silent() {
             return None;
         }
@@ -236,13 +246,11 @@ impl<A: Checkable, G: Ghostly> Tables<'_, A, G> {
         let restart = matches!(event, Event::Restart);
         let next = self.intern_local(who, next);
         let sent = self.intern_sent(who, &out);
-        let change = (next != local).then(|| {
-            let who = small(who);
-            self.changes.intern(ChangeKey { who, before: local, after: next, restart }).0
-        });
-        let number = u32::try_from(self.steps.len()).expect("fewer than 2^32 steps");
+        let change = (next != local)
+            .then(|| self.changes.intern(ChangeKey { who, before: local, after: next, restart }).0);
+        let number = StepId::of(self.steps.len());
         self.steps.push(StepRecord {
-            who: small(who),
+            who,
             from: local,
             next,
             sent,
@@ -256,14 +264,14 @@ impl<A: Checkable, G: Ghostly> Tables<'_, A, G> {
     }
 
     /// The messages among the outputs that go to an actor of the world.
-    fn intern_sent(&mut self, who: usize, out: &[CommandOf<A>]) -> Sent {
+    fn intern_sent(&mut self, who: Slot, out: &[CommandOf<A>]) -> Sent {
         let mut sent = Vec::new();
         for command in out {
             if let Command::Send(to, msg) = command
-                && usize::from(*to) < self.actors.len()
+                && let Some(to) = self.slot(*to)
             {
-                let message = self.intern_message(usize::from(*to), Id::from(who), msg.clone());
-                sent.push((small(usize::from(*to)), message));
+                let message = self.intern_message(to, who.id(), msg.clone());
+                sent.push((to, message));
             }
         }
         sent.sort_unstable();
@@ -271,12 +279,18 @@ impl<A: Checkable, G: Ghostly> Tables<'_, A, G> {
         sent.into()
     }
 
-    fn count_labels(&mut self, who: usize, local: u32, event: &EventOf<A>, (next, out): &Ran<A>) {
+    fn count_labels(
+        &mut self,
+        who: Slot,
+        local: LocalId,
+        event: &EventOf<A>,
+        (next, out): &Ran<A>,
+    ) {
         if self.labels.is_empty() {
             return;
         }
-        let before = self.actors[who].locals.get(local).view();
-        let step = Output { who: Id::from(who), event, before, after: next.view(), out };
+        let before = self.actors[who.index()].locals.get(local).view();
+        let step = Output { who: who.id(), event, before, after: next.view(), out };
         let mut labels = Vec::new();
         (self.world.label)(&step, &mut labels);
         for label in labels {
@@ -284,14 +298,14 @@ impl<A: Checkable, G: Ghostly> Tables<'_, A, G> {
         }
     }
 
-    pub(super) fn ghost_step_here(&mut self, ghost: u32, change: u32) -> GhostStep {
+    pub(super) fn ghost_step_here(&mut self, ghost: GhostId, change: ChangeId) -> GhostStep {
         if let Some(known) = self.ghost_steps.get(&(ghost, change)) {
             return *known;
         }
         let key = *self.changes.get(change);
-        let locals = &self.actors[usize::from(key.who)].locals;
+        let locals = &self.actors[key.who.index()].locals;
         let change_value = Change {
-            who: Id::from(usize::from(key.who)),
+            who: key.who.id(),
             restart: key.restart,
             before: locals.get(key.before).view(),
             after: locals.get(key.after).view(),

@@ -1,62 +1,62 @@
 //! Gives distinct values numbers.
 
+use super::ids::Number;
 use hashbrown::HashTable;
 use siphasher::sip::SipHasher13;
 use std::hash::{Hash, Hasher};
 
 /// Distinct values in the order in which they were first seen. They are compared, not only hashed, so no two
 /// values share a number.
-pub(super) struct Interned<T> {
+pub(super) struct Interned<N, T> {
     values: Vec<T>,
-    index: HashTable<(u64, u32)>,
+    index: HashTable<(u64, N)>,
 }
 
-impl<T: PartialEq> PartialEq for Interned<T> {
+impl<N, T: PartialEq> PartialEq for Interned<N, T> {
     fn eq(&self, other: &Self) -> bool {
         self.values == other.values
     }
 }
 
-impl<T: Hash + PartialEq> Default for Interned<T> {
+impl<N: Number, T: Hash + PartialEq> Default for Interned<N, T> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<T: Hash + PartialEq> Interned<T> {
+impl<N: Number, T: Hash + PartialEq> Interned<N, T> {
     /// An empty table.
     pub(super) fn new() -> Self {
         Self { values: Vec::new(), index: HashTable::new() }
     }
 
     /// The number of a value, and whether the value is new.
-    pub(super) fn intern(&mut self, value: T) -> (u32, bool) {
+    pub(super) fn intern(&mut self, value: T) -> (N, bool) {
         let hash = hash(&value);
         let known = self.find(hash, &value);
         if let Some(number) = known {
             return (number, false);
         }
-        let number = u32::try_from(self.values.len()).expect("fewer than 2^32 values");
+        let number = N::of(self.values.len());
         self.values.push(value);
         self.index.insert_unique(hash, (hash, number), |(hash, _)| *hash);
         (number, true)
     }
 
     /// The number of a value, if the value is known.
-    pub(super) fn number(&self, value: &T) -> Option<u32> {
+    pub(super) fn number(&self, value: &T) -> Option<N> {
         self.find(hash(value), value)
     }
 
-    fn find(&self, hash: u64, value: &T) -> Option<u32> {
-        let same = |(known, number): &(u64, u32)| {
-            *known == hash && self.values[*number as usize] == *value
-        };
+    fn find(&self, hash: u64, value: &T) -> Option<N> {
+        let same =
+            |(known, number): &(u64, N)| *known == hash && self.values[number.index()] == *value;
         self.index.find(hash, same).map(|(_, number)| *number)
     }
 
     /// The value with this number.
-    pub(super) fn get(&self, number: u32) -> &T {
-        &self.values[number as usize]
+    pub(super) fn get(&self, number: N) -> &T {
+        &self.values[number.index()]
     }
 
     /// All values, in the order of their numbers.

@@ -1,9 +1,11 @@
 //! Judges bounds and properties of tuples, and remembers each verdict for the part of a tuple that it is
 //! about.
 
+use super::ids::{GhostId, LocalId, Number, Slot};
 use super::panics::Held;
 use super::shared::Shared;
 use super::tables::{Memo, Tables};
+use super::tuple::{Tuple, TupleBuf};
 use crate::view::{Checkable, Ghostly, Local, View};
 use crate::world::StatePredicate;
 use stateright::actor::Id;
@@ -25,21 +27,21 @@ const FEW_PERMUTATIONS: usize = 24;
 /// Verdicts on parts of tuples: the properties that a part breaks, as bits.
 #[derive(Default)]
 pub(super) struct Verdicts {
-    actor: Memo<(u8, u32), u64>,
+    actor: Memo<(Slot, LocalId), u64>,
     /// The verdict contains the first bound, too, that the actor with the ghost is outside of.
-    actor_and_ghost: Memo<(u8, u32, u32), (u64, Option<u8>)>,
-    pair: Memo<(u8, u8, u32, u32), u64>,
-    ghost: Memo<u32, u64>,
+    actor_and_ghost: Memo<(Slot, LocalId, GhostId), (u64, Option<u8>)>,
+    pair: Memo<(Slot, Slot, LocalId, LocalId), u64>,
+    ghost: Memo<GhostId, u64>,
 }
 
 /// The values behind the numbers of a tuple.
 pub(super) fn view<'a, A: Checkable, G: Ghostly>(
     tables: &'a Tables<'_, A, G>,
-    key: &[u32],
+    tuple: Tuple<'_>,
 ) -> View<'a, A, G> {
-    let actors = tables.actors.iter().zip(key);
-    let locals = actors.map(|(table, local)| table.locals.get(*local).view()).collect();
-    View::new(locals, tables.ghosts.get(key[tables.actors.len()]))
+    let actors = tables.actors.iter().zip(tuple.locals());
+    let locals = actors.map(|(table, (_, local))| table.locals.get(local).view()).collect();
+    View::new(locals, tables.ghosts.get(tuple.ghost()))
 }
 
 /// The positions of the verdicts that are false, as bits.
@@ -50,13 +52,9 @@ fn broken(verdicts: impl Iterator<Item = bool>) -> u64 {
 /// An actor and its local state by value.
 fn value<'t, A: Checkable, G: Ghostly>(
     tables: &'t Tables<'_, A, G>,
-    (who, local): (usize, u32),
+    (who, local): (Slot, LocalId),
 ) -> (Id, Local<'t, A>) {
-    (Id::from(who), tables.actors[who].locals.get(local).view())
-}
-
-fn small(who: usize) -> u8 {
-    u8::try_from(who).expect("at most 255 actors")
+    (who.id(), tables.actors[who.index()].locals.get(local).view())
 }
 
 impl<'s, 'w, A: Checkable, G: Ghostly> Judge<'s, 'w, A, G> {
@@ -82,13 +80,13 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Judge<'s, 'w, A, G> {
     /// local state, and the image of the ghost.
     fn judge_alike<T: PartialEq>(
         &self,
-        actors: &[usize],
-        key: &[u32],
-        judge: impl Fn(&Tables<'w, A, G>, &[(usize, u32)], u32) -> T,
+        actors: &[Slot],
+        tuple: Tuple<'_>,
+        judge: impl Fn(&Tables<'w, A, G>, &[(Slot, LocalId)], GhostId) -> T,
     ) -> T {
         self.tables(|tables| {
-            let ghost = key[self.actors];
-            let here: Vec<_> = actors.iter().map(|who| (*who, key[*who])).collect();
+            let ghost = tuple.ghost();
+            let here: Vec<_> = actors.iter().map(|who| (*who, tuple.local(*who))).collect();
             let verdict = judge(tables, &here, ghost);
             let group = &tables.group;
             let all = actors.len() < self.actors || group.len() <= FEW_PERMUTATIONS;
@@ -116,8 +114,8 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Judge<'s, 'w, A, G> {
     /// the bound that is known for that actor, and the other actors were inside before.
     pub(super) fn outside(
         &mut self,
-        key: &[u32],
-        changed: Option<usize>,
+        tuple: Tuple<'_>,
+        changed: Option<Slot>,
         firing: Option<u8>,
     ) -> Option<u8> {
         if changed.is_some() && self.bounds_of_actors_only {
@@ -130,10 +128,9 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Judge<'s, 'w, A, G> {
             }
             let is_outside = match &bound.within {
                 StatePredicate::Actor(_) if changed.is_some() => false,
-                StatePredicate::ActorAndGhost(_) => {
-                    (0..self.actors).any(|who| self.judge_with_ghost(who, key).1 == Some(n))
-                }
-                within => !self.judge_whole(key, |view| within.holds(view)),
+                StatePredicate::ActorAndGhost(_) => Slot::first(self.actors)
+                    .any(|who| self.judge_with_ghost(who, tuple).1 == Some(n)),
+                within => !self.judge_whole(tuple, |view| within.holds(view)),
             };
             if is_outside {
                 first = Some(n);
@@ -144,35 +141,35 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Judge<'s, 'w, A, G> {
 
     /// Judges a tuple that is new. If the change of one actor led to the tuple, its unchanged parts have been
     /// judged before.
-    pub(super) fn judge(&mut self, key: &[u32], changed: Option<usize>, ghost_changed: bool) {
+    pub(super) fn judge(&mut self, tuple: Tuple<'_>, changed: Option<Slot>, ghost_changed: bool) {
         let mut bits = 0;
-        for who in 0..self.actors {
+        for who in Slot::first(self.actors) {
             let has_changed = changed.is_none_or(|changed| changed == who);
             if has_changed {
-                bits |= self.judge_actor(who, key);
+                bits |= self.judge_actor(who, tuple);
             }
             if has_changed || ghost_changed {
-                bits |= self.judge_with_ghost(who, key).0;
+                bits |= self.judge_with_ghost(who, tuple).0;
             }
-            for other in 0..who {
+            for other in Slot::first(who.index()) {
                 if has_changed || changed == Some(other) {
-                    bits |= self.judge_pair(other, who, key);
+                    bits |= self.judge_pair(other, who, tuple);
                 }
             }
         }
         if ghost_changed {
-            bits |= self.judge_ghost(key);
+            bits |= self.judge_ghost(tuple);
         }
         let unwitnessed = self.shared.unwitnessed.load(Ordering::Relaxed);
         if self.looks_at_views || unwitnessed != 0 {
-            bits |= self.judge_view(key, unwitnessed);
+            bits |= self.judge_view(tuple, unwitnessed);
         }
         self.shared.violate(bits);
     }
 
-    fn judge_view(&self, key: &[u32], unwitnessed: u64) -> u64 {
+    fn judge_view(&self, tuple: Tuple<'_>, unwitnessed: u64) -> u64 {
         let world = self.shared.world;
-        let (broken, witnessed) = self.judge_whole(key, |view| {
+        let (broken, witnessed) = self.judge_whole(tuple, |view| {
             let always = broken(world.always.iter().map(|property| match &property.holds {
                 StatePredicate::View(holds) => holds(view),
                 _ => true,
@@ -189,24 +186,30 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Judge<'s, 'w, A, G> {
     }
 
     /// Judges a whole tuple and its images.
-    fn judge_whole<T: PartialEq>(&self, key: &[u32], judge: impl Fn(&View<'_, A, G>) -> T) -> T {
-        let actors: Vec<_> = (0..self.actors).collect();
-        self.judge_alike(&actors, key, |tables, actors, ghost| {
-            let mut renamed = vec![ghost; self.actors + 1];
+    fn judge_whole<T: PartialEq>(
+        &self,
+        tuple: Tuple<'_>,
+        judge: impl Fn(&View<'_, A, G>) -> T,
+    ) -> T {
+        let actors: Vec<_> = Slot::first(self.actors).collect();
+        self.judge_alike(&actors, tuple, |tables, actors, ghost| {
+            let mut renamed = TupleBuf::default();
+            renamed.copy(tuple);
+            renamed.set_ghost(ghost);
             for (who, local) in actors {
-                renamed[*who] = *local;
+                renamed.set_local(*who, *local);
             }
-            judge(&view(tables, &renamed))
+            judge(&view(tables, renamed.tuple()))
         })
     }
 
-    fn judge_actor(&mut self, who: usize, key: &[u32]) -> u64 {
-        let memo = (small(who), key[who]);
+    fn judge_actor(&mut self, who: Slot, tuple: Tuple<'_>) -> u64 {
+        let memo = (who, tuple.local(who));
         if let Some(known) = self.verdicts.actor.get(&memo) {
             return *known;
         }
         let always = &self.shared.world.always;
-        let verdict = self.judge_alike(&[who], key, |tables, actors, _| {
+        let verdict = self.judge_alike(&[who], tuple, |tables, actors, _| {
             let (who, value) = value(tables, actors[0]);
             broken(always.iter().map(|property| match &property.holds {
                 StatePredicate::Actor(holds) => holds(who, value),
@@ -217,14 +220,14 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Judge<'s, 'w, A, G> {
         verdict
     }
 
-    fn judge_with_ghost(&mut self, who: usize, key: &[u32]) -> (u64, Option<u8>) {
-        let (local, ghost) = (key[who], key[self.actors]);
-        let memo = (small(who), local, ghost);
+    fn judge_with_ghost(&mut self, who: Slot, tuple: Tuple<'_>) -> (u64, Option<u8>) {
+        let (local, ghost) = (tuple.local(who), tuple.ghost());
+        let memo = (who, local, ghost);
         if let Some(known) = self.verdicts.actor_and_ghost.get(&memo) {
             return *known;
         }
         let world = self.shared.world;
-        let verdict = self.judge_alike(&[who], key, |tables, actors, ghost| {
+        let verdict = self.judge_alike(&[who], tuple, |tables, actors, ghost| {
             let (who, value) = value(tables, actors[0]);
             let ghost = tables.ghosts.get(ghost);
             let holds = |predicate: &StatePredicate<A, G>| match predicate {
@@ -239,13 +242,13 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Judge<'s, 'w, A, G> {
         verdict
     }
 
-    fn judge_pair(&mut self, a: usize, b: usize, key: &[u32]) -> u64 {
-        let memo = (small(a), small(b), key[a], key[b]);
+    fn judge_pair(&mut self, a: Slot, b: Slot, tuple: Tuple<'_>) -> u64 {
+        let memo = (a, b, tuple.local(a), tuple.local(b));
         if let Some(known) = self.verdicts.pair.get(&memo) {
             return *known;
         }
         let always = &self.shared.world.always;
-        let verdict = self.judge_alike(&[a, b], key, |tables, actors, _| {
+        let verdict = self.judge_alike(&[a, b], tuple, |tables, actors, _| {
             let (a, b) = (value(tables, actors[0]), value(tables, actors[1]));
             broken(always.iter().map(|property| match &property.holds {
                 StatePredicate::Pair(holds) => holds(a, b) && holds(b, a),
@@ -256,13 +259,13 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Judge<'s, 'w, A, G> {
         verdict
     }
 
-    fn judge_ghost(&mut self, key: &[u32]) -> u64 {
-        let ghost = key[self.actors];
+    fn judge_ghost(&mut self, tuple: Tuple<'_>) -> u64 {
+        let ghost = tuple.ghost();
         if let Some(known) = self.verdicts.ghost.get(&ghost) {
             return *known;
         }
         let always = &self.shared.world.always;
-        let verdict = self.judge_alike(&[], key, |tables, _, ghost| {
+        let verdict = self.judge_alike(&[], tuple, |tables, _, ghost| {
             let value = tables.ghosts.get(ghost);
             broken(always.iter().map(|property| match &property.holds {
                 StatePredicate::Ghost(holds) => holds(value),

@@ -54,6 +54,7 @@ mod checkpoint;
 mod effects;
 mod equivariance;
 mod handlers;
+mod ids;
 mod intern;
 mod judge;
 mod local;
@@ -73,6 +74,7 @@ mod symmetry;
 mod tables;
 pub(super) mod trace;
 mod trial;
+mod tuple;
 mod worker;
 
 pub use checkpoint::{CheckpointError, Checkpoints};

@@ -1,7 +1,8 @@
 //! Sets of messages by number: renamed, and reduced so that of messages that are one only one is kept. Each
 //! thread computes each of these once.
 
-use super::bits::Bits;
+use super::bits::Messages;
+use super::ids::{LocalId, Number, PartitionId, PermutationId, SetId, Slot};
 use super::relevance::Relevance;
 use super::sets::SetCache;
 use super::tables::Memo;
@@ -13,16 +14,16 @@ const NONE: u32 = u32::MAX;
 #[derive(Clone, Copy)]
 pub(super) struct Reduced {
     /// The number of the reduced set.
-    pub(super) kept: u32,
+    pub(super) kept: SetId,
     /// The number of the set of the names of its messages.
-    pub(super) names: u32,
+    pub(super) names: SetId,
 }
 
 /// The renamed sets that one thread knows: by permutation and actor, and by set.
 pub(super) struct Renamed(Vec<Vec<Vec<u32>>>);
 
 /// The reduced sets that one thread knows under a hypothesis: by actor, and by partition and set.
-pub(super) struct Normal(Vec<Memo<(u32, u32), Reduced>>);
+pub(super) struct Normal(Vec<Memo<(PartitionId, SetId), Reduced>>);
 
 impl Renamed {
     /// A table in which no renamed set is known.
@@ -31,16 +32,16 @@ impl Renamed {
     }
 
     /// The number of a set of an actor's messages, renamed by a permutation, if it is known.
-    pub(super) fn get(&self, permutation: usize, who: usize, set: u32) -> Option<u32> {
-        let known = self.0[permutation][who].get(set as usize).copied();
-        known.filter(|known| *known != NONE)
+    pub(super) fn get(&self, permutation: PermutationId, who: Slot, set: SetId) -> Option<SetId> {
+        let known = self.0[permutation.index()][who.index()].get(set.index()).copied();
+        known.filter(|known| *known != NONE).map(|known| SetId::of(known as usize))
     }
 
     /// Notes the number of a renamed set.
-    pub(super) fn note(&mut self, permutation: usize, who: usize, set: u32, is: u32) {
-        let sets = &mut self.0[permutation][who];
-        sets.resize(sets.len().max(set as usize + 1), NONE);
-        sets[set as usize] = is;
+    pub(super) fn note(&mut self, permutation: PermutationId, who: Slot, set: SetId, is: SetId) {
+        let sets = &mut self.0[permutation.index()][who.index()];
+        sets.resize(sets.len().max(set.index() + 1), NONE);
+        sets[set.index()] = u32::try_from(is.index()).expect("numbers are u32");
     }
 }
 
@@ -55,15 +56,15 @@ impl Normal {
         &mut self,
         relevance: &Relevance,
         sets: &mut SetCache<'_>,
-        (who, local, set): (usize, u32, u32),
+        (who, local, set): (Slot, LocalId, SetId),
     ) -> Reduced {
         let Some((number, partition)) = relevance.partition(who, local) else {
             return Reduced { kept: set, names: set };
         };
-        if let Some(known) = self.0[who].get(&(number, set)) {
+        if let Some(known) = self.0[who.index()].get(&(number, set)) {
             return *known;
         }
-        let mut messages = Bits::default();
+        let mut messages = Messages::default();
         messages.copy(&sets.get(who, set));
         let reduced = match partition.reduce(&mut messages) {
             None => Reduced { kept: set, names: set },
@@ -71,7 +72,7 @@ impl Normal {
                 Reduced { kept: sets.number(who, &messages), names: sets.number(who, &names) }
             }
         };
-        self.0[who].insert((number, set), reduced);
+        self.0[who.index()].insert((number, set), reduced);
         reduced
     }
 }

@@ -7,11 +7,13 @@
 //! way to recovery, and some way is enough. So the answer says that no state is a dead end; it does not say
 //! that the group cannot go round in circles.
 
-use super::bits::{Bits, is_subset, numbers};
+use super::bits::{Messages, is_subset, numbers};
 use super::caller::Caller;
+use super::ids::{GroupId, LocalId, MemberId, MessageId, Number, PermutationId, Slot, StepId};
 use super::panics::Held;
 use super::symmetry::Permutations;
 use super::tables::{Memo, Tables};
+use super::tuple::Tuple;
 use crate::run::{Limits, Lookout};
 use crate::view::{Checkable, Ghostly, Local};
 use crate::world::{Recovery, State, World};
@@ -22,7 +24,7 @@ use std::sync::{Mutex, RwLock};
 use std::time::Instant;
 
 /// For each group, whether the group is dead, by the local states of its members.
-type Verdicts = Vec<Memo<Vec<u32>, bool>>;
+type Verdicts = Vec<Memo<Vec<LocalId>, bool>>;
 
 /// The verdicts of all threads. With each verdict there are the verdicts on all renamed starts.
 pub(super) struct Judged<'w, A: Checkable> {
@@ -44,9 +46,9 @@ pub(super) struct RecoveryJudge<'j, 'w, A: Checkable> {
 #[derive(Clone)]
 struct Group {
     /// The local states of its members.
-    locals: Vec<u32>,
+    locals: Vec<LocalId>,
     /// The messages between the members, by receiver.
-    messages: Vec<Bits>,
+    messages: Vec<Messages>,
 }
 
 /// How often one member acts by itself in a straight attempt.
@@ -84,14 +86,14 @@ impl<A: Checkable> RecoveryJudge<'_, '_, A> {
     pub(super) fn is_dead_end<G: Ghostly>(
         &mut self,
         tables: &RwLock<Tables<'_, A, G>>,
-        key: &[u32],
+        tuple: Tuple<'_>,
     ) -> Result<bool, Undecided> {
         let mut start = Vec::new();
         let mut dead = false;
-        for (n, group) in self.judged.recovery.groups.iter().enumerate() {
+        for (n, group) in GroupId::all().zip(&self.judged.recovery.groups) {
             start.clear();
-            start.extend(group.iter().map(|id| key[usize::from(*id)]));
-            dead |= if let Some(is_dead) = self.mine[n].get(&start[..]) {
+            start.extend(group.iter().map(|id| tuple.local(Slot::from(*id))));
+            dead |= if let Some(is_dead) = self.mine[n.index()].get(&start[..]) {
                 *is_dead
             } else {
                 let is_dead = match self.is_dead(&mut Caller::new(tables), n, &start) {
@@ -99,7 +101,7 @@ impl<A: Checkable> RecoveryJudge<'_, '_, A> {
                     Err(_) if dead => return Ok(true),
                     Err(reason) => return Err(reason),
                 };
-                self.mine[n].insert(start.clone(), is_dead);
+                self.mine[n.index()].insert(start.clone(), is_dead);
                 is_dead
             };
         }
@@ -109,11 +111,11 @@ impl<A: Checkable> RecoveryJudge<'_, '_, A> {
     fn is_dead<G: Ghostly>(
         &self,
         tables: &mut Caller<'_, '_, A, G>,
-        group: usize,
-        start: &[u32],
+        group: GroupId,
+        start: &[LocalId],
     ) -> Result<bool, Undecided> {
         let verdicts = || self.judged.verdicts.lock().held();
-        if let Some(is_dead) = verdicts()[group].get(start) {
+        if let Some(is_dead) = verdicts()[group.index()].get(start) {
             return Ok(*is_dead);
         }
         let end = self.attempt(group, start).succeeds(tables)?;
@@ -141,39 +143,40 @@ impl<A: Checkable> RecoveryJudge<'_, '_, A> {
         let is_dead = end.is_none();
         let mut verdicts = verdicts();
         for (group, start) in orbit {
-            verdicts[group].insert(start, is_dead);
+            verdicts[group.index()].insert(start, is_dead);
         }
         Ok(is_dead)
     }
 
-    fn attempt<'a>(&'a self, group: usize, start: &'a [u32]) -> Attempt<'a, A> {
+    fn attempt<'a>(&'a self, group: GroupId, start: &'a [LocalId]) -> Attempt<'a, A> {
         let Judged { recovery, lookout, .. } = self.judged;
-        Attempt { recovery, lookout, group: &recovery.groups[group], start }
+        Attempt { recovery, lookout, group: &recovery.groups[group.index()], start }
     }
 
     /// A group and local states of its members, renamed by a permutation.
     fn renamed<G: Ghostly>(
         &self,
         tables: &Tables<'_, A, G>,
-        n: usize,
-        group: usize,
-        start: &[u32],
-    ) -> (usize, Vec<u32>) {
+        n: PermutationId,
+        group: GroupId,
+        start: &[LocalId],
+    ) -> (GroupId, Vec<LocalId>) {
         let groups = &self.judged.recovery.groups;
-        let images = groups[group].iter().zip(start);
+        let images = groups[group.index()].iter().zip(start);
         let images: BTreeMap<_, _> = images
             .map(|(id, local)| {
-                let (to, image) = tables.local_image(n, usize::from(*id), *local);
-                (Id::from(to), image)
+                let (to, image) = tables.local_image(n, Slot::from(*id), *local);
+                (to.id(), image)
             })
             .collect();
         let is_image = |other: &Vec<Id>| {
             other.len() == images.len() && other.iter().all(|id| images.contains_key(id))
         };
         let renamed = groups.iter().position(is_image);
-        let renamed =
-            renamed.expect("groups are renamed to groups where actors are interchangeable");
-        (renamed, groups[renamed].iter().map(|id| images[id]).collect())
+        let renamed = GroupId::of(
+            renamed.expect("groups are renamed to groups where actors are interchangeable"),
+        );
+        (renamed, groups[renamed.index()].iter().map(|id| images[id]).collect())
     }
 }
 
@@ -185,12 +188,12 @@ pub(crate) fn is_dead_end<A: Checkable, G: Ghostly>(
 ) -> bool {
     let Some(recovery) = &world.recovery else { return false };
     let mut tables = Tables::new(world, false, Permutations::trivial(world.actors.actors.len()));
-    let (key, _) = tables.import(state);
+    let (tuple, _) = tables.import(state);
     let limits = Limits::unlimited(1);
     let never = AtomicBool::new(false);
     let lookout = Lookout::since(Instant::now(), &limits, &never);
     let judged = Judged::new(recovery, &lookout);
-    judged.judge().is_dead_end(&RwLock::new(tables), &key).expect("there is no limit")
+    judged.judge().is_dead_end(&RwLock::new(tables), tuple.tuple()).expect("there is no limit")
 }
 
 /// A group and the local states from which it starts.
@@ -198,27 +201,27 @@ struct Attempt<'a, A: Checkable> {
     recovery: &'a Recovery<A>,
     lookout: &'a Lookout<'a>,
     group: &'a [Id],
-    start: &'a [u32],
+    start: &'a [LocalId],
 }
 
 impl<A: Checkable> Attempt<'_, A> {
     fn first(&self) -> Group {
-        Group { locals: self.start.to_vec(), messages: vec![Bits::default(); self.group.len()] }
+        Group { locals: self.start.to_vec(), messages: vec![Messages::default(); self.group.len()] }
     }
 
     fn values<'t, G: Ghostly>(
         &self,
         tables: &'t Tables<'_, A, G>,
-        locals: &[u32],
+        locals: &[LocalId],
     ) -> Vec<(Id, Local<'t, A>)> {
         let members = self.group.iter().zip(locals);
-        let value = |(id, local): (&Id, &u32)| {
+        let value = |(id, local): (&Id, &LocalId)| {
             (*id, tables.actors[usize::from(*id)].locals.get(*local).view())
         };
         members.map(value).collect()
     }
 
-    fn has_recovered<G: Ghostly>(&self, tables: &Tables<'_, A, G>, now: &[u32]) -> bool {
+    fn has_recovered<G: Ghostly>(&self, tables: &Tables<'_, A, G>, now: &[LocalId]) -> bool {
         let (start, now) = (self.values(tables, self.start), self.values(tables, now));
         (self.recovery.recovered)(&start, &now)
     }
@@ -228,8 +231,8 @@ impl<A: Checkable> Attempt<'_, A> {
     fn succeeds<G: Ghostly>(
         &self,
         tables: &mut Caller<'_, '_, A, G>,
-    ) -> Result<Option<Vec<u32>>, Undecided> {
-        let members = 0..self.group.len();
+    ) -> Result<Option<Vec<LocalId>>, Undecided> {
+        let members = MemberId::first(self.group.len());
         let mut pairs =
             members.clone().flat_map(|first| members.clone().map(move |then| (first, then)));
         match pairs.find_map(|(first, then)| self.straight(tables, first, then)) {
@@ -239,7 +242,7 @@ impl<A: Checkable> Attempt<'_, A> {
     }
 
     /// Whether recovery may go on from these local states.
-    fn is_within<G: Ghostly>(&self, tables: &Tables<'_, A, G>, now: &[u32]) -> bool {
+    fn is_within<G: Ghostly>(&self, tables: &Tables<'_, A, G>, now: &[LocalId]) -> bool {
         let (start, now) = (self.values(tables, self.start), self.values(tables, now));
         (self.recovery.within)(&start, &now)
     }
@@ -251,18 +254,18 @@ impl<A: Checkable> Attempt<'_, A> {
     fn straight<G: Ghostly>(
         &self,
         tables: &mut Caller<'_, '_, A, G>,
-        first: usize,
-        then: usize,
-    ) -> Option<Vec<u32>> {
+        first: MemberId,
+        then: MemberId,
+    ) -> Option<Vec<LocalId>> {
         let mut now = self.first();
         if let Some(end) = self.ends(tables.tables(), &now.locals) {
             return end.then_some(now.locals);
         }
-        for who in std::iter::once(first).chain(std::iter::repeat_n(then, PATIENCE)) {
+        for member in std::iter::once(first).chain(std::iter::repeat_n(then, PATIENCE)) {
             let mut arriving = VecDeque::new();
-            for n in 0..self.spontaneous(tables, &now, who).len() {
-                if let Some(step) = self.spontaneous(tables, &now, who).get(n) {
-                    self.take(tables.tables(), &mut now, who, *step, &mut arriving);
+            for n in 0..self.spontaneous(tables, &now, member).len() {
+                if let Some(step) = self.spontaneous(tables, &now, member).get(n) {
+                    self.take(tables.tables(), &mut now, member, *step, &mut arriving);
                 }
                 if let Some(end) = self.ends(tables.tables(), &now.locals) {
                     return end.then_some(now.locals);
@@ -270,8 +273,8 @@ impl<A: Checkable> Attempt<'_, A> {
             }
             for _ in 0..ARRIVALS {
                 let Some((to, message)) = arriving.pop_front() else { break };
-                let actor = usize::from(self.group[to]);
-                if let Some(step) = tables.deliver(actor, now.locals[to], message) {
+                let actor = self.slot(to);
+                if let Some(step) = tables.deliver(actor, now.locals[to.index()], message) {
                     self.take(tables.tables(), &mut now, to, step, &mut arriving);
                 }
                 if let Some(end) = self.ends(tables.tables(), &now.locals) {
@@ -283,7 +286,7 @@ impl<A: Checkable> Attempt<'_, A> {
     }
 
     /// Whether an attempt ends at these local states: `Some(true)` with success, `Some(false)` without.
-    fn ends<G: Ghostly>(&self, tables: &Tables<'_, A, G>, now: &[u32]) -> Option<bool> {
+    fn ends<G: Ghostly>(&self, tables: &Tables<'_, A, G>, now: &[LocalId]) -> Option<bool> {
         if self.has_recovered(tables, now) {
             return Some(true);
         }
@@ -294,8 +297,8 @@ impl<A: Checkable> Attempt<'_, A> {
     fn anywhere<G: Ghostly>(
         &self,
         tables: &mut Caller<'_, '_, A, G>,
-    ) -> Result<Option<Vec<u32>>, Undecided> {
-        let mut known: Memo<Vec<u32>, Vec<Vec<Bits>>> = Memo::default();
+    ) -> Result<Option<Vec<LocalId>>, Undecided> {
+        let mut known: Memo<Vec<LocalId>, Vec<Vec<Messages>>> = Memo::default();
         let mut waiting = vec![self.first()];
         while let Some(now) = waiting.pop() {
             if self.has_recovered(tables.tables(), &now.locals) {
@@ -305,7 +308,7 @@ impl<A: Checkable> Attempt<'_, A> {
                 return Err(reason);
             }
             let sets = known.entry(now.locals.clone()).or_default();
-            let below = |a: &[Bits], b: &[Bits]| {
+            let below = |a: &[Messages], b: &[Messages]| {
                 a.iter().zip(b).all(|(a, b)| is_subset(a.words(), b.words()))
             };
             if sets.iter().any(|other| below(&now.messages, other)) {
@@ -316,15 +319,15 @@ impl<A: Checkable> Attempt<'_, A> {
             if !self.is_within(tables.tables(), &now.locals) {
                 continue;
             }
-            for who in 0..self.group.len() {
-                let actor = usize::from(self.group[who]);
-                let mut steps = self.spontaneous(tables, &now, who);
-                for message in numbers(now.messages[who].words()) {
-                    steps.extend(tables.deliver(actor, now.locals[who], message));
+            for member in MemberId::first(self.group.len()) {
+                let actor = self.slot(member);
+                let mut steps = self.spontaneous(tables, &now, member);
+                for message in numbers(now.messages[member.index()].words()) {
+                    steps.extend(tables.deliver(actor, now.locals[member.index()], message));
                 }
                 for step in steps {
                     let mut next = now.clone();
-                    self.take(tables.tables(), &mut next, who, step, &mut VecDeque::new());
+                    self.take(tables.tables(), &mut next, member, step, &mut VecDeque::new());
                     waiting.push(next);
                 }
             }
@@ -332,15 +335,20 @@ impl<A: Checkable> Attempt<'_, A> {
         Ok(None)
     }
 
+    /// The place of a member among all actors.
+    fn slot(&self, member: MemberId) -> Slot {
+        Slot::from(self.group[member.index()])
+    }
+
     /// The spontaneous steps of a member, except restarts.
     fn spontaneous<G: Ghostly>(
         &self,
         tables: &mut Caller<'_, '_, A, G>,
         now: &Group,
-        who: usize,
-    ) -> Vec<u32> {
-        let mut steps = tables.spontaneous(usize::from(self.group[who]), now.locals[who]);
-        steps.retain(|step| !tables.tables().steps[*step as usize].restart);
+        member: MemberId,
+    ) -> Vec<StepId> {
+        let mut steps = tables.spontaneous(self.slot(member), now.locals[member.index()]);
+        steps.retain(|step| !tables.tables().steps[step.index()].restart);
         steps
     }
 
@@ -348,16 +356,16 @@ impl<A: Checkable> Attempt<'_, A> {
         &self,
         tables: &Tables<'_, A, G>,
         now: &mut Group,
-        who: usize,
-        step: u32,
-        arriving: &mut VecDeque<(usize, u32)>,
+        member: MemberId,
+        step: StepId,
+        arriving: &mut VecDeque<(MemberId, MessageId)>,
     ) {
-        let record = &tables.steps[step as usize];
-        now.locals[who] = record.next;
+        let record = &tables.steps[step.index()];
+        now.locals[member.index()] = record.next;
         for (to, message) in record.sent.iter() {
-            let to = Id::from(usize::from(*to));
-            if let Some(member) = self.group.iter().position(|id| *id == to) {
-                now.messages[member].insert(*message);
+            if let Some(member) = self.group.iter().position(|id| *id == to.id()) {
+                let member = MemberId::of(member);
+                now.messages[member.index()].insert(*message);
                 arriving.push_back((member, *message));
             }
         }

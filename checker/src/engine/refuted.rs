@@ -1,46 +1,50 @@
 //! Finds the local states in which a hypothesis is refuted, and the tuples that this concerns.
 
-use super::bits::{Bits, numbers};
+use super::bits::{Bits, Locals, numbers};
+use super::ids::{ListId, LocalId, MessageId, Number, ShardId, Slot};
 use super::relevance::{LocalRelevance, Relevance};
 use super::tables::{Memo, Tables};
+use super::tuple::Tuple;
 use crate::view::{Checkable, Ghostly};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// The local states in which a better hypothesis refutes an older one, for each actor. There some message
 /// matters more than was thought, or is not one with a message for which it was taken.
-pub(super) struct Refuted(Vec<Bits>);
+pub(super) struct Refuted(Vec<Locals>);
 
 /// For each actor the local states in which a hypothesis is refuted, and those from which one step leads to
 /// such a local state.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Concerned(Vec<Bits>);
+pub(super) struct Concerned(Vec<Locals>);
 
 /// The rest of a repair: the shards that are still to do, and the local states that are concerned. The first
 /// state is added again at the end.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Repair {
     pub(super) concerned: Concerned,
-    pub(super) shards: BTreeSet<u32>,
+    pub(super) shards: BTreeSet<ShardId>,
 }
 
 impl Refuted {
     /// The local states in which `newer` refutes `old`, among those that both know.
     pub(super) fn of(old: &Relevance, newer: &Relevance) -> Self {
         let mut covered = Memo::default();
-        let mut of_actor = |who: usize| {
-            let mut refuted = Bits::default();
-            for ((a, b), local) in old.locals[who].iter().zip(&newer.locals[who]).zip(0..) {
+        let mut of_actor = |who: Slot| {
+            let mut refuted = Locals::default();
+            for ((a, b), local) in
+                old.locals[who.index()].iter().zip(&newer.locals[who.index()]).zip(LocalId::all())
+            {
                 let (Some(a), Some(b)) = (a, b) else { continue };
                 if tells_apart((old, a), (newer, b))
-                    || matters_more((old, a), (newer, b), old.messages[who], &mut covered)
+                    || matters_more((old, a), (newer, b), old.unknown(who), &mut covered)
                 {
                     refuted.insert(local);
                 }
             }
             refuted
         };
-        Self((0..old.locals.len()).map(&mut of_actor).collect())
+        Self(Slot::first(old.locals.len()).map(&mut of_actor).collect())
     }
 
     /// Whether the hypothesis is refuted in no local state.
@@ -56,7 +60,7 @@ impl Refuted {
         let Self(refuted) = self;
         let mut concerned = refuted.clone();
         for step in tables.steps.iter().filter(|step| step.change.is_some()) {
-            let who = usize::from(step.who);
+            let who = step.who.index();
             if refuted[who].has(step.next) {
                 concerned[who].insert(step.from);
             }
@@ -66,9 +70,9 @@ impl Refuted {
 }
 
 impl Concerned {
-    /// Whether the expansion of a tuple with these local states rests on the refuted hypothesis.
-    pub(super) fn has(&self, locals: &[u32]) -> bool {
-        self.0.iter().zip(locals).any(|(concerned, local)| concerned.has(*local))
+    /// Whether the expansion of a tuple rests on the refuted hypothesis.
+    pub(super) fn has(&self, tuple: Tuple<'_>) -> bool {
+        tuple.locals().any(|(who, local)| self.0[who.index()].has(local))
     }
 }
 
@@ -76,8 +80,8 @@ impl Concerned {
 fn matters_more(
     (old, a): (&Relevance, &LocalRelevance),
     (newer, b): (&Relevance, &LocalRelevance),
-    known: u32,
-    covered: &mut Memo<(u32, u32), bool>,
+    unknown: MessageId,
+    covered: &mut Memo<(ListId, ListId), bool>,
 ) -> bool {
     let mut more = b.hard.clone();
     more.merge(&b.conditional);
@@ -93,7 +97,7 @@ fn matters_more(
             }
         }
     }
-    numbers(more.words()).any(|message| message < known)
+    numbers(more.words()).any(|message: MessageId| message < unknown)
 }
 
 /// Whether `newer` tells messages apart that `old` takes for one.

@@ -5,8 +5,8 @@
 //! was reached, and closes the result under the steps of each actor. Workers filter states by
 //! [`Relevance::masks`] and [`Relevance::because_of`].
 
-use super::bits::Bits;
-use super::effects::NOTHING;
+use super::bits::Messages;
+use super::ids::{EffectId, ListId, LocalId, MessageId, Number, PartitionId, Slot};
 use super::intern::Interned;
 use super::merging::Partition;
 use super::tables::{Delivery, Memo, Sent, Tables};
@@ -17,59 +17,64 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// So many trials lie between two looks at the limits.
-const BETWEEN_LOOKS: u32 = 256;
+const BETWEEN_LOOKS: usize = 256;
 
 /// A hypothesis about which messages may still matter to which local state, taken from the steps seen so far.
 #[derive(Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Relevance {
     /// For each actor and each of its local states, what matters there, if the local state had been reached.
     pub(super) locals: Vec<Vec<Option<LocalRelevance>>>,
-    /// For each actor, how many of the messages to it were known.
-    pub(super) messages: Vec<u32>,
+    /// For each actor the first message to it that was not known.
+    pub(super) unknown: Vec<MessageId>,
     /// The lists of messages that message-only steps send.
     #[serde(serialize_with = "write_sent", deserialize_with = "read_sent")]
-    pub(super) sent: Interned<Sent>,
+    pub(super) sent: Interned<ListId, Sent>,
     /// The partitions that say which messages are one. In partition 0 each message is one only with itself.
     #[serde(serialize_with = "write_partitions", deserialize_with = "read_partitions")]
-    pub(super) partitions: Interned<Partition>,
+    pub(super) partitions: Interned<PartitionId, Partition>,
 }
 
 /// The messages that may still matter to an actor in one local state.
-#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct LocalRelevance {
     /// Messages that are hard. Now or in a later local state they change the actor, violate a property,
     /// panic, or make the actor send a new message.
-    pub(super) hard: Bits,
+    pub(super) hard: Messages,
     /// Messages that are soft, by the list of messages that they make the actor send, now or later. There are
     /// few such lists.
-    pub(super) soft: Vec<(u32, Bits)>,
+    pub(super) soft: Vec<(ListId, Messages)>,
     /// All messages in `soft`.
-    pub(super) conditional: Bits,
+    pub(super) conditional: Messages,
     /// The number in [`Relevance::partitions`] of the partition that says which messages are one.
-    pub(super) partition: u32,
+    pub(super) partition: PartitionId,
 }
 
 /// The messages that matter to an actor in one local state, while they are still computed.
 #[derive(Clone, Default)]
 struct Growing {
-    hard: Bits,
+    hard: Messages,
     /// Each soft message with the number of its list of sent messages, in the order of messages.
-    soft: Vec<(u32, u32)>,
+    soft: Vec<(MessageId, ListId)>,
 }
 
 /// For each local state, the messages that matter because of what they do there at once; and the number of
 /// the effect of each message there.
-type Own = (Vec<Option<Growing>>, Vec<Vec<u32>>);
+type Own = (Vec<Option<Growing>>, Vec<Vec<EffectId>>);
 
 impl From<Growing> for LocalRelevance {
     fn from(Growing { hard, soft }: Growing) -> Self {
-        let mut conditional = Bits::default();
-        let mut by_list = BTreeMap::<u32, Bits>::new();
+        let mut conditional = Messages::default();
+        let mut by_list = BTreeMap::<ListId, Messages>::new();
         for (message, sent) in soft.into_iter().filter(|(message, _)| !hard.has(*message)) {
             conditional.insert(message);
             by_list.entry(sent).or_default().insert(message);
         }
-        Self { hard, soft: by_list.into_iter().collect(), conditional, partition: 0 }
+        Self {
+            hard,
+            soft: by_list.into_iter().collect(),
+            conditional,
+            partition: PartitionId::TRIVIAL,
+        }
     }
 }
 
@@ -79,22 +84,22 @@ impl Growing {
     fn add<A: Checkable, G: Ghostly>(
         &mut self,
         tables: &Tables<'_, A, G>,
-        message: u32,
+        message: MessageId,
         tried: Delivery,
-        lists: &mut Interned<Sent>,
-    ) -> u32 {
+        lists: &mut Interned<ListId, Sent>,
+    ) -> EffectId {
         match tried {
-            Delivery::Silent | Delivery::Unknown => NOTHING,
+            Delivery::Silent | Delivery::Unknown => EffectId::NOTHING,
             Delivery::NotMet(effect) => {
                 self.hard.insert(message);
                 effect
             }
             Delivery::Step(step) => {
-                let step = &tables.steps[step as usize];
+                let step = &tables.steps[step.index()];
                 if step.change.is_some() || step.broken != 0 {
                     self.hard.insert(message);
                 } else if step.sent.is_empty() {
-                    return NOTHING; // as when a handler sets a timer that is set already
+                    return EffectId::NOTHING; // as when a handler sets a timer that is set already
                 } else {
                     self.soft.push((message, lists.intern(Arc::clone(&step.sent)).0));
                 }
@@ -111,7 +116,7 @@ impl Relevance {
         partitions.intern(Partition::default());
         Self {
             locals: vec![Vec::new(); actors],
-            messages: vec![0; actors],
+            unknown: vec![MessageId::of(0); actors],
             sent: Interned::new(),
             partitions,
         }
@@ -130,23 +135,22 @@ impl Relevance {
         let actors = tables.actors.len();
         let mut relevance = Self::everything(actors);
         relevance.sent.intern(Arc::from([]));
-        for who in 0..actors {
-            let (locals, mut effects) = relevance.own(tables, who, lookout)?;
+        for who in Slot::first(actors) {
+            let (locals, effects) = relevance.own(tables, who, lookout)?;
             let predecessors = predecessors(tables, who);
             let locals = relevance.closed(&predecessors, locals, lookout)?.into_iter();
             let mut locals: Vec<_> = locals.map(|entry| entry.map(LocalRelevance::from)).collect();
             if merging {
-                super::merging::refine(&mut effects, &predecessors, || {
+                let names = super::merging::refine(effects, &predecessors, || {
                     lookout.reached().map_or(Ok(()), Err)
                 })?;
-                for (entry, effects) in locals.iter_mut().zip(effects) {
+                for (entry, names) in locals.iter_mut().zip(names) {
                     let Some(entry) = entry else { continue };
-                    entry.partition = relevance.partitions.intern(Partition::new(effects)).0;
+                    entry.partition = relevance.partitions.intern(Partition::new(names)).0;
                 }
             }
-            relevance.locals[who] = locals;
-            let known = tables.actors[who].inbox.len();
-            relevance.messages[who] = u32::try_from(known).expect("numbers are u32");
+            relevance.locals[who.index()] = locals;
+            relevance.unknown[who.index()] = MessageId::of(tables.actors[who.index()].inbox.len());
         }
         super::equivariance::check(&relevance, tables, lookout)?;
         Ok(relevance)
@@ -157,27 +161,27 @@ impl Relevance {
     fn own<A: Checkable, G: Ghostly>(
         &mut self,
         tables: &mut Tables<'_, A, G>,
-        who: usize,
+        who: Slot,
         lookout: &Lookout<'_>,
     ) -> Result<Own, &'static str> {
-        let count = tables.actors[who].rows.len();
+        let count = tables.actors[who.index()].rows.len();
         let mut locals = vec![None; count];
         let mut effects = vec![Vec::new(); count];
-        for (number, entry) in (0..).zip(&mut locals) {
-            let is_reached = tables.actors[who].rows[number as usize].spontaneous.is_some();
+        for (local, entry) in LocalId::all().zip(&mut locals) {
+            let is_reached = tables.actors[who.index()].rows[local.index()].spontaneous.is_some();
             if !is_reached {
                 continue;
             }
             let mut own = Growing::default();
-            for message in (0_u32..).take(tables.actors[who].inbox.len()) {
-                if message.is_multiple_of(BETWEEN_LOOKS)
+            for message in MessageId::first(tables.actors[who.index()].inbox.len()) {
+                if message.index().is_multiple_of(BETWEEN_LOOKS)
                     && let Some(reason) = lookout.reached()
                 {
                     return Err(reason);
                 }
-                let tried = tables.try_delivery(who, number, message);
+                let tried = tables.try_delivery(who, local, message);
                 let effect = own.add(tables, message, tried, &mut self.sent);
-                effects[number as usize].push(effect);
+                effects[local.index()].push(effect);
             }
             *entry = Some(own);
         }
@@ -188,25 +192,25 @@ impl Relevance {
     /// later.
     fn closed(
         &mut self,
-        predecessors: &[Vec<u32>],
+        predecessors: &[Vec<LocalId>],
         mut locals: Vec<Option<Growing>>,
         lookout: &Lookout<'_>,
     ) -> Result<Vec<Option<Growing>>, &'static str> {
         let mut unions = Memo::default();
         let mut queued = vec![true; locals.len()];
-        let mut queue: VecDeque<u32> = (0..).take(locals.len()).collect();
+        let mut queue: VecDeque<LocalId> = LocalId::first(locals.len()).collect();
         // Local states that were reached last come first, because others lead to them.
         queue.make_contiguous().reverse();
         while let Some(local) = queue.pop_front() {
             if let Some(reason) = lookout.reached() {
                 return Err(reason);
             }
-            queued[local as usize] = false;
-            let Some(later) = locals[local as usize].clone() else { continue };
-            for from in &predecessors[local as usize] {
-                let Some(entry) = &mut locals[*from as usize] else { continue };
-                if self.add_later(entry, &later, &mut unions) && !queued[*from as usize] {
-                    queued[*from as usize] = true;
+            queued[local.index()] = false;
+            let Some(later) = locals[local.index()].clone() else { continue };
+            for from in &predecessors[local.index()] {
+                let Some(entry) = &mut locals[from.index()] else { continue };
+                if self.add_later(entry, &later, &mut unions) && !queued[from.index()] {
+                    queued[from.index()] = true;
                     queue.push_back(*from);
                 }
             }
@@ -220,7 +224,7 @@ impl Relevance {
         &mut self,
         entry: &mut Growing,
         later: &Growing,
-        unions: &mut Memo<(u32, u32), u32>,
+        unions: &mut Memo<(ListId, ListId), ListId>,
     ) -> bool {
         let Growing { hard, soft } = entry;
         let mut changed = hard.merge(&later.hard);
@@ -249,7 +253,7 @@ impl Relevance {
         changed
     }
 
-    fn union(&mut self, a: u32, b: u32) -> u32 {
+    fn union(&mut self, a: ListId, b: ListId) -> ListId {
         if a == b {
             return a;
         }
@@ -262,33 +266,42 @@ impl Relevance {
 
     /// The messages that matter to an actor in a local state whatever the other actors are, and those that
     /// matter on a condition. `None` if nothing is known of the local state. Nothing is known either of
-    /// messages beyond [`Relevance::known_messages`].
-    pub(super) fn masks(&self, who: usize, local: u32) -> Option<(&Bits, &Bits)> {
-        let known = self.locals[who].get(local as usize).and_then(Option::as_ref)?;
+    /// messages from [`Relevance::unknown`] on.
+    pub(super) fn masks(&self, who: Slot, local: LocalId) -> Option<(&Messages, &Messages)> {
+        let known = self.locals[who.index()].get(local.index()).and_then(Option::as_ref)?;
         Some((&known.hard, &known.conditional))
     }
 
     /// The partition that says which messages are one to an actor in a local state, with its number; `None`
     /// if each message is one only with itself.
-    pub(super) fn partition(&self, who: usize, local: u32) -> Option<(u32, &Partition)> {
-        let known = self.locals[who].get(local as usize)?.as_ref()?;
-        (known.partition != 0).then(|| (known.partition, self.partitions.get(known.partition)))
+    pub(super) fn partition(&self, who: Slot, local: LocalId) -> Option<(PartitionId, &Partition)> {
+        let known = self.locals[who.index()].get(local.index())?.as_ref()?;
+        (known.partition != PartitionId::TRIVIAL)
+            .then(|| (known.partition, self.partitions.get(known.partition)))
     }
 
-    /// The number of messages of an actor that the hypothesis is about.
-    pub(super) fn known_messages(&self, who: usize) -> u32 {
-        self.messages[who]
+    /// The first message of an actor that the hypothesis is not about.
+    pub(super) fn unknown(&self, who: Slot) -> MessageId {
+        self.unknown[who.index()]
     }
 
     /// The conditional messages of an actor in a local state that matter because of another actor. They make
     /// the first actor send a message that does something to the other one in its local state.
-    pub(super) fn because_of(&self, who: usize, local: u32, other: usize, at: u32) -> Bits {
-        let mut bits = Bits::default();
-        let Some(Some(known)) = self.locals[who].get(local as usize) else { return bits };
+    pub(super) fn because_of(
+        &self,
+        who: Slot,
+        local: LocalId,
+        other: Slot,
+        at: LocalId,
+    ) -> Messages {
+        let mut bits = Messages::default();
+        let Some(Some(known)) = self.locals[who.index()].get(local.index()) else { return bits };
         for (sent, messages) in &known.soft {
-            let matters = self.sent.get(*sent).iter().any(|(to, message)| {
-                usize::from(*to) == other && self.does_something(other, at, *message)
-            });
+            let matters = self
+                .sent
+                .get(*sent)
+                .iter()
+                .any(|(to, message)| *to == other && self.does_something(other, at, *message));
             if matters {
                 bits.merge(messages);
             }
@@ -297,8 +310,8 @@ impl Relevance {
     }
 
     /// Whether a message does anything to an actor, now or later, or the hypothesis does not know.
-    fn does_something(&self, who: usize, local: u32, message: u32) -> bool {
-        if message >= self.messages[who] {
+    fn does_something(&self, who: Slot, local: LocalId, message: MessageId) -> bool {
+        if message >= self.unknown(who) {
             return true;
         }
         let masks = self.masks(who, local);
@@ -309,12 +322,12 @@ impl Relevance {
 /// For each local state of an actor, the local states from which one step leads to it.
 pub(super) fn predecessors<A: Checkable, G: Ghostly>(
     tables: &Tables<'_, A, G>,
-    who: usize,
-) -> Vec<Vec<u32>> {
-    let mut predecessors = vec![Vec::new(); tables.actors[who].rows.len()];
+    who: Slot,
+) -> Vec<Vec<LocalId>> {
+    let mut predecessors = vec![Vec::new(); tables.actors[who.index()].rows.len()];
     for step in &tables.steps {
-        if usize::from(step.who) == who && step.change.is_some() {
-            predecessors[step.next as usize].push(step.from);
+        if step.who == who && step.change.is_some() {
+            predecessors[step.next.index()].push(step.from);
         }
     }
     for from in &mut predecessors {
@@ -324,20 +337,25 @@ pub(super) fn predecessors<A: Checkable, G: Ghostly>(
     predecessors
 }
 
-fn write_sent<S: Serializer>(sent: &Interned<Sent>, serializer: S) -> Result<S::Ok, S::Error> {
+fn write_sent<S: Serializer>(
+    sent: &Interned<ListId, Sent>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(sent.values().map(|sent| &sent[..]))
 }
 
-fn read_sent<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Interned<Sent>, D::Error> {
+fn read_sent<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Interned<ListId, Sent>, D::Error> {
     let mut sent = Interned::new();
-    for values in Vec::<Vec<(u8, u32)>>::deserialize(deserializer)? {
+    for values in Vec::<Vec<(Slot, MessageId)>>::deserialize(deserializer)? {
         sent.intern(Sent::from(values));
     }
     Ok(sent)
 }
 
 fn write_partitions<S: Serializer>(
-    partitions: &Interned<Partition>,
+    partitions: &Interned<PartitionId, Partition>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(partitions.values())
@@ -345,7 +363,7 @@ fn write_partitions<S: Serializer>(
 
 fn read_partitions<'de, D: Deserializer<'de>>(
     deserializer: D,
-) -> Result<Interned<Partition>, D::Error> {
+) -> Result<Interned<PartitionId, Partition>, D::Error> {
     let mut partitions = Interned::new();
     for partition in Vec::<Partition>::deserialize(deserializer)? {
         partitions.intern(partition);

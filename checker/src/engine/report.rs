@@ -123,11 +123,11 @@ impl<'w, A: Checkable, G: Ghostly> Search<'w, '_, A, G> {
             let mut found = false;
             for (_, shard) in shards {
                 let shard = shard.lock().held();
-                for (key, _) in shard.all() {
+                for (tuple, _) in shard.all() {
                     if let Some(reason) = lookout.reached() {
                         return (found, Some(reason));
                     }
-                    match judge.is_dead_end(&self.shared.tables, key) {
+                    match judge.is_dead_end(&self.shared.tables, tuple) {
                         Ok(is_dead_end) => found |= is_dead_end,
                         Err(reason) => return (found, Some(reason)),
                     }
@@ -147,8 +147,8 @@ impl<'w, A: Checkable, G: Ghostly> Search<'w, '_, A, G> {
             let mut worker = Worker::new(&self.shared, relevance, None);
             let mut counted = Counted::default();
             for (_, shard) in shards {
-                for (key, states) in shard.lock().held().all() {
-                    counted += worker.maximal(key, &states, &self.lookout)?;
+                for (tuple, states) in shard.lock().held().all() {
+                    counted += worker.maximal(tuple, &states, &self.lookout)?;
                 }
             }
             worker.end();

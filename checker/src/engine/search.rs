@@ -6,6 +6,7 @@
 //! round.
 
 use super::checkpoint::{self, CheckpointError, Checkpoints, Resumed};
+use super::ids::{MessageId, Number, ShardId, Slot};
 use super::judge::view;
 use super::panics::{self, Held};
 use super::refuted::{Refuted, Repair};
@@ -15,6 +16,7 @@ use super::shared::{Shared, StopOnPanic};
 use super::store::Shard;
 use super::symmetry::Permutations;
 use super::tables::Tables;
+use super::tuple::TupleBuf;
 use super::worker::Worker;
 use crate::run::{Limits, Lookout, Progress, Report, Verdict};
 use crate::view::{Checkable, Ghostly, View};
@@ -101,8 +103,9 @@ pub(super) struct Search<'w, 'l, A: Checkable, G> {
     reductions: Reductions,
     /// Whether hypotheses are judged more often than is of use.
     is_hurried: bool,
-    pub(super) key: Vec<u32>,
-    pub(super) messages: Vec<(u8, u32)>,
+    /// The tuple and the messages of the first state.
+    pub(super) first: TupleBuf,
+    pub(super) messages: Vec<(Slot, MessageId)>,
     /// Whether some group cannot go on from some tuple, and the number of starts from which that was asked.
     pub(super) dead_end: bool,
     pub(super) starts: u64,
@@ -186,7 +189,7 @@ pub fn explore_by<A: Checkable, G: Ghostly>(
         let tables = search.shared.tables.read().expect("no thread runs");
         for shard in &search.shared.shards {
             let shard = shard.lock().expect("no thread runs");
-            shard.all().for_each(|(key, _)| visit(&view(&tables, key)));
+            shard.all().for_each(|(tuple, _)| visit(&view(&tables, tuple)));
         }
     }
     Ok((report, trouble))
@@ -210,7 +213,7 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
             Permutations::trivial(world.actors.actors.len())
         };
         let mut tables = Tables::new(world, !world.tally.labels.is_empty(), group);
-        let (key, messages) = tables.import(&first);
+        let (first, messages) = tables.import(&first);
         let shared = Shared::new(world, tables);
         let start = Instant::now();
         Self {
@@ -227,7 +230,7 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
             repair_took: Duration::ZERO,
             reductions: Reductions::All,
             is_hurried: false,
-            key,
+            first,
             messages,
             dead_end: false,
             starts: 0,
@@ -259,7 +262,7 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
     }
 
     fn run(&mut self, surveys: &[u16], progress: &mut dyn FnMut(Progress)) -> Report {
-        let everything = Relevance::everything(self.key.len() - 1);
+        let everything = Relevance::everything(self.first.tuple().actors());
         self.go_on(everything, 0, surveys, false, progress)
     }
 
@@ -331,7 +334,7 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
     /// The error is the limit that was reached.
     fn hypothesis(&mut self, merging: bool) -> Result<Relevance, &'static str> {
         if self.reductions == Reductions::None {
-            return Ok(Relevance::everything(self.key.len() - 1));
+            return Ok(Relevance::everything(self.first.tuple().actors()));
         }
         let tables = self.shared.tables.get_mut().expect("no thread runs");
         let merging = merging && tables.labels.is_empty();
@@ -365,7 +368,7 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
     /// that can be shown.
     pub(super) fn survey(&mut self, surveys: &[u16]) -> Relevance {
         self.shared.ends_at_a_violation = false;
-        let mut relevance = Relevance::everything(self.key.len() - 1);
+        let mut relevance = Relevance::everything(self.first.tuple().actors());
         for times in surveys {
             self.begin(&relevance, Some(*times));
             let mut judging = self.judging();
@@ -380,14 +383,14 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
     fn begin(&mut self, relevance: &Relevance, survey: Option<u16>) {
         self.shared.clear();
         let mut first = Worker::new(&self.shared, relevance, survey);
-        first.start(&self.key, &self.messages);
+        first.start(self.first.tuple(), &self.messages);
         first.end();
     }
 
     /// Notes that a hypothesis is refuted, and that what rests on it must be done again.
     fn must_repair(&mut self, refuted: &Refuted) {
         let concerned = refuted.concerned(self.shared.tables.get_mut().expect("no thread runs"));
-        let shards = (0..).zip(&self.shared.shards).map(|(number, _)| number).collect();
+        let shards = ShardId::first(self.shared.shards.len()).collect();
         self.repair = Some(Repair { concerned, shards });
     }
 
@@ -411,8 +414,8 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
                 let mut shard = shard.lock().held();
                 let tasks = shard.expand_again(
                     number,
-                    |locals| concerned.has(locals),
-                    |key, sets, names| worker.name_again(key, sets, names),
+                    |tuple| concerned.has(tuple),
+                    |who, local, set| worker.name_again(who, local, set),
                 );
                 worker.tasks.extend(tasks);
                 done.push(number);
@@ -429,7 +432,7 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
             return Err(reason);
         }
         let mut worker = Worker::new(&self.shared, better, None);
-        worker.start(&self.key, &self.messages);
+        worker.start(self.first.tuple(), &self.messages);
         worker.end();
         self.repair_took = self.start.elapsed().saturating_sub(began);
         Ok(())

@@ -1,6 +1,7 @@
 //! Sets of messages by number. All states that have a set share it.
 
-use super::bits::Bits;
+use super::bits::Messages;
+use super::ids::{Number, SetId, Slot};
 use super::panics::Held;
 use hashbrown::HashTable;
 use rustc_hash::FxHasher;
@@ -17,7 +18,7 @@ struct Numbered {
     #[serde(serialize_with = "write_words", deserialize_with = "read_words")]
     values: Vec<Words>,
     #[serde(skip)]
-    index: HashTable<(u64, u32)>,
+    index: HashTable<(u64, SetId)>,
 }
 
 /// The sets of every actor's messages.
@@ -39,15 +40,15 @@ impl Numbered {
         Self { values: Vec::new(), index: HashTable::new() }
     }
 
-    fn find(&self, hash: u64, words: &[u64]) -> Option<u32> {
-        let same = |(known, number): &(u64, u32)| {
-            *known == hash && self.values[*number as usize].iter().eq(words)
+    fn find(&self, hash: u64, words: &[u64]) -> Option<SetId> {
+        let same = |(known, number): &(u64, SetId)| {
+            *known == hash && self.values[number.index()].iter().eq(words)
         };
         self.index.find(hash, same).map(|(_, number)| *number)
     }
 
-    fn add(&mut self, hash: u64, words: Words) -> u32 {
-        let number = u32::try_from(self.values.len()).expect("fewer than 2^32 sets");
+    fn add(&mut self, hash: u64, words: Words) -> SetId {
+        let number = SetId::of(self.values.len());
         self.values.push(words);
         self.index.insert_unique(hash, (hash, number), |(hash, _)| *hash);
         number
@@ -94,48 +95,48 @@ impl<'s> SetCache<'s> {
     }
 
     /// The number of a set.
-    pub(super) fn number(&mut self, who: usize, set: &Bits) -> u32 {
+    pub(super) fn number(&mut self, who: Slot, set: &Messages) -> SetId {
         let words = set.trimmed();
         let hash = hash(words);
-        if let Some(number) = self.known.0[who].find(hash, words) {
+        if let Some(number) = self.known.0[who.index()].find(hash, words) {
             return number;
         }
         {
-            let mut sets = self.shared.0[who].lock().held();
+            let mut sets = self.shared.0[who.index()].lock().held();
             if sets.find(hash, words).is_none() {
                 sets.add(hash, words.into());
             }
         }
         self.refresh_one(who);
-        self.known.0[who].find(hash, words).expect("it has just been added")
+        self.known.0[who.index()].find(hash, words).expect("it has just been added")
     }
 
     /// The words of the set with this number.
-    pub(super) fn get(&mut self, who: usize, set: u32) -> Words {
+    pub(super) fn get(&mut self, who: Slot, set: SetId) -> Words {
         if !self.knows(who, set) {
             self.refresh_one(who);
         }
-        Arc::clone(&self.known.0[who].values[set as usize])
+        Arc::clone(&self.known.0[who.index()].values[set.index()])
     }
 
     /// Whether the words of the set with this number are known here.
-    pub(super) fn knows(&self, who: usize, set: u32) -> bool {
-        (set as usize) < self.known.0[who].values.len()
+    pub(super) fn knows(&self, who: Slot, set: SetId) -> bool {
+        set.index() < self.known.0[who.index()].values.len()
     }
 
     /// The words of a set that is known here.
-    pub(super) fn words(&self, who: usize, set: u32) -> &[u64] {
-        &self.known.0[who].values[set as usize]
+    pub(super) fn words(&self, who: Slot, set: SetId) -> &[u64] {
+        &self.known.0[who.index()].values[set.index()]
     }
 
     /// Learns all sets that other threads have added.
     pub(super) fn refresh(&mut self) {
-        (0..self.known.0.len()).for_each(|who| self.refresh_one(who));
+        Slot::first(self.known.0.len()).for_each(|who| self.refresh_one(who));
     }
 
-    fn refresh_one(&mut self, who: usize) {
-        let sets = self.shared.0[who].lock().held();
-        let known = &mut self.known.0[who];
+    fn refresh_one(&mut self, who: Slot) {
+        let sets = self.shared.0[who.index()].lock().held();
+        let known = &mut self.known.0[who.index()];
         for words in &sets.values[known.values.len()..] {
             known.add(hash(words), Arc::clone(words));
         }

@@ -2,15 +2,17 @@
 //! and the tuples that wait.
 
 use super::canon::Canon;
+use super::ids::{Number, ShardId, TupleId};
 use super::panics::{self, Held};
 use super::sets::Sets;
 use super::store::Shard;
 use super::tables::Tables;
+use super::tuple::TupleBuf;
 use super::worker::{Remembered, Task, Worker};
 use crate::view::{Checkable, Ghostly};
 use crate::world::World;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, RwLock};
 
 /// The number of shards of the store; it is a power of two.
@@ -44,7 +46,7 @@ pub(super) struct Shared<'w, A: Checkable, G> {
 /// Tuples to expand, lowest rank first.
 #[derive(Default)]
 pub(super) struct Queue {
-    waiting: BTreeMap<u64, Vec<(u32, u32)>>,
+    waiting: BTreeMap<u64, Vec<(ShardId, TupleId)>>,
     /// The number of threads that may yet add tuples.
     pub(super) busy: usize,
 }
@@ -168,13 +170,13 @@ impl<'w, A: Checkable, G: Ghostly> Shared<'w, A, G> {
     }
 
     pub(super) fn work(&self, mut worker: Worker<'_, '_, A, G>) {
-        let (mut key, mut sets) = (Vec::new(), Vec::new());
+        let (mut tuple, mut sets) = (TupleBuf::default(), Vec::new());
         while let Some(tasks) = self.get() {
             for task in tasks {
                 if self.must_stop() {
                     worker.tasks.push(task); // it waits for another round
                 } else {
-                    worker.expand(task, &mut key, &mut sets);
+                    worker.expand(task, &mut tuple, &mut sets);
                 }
             }
             self.put(&mut worker.tasks);
@@ -200,13 +202,15 @@ impl<'w, A: Checkable, G: Ghostly> Shared<'w, A, G> {
     pub(super) fn share_out<T: Send>(
         &self,
         threads: usize,
-        work: impl Fn(&mut dyn Iterator<Item = (u32, &Mutex<Shard>)>) -> T + Sync,
+        work: impl Fn(&mut dyn Iterator<Item = (ShardId, &Mutex<Shard>)>) -> T + Sync,
     ) -> Vec<T> {
-        let (next, stop) = (AtomicU32::new(0), AtomicBool::new(false));
+        let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
         let take = || {
             let number = next.fetch_add(1, Ordering::Relaxed);
-            let shard = self.shards.get(number as usize);
-            shard.filter(|_| !stop.load(Ordering::Relaxed)).map(|shard| (number, shard))
+            let shard = self.shards.get(number);
+            shard
+                .filter(|_| !stop.load(Ordering::Relaxed))
+                .map(|shard| (ShardId::of(number), shard))
         };
         std::thread::scope(|scope| {
             let spawn = |_| {

@@ -7,53 +7,97 @@
 //! its link. The sets themselves are interned and shared.
 
 use super::bits::is_subset;
+use super::ids::{LocalId, Number, SetId, ShardId, Slot, TupleId};
+use super::tuple::{Tuple, TupleBuf};
 use super::worker::Task;
 use hashbrown::HashTable;
 use rustc_hash::FxHasher;
 use serde::{Deserialize, Serialize};
 use std::hash::Hasher;
 
-/// No state: the end of a list.
-const NONE: u32 = u32::MAX >> 1;
-/// The bit in a link that says that the state of the link has been expanded.
-const EXPANDED: u32 = 1 << 31;
-
 /// The tuples whose hash falls into this shard.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Shard {
     actors: usize,
     #[serde(skip)]
-    index: HashTable<u32>,
-    /// The records of tuples. Each has `actors` local states, the ghost, and a *head*: the first state of the
-    /// tuple, and whether the tuple waits to be expanded.
+    index: HashTable<TupleId>,
+    /// The records of tuples. Each has `actors` local states, the ghost, and a *head*. The head is a [`Link`]
+    /// to the first state of the tuple, marked if the tuple waits to be expanded.
     tuples: Vec<u32>,
     /// The records of states. Each has `actors` sets by the names of their messages, by which states are
-    /// compared, and `actors` sets as they are. Then follows a *link*: the next state of the tuple, and
-    /// whether this state has been expanded.
+    /// compared, and `actors` sets as they are. Then follows a [`Link`] to the next state of the tuple,
+    /// marked if this state has been expanded.
     states: Vec<u32>,
     /// For each actor the greatest number of a set of names.
-    greatest: Vec<u32>,
+    greatest: Vec<SetId>,
     /// The first unused record of a state.
-    free: u32,
+    free: Link,
     /// The number of records of states that are used.
     used: u64,
 }
 
-/// The bit in a head that says that the tuple waits.
-const QUEUED: u32 = 1 << 31;
+/// A state in its shard.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct StateId(u32);
+
+/// The way to the next state of a list, in four bytes with a mark.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+struct Link(u32);
+
+impl Link {
+    /// The link to no state: the end of a list.
+    const END: Self = Self(u32::MAX >> 1);
+    const MARK: u32 = 1 << 31;
+
+    fn to(state: StateId) -> Self {
+        Self(state.0)
+    }
+
+    fn state(self) -> Option<StateId> {
+        let Self(state) = self.marked(false);
+        (state != Self::END.0).then_some(StateId(state))
+    }
+
+    fn is_marked(self) -> bool {
+        self.0 & Self::MARK != 0
+    }
+
+    /// The link to the same state, with a mark or without.
+    fn marked(self, marked: bool) -> Self {
+        let bit = if marked { Self::MARK } else { 0 };
+        Self(self.0 & !Self::MARK | bit)
+    }
+
+    /// The link to another state, with the mark of this one.
+    fn led_to(self, other: Self) -> Self {
+        other.marked(self.is_marked())
+    }
+}
 
 /// The rank of a tuple. Steps mostly raise it, and tuples are expanded in its order.
-fn rank(locals: &[u32]) -> u64 {
-    locals.iter().map(|local| u64::from(*local)).sum()
+fn rank(tuple: Tuple<'_>) -> u64 {
+    tuple.locals().map(|(_, local)| local.index() as u64).sum()
 }
 
 /// The hash by which a tuple is found.
-pub(super) fn hash(key: &[u32]) -> u64 {
+pub(super) fn hash(tuple: Tuple<'_>) -> u64 {
     let mut hasher = FxHasher::default();
-    for number in key {
+    for number in tuple.numbers() {
         hasher.write_u32(*number);
     }
     hasher.finish()
+}
+
+/// The sets of a record.
+fn sets(numbers: &[u32]) -> impl Iterator<Item = SetId> + Clone + use<'_> {
+    numbers.iter().map(|number| SetId::of(*number as usize))
+}
+
+/// Writes sets into a record.
+fn write(record: &mut [u32], sets: &[SetId]) {
+    for (number, set) in record.iter_mut().zip(sets) {
+        *number = u32::try_from(set.index()).expect("numbers are u32");
+    }
 }
 
 impl Shard {
@@ -64,8 +108,8 @@ impl Shard {
             index: HashTable::new(),
             tuples: Vec::new(),
             states: Vec::new(),
-            greatest: vec![0; actors],
-            free: NONE,
+            greatest: vec![SetId::of(0); actors],
+            free: Link::END,
             used: 0,
         }
     }
@@ -75,82 +119,87 @@ impl Shard {
         (self.actors + 2, 2 * self.actors + 1)
     }
 
-    fn key(&self, tuple: u32) -> &[u32] {
-        let at = tuple as usize * self.widths().0;
-        &self.tuples[at..=at + self.actors]
+    fn tuple(&self, tuple: TupleId) -> Tuple<'_> {
+        let at = tuple.index() * self.widths().0;
+        Tuple::of(&self.tuples[at..=at + self.actors])
     }
 
-    fn head(&self, tuple: u32) -> u32 {
-        self.tuples[tuple as usize * self.widths().0 + self.actors + 1]
+    fn head(&self, tuple: TupleId) -> Link {
+        Link(self.tuples[tuple.index() * self.widths().0 + self.actors + 1])
     }
 
-    fn head_mut(&mut self, tuple: u32) -> &mut u32 {
-        let at = tuple as usize * self.widths().0 + self.actors + 1;
-        &mut self.tuples[at]
+    fn set_head(&mut self, tuple: TupleId, head: Link) {
+        let at = tuple.index() * self.widths().0 + self.actors + 1;
+        self.tuples[at] = head.0;
     }
 
-    fn link(&self, state: u32) -> u32 {
-        self.states[state as usize * self.widths().1 + 2 * self.actors]
+    fn link(&self, state: StateId) -> Link {
+        Link(self.states[state.0 as usize * self.widths().1 + 2 * self.actors])
     }
 
-    fn link_mut(&mut self, state: u32) -> &mut u32 {
-        let at = state as usize * self.widths().1 + 2 * self.actors;
-        &mut self.states[at]
+    fn set_link(&mut self, state: StateId, link: Link) {
+        let at = state.0 as usize * self.widths().1 + 2 * self.actors;
+        self.states[at] = link.0;
     }
 
-    fn names_of(&self, state: u32) -> &[u32] {
-        let at = state as usize * self.widths().1;
-        &self.states[at..at + self.actors]
+    fn names_of(&self, state: StateId) -> impl Iterator<Item = SetId> + Clone + use<'_> {
+        let at = state.0 as usize * self.widths().1;
+        sets(&self.states[at..at + self.actors])
     }
 
-    fn sets_of(&self, state: u32) -> &[u32] {
-        let at = state as usize * self.widths().1 + self.actors;
-        &self.states[at..at + self.actors]
+    fn sets_of(&self, state: StateId) -> impl Iterator<Item = SetId> + Clone + use<'_> {
+        let at = state.0 as usize * self.widths().1 + self.actors;
+        sets(&self.states[at..at + self.actors])
+    }
+
+    /// The states of a tuple, the latest first.
+    fn states_of(&self, tuple: TupleId) -> impl Iterator<Item = StateId> + use<'_> {
+        let next = |state: &StateId| self.link(*state).state();
+        std::iter::successors(self.head(tuple).state(), next)
     }
 
     /// The number of a tuple, if the tuple is known.
-    pub(super) fn find(&self, key: &[u32], hash: u64) -> Option<u32> {
-        self.index.find(hash, |tuple| self.key(*tuple) == key).copied()
+    pub(super) fn find(&self, tuple: Tuple<'_>, hash: u64) -> Option<TupleId> {
+        self.index.find(hash, |known| self.tuple(*known) == tuple).copied()
     }
 
     /// Adds a tuple that is not known.
-    pub(super) fn add(&mut self, key: &[u32], hash_of_key: u64) -> u32 {
-        let number = u32::try_from(self.tuples()).expect("fewer than 2^32 tuples in a shard");
-        self.tuples.extend_from_slice(key);
-        self.tuples.push(NONE);
+    pub(super) fn add(&mut self, tuple: Tuple<'_>, hash_of_tuple: u64) -> TupleId {
+        let number = TupleId::of(self.tuples.len() / self.widths().0);
+        self.tuples.extend_from_slice(tuple.numbers());
+        self.tuples.push(Link::END.0);
         let mut index = std::mem::take(&mut self.index);
-        index.insert_unique(hash_of_key, number, |tuple| hash(self.key(*tuple)));
+        index.insert_unique(hash_of_tuple, number, |tuple| hash(self.tuple(*tuple)));
         self.index = index;
         number
     }
 
     /// Indexes the tuples again after they were read.
     pub(super) fn index(&mut self) {
-        let count = usize::try_from(self.tuples()).expect("it is in memory");
-        let hash_of = |tuple: &u32| hash(self.key(*tuple));
+        let count = self.tuples.len() / self.widths().0;
+        let hash_of = |tuple: &TupleId| hash(self.tuple(*tuple));
         let mut index = HashTable::with_capacity(count);
-        for number in (0_u32..).take(count) {
+        for number in TupleId::first(count) {
             index.insert_unique(hash_of(&number), number, hash_of);
         }
         self.index = index;
     }
 
     /// The rank by which a tuple is expanded.
-    pub(super) fn rank(&self, tuple: u32) -> u64 {
-        rank(&self.key(tuple)[..self.actors])
+    pub(super) fn rank(&self, tuple: TupleId) -> u64 {
+        rank(self.tuple(tuple))
     }
 
     /// The tuples that wait to be expanded. `shard` is the number of this shard.
-    pub(super) fn waiting(&self, shard: u32) -> impl Iterator<Item = Task> {
-        let records = (0_u32..).zip(self.tuples.chunks_exact(self.widths().0));
-        records
-            .filter(|(_, record)| record[self.actors + 1] & QUEUED != 0)
-            .map(move |(tuple, _)| Task { rank: self.rank(tuple), shard, tuple })
+    pub(super) fn waiting(&self, shard: ShardId) -> impl Iterator<Item = Task> {
+        let tuples = TupleId::first(self.tuples.len() / self.widths().0);
+        let waiting = tuples.filter(|tuple| self.head(*tuple).is_marked());
+        waiting.map(move |tuple| Task { rank: self.rank(tuple), shard, tuple })
     }
 
     /// For each actor the greatest number of a set of names in any state.
-    pub(super) fn greatest_sets(&self) -> impl Iterator<Item = u32> {
-        self.greatest.iter().copied()
+    pub(super) fn greatest_sets(&self) -> impl Iterator<Item = (Slot, SetId)> {
+        Slot::all().zip(self.greatest.iter().copied())
     }
 
     /// Adds a state of these sets to its tuple, unless a state with at least its messages is there, and
@@ -159,154 +208,152 @@ impl Shard {
     /// or below the new state. `contents` gives the words of a set.
     pub(super) fn insert<'a>(
         &mut self,
-        tuple: u32,
-        alike: &[u32],
-        sets: &[u32],
-        contents: impl Fn(usize, u32) -> &'a [u64],
+        tuple: TupleId,
+        alike: &[SetId],
+        sets: &[SetId],
+        contents: impl Fn(Slot, SetId) -> &'a [u64],
     ) -> Inserted {
-        let below = |a: &[u32], b: &[u32]| {
-            let mut pairs = a.iter().zip(b).enumerate();
-            pairs.all(|(who, (a, b))| a == b || is_subset(contents(who, *a), contents(who, *b)))
-        };
+        let is_below = |who, a, b| a == b || is_subset(contents(who, a), contents(who, b));
         let actors = self.actors;
         let each = || alike.chunks_exact(actors);
-        let mut at = self.head(tuple) & NONE;
-        while at != NONE {
-            if each().any(|names| below(names, self.names_of(at))) {
-                return Inserted::Subsumed;
-            }
-            at = self.link(at) & NONE;
+        let is_above_new = |state: StateId| {
+            each().any(|names| {
+                let mut pairs = Slot::all().zip(names).zip(self.names_of(state));
+                pairs.all(|((who, new), known)| is_below(who, *new, known))
+            })
+        };
+        if self.states_of(tuple).any(is_above_new) {
+            return Inserted::Subsumed;
         }
         // No state there is above the new one, so the states below it go.
         let mut previous = None;
-        let mut at = self.head(tuple) & NONE;
-        while at != NONE {
-            let next = self.link(at) & NONE;
-            let is_below = each().any(|names| below(self.names_of(at), names));
-            if is_below {
-                self.unlink(tuple, previous, at, next);
+        let mut at = self.head(tuple).state();
+        while let Some(state) = at {
+            let next = self.link(state);
+            let is_below_new = each().any(|names| {
+                let mut pairs = Slot::all().zip(names).zip(self.names_of(state));
+                pairs.all(|((who, new), known)| is_below(who, known, *new))
+            });
+            if is_below_new {
+                self.unlink(tuple, previous, state, next);
             } else {
-                previous = Some(at);
+                previous = Some(state);
             }
-            at = next;
+            at = next.state();
         }
         let names = &alike[..self.actors];
         self.push(tuple, names, sets);
         self.greatest.iter_mut().zip(names).for_each(|(most, set)| *most = (*most).max(*set));
-        let head = self.head_mut(tuple);
-        let queued = *head & QUEUED != 0;
-        *head |= QUEUED;
-        if queued { Inserted::AlreadyQueued } else { Inserted::MustQueue }
+        if self.queue(tuple) { Inserted::MustQueue } else { Inserted::AlreadyQueued }
     }
 
-    fn unlink(&mut self, tuple: u32, previous: Option<u32>, at: u32, next: u32) {
+    /// Notes that a tuple waits; returns whether it did not wait before.
+    fn queue(&mut self, tuple: TupleId) -> bool {
+        let head = self.head(tuple);
+        self.set_head(tuple, head.marked(true));
+        !head.is_marked()
+    }
+
+    fn unlink(&mut self, tuple: TupleId, previous: Option<StateId>, at: StateId, next: Link) {
         match previous {
-            None => {
-                let head = self.head_mut(tuple);
-                *head = *head & QUEUED | next;
-            }
-            Some(previous) => {
-                let link = self.link_mut(previous);
-                *link = *link & EXPANDED | next;
-            }
+            None => self.set_head(tuple, self.head(tuple).led_to(next)),
+            Some(previous) => self.set_link(previous, self.link(previous).led_to(next)),
         }
-        *self.link_mut(at) = self.free;
-        self.free = at;
+        self.set_link(at, self.free);
+        self.free = Link::to(at);
         self.used -= 1;
     }
 
-    fn push(&mut self, tuple: u32, names: &[u32], sets: &[u32]) {
-        let next = self.head(tuple) & NONE;
+    fn push(&mut self, tuple: TupleId, names: &[SetId], sets: &[SetId]) {
         let width = self.widths().1;
-        let state = if self.free == NONE {
-            let state = u32::try_from(self.states.len() / width);
-            let state = state.ok().filter(|state| *state < NONE);
-            self.states.resize(self.states.len() + width, 0);
-            state.expect("fewer than 2^31 states in a shard")
-        } else {
-            let state = self.free;
-            self.free = self.link(state) & NONE;
+        let state = if let Some(state) = self.free.state() {
+            self.free = self.link(state);
             state
+        } else {
+            let state = u32::try_from(self.states.len() / width);
+            let state = state.ok().filter(|state| *state < Link::END.0);
+            self.states.resize(self.states.len() + width, 0);
+            StateId(state.expect("fewer than 2^31 states in a shard"))
         };
-        let record = &mut self.states[state as usize * width..][..width];
-        record[..self.actors].copy_from_slice(names);
-        record[self.actors..2 * self.actors].copy_from_slice(sets);
-        record[2 * self.actors] = next;
-        let head = self.head_mut(tuple);
-        *head = *head & QUEUED | state;
+        let head = self.head(tuple);
+        let record = &mut self.states[state.0 as usize * width..][..width];
+        let (of_names, rest) = record.split_at_mut(self.actors);
+        write(of_names, names);
+        write(rest, sets);
+        self.set_link(state, head.marked(false));
+        self.set_head(tuple, head.led_to(Link::to(state)));
         self.used += 1;
     }
 
-    /// Puts the tuples whose local states are `concerned` back into the queue, with all their states. `name`
-    /// gets the key and the sets of each state, and writes the numbers of the sets of names.
+    /// Puts the tuples that are `concerned` back into the queue, with all their states. `name` gets each set
+    /// of a state with its actor and the actor's local state, and gives the set of its names.
     pub(super) fn expand_again(
         &mut self,
-        shard: u32,
-        concerned: impl Fn(&[u32]) -> bool,
-        mut name: impl FnMut(&[u32], &[u32], &mut [u32]),
+        shard: ShardId,
+        concerned: impl Fn(Tuple<'_>) -> bool,
+        mut name: impl FnMut(Slot, LocalId, SetId) -> SetId,
     ) -> Vec<Task> {
         let mut tasks = Vec::new();
         let (actors, (width, width_of_state)) = (self.actors, self.widths());
-        for (tuple, record) in (0_u32..).zip(self.tuples.chunks_exact_mut(width)) {
-            let (key, head) = (&record[..=actors], record[actors + 1]);
-            if !concerned(&key[..actors]) {
+        for (number, record) in TupleId::all().zip(self.tuples.chunks_exact_mut(width)) {
+            let (tuple, head) = (Tuple::of(&record[..=actors]), Link(record[actors + 1]));
+            if !concerned(tuple) {
                 continue;
             }
-            let mut at = head & NONE;
-            while at != NONE {
-                let state = &mut self.states[at as usize * width_of_state..][..width_of_state];
-                let (names, rest) = state.split_at_mut(actors);
-                name(key, &rest[..actors], names);
-                let greatest = self.greatest.iter_mut().zip(names);
-                greatest.for_each(|(most, set)| *most = (*most).max(*set));
-                rest[actors] &= !EXPANDED;
-                at = rest[actors];
+            let mut at = head;
+            while let Some(StateId(state)) = at.state() {
+                let record = &mut self.states[state as usize * width_of_state..][..width_of_state];
+                let (names, rest) = record.split_at_mut(actors);
+                let anew = tuple.locals().zip(sets(rest));
+                let anew: Vec<_> = anew.map(|((who, local), set)| name(who, local, set)).collect();
+                write(names, &anew);
+                let greatest = self.greatest.iter_mut().zip(anew);
+                greatest.for_each(|(most, set)| *most = (*most).max(set));
+                at = Link(rest[actors]).marked(false);
+                rest[actors] = at.0;
             }
-            if head & QUEUED == 0 {
-                tasks.push(Task { rank: rank(&key[..actors]), shard, tuple });
-                record[actors + 1] |= QUEUED;
+            if !head.is_marked() {
+                tasks.push(Task { rank: rank(tuple), shard, tuple: number });
+                record[actors + 1] = head.marked(true).0;
             }
         }
         tasks
     }
 
-    /// Takes the latest state of a tuple that has not been expanded: its key and its sets. Returns true if
+    /// Takes the latest state of a tuple that has not been expanded: its tuple and its sets. Returns true if
     /// more states are left, so that the tuple must still be queued. Otherwise the tuple waits no longer.
-    pub(super) fn take(&mut self, tuple: u32, key: &mut Vec<u32>, sets: &mut Vec<u32>) -> bool {
-        key.clear();
-        key.extend_from_slice(self.key(tuple));
+    pub(super) fn take(
+        &mut self,
+        number: TupleId,
+        tuple: &mut TupleBuf,
+        sets: &mut Vec<SetId>,
+    ) -> bool {
+        tuple.copy(self.tuple(number));
         sets.clear();
-        let mut at = self.head(tuple) & NONE;
-        while at != NONE {
-            let link = self.link(at);
-            if link & EXPANDED == 0 {
+        let mut at = self.head(number).state();
+        while let Some(state) = at {
+            let link = self.link(state);
+            if !link.is_marked() {
                 if !sets.is_empty() {
                     return true;
                 }
-                sets.extend_from_slice(self.sets_of(at));
-                *self.link_mut(at) |= EXPANDED;
+                sets.extend(self.sets_of(state));
+                self.set_link(state, link.marked(true));
             }
-            at = link & NONE;
+            at = link.state();
         }
-        *self.head_mut(tuple) &= !QUEUED;
+        self.set_head(number, self.head(number).marked(false));
         false
     }
 
     /// Puts back a state of a tuple that was taken and has not been expanded to the end; its sets identify
     /// it. Returns whether the tuple must be queued for that.
-    pub(super) fn put_back(&mut self, tuple: u32, sets: &[u32]) -> bool {
-        let mut at = self.head(tuple) & NONE;
-        while at != NONE {
-            let link = self.link(at);
-            if sets == self.sets_of(at) {
-                *self.link_mut(at) &= !EXPANDED;
-            }
-            at = link & NONE;
+    pub(super) fn put_back(&mut self, tuple: TupleId, sets: &[SetId]) -> bool {
+        let is_it = |state: &StateId| self.sets_of(*state).eq(sets.iter().copied());
+        for state in self.states_of(tuple).filter(is_it).collect::<Vec<_>>() {
+            self.set_link(state, self.link(state).marked(false));
         }
-        let head = self.head_mut(tuple);
-        let queued = *head & QUEUED != 0;
-        *head |= QUEUED;
-        !queued
+        self.queue(tuple)
     }
 
     /// The number of tuples.
@@ -325,16 +372,11 @@ impl Shard {
         (4 * words + 5 * self.index.capacity() * 8 / 7) as u64
     }
 
-    /// Every tuple with the sets of all its states.
-    pub(super) fn all(&self) -> impl Iterator<Item = (&[u32], Vec<&[u32]>)> {
-        self.tuples.chunks_exact(self.widths().0).map(|record| {
-            let mut states = Vec::new();
-            let mut at = record[self.actors + 1] & NONE;
-            while at != NONE {
-                states.push(self.sets_of(at));
-                at = self.link(at) & NONE;
-            }
-            (&record[..=self.actors], states)
+    /// Every tuple with the sets of all its states, one state after the other.
+    pub(super) fn all(&self) -> impl Iterator<Item = (Tuple<'_>, Vec<SetId>)> {
+        TupleId::first(self.tuples.len() / self.widths().0).map(|tuple| {
+            let sets = self.states_of(tuple).flat_map(|state| self.sets_of(state));
+            (self.tuple(tuple), sets.collect())
         })
     }
 }
@@ -357,16 +399,33 @@ mod tests {
     /// The sets by number: nothing, message 0, message 1, both.
     const CONTENTS: [[u64; 1]; 4] = [[0b00], [0b01], [0b10], [0b11]];
 
-    /// Inserts a state of two actors. With each state goes the one with the two sets exchanged.
-    fn insert(shard: &mut Shard, [a, b]: [u32; 2]) -> Inserted {
-        shard.insert(0, &[a, b, b, a], &[a, b], |_, set| &CONTENTS[set as usize])
+    fn sets<const N: usize>(numbers: [usize; N]) -> [SetId; N] {
+        numbers.map(SetId::of)
+    }
+
+    fn add(shard: &mut Shard, tuple: Tuple<'_>) -> TupleId {
+        shard.add(tuple, hash(tuple))
+    }
+
+    /// Inserts a state of two actors into the first tuple. With each state goes the one with the two sets
+    /// exchanged.
+    fn insert(shard: &mut Shard, [a, b]: [usize; 2]) -> Inserted {
+        let contents = |_, set: SetId| &CONTENTS[set.index()][..];
+        shard.insert(TupleId::of(0), &sets([a, b, b, a]), &sets([a, b]), contents)
+    }
+
+    /// Takes a state from the first tuple. Returns its sets, and whether more states are left.
+    fn take(shard: &mut Shard) -> (Vec<SetId>, bool) {
+        let (mut tuple, mut sets) = (TupleBuf::default(), Vec::new());
+        let more = shard.take(TupleId::of(0), &mut tuple, &mut sets);
+        assert_eq!(tuple.tuple(), shard.tuple(TupleId::of(0)));
+        (sets, more)
     }
 
     #[test]
     fn what_is_below_another_state_renamed_is_not_kept() {
-        let key = [0, 0, 0];
         let mut shard = Shard::new(2);
-        assert_eq!(shard.add(&key, hash(&key)), 0);
+        assert_eq!(add(&mut shard, Tuple::of(&[0, 0, 0])), TupleId::of(0));
         assert!(insert(&mut shard, [1, 0]) == Inserted::MustQueue);
         assert!(insert(&mut shard, [0, 1]) == Inserted::Subsumed, "it is the same, renamed");
         assert!(
@@ -381,50 +440,42 @@ mod tests {
     #[test]
     fn what_is_expanded_again_is_queued_once_and_its_states_have_new_names() {
         let mut shard = Shard::new(2);
-        for (number, key) in [[0, 0, 0], [5, 0, 0]].iter().enumerate() {
-            assert_eq!(shard.add(key, hash(key)) as usize, number);
+        for (number, tuple) in TupleId::all().zip([[0, 0, 0], [5, 0, 0]]) {
+            assert_eq!(add(&mut shard, Tuple::of(&tuple)), number);
         }
         assert!(insert(&mut shard, [1, 0]) == Inserted::MustQueue);
         assert!(insert(&mut shard, [0, 2]) == Inserted::AlreadyQueued);
-        let (mut key, mut sets) = (Vec::new(), Vec::new());
-        assert!(shard.take(0, &mut key, &mut sets), "one is left");
-        assert_eq!((&key[..], &sets[..]), (&[0, 0, 0][..], &[0, 2][..]));
-        assert!(!shard.take(0, &mut key, &mut sets) && !sets.is_empty());
-        assert!(!shard.take(0, &mut key, &mut sets) && sets.is_empty(), "they are expanded");
+        assert_eq!(take(&mut shard), (sets([0, 2]).to_vec(), true), "one is left");
+        assert_eq!(take(&mut shard), (sets([1, 0]).to_vec(), false));
+        assert_eq!(take(&mut shard), (Vec::new(), false), "they are expanded");
 
-        let at = |wanted: [u32; 2]| move |locals: &[u32]| locals == wanted;
+        let at = |wanted: [u32; 2]| move |tuple: Tuple<'_>| tuple.numbers()[..2] == wanted;
         // The first actor's sets get another name.
-        let mut named = |_: &[u32], sets: &[u32], names: &mut [u32]| {
-            names.copy_from_slice(&[3, sets[1]]);
-        };
-        assert_eq!(shard.expand_again(7, at([9, 9]), &mut named).len(), 0);
-        let tasks = shard.expand_again(7, at([0, 0]), &mut named);
-        assert_eq!(tasks.iter().map(|task| (task.shard, task.tuple)).collect::<Vec<_>>(), [(7, 0)]);
-        assert_eq!(shard.expand_again(7, at([0, 0]), &mut named).len(), 0, "it waits");
-        let both = [0, 1].map(|_| {
-            shard.take(0, &mut key, &mut sets);
-            sets.clone()
-        });
-        assert_eq!(both, [[0, 2], [1, 0]]);
+        let named = |who: Slot, _, set| if who.index() == 0 { SetId::of(3) } else { set };
+        let seven = ShardId::of(7);
+        assert_eq!(shard.expand_again(seven, at([9, 9]), named).len(), 0);
+        let tasks = shard.expand_again(seven, at([0, 0]), named);
+        let tasks: Vec<_> = tasks.iter().map(|task| (task.shard, task.tuple)).collect();
+        assert_eq!(tasks, [(seven, TupleId::of(0))]);
+        assert_eq!(shard.expand_again(seven, at([0, 0]), named).len(), 0, "it waits");
+        assert_eq!([0, 1].map(|_| take(&mut shard).0), [sets([0, 2]), sets([1, 0])]);
         assert!(insert(&mut shard, [1, 2]) == Inserted::Subsumed, "by its new names");
     }
 
     #[test]
     fn states_are_taken_one_at_a_time_and_what_is_put_back_is_taken_again() {
         let mut shard = Shard::new(2);
-        shard.add(&[0, 0, 0], hash(&[0, 0, 0]));
+        let tuple = add(&mut shard, Tuple::of(&[0, 0, 0]));
+        let waiting = |shard: &Shard| shard.waiting(ShardId::of(0)).count();
         assert!(insert(&mut shard, [1, 0]) == Inserted::MustQueue);
         assert!(insert(&mut shard, [0, 2]) == Inserted::AlreadyQueued);
-        let (mut key, mut sets) = (Vec::new(), Vec::new());
-        assert!(shard.take(0, &mut key, &mut sets), "one is left");
-        assert_eq!((&sets[..], shard.waiting(0).count()), (&[0, 2][..], 1));
-        assert!(!shard.put_back(0, &sets), "it waits already");
-        assert!(shard.take(0, &mut key, &mut sets));
-        assert_eq!(sets, [0, 2], "again");
-        assert!(!shard.take(0, &mut key, &mut sets));
-        assert_eq!((&sets[..], shard.waiting(0).count()), (&[1, 0][..], 0));
-        assert!(shard.put_back(0, &sets), "it waited no longer");
-        assert!(!shard.take(0, &mut key, &mut sets));
-        assert_eq!(sets, [1, 0], "the other has been expanded");
+        assert_eq!(take(&mut shard), (sets([0, 2]).to_vec(), true), "one is left");
+        assert_eq!(waiting(&shard), 1);
+        assert!(!shard.put_back(tuple, &sets([0, 2])), "it waits already");
+        assert_eq!(take(&mut shard), (sets([0, 2]).to_vec(), true), "again");
+        assert_eq!(take(&mut shard), (sets([1, 0]).to_vec(), false));
+        assert_eq!(waiting(&shard), 0);
+        assert!(shard.put_back(tuple, &sets([1, 0])), "it waited no longer");
+        assert_eq!(take(&mut shard), (sets([1, 0]).to_vec(), false), "the other has been expanded");
     }
 }

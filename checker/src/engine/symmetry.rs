@@ -4,11 +4,13 @@
 //! whole *orbit* is interned with it: all values to which it can be renamed. From then on renaming means
 //! looking up a number. [`Permutations`] is the group, and [`Images`] keeps the numbers.
 
+use super::ids::{Number, PermutationId, Slot};
 use super::local::LocalValue;
 use crate::symmetry::Permutation;
 use crate::view::{Checkable, Ghostly};
 use crate::world::{State, World};
 use std::collections::BTreeSet;
+use std::marker::PhantomData;
 
 /// The mark of a value that has no number yet.
 const NONE: u32 = u32::MAX;
@@ -17,9 +19,9 @@ const NONE: u32 = u32::MAX;
 pub(super) struct Permutations {
     members: Vec<Permutation>,
     /// For each two permutations, the number of the first after the second.
-    products: Vec<Vec<usize>>,
+    products: Vec<Vec<PermutationId>>,
     /// A few permutations of which all others are products.
-    generators: Vec<usize>,
+    generators: Vec<PermutationId>,
     /// The number of permutations before some were left out.
     of_so_many: usize,
 }
@@ -78,9 +80,9 @@ impl Permutations {
         let product = |first: &Permutation, second: &Permutation| {
             let product = second.then(first);
             let number = permutations.iter().position(|known| *known == product);
-            number.expect("a world's permutations must be a group")
+            PermutationId::of(number.expect("a world's permutations must be a group"))
         };
-        let products: Vec<Vec<usize>> = permutations
+        let products: Vec<Vec<PermutationId>> = permutations
             .iter()
             .map(|first| permutations.iter().map(|second| product(first, second)).collect())
             .collect();
@@ -99,23 +101,23 @@ impl Permutations {
     }
 
     /// A few permutations of which all others are products. A fact that holds under these holds under all.
-    pub(super) fn generators(&self) -> &[usize] {
+    pub(super) fn generators(&self) -> &[PermutationId] {
         &self.generators
     }
 
     /// The numbers of all permutations except the identity.
-    pub(super) fn others(&self) -> std::ops::Range<usize> {
-        1..self.len()
+    pub(super) fn others(&self) -> impl Iterator<Item = PermutationId> + use<> {
+        PermutationId::first(self.len()).skip(1)
     }
 
     /// The place to which a permutation moves an actor.
-    pub(super) fn moves(&self, permutation: usize, who: usize) -> usize {
-        self.members[permutation].of(who)
+    pub(super) fn moves(&self, permutation: PermutationId, who: Slot) -> Slot {
+        Slot::of(self.members[permutation.index()].of(who.index()))
     }
 
     /// The permutation with this number.
-    pub(super) fn permutation(&self, number: usize) -> &Permutation {
-        &self.members[number]
+    pub(super) fn permutation(&self, number: PermutationId) -> &Permutation {
+        &self.members[number.index()]
     }
 
     /// Notes an orbit: the image of a value under each permutation, and the actor to which the image belongs.
@@ -124,27 +126,28 @@ impl Permutations {
     ///
     /// # Panics
     /// If they are not the action of a group, because some value already has another orbit.
-    pub(super) fn note_orbit(&self, orbit: &[(usize, u32)], images: &mut [Images]) {
+    pub(super) fn note_orbit<N: Number>(&self, orbit: &[(Slot, N)], images: &mut [Images<N>]) {
         for (second, (who, number)) in orbit.iter().enumerate() {
-            for (first, product) in self.products.iter().map(|row| row[second]).enumerate() {
-                images[*who].set(self.len(), *number, first, orbit[product].1);
+            let products = self.products.iter().map(|row| row[second]);
+            for (first, product) in PermutationId::all().zip(products) {
+                images[who.index()].set(self.len(), *number, first, orbit[product.index()].1);
             }
         }
     }
 }
 
 /// Takes permutations until all are products of those taken.
-fn generators(products: &[Vec<usize>]) -> Vec<usize> {
+fn generators(products: &[Vec<PermutationId>]) -> Vec<PermutationId> {
     let mut generators = Vec::new();
-    let mut generated = BTreeSet::from([0]);
-    for n in 0..products.len() {
+    let mut generated = BTreeSet::from([PermutationId::IDENTITY]);
+    for n in PermutationId::first(products.len()) {
         if generated.contains(&n) {
             continue;
         }
         generators.push(n);
         let mut waiting: Vec<_> = generated.iter().copied().collect();
         while let Some(one) = waiting.pop() {
-            let more = generators.iter().map(|generator| products[*generator][one]);
+            let more = generators.iter().map(|generator| products[generator.index()][one.index()]);
             waiting.extend(more.filter(|product| generated.insert(*product)));
         }
     }
@@ -152,27 +155,38 @@ fn generators(products: &[Vec<usize>]) -> Vec<usize> {
 }
 
 /// The image of each value of a kind under each permutation, all by number.
-#[derive(Default)]
-pub(super) struct Images(Vec<u32>);
+pub(super) struct Images<N>(Vec<u32>, PhantomData<N>);
 
-impl Images {
+impl<N> Default for Images<N> {
+    fn default() -> Self {
+        Self(Vec::new(), PhantomData)
+    }
+}
+
+impl<N: Number> Images<N> {
     /// The image of a value under a permutation, in a group of so many.
-    pub(super) fn get(&self, group: usize, number: u32, permutation: usize) -> u32 {
-        self.0[number as usize * group + permutation]
+    pub(super) fn get(&self, group: usize, number: N, permutation: PermutationId) -> N {
+        N::of(self.0[number.index() * group + permutation.index()] as usize)
     }
 
-    /// All images, value by value.
-    pub(super) fn all(&self) -> &[u32] {
-        &self.0
+    /// Whether the images of a value are known, in a group of so many.
+    pub(super) fn knows(&self, group: usize, number: N) -> bool {
+        (number.index() + 1) * group <= self.0.len()
+    }
+
+    /// Learns the images that `all` knows beyond these.
+    pub(super) fn learn(&mut self, all: &Self) {
+        self.0.extend_from_slice(&all.0[self.0.len()..]);
     }
 
     /// Notes the image of a value under a permutation.
-    fn set(&mut self, group: usize, number: u32, permutation: usize, image: u32) {
-        let end = (number as usize + 1) * group;
+    fn set(&mut self, group: usize, number: N, permutation: PermutationId, image: N) {
+        let end = (number.index() + 1) * group;
         if self.0.len() < end {
             self.0.resize(end, NONE);
         }
-        let known = &mut self.0[number as usize * group + permutation];
+        let known = &mut self.0[number.index() * group + permutation.index()];
+        let image = u32::try_from(image.index()).expect("numbers are u32");
         assert!(
             [NONE, image].contains(known),
             "renaming actors twice must be renaming them once by both: see `Symmetry`"
@@ -183,6 +197,7 @@ impl Images {
 
 #[cfg(test)]
 mod tests {
+    use super::super::ids::LocalId;
     use super::*;
     use stateright::actor::Id;
 
@@ -191,16 +206,18 @@ mod tests {
         let servers: Vec<_> = (0..4).map(Id::from).collect();
         let group = Permutations::new(Permutation::within(5, &[servers]));
         assert!(group.len() == 24 && group.generators().len() <= 4);
-        let mut generated = BTreeSet::from([0]);
+        let mut generated = BTreeSet::from([PermutationId::IDENTITY]);
         for _ in 0..24 {
             let more: Vec<_> = generated
                 .iter()
-                .flat_map(|one| group.generators().iter().map(|n| group.products[*n][*one]))
+                .flat_map(|one| {
+                    group.generators().iter().map(|n| group.products[n.index()][one.index()])
+                })
                 .collect();
             generated.extend(more);
         }
         assert_eq!(generated.len(), 24);
-        assert_eq!(Permutations::trivial(5).generators(), &[] as &[usize]);
+        assert_eq!(Permutations::trivial(5).generators(), &[] as &[PermutationId]);
     }
 
     #[test]
@@ -208,7 +225,7 @@ mod tests {
         let servers: Vec<_> = (0..7).map(Id::from).collect();
         let group = Permutations::few(Permutation::within(8, &[servers]));
         assert_eq!((group.len(), group.of_so_many()), (720, 5040));
-        assert!(group.others().all(|n| group.moves(n, 6) == 6));
+        assert!(group.others().all(|n| group.moves(n, Slot::of(6)) == Slot::of(6)));
         let group = Permutations::few(Permutation::within(5, &[vec![Id::from(1), Id::from(4)]]));
         assert_eq!((group.len(), group.of_so_many()), (2, 2), "few are all used");
     }
@@ -218,9 +235,10 @@ mod tests {
     fn what_is_not_the_action_of_a_group_is_refused() {
         let group = Permutations::new(Permutation::within(2, &[vec![Id::from(0), Id::from(1)]]));
         let mut images = [Images::default(), Images::default()];
-        group.note_orbit(&[(0, 0), (1, 0)], &mut images);
+        let value = |who, local| (Slot::of(who), LocalId::of(local));
+        group.note_orbit(&[value(0, 0), value(1, 0)], &mut images);
         // Value 0 of actor 1 is value 0 of actor 0, renamed. So it is not value 1 of actor 0, renamed, as
         // well.
-        group.note_orbit(&[(0, 1), (1, 0)], &mut images);
+        group.note_orbit(&[value(0, 1), value(1, 0)], &mut images);
     }
 }

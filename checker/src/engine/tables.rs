@@ -6,9 +6,13 @@
 //! compare the outcomes.
 
 use super::effects::Effects;
+use super::ids::{
+    ChangeId, EffectId, GhostId, LocalId, MessageId, Number, OrbitId, PermutationId, Slot, StepId,
+};
 use super::intern::Interned;
 use super::local::LocalValue;
 use super::symmetry::{Images, Permutations};
+use super::tuple::TupleBuf;
 use crate::view::{Checkable, Ghostly};
 use crate::world::{State, World};
 use hashbrown::HashMap;
@@ -20,7 +24,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 /// Messages in order, each by its receiver and its number there.
-pub(super) type Sent = Arc<[(u8, u32)]>;
+pub(super) type Sent = Arc<[(Slot, MessageId)]>;
 /// A hash map that is asked and never iterated.
 pub(super) type Memo<K, V> = HashMap<K, V, FxBuildHasher>;
 
@@ -35,9 +39,9 @@ pub(super) enum Delivery {
     /// But message and local state have not met in any state that was reached. The outcome is not interned,
     /// because unreachable local states would breed more of them; the number is that of the outcome in
     /// [`Tables::effects`]. The handler may also have panicked, which may be why the two never meet.
-    NotMet(u32),
+    NotMet(EffectId),
     /// The message causes this step.
-    Step(u32),
+    Step(StepId),
 }
 
 /// A [`Delivery`] in four bytes.
@@ -48,15 +52,15 @@ impl Packed {
     const UNKNOWN: Self = Self(0);
 
     fn new(delivery: Delivery) -> Self {
-        let number = |n: u32| {
-            assert!(n < u32::MAX / 2 - 1, "fewer than 2^31 handler calls");
-            2 * n + 2
+        let packed = |index: usize| {
+            let packed = u32::try_from(2 * index + 2).ok().filter(|packed| *packed < u32::MAX);
+            packed.expect("fewer than 2^31 handler calls")
         };
         Self(match delivery {
             Delivery::Unknown => 0,
             Delivery::Silent => 1,
-            Delivery::NotMet(effect) => number(effect),
-            Delivery::Step(step) => number(step) + 1,
+            Delivery::NotMet(effect) => packed(effect.index()),
+            Delivery::Step(step) => packed(step.index()) + 1,
         })
     }
 
@@ -64,8 +68,8 @@ impl Packed {
         match self.0 {
             0 => Delivery::Unknown,
             1 => Delivery::Silent,
-            n if n % 2 == 0 => Delivery::NotMet(n / 2 - 1),
-            n => Delivery::Step(n / 2 - 1),
+            n if n % 2 == 0 => Delivery::NotMet(EffectId::of(n as usize / 2 - 1)),
+            n => Delivery::Step(StepId::of(n as usize / 2 - 1)),
         }
     }
 }
@@ -73,14 +77,14 @@ impl Packed {
 /// One memoised step: a handler call that is not silent.
 pub(super) struct StepRecord {
     /// The actor, and the local state from which the step leads.
-    pub(super) who: u8,
-    pub(super) from: u32,
+    pub(super) who: Slot,
+    pub(super) from: LocalId,
     /// The local state to which the step leads.
-    pub(super) next: u32,
+    pub(super) next: LocalId,
     /// The messages that the step sends.
     pub(super) sent: Sent,
     /// The change that the step makes; `None` if the step only puts messages out.
-    pub(super) change: Option<u32>,
+    pub(super) change: Option<ChangeId>,
     /// The properties of outputs that the step breaks, as bits.
     pub(super) broken: u32,
     /// The event of the step.
@@ -88,14 +92,14 @@ pub(super) struct StepRecord {
     /// Whether the event is a restart.
     pub(super) restart: bool,
     /// The number of the step's effect in [`Tables::effects`].
-    pub(super) effect: u32,
+    pub(super) effect: EffectId,
 }
 
 /// An event by numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum StepEvent {
     /// The delivery of the message with this number at the actor.
-    Deliver(u32),
+    Deliver(MessageId),
     /// The n-th spontaneous event of the local state: a timeout, a choice or a restart.
     Spontaneous(u32),
 }
@@ -103,9 +107,9 @@ pub(super) enum StepEvent {
 /// A change of one actor: the local states before and after, and whether a restart made it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct ChangeKey {
-    pub(super) who: u8,
-    pub(super) before: u32,
-    pub(super) after: u32,
+    pub(super) who: Slot,
+    pub(super) before: LocalId,
+    pub(super) after: LocalId,
     pub(super) restart: bool,
 }
 
@@ -114,21 +118,21 @@ pub(super) struct ChangeKey {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Call {
     /// A call of [`Tables::spontaneous`].
-    Spontaneous { who: u8, local: u32 },
+    Spontaneous { who: Slot, local: LocalId },
     /// A call of [`Tables::deliver`].
-    Deliver { who: u8, local: u32, message: u32 },
+    Deliver { who: Slot, local: LocalId, message: MessageId },
     /// A call of [`Tables::try_delivery`].
-    Try { who: u8, local: u32, message: u32 },
+    Try { who: Slot, local: LocalId, message: MessageId },
     /// A call of [`Tables::ghost_step`].
-    Ghost { ghost: u32, change: u32 },
+    Ghost { ghost: GhostId, change: ChangeId },
 }
 
 /// The knowledge about one actor.
 pub(super) struct ActorTable<A: Actor> {
     /// The local states of the actor.
-    pub(super) locals: Interned<LocalValue<A>>,
+    pub(super) locals: Interned<LocalId, LocalValue<A>>,
     /// Every message that was ever sent to the actor, with its sender.
-    pub(super) inbox: Interned<(Id, A::Msg)>,
+    pub(super) inbox: Interned<MessageId, (Id, A::Msg)>,
     /// The knowledge about each local state.
     pub(super) rows: Vec<Row>,
 }
@@ -139,7 +143,7 @@ pub(super) struct Row {
     /// The first bound of single actors that the local state is outside of.
     pub(super) outside: Option<u8>,
     /// The spontaneous steps, once the local state has been reached within the bounds.
-    pub(super) spontaneous: Option<Vec<u32>>,
+    pub(super) spontaneous: Option<Vec<StepId>>,
     /// The outcome of each message, by number. This is the largest table of all, so its entries are packed.
     deliveries: Vec<Packed>,
     /// The messages for which this local state was labelled for coverage.
@@ -151,9 +155,9 @@ pub(super) struct Tables<'w, A: Checkable, G> {
     pub(super) world: &'w World<A, G>,
     pub(super) actors: Vec<ActorTable<A>>,
     pub(super) steps: Vec<StepRecord>,
-    pub(super) changes: Interned<ChangeKey>,
-    pub(super) ghosts: Interned<G>,
-    pub(super) ghost_steps: Memo<(u32, u32), GhostStep>,
+    pub(super) changes: Interned<ChangeId, ChangeKey>,
+    pub(super) ghosts: Interned<GhostId, G>,
+    pub(super) ghost_steps: Memo<(GhostId, ChangeId), GhostStep>,
     pub(super) may_restart: Vec<bool>,
     /// The number of steps for each label, if labels were asked for.
     pub(super) labels: BTreeMap<&'static str, u64>,
@@ -161,13 +165,13 @@ pub(super) struct Tables<'w, A: Checkable, G> {
     /// A value is interned with its whole orbit; a step is run with all steps to which it can be renamed.
     pub(super) group: Permutations,
     /// The images under the permutations of each actor's local states and messages, and of the ghosts.
-    pub(super) local_images: Vec<Images>,
-    pub(super) message_images: Vec<Images>,
-    pub(super) ghost_images: [Images; 1],
+    pub(super) local_images: Vec<Images<LocalId>>,
+    pub(super) message_images: Vec<Images<MessageId>>,
+    pub(super) ghost_images: [Images<GhostId>; 1],
     /// The number of the orbit of each local state, for each actor.
-    pub(super) orbits: Vec<Vec<u32>>,
+    pub(super) orbits: Vec<Vec<OrbitId>>,
     /// The number of orbits of local states.
-    pub(super) orbit_count: u32,
+    pub(super) orbit_count: usize,
     /// The calls that gave everything here its numbers.
     pub(super) calls: Vec<Call>,
     /// The effects of deliveries: the local state to which an actor comes, the messages it sends, and the
@@ -178,7 +182,7 @@ pub(super) struct Tables<'w, A: Checkable, G> {
 /// The ghost after a change, and the properties that the change breaks, as bits.
 #[derive(Clone, Copy)]
 pub(super) struct GhostStep {
-    pub(super) ghost: u32,
+    pub(super) ghost: GhostId,
     pub(super) broken: u32,
 }
 
@@ -208,55 +212,54 @@ impl<'w, A: Checkable, G: Ghostly> Tables<'w, A, G> {
             effects: Effects::new(),
         };
         for id in &world.restartable {
-            tables.may_restart[usize::from(*id)] = true;
+            tables.may_restart[Slot::from(*id).index()] = true;
         }
         tables
     }
 
     /// The numbers of a state of the world: those of the local states and the ghost, and those of the
     /// messages.
-    pub(super) fn import(&mut self, state: &State<A, G>) -> (Vec<u32>, Vec<(u8, u32)>) {
+    pub(super) fn import(&mut self, state: &State<A, G>) -> (TupleBuf, Vec<(Slot, MessageId)>) {
         let view = state.view();
-        let locals = view.locals().enumerate();
+        let locals = Slot::all().zip(view.locals());
         let locals = locals.map(|(who, local)| self.intern_local(who, LocalValue::of(&local)));
-        let mut key: Vec<u32> = locals.collect();
-        key.push(self.intern_ghost(state.ghost.clone()));
+        let locals: Vec<_> = locals.collect();
+        let tuple = TupleBuf::new(locals.into_iter(), self.intern_ghost(state.ghost.clone()));
         let messages = state.messages().map(|(src, dst, msg)| {
-            let message = self.intern_message(usize::from(dst), src, msg.clone());
-            (small(usize::from(dst)), message)
+            let to = Slot::from(dst);
+            (to, self.intern_message(to, src, msg.clone()))
         });
-        (key, messages.collect())
+        (tuple, messages.collect())
     }
 
     /// Makes a call again; returns whether the call can be made at all.
     pub(super) fn call_again(&mut self, call: Call) -> bool {
-        let is_local = |who: u8, local: u32| {
-            let table = self.actors.get(usize::from(who));
-            table.is_some_and(|table| (local as usize) < table.locals.len())
+        let is_local = |who: Slot, local: LocalId| {
+            let table = self.actors.get(who.index());
+            table.is_some_and(|table| local.index() < table.locals.len())
         };
-        let is_known = |who: u8, local: u32, message: u32| {
-            is_local(who, local) && (message as usize) < self.actors[usize::from(who)].inbox.len()
+        let is_known = |who: Slot, local: LocalId, message: MessageId| {
+            is_local(who, local) && message.index() < self.actors[who.index()].inbox.len()
         };
         match call {
             Call::Spontaneous { who, local } => {
                 is_local(who, local) && {
-                    self.spontaneous(usize::from(who), local);
+                    self.spontaneous(who, local);
                     true
                 }
             }
             Call::Deliver { who, local, message } => {
-                is_known(who, local, message)
-                    && self.deliver(usize::from(who), local, message).is_some()
+                is_known(who, local, message) && self.deliver(who, local, message).is_some()
             }
             Call::Try { who, local, message } => {
                 is_known(who, local, message) && {
-                    let tried = self.try_delivery(usize::from(who), local, message);
+                    let tried = self.try_delivery(who, local, message);
                     matches!(tried, Delivery::Step(_))
                 }
             }
             Call::Ghost { ghost, change } => {
-                let known = (ghost as usize) < self.ghosts.len();
-                known && (change as usize) < self.changes.len() && {
+                let known = ghost.index() < self.ghosts.len();
+                known && change.index() < self.changes.len() && {
                     self.ghost_step(ghost, change);
                     true
                 }
@@ -267,18 +270,19 @@ impl<'w, A: Checkable, G: Ghostly> Tables<'w, A, G> {
     // ---- steps, each with all that it can be renamed to ----
 
     /// The spontaneous steps of a local state that has been reached, without the silent ones.
-    pub(super) fn spontaneous(&mut self, who: usize, local: u32) -> Vec<u32> {
-        if let Some(steps) = &self.actors[who].rows[local as usize].spontaneous {
+    pub(super) fn spontaneous(&mut self, who: Slot, local: LocalId) -> Vec<StepId> {
+        if let Some(steps) = &self.actors[who.index()].rows[local.index()].spontaneous {
             return steps.clone();
         }
-        self.calls.push(Call::Spontaneous { who: small(who), local });
+        self.calls.push(Call::Spontaneous { who, local });
         let steps = self.spontaneous_here(who, local);
         for n in self.group.others() {
             let (to, image) = self.local_image(n, who, local);
             let images = self.spontaneous_here(to, image);
-            let of = |n, who, step: &u32| self.step_image(n, who, *step);
+            let of = |n, who, step: &StepId| self.step_image(n, who, *step);
+            let identity = PermutationId::IDENTITY;
             let mut expected: Vec<_> = steps.iter().map(|step| of(n, who, step)).collect();
-            let mut found: Vec<_> = images.iter().map(|step| of(0, to, step)).collect();
+            let mut found: Vec<_> = images.iter().map(|step| of(identity, to, step)).collect();
             expected.sort_unstable();
             found.sort_unstable();
             assert!(expected == found, "{}", self.asymmetry(n, who, local, None));
@@ -288,31 +292,41 @@ impl<'w, A: Checkable, G: Ghostly> Tables<'w, A, G> {
 
     /// The effect of a step, renamed: the local state to which it leads, the messages it sends, the
     /// properties it breaks, and whether it is a restart.
-    fn step_image(&self, n: usize, who: usize, step: u32) -> (u32, Vec<(u8, u32)>, u32, bool) {
-        let step = &self.steps[step as usize];
-        let sent = step.sent.iter().map(|(to, message)| {
-            let moved = self.group.moves(n, usize::from(*to));
-            let moved = small(moved);
-            (moved, self.message_image(n, usize::from(*to), *message))
-        });
+    fn step_image(
+        &self,
+        n: PermutationId,
+        who: Slot,
+        step: StepId,
+    ) -> (LocalId, Vec<(Slot, MessageId)>, u32, bool) {
+        let step = &self.steps[step.index()];
+        let sent = step
+            .sent
+            .iter()
+            .map(|(to, message)| (self.group.moves(n, *to), self.message_image(n, *to, *message)));
         let mut sent: Vec<_> = sent.collect();
         sent.sort_unstable();
         (self.local_image(n, who, step.next).1, sent, step.broken, step.restart)
     }
 
     /// Whether the first step, renamed, does what the second step does.
-    fn are_alike(&self, n: usize, of: (usize, u32), is: (usize, u32)) -> bool {
-        self.step_image(n, of.0, of.1) == self.step_image(0, is.0, is.1)
+    fn are_alike(&self, n: PermutationId, of: (Slot, StepId), is: (Slot, StepId)) -> bool {
+        self.step_image(n, of.0, of.1) == self.step_image(PermutationId::IDENTITY, is.0, is.1)
     }
 
     /// The text of the panic where the handlers and the renaming do not fit each other.
-    fn asymmetry(&self, n: usize, who: usize, local: u32, message: Option<u32>) -> String {
-        let state = &self.actors[who].locals.get(local).state;
+    fn asymmetry(
+        &self,
+        n: PermutationId,
+        who: Slot,
+        local: LocalId,
+        message: Option<MessageId>,
+    ) -> String {
+        let state = &self.actors[who.index()].locals.get(local).state;
         let event = match message {
             Some(message) => format!("{:?}", self.event(who, local, StepEvent::Deliver(message))),
             None => "what it does by itself".to_owned(),
         };
-        let names = self.group.permutation(n);
+        let (names, who) = (self.group.permutation(n), who.index());
         format!(
             "the actors are not interchangeable as the world's `symmetry` says: renaming by {names:?} \
              before and after differ for actor {who} in {state:?}, {event}"
@@ -320,7 +334,7 @@ impl<'w, A: Checkable, G: Ghostly> Tables<'w, A, G> {
     }
 
     /// The outcome of a message at a local state; unknown if [`Tables::deliver`] would call the handler.
-    pub(super) fn delivered(&self, who: usize, local: u32, message: u32) -> Delivery {
+    pub(super) fn delivered(&self, who: Slot, local: LocalId, message: MessageId) -> Delivery {
         match self.known(who, local, message) {
             Delivery::NotMet(_) => Delivery::Unknown,
             _ if self.labels_due(who, local, message) => Delivery::Unknown,
@@ -330,7 +344,12 @@ impl<'w, A: Checkable, G: Ghostly> Tables<'w, A, G> {
 
     /// The step that a message causes in a local state that it meets in a state that was reached; `None` if
     /// nothing happens.
-    pub(super) fn deliver(&mut self, who: usize, local: u32, message: u32) -> Option<u32> {
+    pub(super) fn deliver(
+        &mut self,
+        who: Slot,
+        local: LocalId,
+        message: MessageId,
+    ) -> Option<StepId> {
         match self.delivered(who, local, message) {
             Delivery::Silent => return None,
             Delivery::Step(step) => return Some(step),
@@ -338,7 +357,7 @@ impl<'w, A: Checkable, G: Ghostly> Tables<'w, A, G> {
         }
         let step = self.deliver_here(who, local, message);
         if step.is_some() {
-            self.calls.push(Call::Deliver { who: small(who), local, message });
+            self.calls.push(Call::Deliver { who, local, message });
         }
         for n in self.group.others() {
             let (to, image) = self.local_image(n, who, local);
@@ -354,7 +373,12 @@ impl<'w, A: Checkable, G: Ghostly> Tables<'w, A, G> {
 
     /// The outcome that a message would have at a local state, whether or not the two ever meet. If the
     /// handler would send messages that nobody has sent, there is no step yet.
-    pub(super) fn try_delivery(&mut self, who: usize, local: u32, message: u32) -> Delivery {
+    pub(super) fn try_delivery(
+        &mut self,
+        who: Slot,
+        local: LocalId,
+        message: MessageId,
+    ) -> Delivery {
         let known = self.known(who, local, message);
         if known != Delivery::Unknown {
             return known;
@@ -364,7 +388,7 @@ impl<'w, A: Checkable, G: Ghostly> Tables<'w, A, G> {
             return tried; // the outcome holds only for now
         }
         if let Delivery::Step(_) = tried {
-            self.calls.push(Call::Try { who: small(who), local, message });
+            self.calls.push(Call::Try { who, local, message });
         }
         for n in self.group.others() {
             let (to, image) = self.local_image(n, who, local);
@@ -383,7 +407,7 @@ impl<'w, A: Checkable, G: Ghostly> Tables<'w, A, G> {
     }
 
     /// The ghost after a change.
-    pub(super) fn ghost_step(&mut self, ghost: u32, change: u32) -> GhostStep {
+    pub(super) fn ghost_step(&mut self, ghost: GhostId, change: ChangeId) -> GhostStep {
         if let Some(known) = self.ghost_steps.get(&(ghost, change)) {
             return *known;
         }
@@ -391,9 +415,8 @@ impl<'w, A: Checkable, G: Ghostly> Tables<'w, A, G> {
         let step = self.ghost_step_here(ghost, change);
         let key = *self.changes.get(change);
         for n in self.group.others() {
-            let (who, before) = self.local_image(n, usize::from(key.who), key.before);
-            let (_, after) = self.local_image(n, usize::from(key.who), key.after);
-            let who = small(who);
+            let (who, before) = self.local_image(n, key.who, key.before);
+            let (_, after) = self.local_image(n, key.who, key.after);
             let image = ChangeKey { who, before, after, restart: key.restart };
             let expected = self.ghost_image(n, step.ghost);
             let ghost = self.ghost_image(n, ghost);
@@ -402,15 +425,11 @@ impl<'w, A: Checkable, G: Ghostly> Tables<'w, A, G> {
             assert!(
                 (found.ghost, found.broken) == (expected, step.broken),
                 "{}",
-                self.asymmetry(n, usize::from(key.who), key.before, None)
+                self.asymmetry(n, key.who, key.before, None)
             );
         }
         step
     }
-}
-
-pub(super) fn small(who: usize) -> u8 {
-    u8::try_from(who).expect("at most 255 actors")
 }
 
 impl Row {
@@ -420,19 +439,19 @@ impl Row {
     }
 
     /// The outcome of a message.
-    pub(super) fn delivery(&self, message: u32) -> Delivery {
-        self.deliveries.get(message as usize).map_or(Delivery::Unknown, |packed| packed.get())
+    pub(super) fn delivery(&self, message: MessageId) -> Delivery {
+        self.deliveries.get(message.index()).map_or(Delivery::Unknown, |packed| packed.get())
     }
 
     /// Notes the outcome of a message.
-    pub(super) fn note(&mut self, message: u32, delivery: Delivery) {
-        let needed = self.deliveries.len().max(message as usize + 1);
+    pub(super) fn note(&mut self, message: MessageId, delivery: Delivery) {
+        let needed = self.deliveries.len().max(message.index() + 1);
         self.deliveries.resize(needed, Packed::UNKNOWN);
-        self.deliveries[message as usize] = Packed::new(delivery);
+        self.deliveries[message.index()] = Packed::new(delivery);
     }
 
     /// The step that a message causes, if it is known to cause one.
-    pub(super) fn step(&self, message: u32) -> Option<u32> {
+    pub(super) fn step(&self, message: MessageId) -> Option<StepId> {
         match self.delivery(message) {
             Delivery::Step(step) => Some(step),
             _ => None,
@@ -455,16 +474,18 @@ mod tests {
         let mut row = Row::default();
         let all = [
             Delivery::Silent,
-            Delivery::NotMet(0),
-            Delivery::Step(0),
-            Delivery::NotMet(1 << 30),
-            Delivery::Step(1 << 30),
+            Delivery::NotMet(EffectId::of(0)),
+            Delivery::Step(StepId::of(0)),
+            Delivery::NotMet(EffectId::of(1 << 30)),
+            Delivery::Step(StepId::of(1 << 30)),
             Delivery::Unknown,
         ];
-        for (message, delivery) in (0..).zip(all) {
+        for (message, delivery) in MessageId::all().zip(all) {
             row.note(message, delivery);
         }
-        assert!((0..).zip(all).all(|(message, delivery)| row.delivery(message) == delivery));
-        assert!(row.delivery(100) == Delivery::Unknown);
+        assert!(
+            MessageId::all().zip(all).all(|(message, delivery)| row.delivery(message) == delivery)
+        );
+        assert!(row.delivery(MessageId::of(100)) == Delivery::Unknown);
     }
 }

@@ -6,17 +6,19 @@
 //! its steps that change an actor. Message-only steps are in it only where a later step needs the messages
 //! that they send.
 
+use super::bits::numbers;
+use super::ids::{LocalId, MessageId, Number, SetId, Slot, StepId, VisitId};
 use super::panics::Held;
 use super::recovery::Judged;
 use super::relevance::Relevance;
 use super::search::{SURVEYS, Search};
 use super::store::Inserted;
 use super::tables::{StepEvent, Tables};
+use super::tuple::{Tuple, TupleBuf};
 use super::worker::{Fired, Worker};
 use crate::run::{Limits, Lookout};
 use crate::view::{Checkable, Ghostly};
 use crate::world::{Action, ActionOf, World};
-use stateright::actor::Id;
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 
@@ -24,7 +26,7 @@ use std::sync::atomic::AtomicBool;
 const SURVEYED: u64 = 5_000;
 
 /// A step by its actor and number.
-type StepOf = (usize, u32);
+type StepOf = (Slot, StepId);
 
 /// The outcome of a search for one thing, or for the first of several.
 pub(crate) struct Traced<A: Checkable> {
@@ -86,33 +88,46 @@ pub enum Ended {
 /// Every state that was visited, with where it came from.
 struct Levels {
     actors: usize,
-    keys: Vec<u32>,
-    sets: Vec<u32>,
-    origins: Vec<(u32, u8, u32)>,
+    tuples: Vec<u32>,
+    sets: Vec<SetId>,
+    /// For each state except the first, the state before it and the step that led from there.
+    origins: Vec<(VisitId, StepOf)>,
 }
 
 impl Levels {
-    fn add(&mut self, (key, sets): (&[u32], &[u32]), origin: (u32, u8, u32)) {
-        self.keys.extend_from_slice(key);
+    /// The levels begin with the first state.
+    fn beginning((tuple, sets): (Tuple<'_>, &[SetId])) -> Self {
+        let (tuples, sets) = (tuple.numbers().to_vec(), sets.to_vec());
+        Self { actors: tuple.actors(), tuples, sets, origins: Vec::new() }
+    }
+
+    fn add(&mut self, (tuple, sets): (Tuple<'_>, &[SetId]), from: VisitId, by: StepOf) {
+        self.tuples.extend_from_slice(tuple.numbers());
         self.sets.extend_from_slice(sets);
-        self.origins.push(origin);
+        self.origins.push((from, by));
     }
 
-    fn key(&self, state: usize) -> &[u32] {
-        &self.keys[state * (self.actors + 1)..(state + 1) * (self.actors + 1)]
+    /// The number of states that were visited.
+    fn len(&self) -> usize {
+        self.origins.len() + 1
     }
 
-    fn sets(&self, state: usize) -> &[u32] {
-        &self.sets[state * self.actors..(state + 1) * self.actors]
+    fn tuple(&self, state: VisitId) -> Tuple<'_> {
+        let width = self.actors + 1;
+        Tuple::of(&self.tuples[state.index() * width..][..width])
+    }
+
+    fn sets(&self, state: VisitId) -> &[SetId] {
+        &self.sets[state.index() * self.actors..][..self.actors]
     }
 
     /// The steps from the first state to this one.
-    fn path(&self, mut state: usize) -> Vec<StepOf> {
+    fn path(&self, mut state: VisitId) -> Vec<StepOf> {
         let mut path = Vec::new();
-        while state != 0 {
-            let (parent, who, step) = self.origins[state];
-            path.push((usize::from(who), step));
-            state = parent as usize;
+        while let Some(before) = state.index().checked_sub(1) {
+            let (from, by) = self.origins[before];
+            path.push(by);
+            state = from;
         }
         path.reverse();
         path
@@ -285,12 +300,12 @@ fn levels<A: Checkable, G: Ghostly>(
     let mut asked = Asked { wanted, found, longer: Vec::new() };
     search.shared.clear();
     search.shared.take_violated();
-    let (shared, start) = (&search.shared, &search.key);
+    let (shared, start) = (&search.shared, search.first.tuple());
     let mut worker = Worker::new(shared, relevance, None);
     let judged = shared.world.recovery.as_ref().map(|asked| Judged::new(asked, lookout));
     let mut judge = judged.as_ref().map(Judged::judge);
-    let mut is_dead_end = |key: &[u32]| match &mut judge {
-        Some(judge) => judge.is_dead_end(&shared.tables, key),
+    let mut is_dead_end = |tuple: Tuple<'_>| match &mut judge {
+        Some(judge) => judge.is_dead_end(&shared.tables, tuple),
         None => Ok(false),
     };
     let show = |asked: &mut Asked<'_, A>,
@@ -306,19 +321,18 @@ fn levels<A: Checkable, G: Ghostly>(
             let here = broken_here(worker, what.violations);
             let path: Vec<_> = path.iter().copied().chain(here).collect();
             let tables = shared.tables.read().held();
-            let changes = |(_, step): &&StepOf| tables.steps[*step as usize].change.is_some();
+            let changes = |(_, step): &&StepOf| tables.steps[step.index()].change.is_some();
             let length = path.iter().filter(changes).count();
             let actions = actions(&tables, start, &search.messages, &path, shared.goes_on);
             asked.tell(Way { what, actions, length, visited }, level);
         }
     };
-    let mut levels =
-        Levels { actors: start.len() - 1, keys: vec![], sets: vec![], origins: vec![] };
     if !worker.start(start, &search.messages) {
         return (Ended::Exhausted, 0);
     }
-    levels.add(worker.state(), (0, 0, 0));
-    let dead_end = asked.wanted.dead_end.then(|| is_dead_end(levels.key(0))).transpose();
+    let mut levels = Levels::beginning(worker.state());
+    let dead_end =
+        asked.wanted.dead_end.then(|| is_dead_end(levels.tuple(VisitId::of(0)))).transpose();
     let seen = Wanted {
         violations: shared.take_violated(),
         dead_end: dead_end.is_ok_and(|dead_end| dead_end.unwrap_or(false)),
@@ -330,18 +344,19 @@ fn levels<A: Checkable, G: Ghostly>(
     }
     // States before `level_end` are at most `depth` steps from the first state.
     let (mut state, mut depth, mut level_end) = (0, 0, 1);
+    let mut tuple = TupleBuf::default();
     let ended = loop {
         if state == level_end {
             asked.end_level();
-            (depth, level_end) = (depth + 1, levels.origins.len());
+            (depth, level_end) = (depth + 1, levels.len());
         }
         if asked.wanted.is_nothing() {
             break Ended::Found;
         }
-        if state == levels.origins.len() {
+        if state == levels.len() {
             break Ended::Exhausted;
         }
-        if levels.origins.len() >= reach.states {
+        if levels.len() >= reach.states {
             break Ended::AtStates;
         }
         if depth == reach.steps {
@@ -350,16 +365,16 @@ fn levels<A: Checkable, G: Ghostly>(
         if let Some(reason) = lookout.reached() {
             break Ended::By(reason);
         }
-        let (key, sets) = (levels.key(state).to_vec(), levels.sets(state).to_vec());
+        let here = VisitId::of(state);
+        tuple.copy(levels.tuple(here));
+        let sets = levels.sets(here).to_vec();
         let mut undecided = None;
-        worker.successors(&key, &sets, &mut |worker, who, step, fired| {
+        worker.successors(tuple.tuple(), &sets, &mut |worker, who, step, fired| {
             let mut dead_end = false;
             if let Fired::Inside { ghost_changed } = fired
                 && worker.insert(Some(who), ghost_changed) != Inserted::Subsumed
             {
-                let number = u8::try_from(who).expect("at most 255 actors");
-                let parent = u32::try_from(state).expect("fewer than 2^32 states");
-                levels.add(worker.state(), (parent, number, step));
+                levels.add(worker.state(), here, (who, step));
                 match asked.wanted.dead_end.then(|| is_dead_end(worker.state().0)).transpose() {
                     Ok(found) => dead_end = found.unwrap_or(false),
                     Err(reason) => undecided = Some(reason),
@@ -367,9 +382,9 @@ fn levels<A: Checkable, G: Ghostly>(
             }
             let seen = Wanted { violations: shared.take_violated(), dead_end };
             if asked.is_wanted(seen) {
-                let mut path = levels.path(state);
+                let mut path = levels.path(here);
                 path.push((who, step));
-                let visited = levels.origins.len();
+                let visited = levels.len();
                 show(&mut asked, seen, (&path, depth + 1), visited, worker);
             }
             !asked.wanted.is_nothing() && undecided.is_none()
@@ -381,7 +396,7 @@ fn levels<A: Checkable, G: Ghostly>(
         state += 1;
     };
     asked.end_level();
-    (ended, levels.origins.len())
+    (ended, levels.len())
 }
 
 /// A step that can be taken in the state in the scratch and whose outputs violate a property. A step that
@@ -390,21 +405,22 @@ fn broken_here<A: Checkable, G: Ghostly>(
     worker: &mut Worker<'_, '_, A, G>,
     wanted: u64,
 ) -> Option<StepOf> {
-    let locals = worker.state().0.to_vec();
+    let locals: Vec<_> = worker.state().0.locals().collect();
     let messages = worker.messages().to_vec();
     let shared = worker.shared();
     let steps_from = shared.world.always.len();
     let mut tables = shared.tables.write().held();
     let mut changing = None;
-    for (who, set) in messages.iter().enumerate() {
-        let mut steps = tables.spontaneous(who, locals[who]);
-        for message in super::bits::numbers(set.words()) {
-            steps.extend(tables.deliver(who, locals[who], message));
+    for ((who, local), set) in locals.into_iter().zip(&messages) {
+        let mut steps = tables.spontaneous(who, local);
+        for message in numbers(set.words()) {
+            steps.extend(tables.deliver(who, local, message));
         }
-        let breaks =
-            |step: &u32| u64::from(tables.steps[*step as usize].broken) << steps_from & wanted != 0;
+        let breaks = |step: &StepId| {
+            u64::from(tables.steps[step.index()].broken) << steps_from & wanted != 0
+        };
         for step in steps.into_iter().filter(breaks) {
-            if tables.steps[step as usize].change.is_none() {
+            if tables.steps[step.index()].change.is_none() {
                 return Some((who, step));
             }
             changing = changing.or(Some((who, step)));
@@ -425,13 +441,13 @@ enum Origin {
 /// The path as actions, with the message-only steps that it needs.
 fn actions<A: Checkable, G: Ghostly>(
     tables: &Tables<'_, A, G>,
-    start: &[u32],
-    messages: &[(u8, u32)],
+    start: Tuple<'_>,
+    messages: &[(Slot, MessageId)],
     path: &[StepOf],
     goes_on: bool,
 ) -> Vec<ActionOf<A>> {
-    let mut locals = start[..tables.actors.len()].to_vec();
-    let mut origins: BTreeMap<(u8, u32), Origin> =
+    let mut locals: Vec<_> = start.locals().map(|(_, local)| local).collect();
+    let mut origins: BTreeMap<(Slot, MessageId), Origin> =
         messages.iter().map(|message| (*message, Origin::Path)).collect();
     let mut befores: Vec<Vec<StepOf>> = Vec::new();
     let mut at = Vec::new();
@@ -439,19 +455,19 @@ fn actions<A: Checkable, G: Ghostly>(
         befores.push(Vec::new());
         at.push(locals.clone());
         saturate(tables, &locals, position, goes_on, &mut origins);
-        let record = &tables.steps[*step as usize];
+        let record = &tables.steps[step.index()];
         need(tables, &origins, *who, *step, &mut befores);
         for sent in record.sent.iter() {
             origins.entry(*sent).or_insert(Origin::Path);
         }
-        locals[*who] = record.next;
+        locals[who.index()] = record.next;
     }
     let mut actions = Vec::new();
     for (position, step) in path.iter().enumerate() {
         for (who, step) in befores[position].iter().chain([step]) {
-            let record = &tables.steps[*step as usize];
-            let event = tables.event(*who, at[position][*who], record.event);
-            actions.push(Action { who: Id::from(*who), event });
+            let record = &tables.steps[step.index()];
+            let event = tables.event(*who, at[position][who.index()], record.event);
+            actions.push(Action { who: who.id(), event });
         }
     }
     actions
@@ -460,21 +476,21 @@ fn actions<A: Checkable, G: Ghostly>(
 /// Notes the messages that message-only steps can send at this position of the path.
 fn saturate<A: Checkable, G: Ghostly>(
     tables: &Tables<'_, A, G>,
-    locals: &[u32],
+    locals: &[LocalId],
     position: usize,
     goes_on: bool,
-    origins: &mut BTreeMap<(u8, u32), Origin>,
+    origins: &mut BTreeMap<(Slot, MessageId), Origin>,
 ) {
     loop {
         let before = origins.len();
-        for (who, local) in locals.iter().enumerate() {
-            let row = &tables.actors[who].rows[*local as usize];
-            let number = u8::try_from(who).expect("at most 255 actors");
-            let known = origins.range((number, 0)..=(number, u32::MAX));
+        for (who, local) in Slot::all().zip(locals) {
+            let row = &tables.actors[who.index()].rows[local.index()];
+            let known = origins.range((who, MessageId::of(0))..);
+            let known = known.take_while(|((to, _), _)| *to == who);
             let replies = known.filter_map(|((_, message), _)| row.step(*message));
             let spontaneous = row.spontaneous.iter().flatten().copied();
             for step in spontaneous.chain(replies).collect::<Vec<_>>() {
-                let record = &tables.steps[step as usize];
+                let record = &tables.steps[step.index()];
                 if record.change.is_none() && (goes_on || record.broken == 0) {
                     for sent in record.sent.iter() {
                         origins.entry(*sent).or_insert(Origin::Quiet(position, (who, step)));
@@ -491,14 +507,13 @@ fn saturate<A: Checkable, G: Ghostly>(
 /// Puts the message-only steps that a step needs where they can be taken.
 fn need<A: Checkable, G: Ghostly>(
     tables: &Tables<'_, A, G>,
-    origins: &BTreeMap<(u8, u32), Origin>,
-    who: usize,
-    step: u32,
+    origins: &BTreeMap<(Slot, MessageId), Origin>,
+    who: Slot,
+    step: StepId,
     befores: &mut Vec<Vec<StepOf>>,
 ) {
-    let StepEvent::Deliver(message) = tables.steps[step as usize].event else { return };
-    let number = u8::try_from(who).expect("at most 255 actors");
-    let origin = origins.get(&(number, message)).expect("what is delivered was sent");
+    let StepEvent::Deliver(message) = tables.steps[step.index()].event else { return };
+    let origin = origins.get(&(who, message)).expect("what is delivered was sent");
     if let Origin::Quiet(position, quiet) = *origin
         && !befores[position].contains(&quiet)
     {
@@ -510,7 +525,7 @@ fn need<A: Checkable, G: Ghostly>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use stateright::actor::{Actor, Out, model_timeout};
+    use stateright::actor::{Actor, Id, Out, model_timeout};
     use std::borrow::Cow;
 
     /// The first actor counts to 12, which is a violation. The second actor sends the first a message at the

@@ -6,8 +6,13 @@
 //! [`Worker::insert`] then puts the state that stands for its orbit into the store. A worker keeps copies of
 //! what it knows, so that it seldom locks anything shared.
 
-use super::bits::{Bits, common, is_subset, numbers};
+use super::bits::{Messages, common, is_subset, numbers};
 use super::canon::Canon;
+use super::ids::{
+    ChangeId, GhostId, LocalId, MaskId, MessageId, Number, PermutationId, SetId, ShardId, Slot,
+    StepId, TupleId,
+};
+use super::intern::Interned;
 use super::judge::{Judge, Verdicts};
 use super::normal::{Normal, Renamed};
 use super::panics::Held;
@@ -16,12 +21,13 @@ use super::sets::{KnownSets, SetCache};
 use super::shared::Shared;
 use super::store::{Inserted, hash};
 use super::tables::{GhostStep, Memo, StepRecord, Tables};
+use super::tuple::{Tuple, TupleBuf};
 use crate::run::Lookout;
 use crate::view::{Checkable, Ghostly};
 use std::ops::AddAssign;
 
 /// Messages, each by its receiver and its number there.
-type Sent = Box<[(u8, u32)]>;
+type Sent = Box<[(Slot, MessageId)]>;
 
 /// All that can happen to one actor in one local state.
 #[derive(Default)]
@@ -29,12 +35,12 @@ struct Row {
     /// The spontaneous steps that change the local state.
     spontaneous: Vec<Firing>,
     /// The messages that the other spontaneous steps send.
-    quiet_sent: Vec<(u8, u32)>,
+    quiet_sent: Vec<(Slot, MessageId)>,
     /// The messages that have been tried on the local state.
-    tried: Bits,
+    tried: Messages,
     /// The messages that change it, and those that only make it send.
-    changing: Bits,
-    quiet: Bits,
+    changing: Messages,
+    quiet: Messages,
     /// For each message the position of its effect: in `firings`, or in `replies`.
     at: Vec<u32>,
     firings: Vec<Firing>,
@@ -43,9 +49,9 @@ struct Row {
 
 /// One step that changes its actor, in the form in which it is fired.
 struct Firing {
-    step: u32,
-    next: u32,
-    change: u32,
+    step: StepId,
+    next: LocalId,
+    change: ChangeId,
     sent: Sent,
     /// The first bound of single actors that the step leads out of.
     outside: Option<u8>,
@@ -54,14 +60,14 @@ struct Firing {
 }
 
 impl Firing {
-    fn new<A: Checkable, G: Ghostly>(tables: &Tables<'_, A, G>, who: usize, step: u32) -> Self {
-        let StepRecord { next, change, sent, broken, .. } = &tables.steps[step as usize];
+    fn new<A: Checkable, G: Ghostly>(tables: &Tables<'_, A, G>, who: Slot, step: StepId) -> Self {
+        let StepRecord { next, change, sent, broken, .. } = &tables.steps[step.index()];
         Self {
             step,
             next: *next,
             change: change.expect("it changes its actor"),
             sent: Box::from(&**sent),
-            outside: tables.actors[who].rows[*next as usize].outside,
+            outside: tables.actors[who.index()].rows[next.index()].outside,
             broken: *broken != 0,
         }
     }
@@ -85,8 +91,8 @@ pub(super) enum Fired {
 #[derive(Clone, Copy)]
 pub(super) struct Task {
     pub(super) rank: u64,
-    pub(super) shard: u32,
-    pub(super) tuple: u32,
+    pub(super) shard: ShardId,
+    pub(super) tuple: TupleId,
 }
 
 /// The knowledge and the counts of one thread.
@@ -96,10 +102,10 @@ pub(super) struct Worker<'s, 'w, A: Checkable, G> {
     actors: usize,
     rows: Rows,
     /// The conditional messages that matter because of another actor, as a number in `masks`.
-    because: Memo<(u8, u8, u32, u32), u32>,
-    masks: super::intern::Interned<Bits>,
+    because: Memo<(Slot, Slot, LocalId, LocalId), MaskId>,
+    masks: Interned<MaskId, Messages>,
     sets: SetCache<'s>,
-    ghost_steps: Memo<(u32, u32), GhostStep>,
+    ghost_steps: Memo<(GhostId, ChangeId), GhostStep>,
     judge: Judge<'s, 'w, A, G>,
     canon: Canon,
     renamed: Renamed,
@@ -125,7 +131,7 @@ type Rows = Vec<Vec<Option<Box<Row>>>>;
 /// takes it up.
 pub(super) struct Remembered {
     rows: Rows,
-    ghost_steps: Memo<(u32, u32), GhostStep>,
+    ghost_steps: Memo<(GhostId, ChangeId), GhostStep>,
     verdicts: Verdicts,
     canon: Canon,
     sets: KnownSets,
@@ -136,21 +142,21 @@ pub(super) struct Remembered {
 #[derive(Default)]
 struct Scratch {
     /// The tuple to which the step leads.
-    key: Vec<u32>,
+    tuple: TupleBuf,
     /// The messages in the state to which the step leads, for each actor.
-    messages: Vec<Bits>,
+    messages: Vec<Messages>,
     /// Messages that have yet to be added.
-    pending: Vec<(u8, u32)>,
+    pending: Vec<(Slot, MessageId)>,
     /// The numbers of the sets by names, followed by those of the other states for which the state stands;
     /// and the numbers of the sets as they are.
-    names: Vec<u32>,
-    kept: Vec<u32>,
+    names: Vec<SetId>,
+    kept: Vec<SetId>,
     /// The numbers of the sets before anything is renamed, and those of the state from which the step leads.
-    numbers: Vec<u32>,
-    from: Vec<u32>,
-    mask: Bits,
+    numbers: Vec<SetId>,
+    from: Vec<SetId>,
+    mask: Messages,
     /// The tuple as it was reached, before it is renamed.
-    reached: Vec<u32>,
+    reached: TupleBuf,
 }
 
 impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
@@ -160,8 +166,8 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
         survey: Option<u16>,
     ) -> Self {
         let actors = shared.world.actors.actors.len();
-        let mut masks = super::intern::Interned::new();
-        masks.intern(Bits::default());
+        let mut masks = Interned::new();
+        masks.intern(Messages::default());
         let remembered = shared.remembered().unwrap_or_else(|| Remembered::nothing(shared));
         let Remembered { rows, ghost_steps, verdicts, canon, sets, renamed } = remembered;
         Self {
@@ -182,7 +188,7 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
             transitions: 0,
             expanded: 0,
             cuts: vec![0; shared.world.bounds.len()],
-            scratch: Scratch { messages: vec![Bits::default(); actors], ..Scratch::default() },
+            scratch: Scratch { messages: vec![Messages::default(); actors], ..Scratch::default() },
         }
     }
 
@@ -196,16 +202,16 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
     }
 
     /// Adds the state from which the search starts, unless it is out of bounds; returns whether it was added.
-    pub(super) fn start(&mut self, key: &[u32], messages: &[(u8, u32)]) -> bool {
-        if let Some(bound) = self.judge.outside(key, None, None) {
+    pub(super) fn start(&mut self, tuple: Tuple<'_>, messages: &[(Slot, MessageId)]) -> bool {
+        if let Some(bound) = self.judge.outside(tuple, None, None) {
             self.cuts[usize::from(bound)] += 1;
             return false;
         }
-        self.scratch.key = key.to_vec();
+        self.scratch.tuple.copy(tuple);
         self.scratch.from.clear();
         self.scratch.messages.iter_mut().for_each(|set| set.copy(&[]));
         self.scratch.pending.extend_from_slice(messages);
-        for who in 0..self.actors {
+        for who in Slot::first(self.actors) {
             self.add_spontaneous(who);
         }
         self.add_pending();
@@ -217,23 +223,24 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
     /// Fires every step of the latest unexpanded state of a tuple. The other unexpanded states wait, because
     /// states that come in the meantime may be above them. If the search must stop, it stops between two
     /// steps, and the state waits again.
-    pub(super) fn expand(&mut self, task: Task, key: &mut Vec<u32>, state: &mut Vec<u32>) {
-        let shard = &self.shared.shards[task.shard as usize];
-        if shard.lock().held().take(task.tuple, key, state) {
+    pub(super) fn expand(&mut self, task: Task, tuple: &mut TupleBuf, sets: &mut Vec<SetId>) {
+        let shard = &self.shared.shards[task.shard.index()];
+        if shard.lock().held().take(task.tuple, tuple, sets) {
             self.tasks.push(task);
         }
-        if state.is_empty() {
+        if sets.is_empty() {
             return;
         }
         self.expanded += 1;
-        self.close(key, state);
-        self.successors(key, state, &mut |worker, who, _, fired| {
+        let tuple = tuple.tuple();
+        self.close(tuple, sets);
+        self.successors(tuple, sets, &mut |worker, who, _, fired| {
             if let Fired::Inside { ghost_changed } = fired {
                 worker.insert(Some(who), ghost_changed);
             }
             !worker.shared.must_stop()
         });
-        if self.shared.must_stop() && shard.lock().held().put_back(task.tuple, state) {
+        if self.shared.must_stop() && shard.lock().held().put_back(task.tuple, sets) {
             self.tasks.push(task);
         }
     }
@@ -243,37 +250,37 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
     /// true.
     pub(super) fn successors(
         &mut self,
-        key: &[u32],
-        state: &[u32],
-        visit: &mut dyn FnMut(&mut Self, usize, u32, Fired) -> bool,
+        tuple: Tuple<'_>,
+        sets: &[SetId],
+        visit: &mut dyn FnMut(&mut Self, Slot, StepId, Fired) -> bool,
     ) {
-        if !state.iter().enumerate().all(|(who, set)| self.sets.knows(who, *set)) {
+        if !Slot::all().zip(sets).all(|(who, set)| self.sets.knows(who, *set)) {
             self.sets.refresh();
         }
-        for who in 0..self.actors {
-            let set = self.sets.get(who, state[who]);
-            self.try_all(who, key[who], &set);
+        for who in Slot::first(self.actors) {
+            let (local, set) = (tuple.local(who), self.sets.get(who, sets[who.index()]));
+            self.try_all(who, local, &set);
             // The row is taken out for a while, because firing a step needs the rows of other local states.
-            let row = self.rows[who][key[who] as usize].take().expect("it has been tried");
+            let row = self.rows[who.index()][local.index()].take().expect("it has been tried");
             let delivered = common(&set, &row.changing)
-                .map(|message| &row.firings[row.at[message as usize] as usize]);
+                .map(|message| &row.firings[row.at[message.index()] as usize]);
             let goes_on = row.spontaneous.iter().chain(delivered).all(|firing| {
-                let fired = self.fire(who, firing, key, state);
+                let fired = self.fire(who, firing, tuple, sets);
                 visit(self, who, firing.step, fired)
             });
-            self.rows[who][key[who] as usize] = Some(row);
+            self.rows[who.index()][local.index()] = Some(row);
             if !goes_on {
                 return;
             }
         }
     }
 
-    fn fire(&mut self, who: usize, firing: &Firing, key: &[u32], state: &[u32]) -> Fired {
+    fn fire(&mut self, who: Slot, firing: &Firing, tuple: Tuple<'_>, sets: &[SetId]) -> Fired {
         self.transitions += 1;
         if !self.is_worth_a_survey(firing.step) {
             return Fired::Outside;
         }
-        let ghost = key[self.actors];
+        let ghost = tuple.ghost();
         let GhostStep { ghost: next_ghost, broken } = self.ghost_step(ghost, firing.change);
         if broken != 0 {
             self.shared.violate_steps(broken);
@@ -281,17 +288,18 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
         if (broken != 0 || firing.broken) && !self.shared.goes_on {
             return Fired::Violates;
         }
-        self.scratch.key.clear();
-        self.scratch.key.extend_from_slice(key);
-        self.scratch.key[who] = firing.next;
-        self.scratch.key[self.actors] = next_ghost;
-        if let Some(bound) = self.judge.outside(&self.scratch.key, Some(who), firing.outside) {
+        self.scratch.tuple.copy(tuple);
+        self.scratch.tuple.set_local(who, firing.next);
+        self.scratch.tuple.set_ghost(next_ghost);
+        let next = self.scratch.tuple.tuple();
+        if let Some(bound) = self.judge.outside(next, Some(who), firing.outside) {
             self.cuts[usize::from(bound)] += 1;
             return Fired::Outside;
         }
         self.scratch.from.clear();
-        self.scratch.from.extend_from_slice(state);
-        for (actor, (messages, set)) in self.scratch.messages.iter_mut().zip(state).enumerate() {
+        self.scratch.from.extend_from_slice(sets);
+        for (actor, (messages, set)) in Slot::all().zip(self.scratch.messages.iter_mut().zip(sets))
+        {
             messages.copy(self.sets.words(actor, *set));
         }
         self.scratch.pending.extend_from_slice(&firing.sent);
@@ -302,9 +310,9 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
         Fired::Inside { ghost_changed: next_ghost != ghost }
     }
 
-    fn is_worth_a_survey(&mut self, step: u32) -> bool {
+    fn is_worth_a_survey(&mut self, step: StepId) -> bool {
         let Some((times, fired)) = &mut self.survey else { return true };
-        let at = step as usize;
+        let at = step.index();
         if fired.len() <= at {
             fired.resize(at + 1, 0);
         }
@@ -315,32 +323,31 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
     // ---- the normal form ----
 
     /// Adds to the pending messages those that an actor sends by itself without changing.
-    fn add_spontaneous(&mut self, who: usize) {
-        let local = self.scratch.key[who];
+    fn add_spontaneous(&mut self, who: Slot) {
+        let local = self.scratch.tuple.tuple().local(who);
         self.try_all(who, local, &[]);
         self.scratch.pending.extend_from_slice(&row(&self.rows, who, local).quiet_sent);
     }
 
     /// Adds to the pending messages those that an actor sends in answer to its messages without changing.
-    fn add_replies(&mut self, who: usize) {
-        let local = self.scratch.key[who];
-        let messages = std::mem::take(&mut self.scratch.messages[who]);
+    fn add_replies(&mut self, who: Slot) {
+        let local = self.scratch.tuple.tuple().local(who);
+        let messages = std::mem::take(&mut self.scratch.messages[who.index()]);
         self.try_all(who, local, messages.words());
         let row = row(&self.rows, who, local);
         for message in common(messages.words(), &row.quiet) {
             self.scratch.pending.extend_from_slice(row.reply(message));
         }
-        self.scratch.messages[who] = messages;
+        self.scratch.messages[who.index()] = messages;
     }
 
     /// Adds the pending messages, and the messages that their receivers send in answer without changing.
     fn add_pending(&mut self) {
-        while let Some((to, message)) = self.scratch.pending.pop() {
-            let who = usize::from(to);
-            if !self.scratch.messages[who].insert(message) {
+        while let Some((who, message)) = self.scratch.pending.pop() {
+            if !self.scratch.messages[who.index()].insert(message) {
                 continue;
             }
-            let local = self.scratch.key[who];
+            let local = self.scratch.tuple.tuple().local(who);
             self.try_one(who, local, message);
             let row = row(&self.rows, who, local);
             if row.quiet.has(message) {
@@ -351,23 +358,23 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
 
     /// Leaves out the messages that do not matter.
     fn filter(&mut self) {
-        for who in 0..self.actors {
-            let local = self.scratch.key[who];
+        for who in Slot::first(self.actors) {
+            let local = self.scratch.tuple.tuple().local(who);
             let Some((hard, conditional)) = self.relevance.masks(who, local) else { continue };
-            let messages = &self.scratch.messages[who];
+            let messages = &self.scratch.messages[who.index()];
             let mut words = messages.words().iter().enumerate();
             let asks = words.any(|(n, word)| word & conditional.word(n) != 0);
             self.scratch.mask.copy(hard.words());
             if asks {
-                for other in 0..self.actors {
+                for other in Slot::first(self.actors) {
                     let mask = self.because_of(who, local, other);
                     self.scratch.mask.merge(self.masks.get(mask));
                 }
             }
-            let known = self.relevance.known_messages(who);
-            let (whole, part) = (known as usize / 64, !0 << (known % 64));
+            let unknown = self.relevance.unknown(who).index();
+            let (whole, part) = (unknown / 64, !0 << (unknown % 64));
             let mask = &self.scratch.mask;
-            self.scratch.messages[who].map(|n, word| {
+            self.scratch.messages[who.index()].map(|n, word| {
                 let unknown = match n.cmp(&whole) {
                     std::cmp::Ordering::Less => 0,
                     std::cmp::Ordering::Equal => part,
@@ -378,10 +385,9 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
         }
     }
 
-    fn because_of(&mut self, who: usize, local: u32, other: usize) -> u32 {
-        let at = self.scratch.key[other];
-        let number = |who: usize| u8::try_from(who).expect("at most 255 actors");
-        let memo = (number(who), number(other), local, at);
+    fn because_of(&mut self, who: Slot, local: LocalId, other: Slot) -> MaskId {
+        let at = self.scratch.tuple.tuple().local(other);
+        let memo = (who, other, local, at);
         if let Some(mask) = self.because.get(&memo) {
             return *mask;
         }
@@ -394,15 +400,15 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
     fn canonicalise(&mut self) {
         let mut numbers = std::mem::take(&mut self.scratch.numbers);
         numbers.clear();
-        numbers.extend((0..self.actors).map(|who| self.number(who)));
-        let Scratch { key, names, kept, reached, .. } = &mut self.scratch;
-        reached.clone_from(key);
+        numbers.extend(Slot::first(self.actors).map(|who| self.number(who)));
+        let Scratch { tuple, names, kept, reached, .. } = &mut self.scratch;
+        reached.clone_from(tuple);
         names.clear();
         kept.clear();
         if self.canon.is_trivial() {
-            for (who, set) in numbers.iter().enumerate() {
+            for ((who, local), set) in tuple.tuple().locals().zip(&numbers) {
                 let reduced =
-                    self.normal.reduced(self.relevance, &mut self.sets, (who, key[who], *set));
+                    self.normal.reduced(self.relevance, &mut self.sets, (who, local, *set));
                 kept.push(reduced.kept);
                 names.push(reduced.names);
             }
@@ -413,9 +419,9 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
     }
 
     /// The number of the set of an actor's messages in the scratch. Most steps leave that set as it is.
-    fn number(&mut self, who: usize) -> u32 {
-        let messages = &self.scratch.messages[who];
-        match self.scratch.from.get(who) {
+    fn number(&mut self, who: Slot) -> SetId {
+        let messages = &self.scratch.messages[who.index()];
+        match self.scratch.from.get(who.index()) {
             Some(set) if self.sets.words(who, *set) == messages.trimmed() => *set,
             _ => self.sets.number(who, messages),
         }
@@ -423,41 +429,40 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
 
     /// Replaces the state in the scratch by the state that stands for it, where there are permutations.
     /// `numbers` are those of its sets.
-    fn choose(&mut self, numbers: &[u32]) {
-        if !self.canon.knows(&self.scratch.reached) {
+    fn choose(&mut self, numbers: &[SetId]) {
+        if !self.canon.knows(self.scratch.reached.tuple()) {
             self.canon.learn(&self.shared.tables.read().held());
         }
-        let (least, chosen) = self.canon.least(&self.scratch.reached);
-        self.scratch.key.clear();
-        self.scratch.key.extend_from_slice(least);
+        let (least, chosen) = self.canon.least(self.scratch.reached.tuple());
+        self.scratch.tuple.copy(least);
         let chosen = chosen.to_vec();
         for n in chosen {
             let at = self.scratch.names.len();
-            self.scratch.names.resize(at + self.actors, 0);
-            self.scratch.kept.resize(self.actors, 0);
-            for (who, set) in numbers.iter().enumerate() {
+            self.scratch.names.resize(at + self.actors, SetId::of(0));
+            self.scratch.kept.resize(self.actors, SetId::of(0));
+            for (who, set) in Slot::all().zip(numbers) {
                 let renamed = self.renamed(n, who, *set);
                 let to = self.canon.moves(n, who);
-                let local = self.scratch.key[to];
+                let local = self.scratch.tuple.tuple().local(to);
                 let reduced =
                     self.normal.reduced(self.relevance, &mut self.sets, (to, local, renamed));
-                self.scratch.names[at + to] = reduced.names;
+                self.scratch.names[at + to.index()] = reduced.names;
                 if at == 0 {
-                    self.scratch.kept[to] = reduced.kept;
+                    self.scratch.kept[to.index()] = reduced.kept;
                 }
             }
         }
     }
 
     /// The number of a set, renamed by a permutation.
-    fn renamed(&mut self, n: usize, who: usize, set: u32) -> u32 {
-        if n == 0 {
+    fn renamed(&mut self, n: PermutationId, who: Slot, set: SetId) -> SetId {
+        if n == PermutationId::IDENTITY {
             return set;
         }
         if let Some(known) = self.renamed.get(n, who, set) {
             return known;
         }
-        let mut messages = Bits::default();
+        let mut messages = Messages::default();
         messages.copy(&self.sets.get(who, set));
         if !self.canon.knows_messages(who, &messages) {
             self.canon.learn(&self.shared.tables.read().held());
@@ -468,33 +473,29 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
         renamed
     }
 
-    /// Gives the sets of a state names anew.
-    pub(super) fn name_again(&mut self, key: &[u32], sets: &[u32], names: &mut [u32]) {
-        for (who, local) in key[..self.actors].iter().enumerate() {
-            let of_actor = (who, *local, sets[who]);
-            names[who] = self.normal.reduced(self.relevance, &mut self.sets, of_actor).names;
-        }
+    /// Gives a set of messages to an actor in a local state its names anew.
+    pub(super) fn name_again(&mut self, who: Slot, local: LocalId, set: SetId) -> SetId {
+        self.normal.reduced(self.relevance, &mut self.sets, (who, local, set)).names
     }
 
     /// Adds a state together with all messages that its actors send at once, by themselves or in answer,
     /// without changing. It does so only if these are more messages than the state has.
-    fn close(&mut self, key: &[u32], sets: &[u32]) {
-        self.scratch.key.clear();
-        self.scratch.key.extend_from_slice(key);
+    fn close(&mut self, tuple: Tuple<'_>, sets: &[SetId]) {
+        self.scratch.tuple.copy(tuple);
         self.scratch.from.clear();
         self.scratch.from.extend_from_slice(sets);
-        for (who, set) in sets.iter().enumerate() {
+        for (who, set) in Slot::all().zip(sets) {
             let words = self.sets.get(who, *set);
-            self.scratch.messages[who].copy(&words);
+            self.scratch.messages[who.index()].copy(&words);
         }
-        for who in 0..self.actors {
+        for who in Slot::first(self.actors) {
             self.add_spontaneous(who);
             self.add_replies(who);
         }
         self.add_pending();
         self.filter();
-        let mut closed = self.scratch.messages.iter().zip(sets).enumerate();
-        let has = |(who, (messages, set)): (usize, (&Bits, &u32))| {
+        let mut closed = Slot::all().zip(self.scratch.messages.iter().zip(sets));
+        let has = |(who, (messages, set)): (Slot, (&Messages, &SetId))| {
             is_subset(messages.words(), self.sets.words(who, *set))
         };
         if !closed.all(has) {
@@ -503,13 +504,14 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
     }
 
     /// Adds the state that stands for the one in the scratch, and judges its tuple if that is new.
-    pub(super) fn insert(&mut self, changed: Option<usize>, ghost_changed: bool) -> Inserted {
+    pub(super) fn insert(&mut self, changed: Option<Slot>, ghost_changed: bool) -> Inserted {
         self.canonicalise();
-        let Scratch { key, reached, .. } = &self.scratch;
+        let Scratch { tuple, reached, .. } = &self.scratch;
+        let (key, reached) = (tuple.tuple(), reached.tuple());
         let hash = hash(key);
         let shards = self.shared.shards.len() as u64;
-        let shard = u32::try_from(hash >> 40 & (shards - 1)).expect("few shards");
-        let lock = &self.shared.shards[shard as usize];
+        let shard = usize::try_from(hash >> 40 & (shards - 1)).expect("few shards");
+        let (shard, lock) = (ShardId::of(shard), &self.shared.shards[shard]);
         let mut judged = false;
         let (tuple, rank, inserted) = loop {
             let mut guard = lock.lock().held();
@@ -524,8 +526,8 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
                 }
             };
             let sets = &self.sets;
-            if guard.greatest_sets().enumerate().all(|(who, set)| sets.knows(who, set)) {
-                let contents = |who: usize, set: u32| sets.words(who, set);
+            if guard.greatest_sets().all(|(who, set)| sets.knows(who, set)) {
+                let contents = |who, set| sets.words(who, set);
                 let Scratch { names, kept, .. } = &self.scratch;
                 let inserted = guard.insert(tuple, names, kept, contents);
                 break (tuple, guard.rank(tuple), inserted);
@@ -546,12 +548,12 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
     }
 
     /// The state in the scratch: its tuple and the numbers of its sets.
-    pub(super) fn state(&self) -> (&[u32], &[u32]) {
-        (&self.scratch.key, &self.scratch.kept)
+    pub(super) fn state(&self) -> (Tuple<'_>, &[SetId]) {
+        (self.scratch.tuple.tuple(), &self.scratch.kept)
     }
 
     /// The messages of the state in the scratch, for each actor.
-    pub(super) fn messages(&self) -> &[Bits] {
+    pub(super) fn messages(&self) -> &[Messages] {
         &self.scratch.messages
     }
 
@@ -559,8 +561,8 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
 
     /// Makes sure that the outcomes of these messages for an actor in a local state are known, and its
     /// spontaneous steps.
-    fn try_all(&mut self, who: usize, local: u32, messages: &[u64]) {
-        match self.rows[who].get(local as usize) {
+    fn try_all(&mut self, who: Slot, local: LocalId, messages: &[u64]) {
+        match self.rows[who.index()].get(local.index()) {
             Some(Some(row)) if is_subset(messages, row.tried.words()) => {}
             _ => self.try_messages(who, local, numbers(messages)),
         }
@@ -568,19 +570,24 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
 
     /// Makes sure that the outcome of this message for an actor in a local state is known, and its
     /// spontaneous steps.
-    fn try_one(&mut self, who: usize, local: u32, message: u32) {
-        match self.rows[who].get(local as usize) {
+    fn try_one(&mut self, who: Slot, local: LocalId, message: MessageId) {
+        match self.rows[who.index()].get(local.index()) {
             Some(Some(row)) if row.tried.has(message) => {}
             _ => self.try_messages(who, local, std::iter::once(message)),
         }
     }
 
-    fn try_messages(&mut self, who: usize, local: u32, messages: impl Iterator<Item = u32>) {
-        let rows = &mut self.rows[who];
-        if rows.len() <= local as usize {
-            rows.resize_with(local as usize + 1, || None);
+    fn try_messages(
+        &mut self,
+        who: Slot,
+        local: LocalId,
+        messages: impl Iterator<Item = MessageId>,
+    ) {
+        let rows = &mut self.rows[who.index()];
+        if rows.len() <= local.index() {
+            rows.resize_with(local.index() + 1, || None);
         }
-        let slot = &mut rows[local as usize];
+        let slot = &mut rows[local.index()];
         let is_new = slot.is_none();
         let row = slot.get_or_insert_default();
         let shared = self.shared;
@@ -589,7 +596,7 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
         let ends_here = |record: &StepRecord| record.broken != 0 && !shared.goes_on;
         if is_new {
             for step in tables.spontaneous(who, local) {
-                let record = &tables.steps[step as usize];
+                let record = &tables.steps[step.index()];
                 shared.violate_steps(record.broken);
                 match record.change {
                     None if ends_here(record) => {}
@@ -603,7 +610,7 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
                 continue;
             }
             let Some(step) = tables.deliver(who, local, message) else { continue };
-            let record = &tables.steps[step as usize];
+            let record = &tables.steps[step.index()];
             shared.violate_steps(record.broken);
             let position = match record.change {
                 None if ends_here(record) => continue,
@@ -618,13 +625,13 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
                     row.firings.len() - 1
                 }
             };
-            let at = message as usize;
+            let at = message.index();
             row.at.resize(row.at.len().max(at + 1), u32::MAX);
             row.at[at] = u32::try_from(position).expect("numbers are u32");
         }
     }
 
-    fn ghost_step(&mut self, ghost: u32, change: u32) -> GhostStep {
+    fn ghost_step(&mut self, ghost: GhostId, change: ChangeId) -> GhostStep {
         if let Some(step) = self.ghost_steps.get(&(ghost, change)) {
             return *step;
         }
@@ -643,27 +650,27 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
     /// The limit that was reached before these numbers were known.
     pub(super) fn maximal(
         &mut self,
-        key: &[u32],
-        states: &[&[u32]],
+        tuple: Tuple<'_>,
+        states: &[SetId],
         lookout: &Lookout<'_>,
     ) -> Result<Counted, &'static str> {
-        let mut antichain: Vec<Vec<Bits>> = Vec::new();
-        let below =
-            |a: &[Bits], b: &[Bits]| a.iter().zip(b).all(|(a, b)| is_subset(a.words(), b.words()));
-        self.scratch.key.clear();
-        self.scratch.key.extend_from_slice(key);
-        let stabiliser = self.stabiliser(key);
-        for state in states {
+        let mut antichain: Vec<Vec<Messages>> = Vec::new();
+        let below = |a: &[Messages], b: &[Messages]| {
+            a.iter().zip(b).all(|(a, b)| is_subset(a.words(), b.words()))
+        };
+        self.scratch.tuple.copy(tuple);
+        let stabiliser = self.stabiliser(tuple);
+        for state in states.chunks_exact(self.actors) {
             if let Some(reason) = lookout.reached() {
                 return Err(reason);
             }
-            for who in 0..self.actors {
-                let set = self.sets.get(who, state[who]);
-                self.scratch.messages[who].copy(&set);
+            for who in Slot::first(self.actors) {
+                let set = self.sets.get(who, state[who.index()]);
+                self.scratch.messages[who.index()].copy(&set);
             }
             self.filter();
             for n in &stabiliser {
-                let alike = self.names_renamed(*n, key, &self.scratch.messages);
+                let alike = self.names_renamed(*n, tuple, &self.scratch.messages);
                 if !antichain.iter().any(|other| below(&alike, other)) {
                     antichain.retain(|other| !below(other, &alike));
                     antichain.push(alike);
@@ -676,7 +683,7 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
         while let Some(one) = antichain.pop() {
             standing += 1;
             for n in &stabiliser[1..] {
-                let alike = self.names_renamed(*n, key, &one);
+                let alike = self.names_renamed(*n, tuple, &one);
                 antichain.retain(|other| !(below(other, &alike) && below(&alike, other)));
             }
         }
@@ -685,27 +692,33 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
 
     /// The permutations that leave a tuple as it is, the identity first. The tuple must be one that stands
     /// for others.
-    fn stabiliser(&mut self, key: &[u32]) -> Vec<usize> {
+    fn stabiliser(&mut self, tuple: Tuple<'_>) -> Vec<PermutationId> {
         if self.canon.is_trivial() {
-            return vec![0];
+            return vec![PermutationId::IDENTITY];
         }
         self.canon.learn(&self.shared.tables.read().held());
-        let (least, chosen) = self.canon.least(key);
-        assert!(least == key && chosen[0] == 0, "only what stands for others is kept");
+        let (least, chosen) = self.canon.least(tuple);
+        let is_least = least == tuple && chosen[0] == PermutationId::IDENTITY;
+        assert!(is_least, "only what stands for others is kept");
         chosen.to_vec()
     }
 
     /// The names of messages at a tuple that a permutation leaves as it is, after the permutation has renamed
     /// the messages.
-    fn names_renamed(&self, n: usize, key: &[u32], messages: &[Bits]) -> Vec<Bits> {
+    fn names_renamed(
+        &self,
+        n: PermutationId,
+        tuple: Tuple<'_>,
+        messages: &[Messages],
+    ) -> Vec<Messages> {
         let mut renamed = messages.to_vec();
-        if n != 0 {
-            for (who, set) in messages.iter().enumerate() {
-                renamed[self.canon.moves(n, who)] = self.canon.rename_messages(n, who, set);
+        if n != PermutationId::IDENTITY {
+            for (who, set) in Slot::all().zip(messages) {
+                renamed[self.canon.moves(n, who).index()] = self.canon.rename_messages(n, who, set);
             }
         }
-        for (who, set) in renamed.iter_mut().enumerate() {
-            let partition = self.relevance.partition(who, key[who]);
+        for ((who, local), set) in tuple.locals().zip(&mut renamed) {
+            let partition = self.relevance.partition(who, local);
             if let Some(names) = partition.and_then(|(_, partition)| partition.reduce(set)) {
                 *set = names;
             }
@@ -733,14 +746,14 @@ impl AddAssign for Counted {
 
 impl Row {
     /// The messages that an actor sends in answer to a message that does not change it.
-    fn reply(&self, message: u32) -> &[(u8, u32)] {
-        &self.replies[self.at[message as usize] as usize]
+    fn reply(&self, message: MessageId) -> &[(Slot, MessageId)] {
+        &self.replies[self.at[message.index()] as usize]
     }
 }
 
 /// The row of an actor in a local state that has been tried.
-fn row(rows: &Rows, who: usize, local: u32) -> &Row {
-    rows[who][local as usize].as_ref().expect("it has been tried")
+fn row(rows: &Rows, who: Slot, local: LocalId) -> &Row {
+    rows[who.index()][local.index()].as_ref().expect("it has been tried")
 }
 
 impl Remembered {
