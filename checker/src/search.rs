@@ -1,12 +1,12 @@
 //! The shortest counterexample.
 //!
-//! A search over tuples finds it, level by level (`engine/trace.rs`). Then this module executes the path
+//! A search over tuples finds it, level by level (`engine/counterexample`). Then this module executes the path
 //! through stateright's [`Model::next_state`], action by action. It judges the last state again before
 //! anybody sees the counterexample.
 
+pub use super::engine::counterexample::{Ended, Reach};
+use super::engine::counterexample::{Traced, TracedEach, Wanted, Way, trace, trace_each};
 use super::engine::is_dead_end;
-pub use super::engine::trace::{Ended, Reach};
-use super::engine::trace::{Traced, TracedEach, Wanted, Way, trace, trace_each};
 use super::run::Limits;
 use super::view::{Checkable, Ghostly};
 use super::world::{ActionOf, RECOVERABILITY, State, World};

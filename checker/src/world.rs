@@ -114,7 +114,7 @@ pub struct Bound<A: Actor, G> {
     pub within: StatePredicate<A, G>,
 }
 
-/// The question whether groups of actors can always recover by themselves, see `engine/recovery.rs`. Only the
+/// The question whether groups of actors can always recover by themselves, see `engine/recovery`. Only the
 /// antichain engine asks it.
 pub struct Recovery<A: Actor> {
     /// The groups, each of which must be able to recover. A group that contains such a group is able to

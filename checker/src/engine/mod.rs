@@ -13,9 +13,10 @@
 //! 4. *One state is visited of those that differ only by interchangeable actors* (`orbits.rs`, `canon.rs`).
 //! 5. *Messages that do the same are taken for one* (`merging.rs`).
 //!
-//! A `Search` (`search.rs`) runs rounds. In a round, `Worker`s (`worker.rs`), one for each thread, take
-//! tuples from the queue in `Shared` (`shared.rs`) and expand them. A round has one hypothesis (`Relevance`).
-//! After the last round, `report.rs` counts the maximal states and looks for dead ends.
+//! A `Search` (`search/`) runs rounds. In a round, `Worker`s (`worker/`), one for each thread, take tuples
+//! from the queue in `Shared` (`shared.rs`) and expand them. A round has one hypothesis (`Relevance`). After
+//! the last round, `report.rs` counts the maximal states and looks for dead ends. A second search finds the
+//! shortest counterexample (`counterexample/`). Everything has a number (`ids.rs`).
 //!
 //! # In which order
 //!
@@ -35,7 +36,7 @@
 //! judges properties of changes once for each change and ghost, and properties of outputs once for each
 //! handler call. Every step that is generated is judged, also a step into a known state or out of bounds.
 //! Nothing may be asked about messages in flight, and no temporal property. After an exhausted search the
-//! engine also judges whether any group of actors has come to a dead end (`recovery.rs`).
+//! engine also judges whether any group of actors has come to a dead end (`recovery/`).
 //!
 //! # Memory
 //!
@@ -51,6 +52,7 @@ mod bits;
 mod caller;
 mod canon;
 mod checkpoint;
+pub(super) mod counterexample;
 mod effects;
 mod equivariance;
 mod handlers;
@@ -72,7 +74,6 @@ mod shared;
 mod store;
 mod symmetry;
 mod tables;
-pub(super) mod trace;
 mod trial;
 mod tuple;
 mod worker;

@@ -1,0 +1,292 @@
+//! The search: threads expand tuples until none is left, under a hypothesis that must hold at the end.
+//!
+//! [`Search::go_on`] runs round after round. Surveys come first and give the first hypothesis. In a round the
+//! threads expand tuples while this thread watches limits, checkpoints and the hypothesis (`watch.rs`). A
+//! hypothesis that is refuted leads to a repair before the next round (`repair.rs`). The searches that a
+//! caller can ask for are in `explore.rs`.
+
+mod explore;
+mod repair;
+mod watch;
+
+pub use explore::{
+    explore, explore_and_visit, explore_by, explore_plainly, explore_with_checkpoints,
+};
+
+use super::checkpoint::{self, CheckpointError, Checkpoints, Resumed};
+use super::ids::{MessageId, Slot};
+use super::refuted::{Refuted, Repair};
+use super::relevance::Relevance;
+use super::shared::Shared;
+use super::symmetry::Permutations;
+use super::tables::Tables;
+use super::tuple::TupleBuf;
+use super::worker::Worker;
+use crate::run::{Limits, Lookout, Progress, Report, Verdict};
+use crate::view::{Checkable, Ghostly};
+use crate::world::World;
+use stateright::Model;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+use watch::Judging;
+
+/// How often each survey fires a step. Surveys are short, because a hypothesis may be refuted.
+pub(super) const SURVEYS: [u16; 2] = [4, 16];
+
+/// The reason why a round ended.
+pub(super) enum Ended {
+    /// Nothing is left to expand.
+    Exhausted,
+    /// It is time to go on with this hypothesis, taken from the knowledge by now.
+    Judged(Relevance),
+    /// A property is violated.
+    Violated,
+    /// A limit was reached.
+    By(&'static str),
+    /// It is time for a checkpoint.
+    Paused,
+}
+
+/// The reductions of a search: what it leaves out because nothing can come of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reductions {
+    /// The search leaves out messages that do not matter, and all but one of the messages that do the same.
+    All,
+    /// The search leaves out nothing: the hypothesis that everything matters is never refuted.
+    None,
+}
+
+/// A search under way.
+pub(super) struct Search<'w, 'l, A: Checkable, G> {
+    pub(super) shared: Shared<'w, A, G>,
+    pub(super) limits: &'l Limits,
+    pub(super) interrupted: &'l AtomicBool,
+    pub(super) start: Instant,
+    /// Looks at the limits where the work does not tell how far the search is.
+    pub(super) lookout: Lookout<'l>,
+    /// The time that the search had taken when it was taken up again.
+    pub(super) elapsed_before: Duration,
+    checkpoints: Option<&'l Checkpoints>,
+    /// The time at which the last checkpoint was written, and the error that kept it from being written.
+    saved_at: Duration,
+    trouble: Option<CheckpointError>,
+    /// The repair that has begun, and the time that the last repair took.
+    pub(super) repair: Option<Repair>,
+    repair_took: Duration,
+    reductions: Reductions,
+    /// Whether hypotheses are judged more often than is of use.
+    is_hurried: bool,
+    /// The tuple and the messages of the first state.
+    pub(super) first: TupleBuf,
+    pub(super) messages: Vec<(Slot, MessageId)>,
+    /// Whether some group cannot go on from some tuple, and the number of starts from which that was asked.
+    pub(super) dead_end: bool,
+    pub(super) starts: u64,
+}
+
+impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
+    #[expect(clippy::disallowed_methods, reason = "a time limit needs a clock")]
+    pub(super) fn new(
+        world: &'w World<A, G>,
+        limits: &'l Limits,
+        interrupted: &'l AtomicBool,
+        with_symmetry: bool,
+    ) -> Self {
+        assert!(world.always.len() + world.steps.len() <= 64, "at most 64 properties");
+        assert!(world.steps.len() <= 32, "at most 32 properties of steps");
+        assert!(world.sometimes.len() < 64, "at most 63 witnesses");
+        let first = world.init_states().remove(0);
+        let group = if with_symmetry {
+            Permutations::fixing(world, &first)
+        } else {
+            Permutations::trivial(world.actors.actors.len())
+        };
+        let mut tables = Tables::new(world, !world.tally.labels.is_empty(), group);
+        let (first, messages) = tables.import(&first);
+        let shared = Shared::new(world, tables);
+        let start = Instant::now();
+        Self {
+            shared,
+            limits,
+            interrupted,
+            start,
+            lookout: Lookout::since(start, limits, interrupted),
+            elapsed_before: Duration::ZERO,
+            checkpoints: None,
+            saved_at: Duration::ZERO,
+            trouble: None,
+            repair: None,
+            repair_took: Duration::ZERO,
+            reductions: Reductions::All,
+            is_hurried: false,
+            first,
+            messages,
+            dead_end: false,
+            starts: 0,
+        }
+    }
+
+    /// Runs a search. If there are checkpoints, the search is saved, and begins anew or goes on from one.
+    /// Also returns the error that kept the last checkpoint from being written.
+    fn run_saved(
+        &mut self,
+        surveys: &[u16],
+        checkpoints: Option<&'l Checkpoints>,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<(Report, Option<CheckpointError>), CheckpointError> {
+        let Some(saved) = checkpoints else { return Ok((self.run(surveys, progress), None)) };
+        self.checkpoints = checkpoints;
+        checkpoint::try_to_write(saved)?;
+        let report = if saved.resume {
+            let Resumed { relevance, rounds, surveys: left } = self.restore(saved)?;
+            let surveys = &surveys[surveys.len() - left.min(surveys.len())..];
+            // A survey is not long, so it is begun again.
+            self.go_on(relevance, rounds, surveys, surveys.is_empty(), progress)
+        } else {
+            self.run(surveys, progress)
+        };
+        let ended = report.verdict != Verdict::Bounded;
+        let trouble = if ended { checkpoint::remove(saved) } else { self.trouble.take() };
+        Ok((report, trouble))
+    }
+
+    fn run(&mut self, surveys: &[u16], progress: &mut dyn FnMut(Progress)) -> Report {
+        let everything = Relevance::everything(self.first.tuple().actors());
+        self.go_on(everything, 0, surveys, false, progress)
+    }
+
+    /// Runs round after round, until one ends by itself under a hypothesis that holds. With `begun` the first
+    /// round goes on from where the search is.
+    fn go_on(
+        &mut self,
+        mut relevance: Relevance,
+        mut rounds: u64,
+        mut surveys: &[u16],
+        mut begun: bool,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Report {
+        let ended = loop {
+            let survey = surveys.first().copied();
+            if !std::mem::take(&mut begun) {
+                rounds += u64::from(survey.is_none());
+                self.begin(&relevance, survey);
+            }
+            let mut judging = self.judging();
+            let mut ended = self.attempt(&relevance, survey, &mut judging, progress);
+            while let Ended::Paused = ended {
+                self.checkpoint(&mut relevance, rounds, surveys.len());
+                ended = self.attempt(&relevance, survey, &mut judging, progress);
+            }
+            let exhausted = matches!(ended, Ended::Exhausted);
+            if exhausted {
+                ended = self.hypothesis(surveys.len() <= 1).map_or_else(Ended::By, Ended::Judged);
+            }
+            let newer = match ended {
+                Ended::Judged(newer) => newer,
+                Ended::By(_) => {
+                    self.checkpoint(&mut relevance, rounds, surveys.len());
+                    break ended;
+                }
+                ended => break ended,
+            };
+            if survey.is_some() {
+                surveys = &surveys[1..];
+                relevance = newer;
+                continue;
+            }
+            let refuted = Refuted::of(&relevance, &newer);
+            relevance = newer;
+            if !refuted.is_nothing() {
+                rounds += 1;
+                self.must_repair(&refuted);
+            } else if exhausted {
+                // A limit may end the search for dead ends, too. That search then begins again.
+                if self.shared.world.recovery.is_some() {
+                    self.checkpoint(&mut relevance, rounds, surveys.len());
+                }
+                break match self.by_names() {
+                    Some(Ok(names)) => {
+                        relevance = names;
+                        Ended::Exhausted
+                    }
+                    Some(Err(reason)) => Ended::By(reason),
+                    None => Ended::Exhausted,
+                };
+            }
+            begun = true;
+        };
+        self.report(ended, rounds, relevance)
+    }
+
+    /// The hypothesis about which messages matter, from all that is known. A survey merges no messages, since
+    /// it knows too little. A search that counts labels merges none either, since labels tell messages apart.
+    /// The error is the limit that was reached.
+    fn hypothesis(&mut self, merging: bool) -> Result<Relevance, &'static str> {
+        if self.reductions == Reductions::None {
+            return Ok(Relevance::everything(self.first.tuple().actors()));
+        }
+        let tables = self.shared.tables.get_mut().expect("no thread runs");
+        let merging = merging && tables.labels.is_empty();
+        Relevance::of(tables, merging, &self.lookout)
+    }
+
+    /// The hypothesis by which a search with labels counts its states. That search used no names, but its
+    /// counts are by names all the same.
+    fn by_names(&mut self) -> Option<Result<Relevance, &'static str>> {
+        if self.reductions == Reductions::None {
+            return None;
+        }
+        let tables = self.shared.tables.get_mut().expect("no thread runs");
+        (!tables.labels.is_empty()).then(|| Relevance::of(tables, true, &self.lookout))
+    }
+
+    /// Saves the search, if it is a search that is saved.
+    pub(super) fn checkpoint(&mut self, relevance: &mut Relevance, rounds: u64, surveys: usize) {
+        if let Some(checkpoints) = self.checkpoints {
+            self.trouble = self.save(checkpoints, relevance, rounds, surveys).err();
+            self.saved_at = self.start.elapsed();
+        }
+    }
+
+    /// The time that the search has taken since its first beginning.
+    pub(super) fn elapsed(&self) -> Duration {
+        self.elapsed_before + self.start.elapsed()
+    }
+
+    /// A hypothesis from surveys only, which no violation ends. It is good enough for a search for something
+    /// that can be shown.
+    pub(super) fn survey(&mut self, surveys: &[u16]) -> Relevance {
+        self.shared.ends_at_a_violation = false;
+        let mut relevance = Relevance::everything(self.first.tuple().actors());
+        for times in surveys {
+            self.begin(&relevance, Some(*times));
+            let mut judging = self.judging();
+            self.round(&relevance, Some(*times), &mut judging, &mut |_| {});
+            let Ok(newer) = self.hypothesis(false) else { break };
+            relevance = newer;
+        }
+        relevance
+    }
+
+    /// Goes back to the first state, with another hypothesis.
+    fn begin(&mut self, relevance: &Relevance, survey: Option<u16>) {
+        self.shared.clear();
+        let mut first = Worker::new(&self.shared, relevance, survey);
+        first.start(self.first.tuple(), &self.messages);
+        first.end();
+    }
+
+    /// Explores under one hypothesis, from where the search is, after the rest of a repair.
+    fn attempt(
+        &mut self,
+        relevance: &Relevance,
+        survey: Option<u16>,
+        judging: &mut Judging,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Ended {
+        match self.repair(relevance) {
+            Ok(()) => self.round(relevance, survey, judging, progress),
+            Err(reason) => Ended::By(reason),
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! The handler calls that one thread remembers, so that it need not lock the tables to ask for them again.
+//!
+//! A [`Row`] holds all that can happen to one actor in one local state, in the form in which it is fired.
+//! [`Calls::try_all`] makes sure that a row knows some messages. [`Calls::row`] then shows the row.
+
+use crate::engine::bits::{Messages, is_subset, numbers};
+use crate::engine::ids::{ChangeId, GhostId, LocalId, MessageId, Number, Slot, StepId};
+use crate::engine::panics::Held;
+use crate::engine::shared::Shared;
+use crate::engine::tables::{GhostStep, Memo, StepRecord, Tables};
+use crate::view::{Checkable, Ghostly};
+
+/// Rows by actor and local state; `None` where nothing is known.
+type Rows = Vec<Vec<Option<Box<Row>>>>;
+
+/// The handler calls that one thread remembers. They are the same under every hypothesis.
+pub(super) struct Calls {
+    rows: Rows,
+    ghost_steps: Memo<(GhostId, ChangeId), GhostStep>,
+}
+
+/// Messages, each by its receiver and its number there.
+type Sent = Box<[(Slot, MessageId)]>;
+
+/// All that can happen to one actor in one local state.
+#[derive(Default)]
+pub(super) struct Row {
+    /// The spontaneous steps that change the local state.
+    pub(super) spontaneous: Vec<Firing>,
+    /// The messages that the other spontaneous steps send.
+    pub(super) quiet_sent: Vec<(Slot, MessageId)>,
+    /// The messages that have been tried on the local state.
+    tried: Messages,
+    /// The messages that change it, and those that only make it send.
+    pub(super) changing: Messages,
+    pub(super) quiet: Messages,
+    /// For each message the position of its effect: in `firings`, or in `replies`.
+    at: Vec<u32>,
+    firings: Vec<Firing>,
+    replies: Vec<Sent>,
+}
+
+/// One step that changes its actor, in the form in which it is fired.
+pub(super) struct Firing {
+    pub(super) step: StepId,
+    pub(super) next: LocalId,
+    pub(super) change: ChangeId,
+    pub(super) sent: Sent,
+    /// The first bound of single actors that the step leads out of.
+    pub(super) outside: Option<u8>,
+    /// Whether the outputs of the step violate a property.
+    pub(super) broken: bool,
+}
+
+impl Firing {
+    fn new<A: Checkable, G: Ghostly>(tables: &Tables<'_, A, G>, who: Slot, step: StepId) -> Self {
+        let StepRecord { next, change, sent, broken, .. } = &tables.steps[step.index()];
+        Self {
+            step,
+            next: *next,
+            change: change.expect("it changes its actor"),
+            sent: Box::from(&**sent),
+            outside: tables.actors[who.index()].rows[next.index()].outside,
+            broken: *broken != 0,
+        }
+    }
+}
+
+impl Calls {
+    /// No calls yet, for so many actors.
+    pub(super) fn new(actors: usize) -> Self {
+        Self { rows: (0..actors).map(|_| Vec::new()).collect(), ghost_steps: Memo::default() }
+    }
+
+    /// Makes sure that the outcomes of these messages for an actor in a local state are known, and its
+    /// spontaneous steps.
+    pub(super) fn try_all<A: Checkable, G: Ghostly>(
+        &mut self,
+        shared: &Shared<'_, A, G>,
+        who: Slot,
+        local: LocalId,
+        messages: &[u64],
+    ) {
+        match self.rows[who.index()].get(local.index()) {
+            Some(Some(row)) if is_subset(messages, row.tried.words()) => {}
+            _ => self.try_messages(shared, who, local, numbers(messages)),
+        }
+    }
+
+    /// Makes sure that the outcome of this message for an actor in a local state is known, and its
+    /// spontaneous steps.
+    pub(super) fn try_one<A: Checkable, G: Ghostly>(
+        &mut self,
+        shared: &Shared<'_, A, G>,
+        who: Slot,
+        local: LocalId,
+        message: MessageId,
+    ) {
+        match self.rows[who.index()].get(local.index()) {
+            Some(Some(row)) if row.tried.has(message) => {}
+            _ => self.try_messages(shared, who, local, std::iter::once(message)),
+        }
+    }
+
+    fn try_messages<A: Checkable, G: Ghostly>(
+        &mut self,
+        shared: &Shared<'_, A, G>,
+        who: Slot,
+        local: LocalId,
+        messages: impl Iterator<Item = MessageId>,
+    ) {
+        let rows = &mut self.rows[who.index()];
+        if rows.len() <= local.index() {
+            rows.resize_with(local.index() + 1, || None);
+        }
+        let slot = &mut rows[local.index()];
+        let is_new = slot.is_none();
+        let row = slot.get_or_insert_default();
+        let mut tables = shared.tables.write().held();
+        if is_new {
+            row.learn_spontaneous(shared, &mut tables, (who, local));
+        }
+        for message in messages {
+            if row.tried.insert(message) {
+                row.learn(shared, &mut tables, (who, local), message);
+            }
+        }
+    }
+
+    /// The row of an actor in a local state that has been tried.
+    pub(super) fn row(&self, who: Slot, local: LocalId) -> &Row {
+        self.rows[who.index()][local.index()].as_ref().expect("it has been tried")
+    }
+
+    /// Takes out the row of an actor in a local state that has been tried. It must be put back.
+    pub(super) fn take_out(&mut self, who: Slot, local: LocalId) -> Box<Row> {
+        self.rows[who.index()][local.index()].take().expect("it has been tried")
+    }
+
+    /// Puts back a row that was taken out.
+    pub(super) fn put_back(&mut self, who: Slot, local: LocalId, row: Box<Row>) {
+        self.rows[who.index()][local.index()] = Some(row);
+    }
+
+    /// The ghost after a change.
+    pub(super) fn ghost_step<A: Checkable, G: Ghostly>(
+        &mut self,
+        shared: &Shared<'_, A, G>,
+        ghost: GhostId,
+        change: ChangeId,
+    ) -> GhostStep {
+        if let Some(step) = self.ghost_steps.get(&(ghost, change)) {
+            return *step;
+        }
+        let step = {
+            let mut tables = shared.tables.write().held();
+            tables.ghost_step(ghost, change)
+        };
+        self.ghost_steps.insert((ghost, change), step);
+        step
+    }
+}
+
+impl Row {
+    /// The messages that an actor sends in answer to a message that does not change it.
+    pub(super) fn reply(&self, message: MessageId) -> &[(Slot, MessageId)] {
+        &self.replies[self.at[message.index()] as usize]
+    }
+
+    /// The step that a message causes which changes the actor.
+    pub(super) fn firing(&self, message: MessageId) -> &Firing {
+        &self.firings[self.at[message.index()] as usize]
+    }
+
+    fn learn_spontaneous<A: Checkable, G: Ghostly>(
+        &mut self,
+        shared: &Shared<'_, A, G>,
+        tables: &mut Tables<'_, A, G>,
+        (who, local): (Slot, LocalId),
+    ) {
+        for step in tables.spontaneous(who, local) {
+            let record = &tables.steps[step.index()];
+            shared.violate_steps(record.broken);
+            match record.change {
+                None if ends_here(shared, record) => {}
+                None => self.quiet_sent.extend_from_slice(&record.sent),
+                Some(_) => self.spontaneous.push(Firing::new(tables, who, step)),
+            }
+        }
+    }
+
+    fn learn<A: Checkable, G: Ghostly>(
+        &mut self,
+        shared: &Shared<'_, A, G>,
+        tables: &mut Tables<'_, A, G>,
+        (who, local): (Slot, LocalId),
+        message: MessageId,
+    ) {
+        let Some(step) = tables.deliver(who, local, message) else { return };
+        let record = &tables.steps[step.index()];
+        shared.violate_steps(record.broken);
+        let position = match record.change {
+            None if ends_here(shared, record) => return,
+            None => {
+                self.quiet.insert(message);
+                self.replies.push(Box::from(&*record.sent));
+                self.replies.len() - 1
+            }
+            Some(_) => {
+                self.changing.insert(message);
+                self.firings.push(Firing::new(tables, who, step));
+                self.firings.len() - 1
+            }
+        };
+        let at = message.index();
+        self.at.resize(self.at.len().max(at + 1), u32::MAX);
+        self.at[at] = u32::try_from(position).expect("numbers are u32");
+    }
+}
+
+/// Whether nothing is explored beyond a step, because it violates a property.
+fn ends_here<A: Checkable, G: Ghostly>(shared: &Shared<'_, A, G>, record: &StepRecord) -> bool {
+    record.broken != 0 && !shared.goes_on
+}
