@@ -3,7 +3,7 @@
 //!
 //! [`Symmetry`] holds the permutations of actors and the effect of a renaming on each kind of value.
 //! stateright's `Rewrite<Id>` defines that effect. No result rests on a correct definition: the engine tests
-//! it on everything that it remembers, see `engine/symmetry.rs`.
+//! it on everything that it remembers, see `engine/reduction`.
 
 use stateright::actor::{Actor, Id, RandomChoices, Timers};
 use stateright::{Rewrite, RewritePlan};

@@ -8,8 +8,8 @@
 //! digest of itself.
 
 use super::ids::{Number, ShardId};
-use super::refuted::Repair;
-use super::relevance::Relevance;
+use super::reduction::Relevance;
+use super::reduction::Repair;
 use super::search::Search;
 use super::sets::Sets;
 use super::shared::Shared;

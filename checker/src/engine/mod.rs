@@ -8,10 +8,13 @@
 //!    global state is then a *tuple*, a few numbers, and a set of messages.
 //! 2. *Only the maximal sets of messages are kept* for each tuple (`store.rs`). The network only grows, so a
 //!    state with more messages can do whatever a state with fewer can.
-//! 3. *Messages that cannot matter any more are left out* (`relevance.rs`). That is a hypothesis; the engine
-//!    does again whatever rests on a hypothesis that is refuted (`refuted.rs`).
-//! 4. *One state is visited of those that differ only by interchangeable actors* (`orbits.rs`, `canon.rs`).
-//! 5. *Messages that do the same are taken for one* (`merging.rs`).
+//! 3. *Messages that cannot matter any more are left out* (`reduction/relevance.rs`). That is a hypothesis;
+//!    the engine does again whatever rests on a hypothesis that is refuted (`reduction/refuted.rs`).
+//! 4. *One state is visited of those that differ only by interchangeable actors* (`orbits.rs`,
+//!    `reduction/canon.rs`).
+//! 5. *Messages that do the same are taken for one* (`reduction/merging.rs`).
+//!
+//! The last three are reductions. The search asks a `Reduction` for them, which may also leave out nothing.
 //!
 //! A `Search` (`search/`) runs rounds. In a round, `Worker`s (`worker/`), one for each thread, take tuples
 //! from the queue in `Shared` (`shared.rs`) and expand them. A round has one hypothesis (`Relevance`). After
@@ -50,29 +53,23 @@
 
 mod bits;
 mod caller;
-mod canon;
 mod checkpoint;
 pub(super) mod counterexample;
 mod effects;
-mod equivariance;
 mod handlers;
 mod ids;
 mod intern;
 mod judge;
 mod local;
-mod merging;
-mod normal;
 mod orbits;
 mod panics;
 mod recovery;
-mod refuted;
-mod relevance;
+mod reduction;
 mod report;
 mod search;
 mod sets;
 mod shared;
 mod store;
-mod symmetry;
 mod tables;
 mod trial;
 mod tuple;

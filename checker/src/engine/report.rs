@@ -2,11 +2,11 @@
 
 use super::panics::Held;
 use super::recovery::Judged;
-use super::relevance::Relevance;
+use super::reduction::{Counted, Relevance};
 use super::search::{Ended, Search};
 use super::store::Shard;
 use super::tables::Tables;
-use super::worker::{Counted, Worker};
+use super::worker::Worker;
 use crate::run::{PropertyReport, PropertyResult, Report, TupleCounts, Verdict};
 use crate::view::{Checkable, Ghostly};
 use crate::world::{Kind, RECOVERABILITY};
@@ -148,7 +148,7 @@ impl<'w, A: Checkable, G: Ghostly> Search<'w, '_, A, G> {
             let mut counted = Counted::default();
             for (_, shard) in shards {
                 for (tuple, states) in shard.lock().held().all() {
-                    counted += worker.maximal(tuple, &states, &self.lookout)?;
+                    counted += worker.count(tuple, &states, &self.lookout)?;
                 }
             }
             worker.end();

@@ -1,7 +1,6 @@
 //! The state that the threads of a search share: the knowledge about handlers, the tuples that were reached,
 //! and the tuples that wait.
 
-use super::canon::Canon;
 use super::ids::{Number, ShardId, TupleId};
 use super::panics::{self, Held};
 use super::sets::Sets;
@@ -19,6 +18,7 @@ use std::sync::{Condvar, Mutex, RwLock};
 const SHARDS: usize = 256;
 /// The number of tuples that a thread takes at a time.
 const BATCH: usize = 32;
+
 /// The state that all threads share.
 pub(super) struct Shared<'w, A: Checkable, G> {
     pub(super) world: &'w World<A, G>,
@@ -29,9 +29,7 @@ pub(super) struct Shared<'w, A: Checkable, G> {
     pub(super) wake: Condvar,
     /// The properties that are violated, as bits: properties of states, and then of steps.
     pub(super) violated: AtomicU64,
-    pub(super) ends_at_a_violation: bool,
-    /// Whether the search explores what lies beyond a step that violates a property.
-    pub(super) goes_on: bool,
+    pub(super) at_violation: AtViolation,
     /// The `sometimes` properties that have no witness, as bits.
     pub(super) unwitnessed: AtomicU64,
     pub(super) stop: AtomicBool,
@@ -41,6 +39,17 @@ pub(super) struct Shared<'w, A: Checkable, G> {
     /// The knowledge of threads that have ended, for threads that go on. It holds as long as sets keep their
     /// numbers.
     remembered: Mutex<Vec<Remembered>>,
+}
+
+/// What happens at a violation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AtViolation {
+    /// The search ends.
+    EndSearch,
+    /// The search goes on, but not beyond a step that violates a property.
+    EndPath,
+    /// The search goes on everywhere.
+    GoOn,
 }
 
 /// Tuples to expand, lowest rank first.
@@ -63,8 +72,7 @@ impl<'w, A: Checkable, G: Ghostly> Shared<'w, A, G> {
             queue: Mutex::new(Queue::default()),
             wake: Condvar::new(),
             violated: AtomicU64::new(0),
-            ends_at_a_violation: true,
-            goes_on: false,
+            at_violation: AtViolation::EndSearch,
             unwitnessed: AtomicU64::new((1 << sometimes) - 1),
             stop: AtomicBool::new(false),
             transitions: AtomicU64::new(0),
@@ -90,7 +98,7 @@ impl<'w, A: Checkable, G: Ghostly> Shared<'w, A, G> {
             return;
         }
         self.violated.fetch_or(bits, Ordering::Relaxed);
-        if self.ends_at_a_violation {
+        if self.at_violation == AtViolation::EndSearch {
             self.stop.store(true, Ordering::Relaxed);
         }
     }
@@ -103,14 +111,6 @@ impl<'w, A: Checkable, G: Ghostly> Shared<'w, A, G> {
     /// Notes violated properties of steps.
     pub(super) fn violate_steps(&self, bits: u32) {
         self.violate(u64::from(bits) << self.world.always.len());
-    }
-
-    /// A [`Canon`] for one thread, which finds the state that stands for another.
-    pub(super) fn canon(&self) -> Canon {
-        let tables = self.tables.read().held();
-        let mut canon = Canon::new(&tables.group, self.world.actors.actors.len());
-        canon.learn(&tables);
-        canon
     }
 
     /// Begins again: no tuple is known to be reachable.

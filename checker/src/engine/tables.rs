@@ -11,7 +11,7 @@ use super::ids::{
 };
 use super::intern::Interned;
 use super::local::LocalValue;
-use super::symmetry::{Images, Permutations};
+use super::reduction::{Images, Permutations};
 use super::tuple::TupleBuf;
 use crate::view::{Checkable, Ghostly};
 use crate::world::{State, World};
@@ -187,12 +187,15 @@ pub(super) struct GhostStep {
 }
 
 impl<'w, A: Checkable, G: Ghostly> Tables<'w, A, G> {
-    /// Tables that know nothing but the world. With `coverage` steps are labelled. The permutations must be
+    /// Tables that know nothing but the world. Steps with these labels are counted. The permutations must be
     /// the world's.
-    pub(super) fn new(world: &'w World<A, G>, coverage: bool, group: Permutations) -> Self {
+    pub(super) fn new(
+        world: &'w World<A, G>,
+        labels: &[&'static str],
+        group: Permutations,
+    ) -> Self {
         let actors = world.actors.actors.len();
         assert!(u8::try_from(actors).is_ok(), "at most 255 actors");
-        let labels = if coverage { world.labels } else { &[] };
         let mut tables = Self {
             world,
             actors: (0..actors).map(|_| ActorTable::new()).collect(),

@@ -10,7 +10,7 @@ use crate::engine::bits::numbers;
 use crate::engine::ids::{Number, SetId, StepId, VisitId};
 use crate::engine::panics::Held;
 use crate::engine::recovery::{Judged, RecoveryJudge, Undecided};
-use crate::engine::relevance::Relevance;
+use crate::engine::reduction::Relevance;
 use crate::engine::search::Search;
 use crate::engine::store::Inserted;
 use crate::engine::tuple::{Tuple, TupleBuf};
@@ -137,7 +137,7 @@ pub(super) fn search<A: Checkable, G: Ghostly>(
         search,
         judge: judged.as_ref().map(Judged::judge),
         asked: Asked { wanted, found, longer: Vec::new() },
-        levels: Levels::beginning(worker.state()),
+        levels: Levels::beginning(worker.inserted()),
         depth: 0,
     };
     let ended = match visit.look_at_first(&mut worker) {
@@ -150,7 +150,7 @@ pub(super) fn search<A: Checkable, G: Ghostly>(
 impl<'w, A: Checkable, G: Ghostly> Visit<'_, 'w, '_, A, G> {
     /// Looks at the first state. The error says why it is not known whether that state is a dead end.
     fn look_at_first(&mut self, worker: &mut Worker<'_, 'w, A, G>) -> Result<(), Undecided> {
-        let dead_end = self.is_dead_end(worker.state().0);
+        let dead_end = self.is_dead_end(worker.inserted().0);
         let violations = self.search.shared.take_violated();
         let seen = Wanted { violations, dead_end: dead_end.unwrap_or(false) };
         self.show(worker, seen, &[], 0);
@@ -219,8 +219,8 @@ impl<'w, A: Checkable, G: Ghostly> Visit<'_, 'w, '_, A, G> {
             if let Fired::Inside { ghost_changed } = fired
                 && worker.insert(Some(who), ghost_changed) != Inserted::Subsumed
             {
-                self.levels.add(worker.state(), here, (who, step));
-                dead_end = self.is_dead_end(worker.state().0);
+                self.levels.add(worker.inserted(), here, (who, step));
+                dead_end = self.is_dead_end(worker.inserted().0);
             }
             undecided = dead_end.err();
             let violations = self.search.shared.take_violated();
@@ -265,7 +265,7 @@ impl<'w, A: Checkable, G: Ghostly> Visit<'_, 'w, '_, A, G> {
             let tables = shared.tables.read().held();
             let changes = |(_, step): &&StepOf| tables.steps[step.index()].change.is_some();
             let length = path.iter().filter(changes).count();
-            let actions = actions(&tables, first.tuple(), messages, &path, shared.goes_on);
+            let actions = actions(&tables, first.tuple(), messages, &path, shared.at_violation);
             let visited = self.levels.len();
             self.asked.tell(Way { what, actions, length, visited }, level);
         }
@@ -278,8 +278,8 @@ fn broken_here<A: Checkable, G: Ghostly>(
     worker: &mut Worker<'_, '_, A, G>,
     wanted: u64,
 ) -> Option<StepOf> {
-    let locals: Vec<_> = worker.state().0.locals().collect();
-    let messages = worker.messages().to_vec();
+    let (tuple, messages) = worker.scratch();
+    let (locals, messages): (Vec<_>, _) = (tuple.locals().collect(), messages.to_vec());
     let shared = worker.shared();
     let steps_from = shared.world.always.len();
     let mut tables = shared.tables.write().held();

@@ -9,8 +9,9 @@
 mod levels;
 mod path;
 
-use super::relevance::Relevance;
+use super::reduction::{Reduction, Relevance};
 use super::search::{SURVEYS, Search};
+use super::shared::AtViolation;
 use crate::run::{Limits, Lookout};
 use crate::view::{Checkable, Ghostly};
 use crate::world::{ActionOf, World};
@@ -134,7 +135,7 @@ fn trace_by<A: Checkable, G: Ghostly>(
 ) -> Traced<A> {
     // A survey gets a limit on states, because there may be no end beyond a violation.
     let of_surveys = Limits { max_states: Some(SURVEYED), ..limits.clone() };
-    let mut search = Search::new(world, &of_surveys, interrupted, false);
+    let mut search = Search::new(world, &of_surveys, interrupted, Reduction::Relevance);
     // The lookout has no limit on states: the levels count states at each step.
     let unlimited = Limits { max_states: None, ..limits.clone() };
     let lookout = Lookout::since(search.start, &unlimited, interrupted);
@@ -181,9 +182,9 @@ pub(crate) fn trace_each<A: Checkable, G: Ghostly>(
 ) -> TracedEach<A> {
     let limits = Limits::unlimited(1);
     let interrupted = AtomicBool::new(false);
-    let mut search = Search::new(world, &limits, &interrupted, false);
+    let mut search = Search::new(world, &limits, &interrupted, Reduction::Relevance);
     let lookout = Lookout::since(search.start, &limits, &interrupted);
-    search.shared.goes_on = true;
+    search.shared.at_violation = AtViolation::GoOn;
     let everything = Relevance::everything(world.actors.actors.len());
     let mut found = Vec::new();
     let mut each = |wanted: &mut Wanted, way: Way<A>| {

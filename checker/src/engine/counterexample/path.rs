@@ -4,6 +4,7 @@
 //! once more, and puts a message-only step before the first step that needs a message of it.
 
 use crate::engine::ids::{LocalId, MessageId, Number, Slot, StepId};
+use crate::engine::shared::AtViolation;
 use crate::engine::tables::{StepEvent, Tables};
 use crate::engine::tuple::Tuple;
 use crate::view::{Checkable, Ghostly};
@@ -28,7 +29,7 @@ pub(super) fn actions<A: Checkable, G: Ghostly>(
     start: Tuple<'_>,
     messages: &[(Slot, MessageId)],
     path: &[StepOf],
-    goes_on: bool,
+    at_violation: AtViolation,
 ) -> Vec<ActionOf<A>> {
     let mut locals: Vec<_> = start.locals().map(|(_, local)| local).collect();
     let mut origins: BTreeMap<(Slot, MessageId), Origin> =
@@ -38,7 +39,7 @@ pub(super) fn actions<A: Checkable, G: Ghostly>(
     for (position, (who, step)) in path.iter().enumerate() {
         befores.push(Vec::new());
         at.push(locals.clone());
-        saturate(tables, &locals, position, goes_on, &mut origins);
+        saturate(tables, &locals, position, at_violation, &mut origins);
         let record = &tables.steps[step.index()];
         need(tables, &origins, *who, *step, &mut befores);
         for sent in record.sent.iter() {
@@ -62,7 +63,7 @@ fn saturate<A: Checkable, G: Ghostly>(
     tables: &Tables<'_, A, G>,
     locals: &[LocalId],
     position: usize,
-    goes_on: bool,
+    at_violation: AtViolation,
     origins: &mut BTreeMap<(Slot, MessageId), Origin>,
 ) {
     loop {
@@ -75,7 +76,9 @@ fn saturate<A: Checkable, G: Ghostly>(
             let spontaneous = row.spontaneous.iter().flatten().copied();
             for step in spontaneous.chain(replies).collect::<Vec<_>>() {
                 let record = &tables.steps[step.index()];
-                if record.change.is_none() && (goes_on || record.broken == 0) {
+                if record.change.is_none()
+                    && (at_violation == AtViolation::GoOn || record.broken == 0)
+                {
                     for sent in record.sent.iter() {
                         origins.entry(*sent).or_insert(Origin::Quiet(position, (who, step)));
                     }

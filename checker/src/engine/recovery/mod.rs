@@ -12,7 +12,7 @@ mod attempt;
 use super::caller::Caller;
 use super::ids::{GroupId, LocalId, Number, PermutationId, Slot};
 use super::panics::Held;
-use super::symmetry::Permutations;
+use super::reduction::Reduction;
 use super::tables::{Memo, Tables};
 use super::tuple::Tuple;
 use crate::run::{Limits, Lookout};
@@ -175,7 +175,7 @@ pub(crate) fn is_dead_end<A: Checkable, G: Ghostly>(
     state: &State<A, G>,
 ) -> bool {
     let Some(recovery) = &world.recovery else { return false };
-    let mut tables = Tables::new(world, false, Permutations::trivial(world.actors.actors.len()));
+    let mut tables = Tables::new(world, &[], Reduction::None.permutations(world, state));
     let (tuple, _) = tables.import(state);
     let limits = Limits::unlimited(1);
     let never = AtomicBool::new(false);

@@ -1,9 +1,10 @@
 //! The searches that a caller can ask for. They differ in their reductions, in their surveys, and in whether
 //! they are saved.
 
-use super::{Reductions, SURVEYS, Search};
+use super::{Pace, SURVEYS, Search};
 use crate::engine::checkpoint::{CheckpointError, Checkpoints};
 use crate::engine::judge::view;
+use crate::engine::reduction::Reduction;
 use crate::run::{Limits, Progress, Report, Verdict};
 use crate::view::{Checkable, Ghostly, View};
 use crate::world::World;
@@ -16,7 +17,7 @@ pub fn explore<A: Checkable, G: Ghostly>(
     interrupted: &AtomicBool,
     progress: &mut dyn FnMut(Progress),
 ) -> Report {
-    let mut search = Search::new(world, limits, interrupted, true);
+    let mut search = Search::new(world, limits, interrupted, Reduction::All);
     search.run(&SURVEYS, progress)
 }
 
@@ -28,8 +29,7 @@ pub fn explore_plainly<A: Checkable, G: Ghostly>(
     interrupted: &AtomicBool,
     progress: &mut dyn FnMut(Progress),
 ) -> Report {
-    let mut search = Search::new(world, limits, interrupted, false);
-    search.reductions = Reductions::None;
+    let mut search = Search::new(world, limits, interrupted, Reduction::None);
     search.run(&[], progress)
 }
 
@@ -49,7 +49,7 @@ pub fn explore_with_checkpoints<A: Checkable, G: Ghostly>(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(Report, Option<CheckpointError>), CheckpointError> {
     assert!(world.tally.labels.is_empty(), "labels are not saved");
-    let mut search = Search::new(world, limits, interrupted, true);
+    let mut search = Search::new(world, limits, interrupted, Reduction::All);
     search.run_saved(&SURVEYS, Some(checkpoints), progress)
 }
 
@@ -80,8 +80,8 @@ pub fn explore_by<A: Checkable, G: Ghostly>(
     visit: &mut dyn FnMut(&View<'_, A, G>),
 ) -> Result<(Report, Option<CheckpointError>), CheckpointError> {
     let interrupted = AtomicBool::new(false);
-    let mut search = Search::new(world, limits, &interrupted, true);
-    search.is_hurried = true;
+    let mut search = Search::new(world, limits, &interrupted, Reduction::All);
+    search.pace = Pace::Hurried;
     let (report, trouble) = search.run_saved(surveys, checkpoints, &mut |_| {})?;
     if report.verdict == Verdict::Exhaustive {
         let tables = search.shared.tables.read().expect("no thread runs");

@@ -15,10 +15,8 @@ pub use explore::{
 
 use super::checkpoint::{self, CheckpointError, Checkpoints, Resumed};
 use super::ids::{MessageId, Slot};
-use super::refuted::{Refuted, Repair};
-use super::relevance::Relevance;
-use super::shared::Shared;
-use super::symmetry::Permutations;
+use super::reduction::{Purpose, Reduction, Relevance, Repair};
+use super::shared::{AtViolation, Shared};
 use super::tables::Tables;
 use super::tuple::TupleBuf;
 use super::worker::Worker;
@@ -47,13 +45,13 @@ pub(super) enum Ended {
     Paused,
 }
 
-/// The reductions of a search: what it leaves out because nothing can come of it.
+/// How often hypotheses are judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reductions {
-    /// The search leaves out messages that do not matter, and all but one of the messages that do the same.
-    All,
-    /// The search leaves out nothing: the hypothesis that everything matters is never refuted.
-    None,
+enum Pace {
+    /// Hypotheses are judged as often as is of use.
+    Usual,
+    /// Hypotheses are judged more often than is of use.
+    Hurried,
 }
 
 /// A search under way.
@@ -73,9 +71,8 @@ pub(super) struct Search<'w, 'l, A: Checkable, G> {
     /// The repair that has begun, and the time that the last repair took.
     pub(super) repair: Option<Repair>,
     repair_took: Duration,
-    reductions: Reductions,
-    /// Whether hypotheses are judged more often than is of use.
-    is_hurried: bool,
+    reduction: Reduction,
+    pace: Pace,
     /// The tuple and the messages of the first state.
     pub(super) first: TupleBuf,
     pub(super) messages: Vec<(Slot, MessageId)>,
@@ -90,18 +87,15 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
         world: &'w World<A, G>,
         limits: &'l Limits,
         interrupted: &'l AtomicBool,
-        with_symmetry: bool,
+        reduction: Reduction,
     ) -> Self {
         assert!(world.always.len() + world.steps.len() <= 64, "at most 64 properties");
         assert!(world.steps.len() <= 32, "at most 32 properties of steps");
         assert!(world.sometimes.len() < 64, "at most 63 witnesses");
         let first = world.init_states().remove(0);
-        let group = if with_symmetry {
-            Permutations::fixing(world, &first)
-        } else {
-            Permutations::trivial(world.actors.actors.len())
-        };
-        let mut tables = Tables::new(world, !world.tally.labels.is_empty(), group);
+        let group = reduction.permutations(world, &first);
+        let labels = if world.tally.labels.is_empty() { &[] } else { world.labels };
+        let mut tables = Tables::new(world, labels, group);
         let (first, messages) = tables.import(&first);
         let shared = Shared::new(world, tables);
         let start = Instant::now();
@@ -117,8 +111,8 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
             trouble: None,
             repair: None,
             repair_took: Duration::ZERO,
-            reductions: Reductions::All,
-            is_hurried: false,
+            reduction,
+            pace: Pace::Usual,
             first,
             messages,
             dead_end: false,
@@ -179,7 +173,8 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
             }
             let exhausted = matches!(ended, Ended::Exhausted);
             if exhausted {
-                ended = self.hypothesis(surveys.len() <= 1).map_or_else(Ended::By, Ended::Judged);
+                let purpose = if surveys.len() <= 1 { Purpose::Search } else { Purpose::Survey };
+                ended = self.hypothesis(purpose).map_or_else(Ended::By, Ended::Judged);
             }
             let newer = match ended {
                 Ended::Judged(newer) => newer,
@@ -194,50 +189,35 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
                 relevance = newer;
                 continue;
             }
-            let refuted = Refuted::of(&relevance, &newer);
+            let tables = self.shared.tables.get_mut().expect("no thread runs");
+            let refuted = self.reduction.refuted(&relevance, &newer, tables);
             relevance = newer;
-            if !refuted.is_nothing() {
+            if let Some(concerned) = refuted {
                 rounds += 1;
-                self.must_repair(&refuted);
+                self.must_repair(concerned);
             } else if exhausted {
                 // A limit may end the search for dead ends, too. That search then begins again.
                 if self.shared.world.recovery.is_some() {
                     self.checkpoint(&mut relevance, rounds, surveys.len());
                 }
-                break match self.by_names() {
-                    Some(Ok(names)) => {
-                        relevance = names;
-                        Ended::Exhausted
+                let tables = self.shared.tables.get_mut().expect("no thread runs");
+                if self.reduction.counts_otherwise(tables) {
+                    match self.hypothesis(Purpose::Count) {
+                        Ok(counting) => relevance = counting,
+                        Err(reason) => break Ended::By(reason),
                     }
-                    Some(Err(reason)) => Ended::By(reason),
-                    None => Ended::Exhausted,
-                };
+                }
+                break Ended::Exhausted;
             }
             begun = true;
         };
         self.report(ended, rounds, relevance)
     }
 
-    /// The hypothesis about which messages matter, from all that is known. A survey merges no messages, since
-    /// it knows too little. A search that counts labels merges none either, since labels tell messages apart.
-    /// The error is the limit that was reached.
-    fn hypothesis(&mut self, merging: bool) -> Result<Relevance, &'static str> {
-        if self.reductions == Reductions::None {
-            return Ok(Relevance::everything(self.first.tuple().actors()));
-        }
+    /// The hypothesis for this purpose, from all that is known; or the limit that was reached.
+    fn hypothesis(&mut self, purpose: Purpose) -> Result<Relevance, &'static str> {
         let tables = self.shared.tables.get_mut().expect("no thread runs");
-        let merging = merging && tables.labels.is_empty();
-        Relevance::of(tables, merging, &self.lookout)
-    }
-
-    /// The hypothesis by which a search with labels counts its states. That search used no names, but its
-    /// counts are by names all the same.
-    fn by_names(&mut self) -> Option<Result<Relevance, &'static str>> {
-        if self.reductions == Reductions::None {
-            return None;
-        }
-        let tables = self.shared.tables.get_mut().expect("no thread runs");
-        (!tables.labels.is_empty()).then(|| Relevance::of(tables, true, &self.lookout))
+        self.reduction.hypothesis(purpose, tables, &self.lookout)
     }
 
     /// Saves the search, if it is a search that is saved.
@@ -256,13 +236,13 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
     /// A hypothesis from surveys only, which no violation ends. It is good enough for a search for something
     /// that can be shown.
     pub(super) fn survey(&mut self, surveys: &[u16]) -> Relevance {
-        self.shared.ends_at_a_violation = false;
+        self.shared.at_violation = AtViolation::EndPath;
         let mut relevance = Relevance::everything(self.first.tuple().actors());
         for times in surveys {
             self.begin(&relevance, Some(*times));
             let mut judging = self.judging();
             self.round(&relevance, Some(*times), &mut judging, &mut |_| {});
-            let Ok(newer) = self.hypothesis(false) else { break };
+            let Ok(newer) = self.hypothesis(Purpose::Survey) else { break };
             relevance = newer;
         }
         relevance

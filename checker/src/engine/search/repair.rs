@@ -6,15 +6,13 @@
 use super::Search;
 use crate::engine::ids::{Number, ShardId};
 use crate::engine::panics::Held;
-use crate::engine::refuted::{Refuted, Repair};
-use crate::engine::relevance::Relevance;
+use crate::engine::reduction::{Concerned, Relevance, Repair};
 use crate::engine::worker::Worker;
 use crate::view::{Checkable, Ghostly};
 
 impl<A: Checkable, G: Ghostly> Search<'_, '_, A, G> {
     /// Notes that a hypothesis is refuted, and that what rests on it must be done again.
-    pub(super) fn must_repair(&mut self, refuted: &Refuted) {
-        let concerned = refuted.concerned(self.shared.tables.get_mut().expect("no thread runs"));
+    pub(super) fn must_repair(&mut self, concerned: Concerned) {
         let shards = ShardId::first(self.shared.shards.len()).collect();
         self.repair = Some(Repair { concerned, shards });
     }

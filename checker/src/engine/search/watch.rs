@@ -4,11 +4,11 @@
 //! round at a limit, for a checkpoint, or when a better hypothesis is known. A [`Judging`] says when it is
 //! time to ask for one.
 
-use super::{Ended, Reductions, Search};
+use super::{Ended, Pace, Search};
 use crate::engine::panics::{self, Held};
-use crate::engine::relevance::Relevance;
+use crate::engine::reduction::{Purpose, Relevance};
 use crate::engine::report::widest;
-use crate::engine::shared::StopOnPanic;
+use crate::engine::shared::{AtViolation, StopOnPanic};
 use crate::engine::store::Shard;
 use crate::engine::tables::Tables;
 use crate::engine::worker::Worker;
@@ -34,8 +34,12 @@ impl Judging {
         Self { last: now, pause, known }
     }
 
-    fn hurried(self, is_hurried: bool, cost: Duration) -> Self {
-        Self { pause: if is_hurried { cost * 4 } else { self.pause }, ..self }
+    fn at(self, pace: Pace, cost: Duration) -> Self {
+        let pause = match pace {
+            Pace::Usual => self.pause,
+            Pace::Hurried => cost * 4,
+        };
+        Self { pause, ..self }
     }
 }
 
@@ -59,7 +63,9 @@ impl<A: Checkable, G: Ghostly> Search<'_, '_, A, G> {
         progress: &mut dyn FnMut(Progress),
     ) -> Ended {
         let threads = self.limits.threads.max(1);
-        if self.shared.violated.load(Ordering::Relaxed) == 0 || !self.shared.ends_at_a_violation {
+        if self.shared.violated.load(Ordering::Relaxed) == 0
+            || self.shared.at_violation != AtViolation::EndSearch
+        {
             self.shared.stop.store(false, Ordering::Relaxed);
         }
         self.shared.queue.get_mut().expect("no thread runs").busy = threads;
@@ -83,7 +89,7 @@ impl<A: Checkable, G: Ghostly> Search<'_, '_, A, G> {
             let worked = workers.into_iter().map(|worker| worker.join().map(|()| None));
             let ended = panics::all(worked.chain([watched])).into_iter().flatten().next();
             match ended {
-                _ if self.shared.ends_at_a_violation
+                _ if self.shared.at_violation == AtViolation::EndSearch
                     && self.shared.violated.load(Ordering::Relaxed) != 0 =>
                 {
                     Ended::Violated
@@ -153,7 +159,7 @@ impl<A: Checkable, G: Ghostly> Search<'_, '_, A, G> {
     pub(super) fn judging(&self) -> Judging {
         let none = Duration::ZERO;
         let judging = Judging::after(self.start.elapsed(), none, self.repair_took, Vec::new());
-        judging.hurried(self.is_hurried, none)
+        judging.at(self.pace, none)
     }
 
     /// The hypothesis from the knowledge by now, if it is time for one and it is a different one; or the
@@ -161,19 +167,17 @@ impl<A: Checkable, G: Ghostly> Search<'_, '_, A, G> {
     fn judge(&self, relevance: &Relevance, judging: &mut Judging) -> Option<Ended> {
         let began = self.start.elapsed();
         let is_due = began.saturating_sub(judging.last) > judging.pause;
-        if !is_due || self.reductions == Reductions::None {
+        if !is_due || !self.reduction.may_be_refuted() {
             return None;
         }
         let mut tables = self.shared.tables.write().held();
         let changed = knowledge(&tables) != judging.known;
-        let newer = changed.then(|| {
-            let merging = tables.labels.is_empty();
-            Relevance::of(&mut tables, merging, &self.lookout)
-        });
+        let newer =
+            changed.then(|| self.reduction.hypothesis(Purpose::Search, &mut tables, &self.lookout));
         let now = self.start.elapsed();
         let cost = now.saturating_sub(began);
-        *judging = Judging::after(now, cost, self.repair_took, knowledge(&tables))
-            .hurried(self.is_hurried, cost);
+        *judging =
+            Judging::after(now, cost, self.repair_took, knowledge(&tables)).at(self.pace, cost);
         match newer? {
             Ok(newer) => (newer != *relevance).then_some(Ended::Judged(newer)),
             Err(reason) => Some(Ended::By(reason)),

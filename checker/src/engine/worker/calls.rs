@@ -6,7 +6,7 @@
 use crate::engine::bits::{Messages, is_subset, numbers};
 use crate::engine::ids::{ChangeId, GhostId, LocalId, MessageId, Number, Slot, StepId};
 use crate::engine::panics::Held;
-use crate::engine::shared::Shared;
+use crate::engine::shared::{AtViolation, Shared};
 use crate::engine::tables::{GhostStep, Memo, StepRecord, Tables};
 use crate::view::{Checkable, Ghostly};
 
@@ -220,5 +220,5 @@ impl Row {
 
 /// Whether nothing is explored beyond a step, because it violates a property.
 fn ends_here<A: Checkable, G: Ghostly>(shared: &Shared<'_, A, G>, record: &StepRecord) -> bool {
-    record.broken != 0 && !shared.goes_on
+    record.broken != 0 && shared.at_violation != AtViolation::GoOn
 }

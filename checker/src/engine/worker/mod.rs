@@ -2,33 +2,28 @@
 //! those that are new.
 //!
 //! [`Worker::expand`] takes a state from the store and fires its steps. Each step leads to a state in the
-//! scratch: [`Worker::fire`] adds the messages that are sent at once (`sending.rs`) and leaves out those that
-//! do not matter (`standing.rs`). [`Worker::insert`] then puts the state that stands for its orbit into the
-//! store. A worker keeps copies of what it knows (`calls.rs`), so that it seldom locks anything shared. After
-//! the search it counts the states for which those in the store stand (`counting.rs`).
+//! scratch: [`Worker::fire`] adds the messages that are sent at once (`sending.rs`), and the [`Reducer`]
+//! leaves out those that do not matter. [`Worker::insert`] then puts the state that stands for this one into
+//! the store. A worker keeps copies of what it knows (`calls.rs`), so that it seldom locks anything shared.
 
 mod calls;
-mod counting;
 mod sending;
-mod standing;
-
-pub(super) use counting::Counted;
+mod survey;
 
 use super::bits::{Messages, common};
-use super::canon::Canon;
-use super::ids::{LocalId, MaskId, MessageId, Number, SetId, ShardId, Slot, StepId, TupleId};
-use super::intern::Interned;
+use super::ids::{LocalId, MessageId, Number, SetId, ShardId, Slot, StepId, TupleId};
 use super::judge::{Judge, Verdicts};
-use super::normal::{Normal, Renamed};
 use super::panics::Held;
-use super::relevance::Relevance;
+use super::reduction::{Counted, Reducer, Relevance, Renamings, Standing};
 use super::sets::{KnownSets, SetCache};
-use super::shared::Shared;
+use super::shared::{AtViolation, Shared};
 use super::store::{Inserted, hash};
-use super::tables::{GhostStep, Memo};
+use super::tables::GhostStep;
 use super::tuple::{Tuple, TupleBuf};
+use crate::run::Lookout;
 use crate::view::{Checkable, Ghostly};
 use calls::{Calls, Firing};
+use survey::Survey;
 
 /// The outcome of firing a step.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -55,20 +50,12 @@ pub(super) struct Task {
 /// The knowledge and the counts of one thread.
 pub(super) struct Worker<'s, 'w, A: Checkable, G> {
     shared: &'s Shared<'w, A, G>,
-    relevance: &'s Relevance,
     actors: usize,
     calls: Calls,
-    /// The conditional messages that matter because of another actor, as a number in `masks`.
-    because: Memo<(Slot, Slot, LocalId, LocalId), MaskId>,
-    masks: Interned<MaskId, Messages>,
     sets: SetCache<'s>,
     judge: Judge<'s, 'w, A, G>,
-    canon: Canon,
-    renamed: Renamed,
-    normal: Normal,
-    /// In a survey, the number of times that each step may be fired, and the number of times that it has
-    /// been.
-    survey: Option<(u16, Vec<u16>)>,
+    reducer: Reducer<'s>,
+    survey: Option<Survey>,
     /// Tuples that must be queued.
     pub(super) tasks: Vec<Task>,
     /// The number of steps generated.
@@ -85,9 +72,8 @@ pub(super) struct Worker<'s, 'w, A: Checkable, G> {
 pub(super) struct Remembered {
     calls: Calls,
     verdicts: Verdicts,
-    canon: Canon,
     sets: KnownSets,
-    renamed: Renamed,
+    renamings: Renamings,
 }
 
 /// The buffers of one step.
@@ -99,16 +85,11 @@ struct Scratch {
     messages: Vec<Messages>,
     /// Messages that have yet to be added.
     pending: Vec<(Slot, MessageId)>,
-    /// The numbers of the sets by names, followed by those of the other states for which the state stands;
-    /// and the numbers of the sets as they are.
-    names: Vec<SetId>,
-    kept: Vec<SetId>,
-    /// The numbers of the sets before anything is renamed, and those of the state from which the step leads.
+    /// The numbers of the sets of these messages, and those of the state from which the step leads.
     numbers: Vec<SetId>,
     from: Vec<SetId>,
-    mask: Messages,
-    /// The tuple as it was reached, before it is renamed.
-    reached: TupleBuf,
+    /// The state that stands for this one.
+    standing: Standing,
 }
 
 impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
@@ -118,23 +99,16 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
         survey: Option<u16>,
     ) -> Self {
         let actors = shared.world.actors.actors.len();
-        let mut masks = Interned::new();
-        masks.intern(Messages::default());
         let remembered = shared.remembered().unwrap_or_else(|| Remembered::nothing(shared));
-        let Remembered { calls, verdicts, canon, sets, renamed } = remembered;
+        let Remembered { calls, verdicts, sets, renamings } = remembered;
         Self {
             shared,
-            relevance,
             actors,
             calls,
-            because: Memo::default(),
-            masks,
             sets: SetCache::new(&shared.sets, sets),
             judge: Judge::new(shared, verdicts),
-            canon,
-            renamed,
-            normal: Normal::new(actors),
-            survey: survey.map(|times| (times, Vec::new())),
+            reducer: Reducer::new(relevance, renamings, actors),
+            survey: survey.map(Survey::new),
             tasks: Vec::new(),
             transitions: 0,
             expanded: 0,
@@ -147,9 +121,9 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
     pub(super) fn end(mut self) {
         self.shared.put(&mut self.tasks);
         self.shared.add_counts(&mut self);
-        let Self { shared, calls, judge, canon, sets, renamed, .. } = self;
+        let Self { shared, calls, judge, sets, reducer, .. } = self;
         let (verdicts, sets) = (judge.verdicts, sets.known());
-        shared.remember(Remembered { calls, verdicts, canon, sets, renamed });
+        shared.remember(Remembered { calls, verdicts, sets, renamings: reducer.renamings() });
     }
 
     /// Adds the state from which the search starts, unless it is out of bounds; returns whether it was added.
@@ -166,7 +140,7 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
             self.add_spontaneous(who);
         }
         self.add_pending();
-        self.filter();
+        self.leave_out();
         self.insert(None, true);
         true
     }
@@ -227,7 +201,7 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
 
     fn fire(&mut self, who: Slot, firing: &Firing, tuple: Tuple<'_>, sets: &[SetId]) -> Fired {
         self.transitions += 1;
-        if !self.is_worth_a_survey(firing.step) {
+        if !self.survey.as_mut().is_none_or(|survey| survey.fires(firing.step)) {
             return Fired::Outside;
         }
         let ghost = tuple.ghost();
@@ -236,7 +210,7 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
         if broken != 0 {
             self.shared.violate_steps(broken);
         }
-        if (broken != 0 || firing.broken) && !self.shared.goes_on {
+        if (broken != 0 || firing.broken) && self.shared.at_violation != AtViolation::GoOn {
             return Fired::Violates;
         }
         self.scratch.tuple.copy(tuple);
@@ -257,25 +231,41 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
         self.add_spontaneous(who);
         self.add_replies(who);
         self.add_pending();
-        self.filter();
+        self.leave_out();
         Fired::Inside { ghost_changed: next_ghost != ghost }
     }
 
-    fn is_worth_a_survey(&mut self, step: StepId) -> bool {
-        let Some((times, fired)) = &mut self.survey else { return true };
-        let at = step.index();
-        if fired.len() <= at {
-            fired.resize(at + 1, 0);
+    /// Leaves out the messages in the scratch that do not matter.
+    fn leave_out(&mut self) {
+        let Scratch { tuple, messages, .. } = &mut self.scratch;
+        self.reducer.leave_out(tuple.tuple(), messages);
+    }
+
+    /// Finds the state that stands for the one in the scratch.
+    fn find_standing(&mut self) {
+        let mut numbers = std::mem::take(&mut self.scratch.numbers);
+        numbers.clear();
+        numbers.extend(Slot::first(self.actors).map(|who| self.number(who)));
+        let Scratch { tuple, standing, .. } = &mut self.scratch;
+        let (sets, tables) = (&mut self.sets, &self.shared.tables);
+        self.reducer.find_standing(tuple.tuple(), &numbers, sets, tables, standing);
+        self.scratch.numbers = numbers;
+    }
+
+    /// The number of the set of an actor's messages in the scratch. Most steps leave that set as it is.
+    fn number(&mut self, who: Slot) -> SetId {
+        let messages = &self.scratch.messages[who.index()];
+        match self.scratch.from.get(who.index()) {
+            Some(set) if self.sets.words(who, *set) == messages.trimmed() => *set,
+            _ => self.sets.number(who, messages),
         }
-        fired[at] = fired[at].saturating_add(1);
-        fired[at] <= *times
     }
 
     /// Adds the state that stands for the one in the scratch, and judges its tuple if that is new.
     pub(super) fn insert(&mut self, changed: Option<Slot>, ghost_changed: bool) -> Inserted {
-        self.canonicalise();
-        let Scratch { tuple, reached, .. } = &self.scratch;
-        let (key, reached) = (tuple.tuple(), reached.tuple());
+        self.find_standing();
+        let Scratch { tuple: reached, standing, .. } = &self.scratch;
+        let key = standing.tuple.tuple();
         let hash = hash(key);
         let shards = self.shared.shards.len() as u64;
         let shard = usize::try_from(hash >> 40 & (shards - 1)).expect("few shards");
@@ -288,7 +278,7 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
                 None if judged => guard.add(key, hash),
                 None => {
                     drop(guard);
-                    self.judge.judge(reached, changed, ghost_changed);
+                    self.judge.judge(reached.tuple(), changed, ghost_changed);
                     judged = true;
                     continue;
                 }
@@ -296,8 +286,7 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
             let sets = &self.sets;
             if guard.greatest_sets().all(|(who, set)| sets.knows(who, set)) {
                 let contents = |who, set| sets.words(who, set);
-                let Scratch { names, kept, .. } = &self.scratch;
-                let inserted = guard.insert(tuple, names, kept, contents);
+                let inserted = guard.insert(tuple, &standing.names, &standing.kept, contents);
                 break (tuple, guard.rank(tuple), inserted);
             }
             drop(guard);
@@ -315,27 +304,43 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
         self.shared
     }
 
-    /// The state in the scratch: its tuple and the numbers of its sets.
-    pub(super) fn state(&self) -> (Tuple<'_>, &[SetId]) {
-        (self.scratch.tuple.tuple(), &self.scratch.kept)
+    /// The state that was inserted last: its tuple and the numbers of its sets.
+    pub(super) fn inserted(&self) -> (Tuple<'_>, &[SetId]) {
+        let Standing { tuple, kept, .. } = &self.scratch.standing;
+        (tuple.tuple(), kept)
     }
 
-    /// The messages of the state in the scratch, for each actor.
-    pub(super) fn messages(&self) -> &[Messages] {
-        &self.scratch.messages
+    /// The state in the scratch: its tuple and the messages for each actor.
+    pub(super) fn scratch(&self) -> (Tuple<'_>, &[Messages]) {
+        (self.scratch.tuple.tuple(), &self.scratch.messages)
+    }
+
+    /// Gives a set of messages to an actor in a local state its names anew.
+    pub(super) fn name_again(&mut self, who: Slot, local: LocalId, set: SetId) -> SetId {
+        self.reducer.names((who, local, set), &mut self.sets)
+    }
+
+    /// The numbers of tuples and maximal states for which a tuple and its states stand.
+    ///
+    /// # Errors
+    /// The limit that was reached before these numbers were known.
+    pub(super) fn count(
+        &mut self,
+        tuple: Tuple<'_>,
+        states: &[SetId],
+        lookout: &Lookout<'_>,
+    ) -> Result<Counted, &'static str> {
+        self.reducer.count(tuple, states, &mut self.sets, &self.shared.tables, lookout)
     }
 }
 
 impl Remembered {
     fn nothing<A: Checkable, G: Ghostly>(shared: &Shared<'_, A, G>) -> Self {
-        let actors = shared.world.actors.actors.len();
-        let canon = shared.canon();
         Self {
-            calls: Calls::new(actors),
+            calls: Calls::new(shared.world.actors.actors.len()),
             verdicts: Verdicts::default(),
-            renamed: Renamed::new(canon.size(), actors),
-            canon,
             sets: KnownSets::default(),
+            renamings: Renamings::of(&shared.tables.read().held()),
         }
     }
 }

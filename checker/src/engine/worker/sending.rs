@@ -59,7 +59,7 @@ impl<A: Checkable, G: Ghostly> Worker<'_, '_, A, G> {
             self.add_replies(who);
         }
         self.add_pending();
-        self.filter();
+        self.leave_out();
         let mut closed = Slot::all().zip(self.scratch.messages.iter().zip(sets));
         let has = |(who, (messages, set)): (Slot, (&Messages, &SetId))| {
             is_subset(messages.words(), self.sets.words(who, *set))

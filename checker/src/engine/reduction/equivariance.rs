@@ -5,10 +5,10 @@
 //! which are one. It need not compare the messages that soft messages make an actor send, because steps send
 //! those, and steps are compared.
 
-use super::bits::{Messages, numbers};
-use super::ids::{LocalId, MessageId, Number, PermutationId, Slot};
 use super::relevance::Relevance;
-use super::tables::{Memo, StepEvent, Tables};
+use crate::engine::bits::{Messages, numbers};
+use crate::engine::ids::{LocalId, MessageId, Number, PermutationId, Slot};
+use crate::engine::tables::{Memo, StepEvent, Tables};
 use crate::run::Lookout;
 use crate::view::{Checkable, Ghostly};
 

@@ -1,13 +1,16 @@
 //! Counts the tuples and states for which those in the store stand.
 
-use super::Worker;
+use super::reducer::Reducer;
 use crate::engine::bits::{Messages, is_subset};
 use crate::engine::ids::{Number, PermutationId, SetId, Slot};
 use crate::engine::panics::Held;
+use crate::engine::sets::SetCache;
+use crate::engine::tables::Tables;
 use crate::engine::tuple::Tuple;
 use crate::run::Lookout;
 use crate::view::{Checkable, Ghostly};
 use std::ops::AddAssign;
+use std::sync::RwLock;
 
 /// The numbers of tuples and states for which some states stand.
 #[derive(Default)]
@@ -26,35 +29,41 @@ impl AddAssign for Counted {
     }
 }
 
-impl<A: Checkable, G: Ghostly> Worker<'_, '_, A, G> {
+/// The messages of a state, for each actor.
+type InFlight = Vec<Messages>;
+
+/// Whether a state has at most the messages of another one.
+fn below(a: &InFlight, b: &InFlight) -> bool {
+    a.iter().zip(b).all(|(a, b)| is_subset(a.words(), b.words()))
+}
+
+impl Reducer<'_> {
     /// The numbers of tuples and maximal states for which a tuple and its states stand, by the messages that
-    /// matter under this worker's hypothesis; and the number of maximal states that stand for them.
+    /// matter under this hypothesis; and the number of maximal states that stand for them.
     ///
     /// # Errors
     /// The limit that was reached before these numbers were known.
-    pub(in crate::engine) fn maximal(
+    pub(in crate::engine) fn count<A: Checkable, G: Ghostly>(
         &mut self,
         tuple: Tuple<'_>,
         states: &[SetId],
+        sets: &mut SetCache<'_>,
+        tables: &RwLock<Tables<'_, A, G>>,
         lookout: &Lookout<'_>,
     ) -> Result<Counted, &'static str> {
-        let mut antichain: Vec<Vec<Messages>> = Vec::new();
-        let below = |a: &[Messages], b: &[Messages]| {
-            a.iter().zip(b).all(|(a, b)| is_subset(a.words(), b.words()))
-        };
-        self.scratch.tuple.copy(tuple);
-        let stabiliser = self.stabiliser(tuple);
-        for state in states.chunks_exact(self.actors) {
+        let mut antichain: Vec<InFlight> = Vec::new();
+        let stabiliser = self.stabiliser(tuple, tables);
+        let mut messages = vec![Messages::default(); tuple.actors()];
+        for state in states.chunks_exact(tuple.actors()) {
             if let Some(reason) = lookout.reached() {
                 return Err(reason);
             }
-            for who in Slot::first(self.actors) {
-                let set = self.sets.get(who, state[who.index()]);
-                self.scratch.messages[who.index()].copy(&set);
+            for ((who, set), messages) in Slot::all().zip(state).zip(&mut messages) {
+                messages.copy(&sets.get(who, *set));
             }
-            self.filter();
+            self.leave_out(tuple, &mut messages);
             for n in &stabiliser {
-                let alike = self.names_renamed(*n, tuple, &self.scratch.messages);
+                let alike = self.names_renamed(*n, tuple, &messages);
                 if !antichain.iter().any(|other| below(&alike, other)) {
                     antichain.retain(|other| !below(other, &alike));
                     antichain.push(alike);
@@ -76,11 +85,15 @@ impl<A: Checkable, G: Ghostly> Worker<'_, '_, A, G> {
 
     /// The permutations that leave a tuple as it is, the identity first. The tuple must be one that stands
     /// for others.
-    fn stabiliser(&mut self, tuple: Tuple<'_>) -> Vec<PermutationId> {
+    fn stabiliser<A: Checkable, G: Ghostly>(
+        &mut self,
+        tuple: Tuple<'_>,
+        tables: &RwLock<Tables<'_, A, G>>,
+    ) -> Vec<PermutationId> {
         if self.canon.is_trivial() {
             return vec![PermutationId::IDENTITY];
         }
-        self.canon.learn(&self.shared.tables.read().held());
+        self.canon.learn(&tables.read().held());
         let (least, chosen) = self.canon.least(tuple);
         let is_least = least == tuple && chosen[0] == PermutationId::IDENTITY;
         assert!(is_least, "only what stands for others is kept");
@@ -89,12 +102,7 @@ impl<A: Checkable, G: Ghostly> Worker<'_, '_, A, G> {
 
     /// The names of messages at a tuple that a permutation leaves as it is, after the permutation has renamed
     /// the messages.
-    fn names_renamed(
-        &self,
-        n: PermutationId,
-        tuple: Tuple<'_>,
-        messages: &[Messages],
-    ) -> Vec<Messages> {
+    fn names_renamed(&self, n: PermutationId, tuple: Tuple<'_>, messages: &[Messages]) -> InFlight {
         let mut renamed = messages.to_vec();
         if n != PermutationId::IDENTITY {
             for (who, set) in Slot::all().zip(messages) {
@@ -102,7 +110,7 @@ impl<A: Checkable, G: Ghostly> Worker<'_, '_, A, G> {
             }
         }
         for ((who, local), set) in tuple.locals().zip(&mut renamed) {
-            let partition = self.relevance.partition(who, local);
+            let partition = self.hypothesis.partition(who, local);
             if let Some(names) = partition.and_then(|(_, partition)| partition.reduce(set)) {
                 *set = names;
             }

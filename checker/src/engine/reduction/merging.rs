@@ -4,9 +4,9 @@
 //! in each local state; [`refine`] splits these classes; a [`Partition`] keeps the result for one local
 //! state.
 
-use super::bits::{Messages, common};
-use super::ids::{EffectId, LocalId, MessageId, Number};
-use super::tables::Memo;
+use crate::engine::bits::{Messages, common};
+use crate::engine::ids::{EffectId, LocalId, MessageId, Number};
+use crate::engine::tables::Memo;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::hash::Hash;

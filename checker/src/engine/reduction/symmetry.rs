@@ -4,8 +4,8 @@
 //! whole *orbit* is interned with it: all values to which it can be renamed. From then on renaming means
 //! looking up a number. [`Permutations`] is the group, and [`Images`] keeps the numbers.
 
-use super::ids::{Number, PermutationId, Slot};
-use super::local::LocalValue;
+use crate::engine::ids::{Number, PermutationId, Slot};
+use crate::engine::local::LocalValue;
 use crate::symmetry::Permutation;
 use crate::view::{Checkable, Ghostly};
 use crate::world::{State, World};
@@ -16,7 +16,7 @@ use std::marker::PhantomData;
 const NONE: u32 = u32::MAX;
 
 /// The permutations of actors that leave the first state as it is.
-pub(super) struct Permutations {
+pub(in crate::engine) struct Permutations {
     members: Vec<Permutation>,
     /// For each two permutations, the number of the first after the second.
     products: Vec<Vec<PermutationId>>,
@@ -91,32 +91,32 @@ impl Permutations {
     }
 
     /// The number of permutations that leave the first state as it is, including those that are left out.
-    pub(super) fn of_so_many(&self) -> usize {
+    pub(in crate::engine) fn of_so_many(&self) -> usize {
         self.of_so_many
     }
 
     /// The number of permutations, the identity included. The identity has number 0.
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::engine) fn len(&self) -> usize {
         self.members.len()
     }
 
     /// A few permutations of which all others are products. A fact that holds under these holds under all.
-    pub(super) fn generators(&self) -> &[PermutationId] {
+    pub(in crate::engine) fn generators(&self) -> &[PermutationId] {
         &self.generators
     }
 
     /// The numbers of all permutations except the identity.
-    pub(super) fn others(&self) -> impl Iterator<Item = PermutationId> + use<> {
+    pub(in crate::engine) fn others(&self) -> impl Iterator<Item = PermutationId> + use<> {
         PermutationId::first(self.len()).skip(1)
     }
 
     /// The place to which a permutation moves an actor.
-    pub(super) fn moves(&self, permutation: PermutationId, who: Slot) -> Slot {
+    pub(in crate::engine) fn moves(&self, permutation: PermutationId, who: Slot) -> Slot {
         Slot::of(self.members[permutation.index()].of(who.index()))
     }
 
     /// The permutation with this number.
-    pub(super) fn permutation(&self, number: PermutationId) -> &Permutation {
+    pub(in crate::engine) fn permutation(&self, number: PermutationId) -> &Permutation {
         &self.members[number.index()]
     }
 
@@ -126,7 +126,11 @@ impl Permutations {
     ///
     /// # Panics
     /// If they are not the action of a group, because some value already has another orbit.
-    pub(super) fn note_orbit<N: Number>(&self, orbit: &[(Slot, N)], images: &mut [Images<N>]) {
+    pub(in crate::engine) fn note_orbit<N: Number>(
+        &self,
+        orbit: &[(Slot, N)],
+        images: &mut [Images<N>],
+    ) {
         for (second, (who, number)) in orbit.iter().enumerate() {
             let products = self.products.iter().map(|row| row[second]);
             for (first, product) in PermutationId::all().zip(products) {
@@ -155,7 +159,7 @@ fn generators(products: &[Vec<PermutationId>]) -> Vec<PermutationId> {
 }
 
 /// The image of each value of a kind under each permutation, all by number.
-pub(super) struct Images<N>(Vec<u32>, PhantomData<N>);
+pub(in crate::engine) struct Images<N>(Vec<u32>, PhantomData<N>);
 
 impl<N> Default for Images<N> {
     fn default() -> Self {
@@ -165,17 +169,17 @@ impl<N> Default for Images<N> {
 
 impl<N: Number> Images<N> {
     /// The image of a value under a permutation, in a group of so many.
-    pub(super) fn get(&self, group: usize, number: N, permutation: PermutationId) -> N {
+    pub(in crate::engine) fn get(&self, group: usize, number: N, permutation: PermutationId) -> N {
         N::of(self.0[number.index() * group + permutation.index()] as usize)
     }
 
     /// Whether the images of a value are known, in a group of so many.
-    pub(super) fn knows(&self, group: usize, number: N) -> bool {
+    pub(in crate::engine) fn knows(&self, group: usize, number: N) -> bool {
         (number.index() + 1) * group <= self.0.len()
     }
 
     /// Learns the images that `all` knows beyond these.
-    pub(super) fn learn(&mut self, all: &Self) {
+    pub(in crate::engine) fn learn(&mut self, all: &Self) {
         self.0.extend_from_slice(&all.0[self.0.len()..]);
     }
 
@@ -197,8 +201,8 @@ impl<N: Number> Images<N> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::ids::LocalId;
     use super::*;
+    use crate::engine::ids::LocalId;
     use stateright::actor::Id;
 
     #[test]

@@ -1,10 +1,10 @@
 //! Finds the local states in which a hypothesis is refuted, and the tuples that this concerns.
 
-use super::bits::{Bits, Locals, numbers};
-use super::ids::{ListId, LocalId, MessageId, Number, ShardId, Slot};
 use super::relevance::{LocalRelevance, Relevance};
-use super::tables::{Memo, Tables};
-use super::tuple::Tuple;
+use crate::engine::bits::{Bits, Locals, numbers};
+use crate::engine::ids::{ListId, LocalId, MessageId, Number, ShardId, Slot};
+use crate::engine::tables::{Memo, Tables};
+use crate::engine::tuple::Tuple;
 use crate::view::{Checkable, Ghostly};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -16,14 +16,14 @@ pub(super) struct Refuted(Vec<Locals>);
 /// For each actor the local states in which a hypothesis is refuted, and those from which one step leads to
 /// such a local state.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Concerned(Vec<Locals>);
+pub(in crate::engine) struct Concerned(Vec<Locals>);
 
 /// The rest of a repair: the shards that are still to do, and the local states that are concerned. The first
 /// state is added again at the end.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Repair {
-    pub(super) concerned: Concerned,
-    pub(super) shards: BTreeSet<ShardId>,
+pub(in crate::engine) struct Repair {
+    pub(in crate::engine) concerned: Concerned,
+    pub(in crate::engine) shards: BTreeSet<ShardId>,
 }
 
 impl Refuted {
@@ -71,7 +71,7 @@ impl Refuted {
 
 impl Concerned {
     /// Whether the expansion of a tuple rests on the refuted hypothesis.
-    pub(super) fn has(&self, tuple: Tuple<'_>) -> bool {
+    pub(in crate::engine) fn has(&self, tuple: Tuple<'_>) -> bool {
         tuple.locals().any(|(who, local)| self.0[who.index()].has(local))
     }
 }

@@ -7,11 +7,11 @@
 //! search to the next. The number of least tuples does not differ, nor the number of tuples for which each
 //! stands.
 
-use super::bits::{Messages, numbers};
-use super::ids::{GhostId, LocalId, MessageId, Number, OrbitId, PermutationId, Slot};
 use super::symmetry::{Images, Permutations};
-use super::tables::{Memo, Tables};
-use super::tuple::{Tuple, TupleBuf};
+use crate::engine::bits::{Messages, numbers};
+use crate::engine::ids::{GhostId, LocalId, MessageId, Number, OrbitId, PermutationId, Slot};
+use crate::engine::tables::{Memo, Tables};
+use crate::engine::tuple::{Tuple, TupleBuf};
 use crate::view::{Checkable, Ghostly};
 use std::sync::Arc;
 

@@ -5,11 +5,11 @@
 //! was reached, and closes the result under the steps of each actor. Workers filter states by
 //! [`Relevance::masks`] and [`Relevance::because_of`].
 
-use super::bits::Messages;
-use super::ids::{EffectId, ListId, LocalId, MessageId, Number, PartitionId, Slot};
-use super::intern::Interned;
 use super::merging::Partition;
-use super::tables::{Delivery, Memo, Sent, Tables};
+use crate::engine::bits::Messages;
+use crate::engine::ids::{EffectId, ListId, LocalId, MessageId, Number, PartitionId, Slot};
+use crate::engine::intern::Interned;
+use crate::engine::tables::{Delivery, Memo, Sent, Tables};
 use crate::run::Lookout;
 use crate::view::{Checkable, Ghostly};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -19,9 +19,18 @@ use std::sync::Arc;
 /// So many trials lie between two looks at the limits.
 const BETWEEN_LOOKS: usize = 256;
 
+/// Says which messages a hypothesis takes for one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Merging {
+    /// Each message is one only with itself.
+    Nothing,
+    /// Messages that do the same are one.
+    Alike,
+}
+
 /// A hypothesis about which messages may still matter to which local state, taken from the steps seen so far.
 #[derive(Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Relevance {
+pub(in crate::engine) struct Relevance {
     /// For each actor and each of its local states, what matters there, if the local state had been reached.
     pub(super) locals: Vec<Vec<Option<LocalRelevance>>>,
     /// For each actor the first message to it that was not known.
@@ -111,7 +120,7 @@ impl Growing {
 
 impl Relevance {
     /// The hypothesis that everything always matters.
-    pub(super) fn everything(actors: usize) -> Self {
+    pub(in crate::engine) fn everything(actors: usize) -> Self {
         let mut partitions = Interned::new();
         partitions.intern(Partition::default());
         Self {
@@ -123,13 +132,13 @@ impl Relevance {
     }
 
     /// The hypothesis that follows from all steps seen. The function tries every message on every local state
-    /// that was reached. With `merging` the hypothesis also says which messages are one.
+    /// that was reached. `merging` says whether messages may be one.
     ///
     /// # Errors
     /// The limit that was reached before the hypothesis was known.
     pub(super) fn of<A: Checkable, G: Ghostly>(
         tables: &mut Tables<'_, A, G>,
-        merging: bool,
+        merging: Merging,
         lookout: &Lookout<'_>,
     ) -> Result<Self, &'static str> {
         let actors = tables.actors.len();
@@ -140,7 +149,7 @@ impl Relevance {
             let predecessors = predecessors(tables, who);
             let locals = relevance.closed(&predecessors, locals, lookout)?.into_iter();
             let mut locals: Vec<_> = locals.map(|entry| entry.map(LocalRelevance::from)).collect();
-            if merging {
+            if merging == Merging::Alike {
                 let names = super::merging::refine(effects, &predecessors, || {
                     lookout.reached().map_or(Ok(()), Err)
                 })?;

@@ -1,11 +1,11 @@
 //! Sets of messages by number: renamed, and reduced so that of messages that are one only one is kept. Each
 //! thread computes each of these once.
 
-use super::bits::Messages;
-use super::ids::{LocalId, Number, PartitionId, PermutationId, SetId, Slot};
 use super::relevance::Relevance;
-use super::sets::SetCache;
-use super::tables::Memo;
+use crate::engine::bits::Messages;
+use crate::engine::ids::{LocalId, Number, PartitionId, PermutationId, SetId, Slot};
+use crate::engine::sets::SetCache;
+use crate::engine::tables::Memo;
 
 /// The mark of a set that has no number yet.
 const NONE: u32 = u32::MAX;
