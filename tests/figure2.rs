@@ -11,8 +11,8 @@ mod given;
 use bytes::Bytes;
 use checked_raft::kv::Output;
 use checked_raft::raft::{
-    ClientResponse, Copies, Entry, Index, Message, Parameters, Persistent, Retry, Role, SetupError,
-    Term, Timer,
+    ClientResponse, Copies, Entry, Index, Message, Parameters, Payload, Persistent, Retry, Role,
+    SetupError, Term, Timer,
 };
 use given::*;
 use stateright::actor::Id;
@@ -815,7 +815,7 @@ fn ldr_2_a_command_is_appended_and_answered_when_it_is_applied() {
 /// It may apply its whole log at once, after a restart; nobody waits for those answers.
 #[test]
 fn ldr_2_a_later_leader_applies_an_entry_and_leaves_the_answer_to_a_retry() {
-    let noop = Entry { term: Term(2), payload: checked_raft::raft::Payload::Noop };
+    let noop = Entry { term: Term(2), payload: Payload::Noop };
     let elected = leader(2, &[], &[(1, 2, 0), (2, 2, 0)]).holding([register_entry(1, 1, 8), noop]);
     elected.receives(1, matched(2, 2)).then(
         "leader t2 voted=0 log=[1.register(9#1) 2.noop] commit=2 next={1:3 2:2} match={1:2 2:0} \
@@ -870,7 +870,13 @@ fn ldr_3_an_append_entries_is_bounded_in_entries_and_in_bytes() {
     of_two.times_out(Timer::Heartbeat).unchanged(bounded);
     let size = log(&[1]).get(Index(1)).expect("an entry").size();
     let of_bytes = leading().with(|parameters| parameters.max_bytes = 3 * size - 1);
-    of_bytes.times_out(Timer::Heartbeat).unchanged(bounded);
+    of_bytes.clone().times_out(Timer::Heartbeat).unchanged(bounded);
+    // A smallest batch that is larger than max_bytes is no excuse.
+    let retry = Retry::WhenLost { smallest_batch: 9 * size };
+    let of_batches = of_bytes.with(|parameters| parameters.retry = retry);
+    let state = "leader t3 voted=0 log=[1.noop 2.noop 3.noop] commit=0 next={1:1 2:3} match={1:0 2:0} \
+                 unanswered={1:..2 2:..3}";
+    of_batches.times_out(Timer::Heartbeat).then(state, bounded);
 }
 
 #[test]
@@ -1085,6 +1091,14 @@ fn cli_2_whatever_the_limit_a_session_can_be_opened() {
     }
 }
 
+/// The limits of CLI-3 are for clients. A leader that may not append its no-op could never commit again.
+#[test]
+fn noop_a_leader_appends_one_though_as_many_entries_wait_as_may() {
+    let standing = candidate(3, &[1, 1], &[0]).with(|parameters| parameters.max_uncommitted = 1);
+    let elected = standing.receives(2, vote(3, true)).given();
+    assert_eq!(elected.server().persistent.log.last(), (Term(3), Index(3)));
+}
+
 #[test]
 fn cli_3_a_leader_that_cannot_commit_drops_requests_until_it_can() {
     let leading = leader(1, &[1, 1], &[(1, 3, 0), (2, 3, 0)])
@@ -1114,6 +1128,18 @@ fn cli_3_a_leader_that_cannot_commit_bounds_the_bytes_that_wait_too() {
     let committed = server.receives(1, matched(1, 2)).given();
     let taken = committed.receives(CLIENT, request(6, 100)).given();
     assert_eq!(taken.server().persistent.log.last_index(), Index(6));
+
+    // Entries of earlier leaders may be larger than this leader would take.
+    let command = Bytes::from(vec![0; 40_000]);
+    let client = Id::from(CLIENT);
+    let payload = Payload::Command { client, session: Index(1), sequence: 1, command };
+    let large = Entry { term: Term(1), payload };
+    let noop = Entry { term: Term(2), payload: Payload::Noop };
+    let inherited = leader(2, &[1], &[(1, 4, 0), (2, 4, 0)])
+        .holding([large, noop])
+        .with(|parameters| parameters.max_bytes = overhead + 100)
+        .with(|parameters| parameters.max_uncommitted_bytes = 40_000);
+    inherited.receives(CLIENT, request(2, 1)).ignored();
 
     let parameters =
         Parameters { max_uncommitted_bytes: 99, max_bytes: 100, ..Parameters::default() };
