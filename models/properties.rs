@@ -337,16 +337,16 @@ pub fn election_timer_is_restarted_by_rule<S: Replicated>(step: &ClusterOutput<'
         Command::Send(_, Message::RequestVoteResponse(args)) => args.vote_granted,
         _ => false,
     };
-    let stands = !after.is_leader();
+    let steps_down = before.is_leader() && !after.is_leader();
     let is_due = match step.event {
         Event::Restart => true,
         Event::Timeout(timer) => *timer == election,
         Event::Deliver { msg: Message::AppendEntries(args), .. } => {
-            args.term == after.persistent.current_term && !after.is_halted()
+            let is_current = args.term == after.persistent.current_term;
+            steps_down || (is_current && !after.is_leader() && !after.is_halted())
         }
-        _ => step.out.iter().any(is_grant),
+        _ => steps_down || step.out.iter().any(is_grant),
     };
-    let is_due = stands && (is_due || before.is_leader());
     step.out.iter().any(is_restart) == is_due
 }
 

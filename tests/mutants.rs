@@ -175,7 +175,8 @@ fn a_wrapper_without_a_fault_changes_nothing() {
     }
 }
 
-/// They do nothing that any other property forbids: they come to a halt.
+/// They do nothing that any other property forbids: they come to a halt. Two more take a vote back and leave
+/// the timer of that vote, which a property of timers forbids.
 #[test]
 fn mutants_of_liveness_violate_no_other_property() {
     let liveness = mutants::catalogue().into_iter().filter(|it| it.caught_by == RECOVERABILITY);
@@ -184,7 +185,7 @@ fn mutants_of_liveness_violate_no_other_property() {
         cluster.recovery = None;
         exhausted(cluster).map_err(|violated| format!("{}: {violated:?}", mutant.name))
     });
-    assert_eq!(caught.flatten().count(), 9);
+    assert_eq!(caught.flatten().count(), 7);
 }
 
 /// The property that would be the first to fall does not.

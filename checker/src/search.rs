@@ -1,7 +1,7 @@
 //! The shortest counterexample.
 //!
-//! A search over tuples finds it, level by level (`engine/counterexample`). Then this module executes the path
-//! through stateright's [`Model::next_state`], action by action. It judges the last state again before
+//! A search over tuples finds it, level by level (`engine/counterexample`). Then this module executes the
+//! path through stateright's [`Model::next_state`], action by action. It judges the last state again before
 //! anybody sees the counterexample.
 
 pub use super::engine::counterexample::{Ended, Reach};
