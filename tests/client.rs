@@ -451,6 +451,26 @@ fn a_hint_is_followed_at_once_and_strangers_are_ignored() {
     assert!(requests.len() <= 4, "at most one detour: {requests:?}");
 }
 
+/// The copies of an earlier command do not make the outcome of this one unknown.
+#[test]
+fn a_command_that_was_sent_once_and_refused_has_no_effect() {
+    let script = |_, request: &ClientRequest| match request {
+        ClientRequest::Command { sequence, command, .. } if command.len() > 5 => {
+            Some(ClientResponse::TooLarge { sequence: *sequence, limit: 5 })
+        }
+        request => Some(obliging(request)),
+    };
+    // No request is sent twice.
+    let options = Options { timeout: LONG, retry_interval: 2 * LONG };
+    scripted(1, &script, |addresses| {
+        let mut client = Client::connect(CLUSTER, addresses, options).expect("it answers");
+        assert_eq!(client.execute("small".into()).expect("a result"), "done");
+        let error = client.execute("larger".into()).expect_err("it is too large");
+        assert!(matches!(error, ClientError::TooLarge { .. }), "{error}");
+        assert!(!error.is_outcome_unknown(), "{error}");
+    });
+}
+
 #[test]
 fn a_retry_is_the_same_request_again() {
     let script = |_, request: &ClientRequest| match request {

@@ -25,6 +25,7 @@ pub(super) fn list() -> Vec<MutantSpec> {
         impersonated_leader(),
         reply_of_an_old_term(),
         election_timer_not_rearmed(),
+        vote_leaves_timer(),
     ]
 }
 
@@ -439,6 +440,29 @@ fn election_timer_not_rearmed() -> MutantSpec {
                     handled.commands.retain(|command| {
                         !matches!(command, Command::SetTimer(Timer::Election, _))
                     });
+                }
+            },
+            ..Fault::NONE
+        },
+    }
+}
+
+fn vote_leaves_timer() -> MutantSpec {
+    MutantSpec {
+        name: "vote-leaves-timer",
+        breaks: "FOL-2",
+        caught_by: "Election timer is restarted by rule",
+        seen_in: "ktoso/akka-raft#43",
+        about: "A server that votes does not start its election timeout anew.",
+        story: "S1 votes for S0 just before its own timeout. It stands for election at once, in the next \
+                term, and the candidate it has voted for loses what it was about to win.",
+        difference: "a granted vote leaves the election timer as it is",
+        spec: scenes::election(),
+        fault: Fault {
+            after: |handled| {
+                if handled.request_vote().is_some() && !handled.before.is_leader() {
+                    let resets = |command: &_| matches!(command, Command::SetTimer(..));
+                    handled.commands.retain(|command| !resets(command));
                 }
             },
             ..Fault::NONE

@@ -14,7 +14,6 @@ pub(super) fn list() -> Vec<Equivalent> {
         ack_own_last_index(),
         commit_by_half(),
         torn_vote(),
-        vote_leaves_timer(),
         candidate_ignores_leader(),
         later_term_ignored(),
         acknowledgements_forgotten(),
@@ -160,33 +159,6 @@ fn torn_vote() -> Equivalent {
         },
         reason: "A vote that was not written has not been sent either, so nobody has counted it: the server \
                  casts it once, after the restart.",
-    }
-}
-
-fn vote_leaves_timer() -> Equivalent {
-    Equivalent {
-        mutant: MutantSpec {
-            name: "vote-leaves-timer",
-            breaks: "FOL-2",
-            caught_by: "One timer is armed",
-            seen_in: "ktoso/akka-raft#43",
-            about: "A server that votes does not start its election timeout anew.",
-            story: "S1 votes for S0 just before its own timeout. It stands for election at once, in the next \
-                    term, and the candidate it has voted for loses what it was about to win.",
-            difference: "a granted vote leaves the election timer as it is",
-            spec: scenes::election(),
-            fault: Fault {
-                after: |handled| {
-                    if handled.request_vote().is_some() && !handled.before.is_leader() {
-                        let resets = |command: &_| matches!(command, Command::SetTimer(..));
-                        handled.commands.retain(|command| !resets(command));
-                    }
-                },
-                ..Fault::NONE
-            },
-        },
-        reason: "In a model an armed timer may fire at any time, so it cannot be told whether it was started \
-                 anew: this is about how long an election takes.",
     }
 }
 
