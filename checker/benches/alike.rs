@@ -20,11 +20,14 @@ const MESSAGES: u8 = 3;
 /// The number of systems that are measured.
 const SYSTEMS: usize = 8;
 
-/// What an actor does on a message in a state: its next state, and what it sends.
+/// What an actor does on a message in a state: its next state, whether it makes the sender its friend, and
+/// what it sends.
 #[derive(Clone, Copy, Debug)]
 struct Reaction {
     next: u8,
+    befriends: bool,
     reply: Option<u8>,
+    to_friend: Option<u8>,
     to_all: Option<u8>,
 }
 
@@ -33,13 +36,13 @@ struct Reaction {
 #[derive(Clone, Debug)]
 struct Alike(Arc<Vec<Reaction>>);
 
-/// The state of an actor: a number.
+/// The state of an actor: a number, and the friend it has made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct State(u8);
+struct State(u8, Option<Id>);
 
 impl Rewrite<Id> for State {
-    fn rewrite<P>(&self, _: &RewritePlan<Id, P>) -> Self {
-        *self
+    fn rewrite<P>(&self, plan: &RewritePlan<Id, P>) -> Self {
+        Self(self.0, self.1.map(|friend| plan.rewrite(&friend)))
     }
 }
 
@@ -58,19 +61,27 @@ impl Actor for Alike {
 
     fn on_start(&self, id: Id, _: &Option<()>, o: &mut Out<Self>) -> State {
         send_to_all(id, 0, o);
-        State(0)
+        State(0, None)
     }
 
     fn on_msg(&self, id: Id, state: &mut Cow<'_, State>, src: Id, msg: u8, o: &mut Out<Self>) {
-        let Reaction { next, reply, to_all } = self.0[usize::from(state.0 * MESSAGES + msg)];
+        let State(number, mut friend) = **state;
+        let Reaction { next, befriends, reply, to_friend, to_all } =
+            self.0[usize::from(number * MESSAGES + msg)];
+        if befriends {
+            friend = Some(src);
+        }
+        if let (Some(msg), Some(friend)) = (to_friend, friend) {
+            o.send(friend, msg);
+        }
         if let Some(msg) = reply {
             o.send(src, msg);
         }
         if let Some(msg) = to_all {
             send_to_all(id, msg, o);
         }
-        if next != state.0 {
-            *state = Cow::Owned(State(next));
+        if State(next, friend) != **state {
+            *state = Cow::Owned(State(next, friend));
         }
     }
 }
@@ -79,8 +90,10 @@ fn table(rng: &mut StdRng) -> Alike {
     let rows = (0..STATES).flat_map(|state| (0..MESSAGES).map(move |_| state));
     let reactions = rows.map(|state| Reaction {
         next: if rng.random_bool(0.5) { state } else { rng.random_range(0..STATES) },
+        befriends: rng.random_bool(0.4),
         reply: rng.random_bool(0.3).then(|| rng.random_range(0..MESSAGES)),
-        to_all: rng.random_bool(0.15).then(|| rng.random_range(0..MESSAGES)),
+        to_friend: rng.random_bool(0.3).then(|| rng.random_range(0..MESSAGES)),
+        to_all: rng.random_bool(0.1).then(|| rng.random_range(0..MESSAGES)),
     });
     Alike(Arc::new(reactions.collect()))
 }
