@@ -7,7 +7,7 @@
 
 use super::ghost::Watch;
 use super::member::Asks;
-use super::spec::Spec;
+use super::spec::{Differing, Spec};
 use crate::kv::Command;
 use crate::raft::{Copies, Retry};
 
@@ -154,7 +154,7 @@ pub fn catalogue() -> Vec<Spec> {
 }
 
 /// The models that take seconds without the engine's reductions.
-const PLAIN: [&str; 30] = [
+const PLAIN: [&str; 31] = [
     "election",
     "elections",
     "election-4",
@@ -185,6 +185,7 @@ const PLAIN: [&str; 30] = [
     "backpressure-bytes",
     "backpressure-terms",
     "small-messages",
+    "unlike-servers",
 ];
 
 #[expect(clippy::too_many_lines, reason = "it is a table")]
@@ -361,6 +362,25 @@ fn table() -> Vec<Spec> {
             ..Spec::base(
                 "backpressure-terms",
                 "Leaders find uncommitted entries, and appending their no-op is never refused.",
+            )
+        },
+        Spec {
+            watch: clients,
+            servers: 2,
+            max_term: 2,
+            max_sessions: 2,
+            last_server: Some(Differing {
+                max_bytes: 64,
+                max_uncommitted_bytes: 200,
+                max_sessions: 1,
+            }),
+            clients: vec![vec![Command::Put("x".into(), "1".repeat(150).into()).encode()]],
+            max_client_entries: 3,
+            sometimes: &["a client is done"],
+            tuples: (7_472, 7_472),
+            ..Spec::base(
+                "unlike-servers",
+                "Two servers with other limits lead one after the other.",
             )
         },
         Spec {

@@ -19,7 +19,7 @@ mod spec;
 mod symmetry;
 pub mod text;
 
-pub use spec::Spec;
+pub use spec::{Differing, Spec};
 
 use crate::kv::Kv;
 use actorcheck::{ActionOf, Bound, State, World};

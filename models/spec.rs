@@ -61,6 +61,8 @@ pub struct Spec {
     pub fragment: Option<usize>,
     /// Most open client sessions.
     pub max_sessions: u32,
+    /// If set, the last server has other limits than the others: servers of one cluster may differ in them.
+    pub last_server: Option<Differing>,
     /// Which ghosts the model keeps; a property that needs another ghost is not asked.
     pub watch: Watch,
     /// The names of the `sometimes` properties: for each, a state where it holds must be reachable.
@@ -75,6 +77,17 @@ pub struct Spec {
     pub deep: bool,
     /// Whether a search without the engine's reductions takes less than a minute.
     pub plain: bool,
+}
+
+/// The limits of a server that differs from the others.
+#[derive(Clone, Copy, Debug)]
+pub struct Differing {
+    /// Most bytes of entries of one AppendEntries, and of an entry of a client.
+    pub max_bytes: usize,
+    /// Most bytes of uncommitted entries while the server leads.
+    pub max_uncommitted_bytes: u64,
+    /// Most open client sessions by the entries that the server creates.
+    pub max_sessions: u32,
 }
 
 /// All subsets of these ids that have `size` elements.
@@ -124,6 +137,7 @@ impl Spec {
             retry: Retry::EveryHeartbeat,
             fragment: None,
             max_sessions: 8,
+            last_server: None,
             watch: Watch::default(),
             sometimes: &["a leader is elected"],
             prefix: "",
@@ -158,6 +172,11 @@ impl Spec {
         }
         if let Some(max_uncommitted_bytes) = self.max_uncommitted_bytes {
             bounds.insert("max_uncommitted_bytes", max_uncommitted_bytes);
+        }
+        if let Some(last) = self.last_server {
+            bounds.insert("last_server_max_bytes", last.max_bytes as u64);
+            bounds.insert("last_server_max_sessions", u64::from(last.max_sessions));
+            bounds.insert("last_server_max_uncommitted_bytes", last.max_uncommitted_bytes);
         }
         bounds
     }
@@ -213,10 +232,10 @@ impl Spec {
         self.try_build(fault, None)
     }
 
-    /// The parameters of the model's servers.
-    fn parameters(&self) -> Parameters {
+    /// The parameters of a server of the model.
+    fn parameters(&self, server: usize) -> Parameters {
         let defaults = Parameters::default();
-        Parameters {
+        let alike = Parameters {
             max_entries: self.max_entries,
             max_bytes: self.max_bytes,
             max_sessions: self.max_sessions,
@@ -227,6 +246,14 @@ impl Spec {
             copies: self.copies,
             retry: self.retry,
             ..defaults
+        };
+        match self.last_server {
+            Some(Differing { max_bytes, max_uncommitted_bytes, max_sessions })
+                if server + 1 == self.servers =>
+            {
+                Parameters { max_bytes, max_uncommitted_bytes, max_sessions, ..alike }
+            }
+            _ => alike,
         }
     }
 
@@ -244,11 +271,13 @@ impl Spec {
         only: Option<&'static str>,
     ) -> Result<Cluster<S>, String> {
         let servers: Vec<Id> = (0..self.servers).map(Id::from).collect();
-        let raft = Raft::<S>::new(servers.clone(), self.parameters()).expect("a model is valid");
-        let member = |_| match fault {
-            None => Member::Server(raft.clone(), Fragments(self.fragment)),
-            Some(fault) => {
-                Member::Mutant(Mutant::new(raft.clone(), fault), Fragments(self.fragment))
+        let member = |server: &Id| {
+            let parameters = self.parameters(usize::from(*server));
+            let raft = Raft::<S>::new(servers.clone(), parameters).expect("a model is valid");
+            let fragments = Fragments(self.fragment);
+            match fault {
+                None => Member::Server(raft, fragments),
+                Some(fault) => Member::Mutant(Mutant::new(raft, fault), fragments),
             }
         };
         let clients = self.clients.iter().map(|commands| {
@@ -303,10 +332,11 @@ impl Spec {
         Ok(cluster)
     }
 
-    /// Servers are interchangeable, and so are clients with equal commands. To a client that asks in turn,
+    /// Servers that do not differ are interchangeable, and so are clients with equal commands. To a client that asks in turn,
     /// however, the servers have an order. A mutant may tell servers apart, so its model has no symmetry.
     fn symmetry<S: Replicated>(&self) -> Symmetry<Member<S>, Ghost> {
-        let servers = (0..self.servers).map(Id::from).collect();
+        let alike = self.servers - usize::from(self.last_server.is_some());
+        let servers = (0..alike).map(Id::from).collect();
         let first = |commands| self.clients.iter().position(|other| other == commands);
         let mut groups = BTreeMap::<_, Vec<Id>>::new();
         for (n, commands) in self.clients.iter().enumerate() {
@@ -441,8 +471,12 @@ impl Spec {
             holds: StepPredicate::Output(Arc::new(holds)),
         };
         let of_limited = |(name, holds): (&'static str, OfLimited<S>)| {
-            let parameters = self.parameters();
-            let holds = move |output: &p::ClusterOutput<'_, S>| holds(output, &parameters);
+            let of_each: Vec<_> = (0..self.servers).map(|server| self.parameters(server)).collect();
+            let holds = move |output: &p::ClusterOutput<'_, S>| {
+                // Clients have no limits, and no property asks for them.
+                let limits = of_each.get(usize::from(output.who)).unwrap_or(&of_each[0]);
+                holds(output, limits)
+            };
             StepProperty { name, holds: StepPredicate::Output(Arc::new(holds)) }
         };
         let changes = changes.into_iter().map(of_change);
