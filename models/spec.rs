@@ -332,8 +332,9 @@ impl Spec {
         Ok(cluster)
     }
 
-    /// Servers that do not differ are interchangeable, and so are clients with equal commands. To a client that asks in turn,
-    /// however, the servers have an order. A mutant may tell servers apart, so its model has no symmetry.
+    /// Servers that do not differ are interchangeable, and so are clients with equal commands. To a client
+    /// that asks in turn, however, the servers have an order. A mutant may tell servers apart, so its model
+    /// has no symmetry.
     fn symmetry<S: Replicated>(&self) -> Symmetry<Member<S>, Ghost> {
         let alike = self.servers - usize::from(self.last_server.is_some());
         let servers = (0..alike).map(Id::from).collect();
