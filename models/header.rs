@@ -1,4 +1,4 @@
-//! The header of a script: the lines that say on which model it is played.
+//! The header of a script: the lines that say which model the script is played on.
 //!
 //! ```text
 //! model election          a model of the catalogue, or bounds as in `raft check`: --servers 3 --terms 2
@@ -8,7 +8,8 @@
 //! start                   ends the header, and may be left out
 //! ```
 //!
-//! A scenario instead says who takes part. Its servers may restart, and have no bounds:
+//! The header of a scenario instead says who takes part. The servers of a scenario may restart, and have no
+//! bounds:
 //!
 //! ```text
 //! servers 5
@@ -34,7 +35,7 @@ pub struct Header {
     pub bounds: Option<String>,
     /// The property that the script violates.
     pub violates: Option<String>,
-    /// The cluster that the header describes itself.
+    /// The cluster that the header of a scenario describes.
     pub scenario: Option<Spec>,
     /// The number of lines that the header takes.
     pub lines: usize,
@@ -60,7 +61,7 @@ impl Header {
         Ok(header)
     }
 
-    /// Reads a line; tells whether it belongs to a header.
+    /// Reads a line, and returns whether the line belongs to a header.
     fn line(&mut self, text: &str) -> Result<bool, String> {
         let (verb, rest) = text.split_once(' ').unwrap_or((text, ""));
         let rest = rest.trim();
@@ -87,7 +88,7 @@ impl Header {
     }
 }
 
-/// A cluster of three servers to begin with.
+/// The cluster of a scenario before its header changes it: three servers and no client.
 fn scenario() -> Spec {
     Spec {
         restarts: true,

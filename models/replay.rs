@@ -1,8 +1,9 @@
-//! This module computes by a definition of its own to which sessions, values and answers entries lead.
+//! This module computes the sessions, values and answers that entries lead to, by a definition of its own.
 //!
 //! A [`Replay`] starts from one state of a server, or from nothing after a restart, and applies the entries
-//! that follow. The properties of clients compare the server's next state and its answers with it. A server
-//! that is right before each step and after each step is right for ever, so no log is replayed as a whole.
+//! that follow. The properties of clients compare the server's next state and its answers with the replay. If
+//! every step leads from a right state to a right state, the server is right for ever. So a replay need not
+//! begin again at the first entry.
 
 use crate::raft::{ClientResponse, Entry, Index, Log, Payload, Server, SessionRecord};
 use crate::state_machine::StateMachine;
@@ -89,8 +90,8 @@ impl<S: StateMachine> Replay<S> {
         }
     }
 
-    /// Whether a server holds what this replay has computed. That is the state machine, the open sessions,
-    /// the order in which they were used, and the last answer in each.
+    /// Whether a server holds what this replay has computed: the state machine, the open sessions, and the
+    /// last use and the last answer of each session.
     pub(super) fn is_of(&self, server: &Server<S>) -> bool {
         let is_open = |(id, last_used): (&Index, &Index)| {
             let (last_used, last) = (*last_used, self.highest.get(id).cloned());
@@ -112,7 +113,8 @@ mod tests {
 
     const CLIENT: usize = 9;
 
-    /// The states of a server alone, with room for two sessions, one after each of these requests.
+    /// The states of a server that is alone and has room for two sessions: one state after each of these
+    /// requests.
     fn after_each(requests: impl IntoIterator<Item = ClientRequest>) -> Vec<Server<Kv>> {
         let id = Id::from(0);
         let parameters = Parameters { max_sessions: 2, ..Parameters::default() };
@@ -168,9 +170,8 @@ mod tests {
         assert!(last.sessions.get(Index(2)).is_some() && last.sessions.get(Index(3)).is_none());
     }
 
-    /// A server with the sessions of any other moment is wrong, though its state machine may be right. Such
-    /// sessions include one that is not open or is gone, one used at another time, or one with another
-    /// answer.
+    /// A server with the sessions of any other moment is wrong, even if its state machine is right. These
+    /// sessions differ in which of them are open, when they were used, or what was last answered.
     #[test]
     fn sessions_of_another_moment_are_seen() {
         let servers = story();

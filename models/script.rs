@@ -1,8 +1,8 @@
 //! Scripts: a scenario as plain text, executed on a model step by step.
 //!
-//! A script is a list of commands, one a line; `#` starts a comment. A [`Runner`] executes them. It keeps a
-//! list of the messages that were sent and that the script has not yet delivered, oldest first. The network
-//! of the model keeps all messages for ever.
+//! A script is a list of commands, one on each line. A [`Runner`] executes them. It keeps a list of the
+//! messages that were sent and that the script has not yet delivered, oldest first. The network of the model
+//! keeps all messages for ever.
 //!
 //! ```text
 //! timeout S0              the armed timer of S0 fires
@@ -22,9 +22,9 @@
 //! settle S0 S1 S2         delivers those between S0, S1, S2 until none is left; others stay undelivered
 //! ```
 //!
-//! The text of a message is the one that a counterexample shows, `RequestVote t1, last entry 0`. If several
-//! messages have one text, ` (2)` and so on follow the later ones. The text that begins a comment is a `#`
-//! between spaces, since `Register #1` is a message.
+//! TEXT is compared with the text that a counterexample shows for a message, such as `RequestVote t1, last
+//! entry 0`. If several messages have one text, ` (2)` and so on follow the later ones. A comment begins with
+//! a `#` between spaces or at the start of a line. So the `#` in the message `Register #1` begins no comment.
 
 use super::member::{MemberTimer, Replicated};
 use super::text::Text;
@@ -35,7 +35,7 @@ use actorcheck::{Action, Event};
 use stateright::actor::{Command, Id};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The commands, each in the form that it has.
+/// The form of each command.
 const FORMS: [&str; 10] = [
     "timeout WHO [TIMER]",
     "deliver FROM TO [TEXT | all]",
@@ -60,7 +60,7 @@ pub fn without_comment(line: &str) -> &str {
     line[..comment.unwrap_or(line.len())].trim()
 }
 
-/// An execution of a script. A clone goes on from the state reached, on its own.
+/// An execution of a script. A clone goes on by itself from the state that was reached.
 #[derive(Clone)]
 pub struct Runner<'a, S: Replicated = Kv> {
     cluster: &'a Cluster<S>,

@@ -1,8 +1,10 @@
-//! Made-up systems of five actors that are alike, by the antichain engine and by its plain search.
+//! This benchmark compares the antichain engine with its plain search on made-up systems of five actors that
+//! are alike.
 //!
 //! `cargo bench -p actorcheck --bench alike` prints a line for each system. The handlers of the actors follow
-//! random tables. Such systems have no structure that the reductions could use, and so show what the
-//! reductions cost. A system counts if the plain search exhausts it with 5,000 tuples or more.
+//! random tables. Apart from their symmetry, such systems have no structure that the reductions could use. So
+//! they show what the reductions cost. A system counts if the plain search exhausts it with 5,000 tuples or
+//! more.
 
 use actorcheck::{Engine, Limits, Report, Verdict, World, run};
 use rand::rngs::StdRng;
@@ -20,8 +22,8 @@ const MESSAGES: u8 = 3;
 /// The number of systems that are measured.
 const SYSTEMS: usize = 8;
 
-/// What an actor does on a message in a state: its next state, whether it makes the sender its friend, and
-/// what it sends.
+/// The reaction of an actor to a message in a state: its next state, whether it makes the sender its friend,
+/// and what it sends.
 #[derive(Clone, Copy, Debug)]
 struct Reaction {
     next: u8,

@@ -1,8 +1,8 @@
 //! Mutants of clients and sessions.
 //!
-//! A server applies entries by [`Server::apply`]. Most mutants here apply them by another [`Apply`], which
-//! calls the right one with a state or an entry that carries the bug. `answer-before-commit` and
-//! `answer-by-index` answer at the wrong moment, and the last two mutants count uncommitted entries wrongly.
+//! A server applies entries by [`Server::apply`]. Most mutants here apply them by an [`Apply`] of their own,
+//! which puts the bug into the state, the entry or the answer. `answer-before-commit` and `answer-by-index`
+//! answer at the wrong moment, and the last two mutants count uncommitted entries wrongly.
 
 use super::scenes::{self, advance, create, put};
 use super::wrapper::ServerCommand;
@@ -33,7 +33,7 @@ pub(super) fn list() -> Vec<MutantSpec> {
     ]
 }
 
-/// How a server applies one entry: like [`Server::apply`], but for the bug.
+/// A function that applies one entry as [`Server::apply`] does, except for the bug.
 type Apply = fn(&mut Server<Kv>, Index, &Entry) -> Option<(Id, ClientResponse)>;
 
 /// A command as it stands in an entry.
@@ -74,14 +74,15 @@ impl<'a> Copy<'a> {
     }
 }
 
-/// Whether a command of a server answers a request whose entry has been applied.
+/// Whether this output of a handler answers a request whose entry has been applied.
 fn is_answer(command: &ServerCommand) -> bool {
     use ClientResponse::{Applied, Registered, SessionExpired};
     let Command::Send(_, Message::ClientResponse(response)) = command else { return false };
     matches!(response, Registered { .. } | Applied { .. } | SessionExpired { .. })
 }
 
-/// Applies the entries that the handler has just applied once more, by `apply`, and answers by the result.
+/// Takes back what the handler has just applied and answered. Then applies these entries by `apply`, and
+/// answers by the result.
 fn apply_by(handled: &mut Handled<'_>, apply: Apply) {
     handled.server.machine = handled.before.machine.clone();
     handled.server.sessions = handled.before.sessions.clone();

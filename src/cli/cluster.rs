@@ -1,4 +1,4 @@
-//! `raft cluster`: several servers on this machine.
+//! `raft cluster`: runs several servers on this machine.
 
 use super::children::{Children, Ended, Happened, signal};
 use super::node::refused;

@@ -1,4 +1,4 @@
-//! `raft completions`: scripts by which a shell completes command lines of `raft`.
+//! `raft completions`: prints a script by which a shell completes command lines of `raft`.
 
 use super::{Failure, Status};
 use clap::{Args, Command, ValueEnum};

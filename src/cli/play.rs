@@ -1,4 +1,4 @@
-//! `raft play`: executes a script on its model, and says what it violates.
+//! `raft play`: executes a script on its model, and says which properties the script violates.
 
 use super::bounds::Bounds;
 use super::json::kind;

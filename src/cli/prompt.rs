@@ -1,4 +1,4 @@
-//! What people, or scripts, tell a running `raft cluster` on its standard input.
+//! The orders that people or scripts give to a running `raft cluster` on its standard input.
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! Steps and states as data: what `--json` tells of a counterexample. `docs/counterexamples.md` documents it.
+//! Steps and states of a counterexample as data, for `--json`. `docs/counterexamples.md` documents them.
 
 use checked_raft::kv::Kv;
 use checked_raft::models::ghost::role_name;

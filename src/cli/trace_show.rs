@@ -1,9 +1,9 @@
-//! `raft trace --show`: what several servers did, in one order that respects causality.
+//! `raft trace --show`: prints what several servers did, in one order that respects causality.
 //!
-//! Each trace is replayed as far as it is needed, so no more than one record of each is in memory. A record
-//! that receives a message waits until the trace of the sender has come to a record that sends it. Among
-//! the records that need not wait, the one with the smallest Lamport time is next. Traces have no clocks: of
-//! records that do not depend on each other, nobody knows which came first.
+//! Each trace is replayed only as far as it is needed, so no trace is in memory as a whole. A record that
+//! receives a message waits until the trace of the sender has come to a record that sends it. Among the
+//! records that need not wait, the one with the smallest Lamport time is next. Traces have no clocks, so
+//! nobody knows which came first of two records that do not depend on each other.
 
 use super::Failure;
 use super::trace::{Noting, Verdict};

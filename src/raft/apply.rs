@@ -1,7 +1,8 @@
 //! How committed entries are applied: to the sessions, and through them to the state machine.
 //!
-//! A client request may stand in the log more than once. All servers tell its copies apart here, because all
-//! apply one sequence of entries. The rules SES-1 to SES-4 stand in this file, and SES-5 in `sessions.rs`.
+//! A client request may stand in the log more than once. Every server recognises the copies here, and all
+//! servers decide alike, because they apply one sequence of entries. The rules SES-1 to SES-4 stand in this
+//! file, and SES-5 in `sessions.rs`.
 
 use super::client_request::ClientResponse;
 use super::log::{Entry, Payload};
@@ -21,9 +22,9 @@ impl<S: StateMachine> Raft<S> {
             let index = server.last_applied.next();
             let entry = server.persistent.log.get(index).cloned();
             let entry = entry.expect("a server takes only entries of its log for committed");
-            // Only the leader that appended the entry answers the client (LDR-2). Another leader may apply
-            // the entry later, perhaps with the whole log after a restart, and sends no answer. A client that
-            // still waits sends its command again, and gets the answer by SES-4.
+            // Only the leader that appended the entry answers the client (LDR-2). A leader of a later term
+            // may also apply the entry, perhaps with the whole log after a restart. That leader sends no
+            // answer. A client that still waits sends its command again, and gets the answer by SES-4.
             let answers = server.is_leader() && entry.term == server.persistent.current_term;
             server.last_applied = index;
             if let Some((client, response)) = server.apply(index, &entry).filter(|_| answers) {

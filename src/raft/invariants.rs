@@ -1,12 +1,13 @@
-//! What holds in every state of one server, and in every step. `Raft::step` asserts it in debug builds.
+//! The invariants of every state of one server, and of every step. `Raft::step` asserts them in debug builds.
 //!
-//! No message can break these invariants: a handler that starts from a sound server ends with a sound
-//! server, whatever the message says and whoever has sent it. A forged majority can do much else. It can make
-//! two servers lead one term, and make two servers commit different entries. Those are properties of several
-//! servers, which [`crate::models`] judge and which no server can see alone. A server that is asked to give
-//! up a committed entry halts (GUARD-1).
+//! No message can break these invariants, whatever it says and whoever has sent it. A handler that starts
+//! from a sound server ends with a sound server. A forged majority can break other properties: it can make
+//! two servers lead one term, and make two servers commit different entries. Such properties concern several
+//! servers. No server can see them alone, and [`crate::models`] judge them. A server that is asked to give up
+//! a committed entry halts (GUARD-1).
 //!
-//! `any_message_is_handled_by_a_server_in_any_state` in `tests/codec.rs` sends a server what nobody would.
+//! `any_message_is_handled_by_a_server_in_any_state` in `tests/codec.rs` sends a server messages that nobody
+//! would send.
 
 use super::position::Index;
 use super::progress::Leader;
@@ -28,7 +29,7 @@ impl<S: Debug> Server<S> {
 }
 
 impl<S> Server<S> {
-    /// The invariant between the variables of one server that does not hold, if any.
+    /// The first invariant that this state breaks, if it breaks any.
     fn unsound(&self) -> Option<&'static str> {
         let Persistent { current_term, voted_for, log } = &self.persistent;
         let (last_log_term, last_log_index) = log.last();
@@ -69,7 +70,7 @@ impl<S> Server<S> {
         })
     }
 
-    /// What a step from `before` to this state has lost although it never decreases, if anything.
+    /// The first invariant that the step from `before` to this state breaks, if it breaks any.
     fn lost_since(&self, before: &Self) -> Option<&'static str> {
         let (old, new) = (&before.persistent, &self.persistent);
         let same_term = new.current_term == old.current_term;

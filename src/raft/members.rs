@@ -1,7 +1,7 @@
 //! The members of a cluster: the servers that vote and replicate the log.
 //!
-//! Rules ask [`Server::members`](super::Server) who takes part, and not the parameters, for members belong to
-//! the state of a server: section 6 of the paper changes them by entries of the log. Today
+//! The members belong to the state of a server, because section 6 of the paper changes them by entries of the
+//! log. So rules ask [`Server::members`](super::Server) who takes part, and do not ask the parameters. Today
 //! [`Raft::new`](super::Raft::new) names the members once, and every server starts with them.
 
 use crate::map::Map;

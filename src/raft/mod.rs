@@ -7,7 +7,7 @@
 //! changed the persistent state, `step` puts the save ahead of everything that the rule sends.
 //!
 //! Read this folder with the paper ("In Search of an Understandable Consensus Algorithm", extended version)
-//! open at Figure 2. There is one file per box:
+//! open at Figure 2. This table lists the files of each box, and of the rules from outside Figure 2:
 //!
 //! | box of Figure 2 | file |
 //! |---|---|
@@ -18,21 +18,21 @@
 //! | section 8, client interaction; thesis section 6.3 | `client_request.rs`, `apply.rs`; `client_session.rs` (clients) |
 //! | RPCs are retried (section 5.5, and what a real network asks of it) | `retry.rs` |
 //!
-//! Three rules stand where they take effect: CAN-3 in the AppendEntries receiver, CAN-4 beside
-//! FOL-2 in this file, and LDR-2 in `client_request.rs`. A client's command passes through
-//! `client_request.rs`, `log.rs`, `append_entries.rs` and `apply.rs`, in this order.
+//! Three rules stand where they take effect, and not in the file of their box: CAN-3 in the AppendEntries
+//! receiver, CAN-4 beside FOL-2 in this file, and LDR-2 in `client_request.rs`. A client's command passes
+//! through `client_request.rs`, `log.rs`, `append_entries.rs` and `apply.rs`, in this order.
 //!
 //! Every rule has an id such as `[AE-3]`, which stands once in this folder, in a comment that quotes or
 //! states the rule. A test named after the id in `tests/figure2.rs` asserts exactly what the rule does, and
-//! `spec/README.md` lists all rules. Names are the paper's; functions are named after the actions of
-//! Ongaro's `raft.tla`.
+//! `spec/README.md` lists all rules. The code keeps the names of the paper, and its functions are named after
+//! the actions of Ongaro's `raft.tla`.
 //!
 //! Nothing in this folder knows a clock, a socket, a disk or a random source. [`Raft`] itself is the type
 //! that [`crate::models`] check and that [`crate::runtime`] runs.
 //!
 //! A handler never panics on a message, because a hostile network may deliver any message that can be
-//! decoded. A server drops every message that no correct sender can have sent. What no message can break is
-//! asserted; `invariants.rs` says what that is, and debug builds check it after each step.
+//! decoded. A server drops every message that no correct sender can have sent. `invariants.rs` lists the
+//! invariants that no message can break, and debug builds check them after each step.
 
 mod append_entries;
 mod apply;
@@ -74,8 +74,8 @@ use std::ops::Range;
 
 /// A Raft server that replicates the state machine `S`.
 ///
-/// A `Raft` holds only the parameters and the first members; a [`Server`] holds the state. One `Raft`
-/// therefore serves every server of a cluster: each event names the server that it concerns.
+/// A `Raft` holds only the parameters and the first members; a [`Server`] holds the state. One `Raft` can
+/// therefore serve every server of a cluster, because each event names the server that it concerns.
 ///
 /// ```
 /// use checked_raft::{kv::Kv, raft::{Parameters, Raft, Timer}};
@@ -106,8 +106,8 @@ pub enum Timer {
 }
 
 impl<S: StateMachine> Raft<S> {
-    /// The actor for the servers of a cluster with these members, which are the same for every server.
-    /// Parameters may differ from server to server.
+    /// The actor for the servers of a cluster with these members. All servers of a cluster must be given the
+    /// same members. Parameters may differ from server to server.
     ///
     /// # Errors
     ///

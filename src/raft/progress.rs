@@ -28,8 +28,8 @@ pub struct Progress {
     /// "for each server, index of highest log entry known to be replicated on server
     /// (initialized to 0, increases monotonically)"
     pub match_index: Index,
-    /// The entries that the follower was sent and has not answered, and how often entries were lost. `None`
-    /// for a follower that has caught up, and always under
+    /// The entries that the leader has sent and the follower has not answered, and how often entries were
+    /// lost. The field is `None` for a follower that has caught up, and always under
     /// [`Retry::EveryHeartbeat`](super::Retry::EveryHeartbeat).
     pub attempt: Option<Attempt>,
 }
@@ -66,8 +66,8 @@ impl Progress {
     }
 }
 
-/// The last AppendEntries with entries that a follower has not answered, and how often earlier ones were
-/// lost.
+/// The last AppendEntries that carried entries, if the follower has not answered it, and how often earlier
+/// ones were lost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Attempt {
     /// The index of the last entry of that AppendEntries; `None` during a pause.
@@ -80,8 +80,8 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// Notes that the follower matches up to `index`, and returns the rest of the attempt, if any. Nothing
-    /// is left once the follower has the whole log.
+    /// Notes that the follower's log matches the leader's up to `index`. Returns the attempt as it is then,
+    /// or `None` once this answer shows that the follower has the whole log.
     pub(super) fn answered(self, index: Index, log: &Log) -> Option<Self> {
         let is_answer = self.last.is_none_or(|last| index >= last);
         match (is_answer, index == log.last_index()) {

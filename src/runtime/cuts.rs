@@ -17,8 +17,8 @@ impl Cuts {
         Self(Arc::new(peers.into_iter().map(|peer| (peer, AtomicBool::new(false))).collect()))
     }
 
-    /// Cuts the links from these peers, and no others. Returns whether that changed anything. The error is
-    /// the first number that is no peer's; then nothing has changed.
+    /// Cuts the links from these peers, and no others. Returns whether that changed anything. If a number is
+    /// no peer's, the function changes nothing and returns the first such number as the error.
     pub fn set(&self, peers: &BTreeSet<u64>) -> Result<bool, u64> {
         if let Some(stranger) = peers.iter().find(|peer| !self.0.contains_key(*peer)) {
             return Err(*stranger);

@@ -1,8 +1,8 @@
-//! The numbers that stand for values. Numbers of different things have different types.
+//! The numbers that stand for values. Numbers of different kinds of values have different types.
 //!
-//! The engine gives each distinct value a number and then works with numbers only. A number of one thing
-//! indexes no table of another thing, because each thing has its own type here. All types are as small as the
-//! numbers that they hold.
+//! The engine gives each distinct value a number and then works with numbers only. Each kind of value has its
+//! own type of numbers here, so a number of one kind indexes no table of another. All types are as small as
+//! the numbers that they hold.
 
 use serde::{Deserialize, Serialize};
 use stateright::actor::Id;

@@ -1,7 +1,7 @@
-//! Tuples by numbers: the local state of each actor, and the ghost.
+//! Tuples of numbers: each tuple holds the numbers of the local state of each actor and of the ghost.
 //!
-//! The numbers of a tuple lie side by side, as the store keeps them. A [`Tuple`] shows them as what they are;
-//! a [`TupleBuf`] owns them and changes.
+//! The numbers of a tuple lie side by side, as the store keeps them. A [`Tuple`] borrows the numbers and
+//! returns each with its type. A [`TupleBuf`] owns the numbers and can change them.
 
 use super::ids::{GhostId, LocalId, Number, Slot};
 

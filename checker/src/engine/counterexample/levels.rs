@@ -1,8 +1,8 @@
 //! Visits states level by level, and tells of each thing that is wanted when it is found.
 //!
-//! [`search`] keeps every state with where it came from ([`Levels`]), so that there is a path to each. A
-//! [`Visit`] looks at the states in the order in which they were found. A thing that is found one step beyond
-//! a level waits until the level ends, because another state of the level may have a shorter way.
+//! [`search`] keeps every state with its origin ([`Levels`]), so that there is a path to each. A [`Visit`]
+//! looks at the states in the order in which they were found. A thing that is found one step beyond a level
+//! waits until the level ends, because another state of the level may have a shorter way.
 
 use super::path::{StepOf, actions};
 use super::{Ended, Reach, Wanted, Way};
@@ -18,7 +18,7 @@ use crate::engine::worker::{Fired, Worker};
 use crate::run::Lookout;
 use crate::view::{Checkable, Ghostly};
 
-/// Every state that was visited, with where it came from.
+/// Every state that was visited, with its origin.
 struct Levels {
     actors: usize,
     tuples: Vec<u32>,
@@ -28,7 +28,7 @@ struct Levels {
 }
 
 impl Levels {
-    /// The levels begin with the first state.
+    /// Levels that hold only the first state.
     fn beginning((tuple, sets): (Tuple<'_>, &[SetId])) -> Self {
         let (tuples, sets) = (tuple.numbers().to_vec(), sets.to_vec());
         Self { actors: tuple.actors(), tuples, sets, origins: Vec::new() }
@@ -259,7 +259,7 @@ impl<'w, A: Checkable, G: Ghostly> Visit<'_, 'w, '_, A, G> {
             if !self.asked.is_wanted(what) {
                 continue;
             }
-            // The outputs of a handler there may be what violates.
+            // A handler that runs in that state may have the outputs that violate the property.
             let here = broken_here(worker, what.violations);
             let path: Vec<_> = path.iter().copied().chain(here).collect();
             let tables = shared.tables.read().held();

@@ -1,7 +1,7 @@
 //! The second search, for the shortest counterexample. It goes level by level, and every state remembers
 //! where it came from.
 //!
-//! [`trace`] searches for one thing that is wanted, [`trace_each`] for each of several. Both use
+//! [`trace`] searches for one of the wanted things, and [`trace_each`] for each of them. Both use
 //! [`levels::search`], which visits the states (`levels.rs`). [`path::actions`] then makes a path of actions
 //! (`path.rs`). The length of a path is the number of its steps that change an actor. Message-only steps are
 //! in it only where a later step needs the messages that they send.
@@ -111,7 +111,7 @@ impl Wanted {
     }
 }
 
-/// Searches for the shortest way to what is wanted.
+/// Searches for a shortest way to one of the wanted things.
 ///
 /// The first pass keeps only messages that matter by the surveys, since that has far fewer states. The way
 /// that it finds may not be the shortest, because a message that was thought not to matter may be part of a
@@ -133,7 +133,7 @@ fn trace_by<A: Checkable, G: Ghostly>(
     limits: &Limits,
     interrupted: &AtomicBool,
 ) -> Traced<A> {
-    // A survey gets a limit on states, because there may be no end beyond a violation.
+    // A survey gets a limit on states, because the states beyond a violation may have no end.
     let of_surveys = Limits { max_states: Some(SURVEYED), ..limits.clone() };
     let mut search = Search::new(world, &of_surveys, interrupted, Reduction::Relevance);
     // The lookout has no limit on states: the levels count states at each step.
@@ -172,9 +172,9 @@ fn trace_by<A: Checkable, G: Ghostly>(
     unreachable!("it ends when there is nothing shorter")
 }
 
-/// Searches for a shortest way to each thing that is wanted, also beyond violations of the others: each is
-/// judged as if it alone were asked. All messages are taken to matter, and there is one thread. So the search
-/// always finds the same within its reach.
+/// Searches for a shortest way to each thing that is wanted. It judges each as if that alone were wanted, so
+/// it also searches beyond violations of the others. It takes all messages to matter, and uses one thread. So
+/// within its reach the search always finds the same ways.
 pub(crate) fn trace_each<A: Checkable, G: Ghostly>(
     world: &World<A, G>,
     wanted: Wanted,

@@ -91,7 +91,7 @@ fn saturate<A: Checkable, G: Ghostly>(
     }
 }
 
-/// Puts the message-only steps that a step needs where they can be taken.
+/// Puts each message-only step that a step needs at a position where it can be taken.
 fn need<A: Checkable, G: Ghostly>(
     tables: &Tables<'_, A, G>,
     origins: &BTreeMap<(Slot, MessageId), Origin>,

@@ -1,7 +1,7 @@
 //! Looks for a way on which a group recovers by itself.
 //!
-//! An [`Attempt`] first tries straight ways, which are short and mostly lead there. Then it tries every way,
-//! as far as the bound on recovery goes.
+//! An [`Attempt`] first tries straight ways, which are short and mostly lead to recovery. Then it tries every
+//! way, as far as the bound on recovery goes.
 
 use super::Undecided;
 use crate::engine::bits::{Messages, is_subset, numbers};
@@ -23,9 +23,10 @@ struct Group {
     messages: Vec<Messages>,
 }
 
-/// How often one member acts by itself in a straight attempt.
+/// How often the second member of a straight way acts by itself.
 const PATIENCE: usize = 8;
-/// At most so many messages arrive after each of these times, because members may answer each other for ever.
+/// The most messages that arrive after a member has acted by itself. Without a limit, members may answer each
+/// other for ever.
 const ARRIVALS: usize = 1000;
 
 /// A group and the local states from which it starts.
@@ -62,8 +63,8 @@ impl<A: Checkable> Attempt<'_, A> {
         (self.recovery.recovered)(&start, &now)
     }
 
-    /// Looks for a way to recovery, first straight on, then everywhere. Returns the local states to which the
-    /// way leads.
+    /// Looks for a way to recovery: first among the straight ways, then among all. Returns the local states
+    /// to which the way leads.
     pub(super) fn succeeds<G: Ghostly>(
         &self,
         tables: &mut Caller<'_, '_, A, G>,
@@ -83,10 +84,10 @@ impl<A: Checkable> Attempt<'_, A> {
         (self.recovery.within)(&start, &now)
     }
 
-    /// Tries a straight way. The first member takes all its spontaneous steps one after the other, and all
-    /// messages that follow from that arrive in the group. Then another member does so, again and again. The
-    /// attempt finds nothing that a search of every way would not find, so it goes no further than the bound
-    /// on recovery.
+    /// Tries a straight way. The first member takes all its spontaneous steps one after the other, and the
+    /// messages that follow from that arrive in the group. Then the member `then`, which may be the same one,
+    /// does so again and again. A straight way goes no further than the bound on recovery. So it leads
+    /// nowhere that a search of every way would not come.
     fn straight<G: Ghostly>(
         &self,
         tables: &mut Caller<'_, '_, A, G>,

@@ -4,8 +4,8 @@
 //! Only the local states of the group matter: the other actors do nothing, and there is no message to
 //! receive. So each combination of local states is judged once ([`Judged`]). The group has its timeouts, its
 //! choices and the messages that its members send to each other, and no restart. An [`Attempt`] looks for a
-//! way to recovery (`attempt.rs`), and some way is enough. So the answer says that no state is a dead end; it
-//! does not say that the group cannot go round in circles.
+//! way to recovery (`attempt.rs`), and one way is enough. So the verdict that a group recovers says that it
+//! is in no dead end. It does not say that the group cannot go round in circles.
 
 mod attempt;
 

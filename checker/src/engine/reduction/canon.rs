@@ -3,9 +3,9 @@
 //!
 //! The state that stands for an orbit is the one with the least tuple. Tuples compare local states by their
 //! orbits first, and then by the numbers of the local states. Numbers are given once, and to a whole orbit at
-//! a time. So within a search each orbit of tuples has one least tuple. Which tuple it is may differ from one
-//! search to the next. The number of least tuples does not differ, nor the number of tuples for which each
-//! stands.
+//! a time. So within a search each orbit of tuples has one least tuple. Another search may find another least
+//! tuple for that orbit. But all searches find equally many least tuples, and each stands for as many tuples
+//! as its orbit has.
 
 use super::symmetry::{Images, Permutations};
 use crate::engine::bits::{Messages, numbers};

@@ -38,8 +38,8 @@ fn below(a: &InFlight, b: &InFlight) -> bool {
 }
 
 impl Reducer<'_> {
-    /// The numbers of tuples and maximal states for which a tuple and its states stand, by the messages that
-    /// matter under this hypothesis; and the number of maximal states that stand for them.
+    /// Counts the tuples and maximal states for which a tuple and its states stand, by the messages that
+    /// matter under this hypothesis. Also counts the maximal states that stand for them.
     ///
     /// # Errors
     /// The limit that was reached before these numbers were known.
@@ -100,8 +100,8 @@ impl Reducer<'_> {
         chosen.to_vec()
     }
 
-    /// The names of messages at a tuple that a permutation leaves as it is, after the permutation has renamed
-    /// the messages.
+    /// Renames messages by a permutation, and returns the names of the results. The permutation must leave
+    /// the tuple as it is.
     fn names_renamed(&self, n: PermutationId, tuple: Tuple<'_>, messages: &[Messages]) -> InFlight {
         let mut renamed = messages.to_vec();
         if n != PermutationId::IDENTITY {

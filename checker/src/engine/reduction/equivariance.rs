@@ -13,12 +13,12 @@ use crate::run::Lookout;
 use crate::view::{Checkable, Ghostly};
 
 /// Compares the hypothesis about each local state with the hypothesis about its images. It is enough to do so
-/// for permutations that generate the group: in a circle of renamings, sets that are each contained in the
-/// next are equal.
+/// for permutations that generate the group. For in a circle of renamings, sets that are each contained in
+/// the next are equal.
 ///
 /// # Panics
-/// If they differ. Then handlers, or properties of outputs, tell apart actors that are interchangeable by the
-/// world's symmetry, perhaps only where the search never comes to.
+/// If they differ. Then handlers, or properties of outputs, tell actors apart that the world's symmetry makes
+/// interchangeable. Perhaps they do so only in states that the search never reaches.
 ///
 /// # Errors
 /// The limit that was reached before everything was compared.

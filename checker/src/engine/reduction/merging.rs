@@ -44,7 +44,7 @@ impl Partition {
         &self.renamed
     }
 
-    /// Keeps in the set, of messages that are one, only the least that is there. Returns the names of the
+    /// Where several messages in the set are one, keeps only the least of them. Returns the names of the
     /// messages that are left, if these names differ from the messages.
     pub(super) fn reduce(&self, set: &mut Messages) -> Option<Messages> {
         let renamed: Vec<MessageId> = common(set.words(), &self.renamed).collect();

@@ -1,4 +1,4 @@
-//! The reductions: what a search leaves out because nothing can come of it. Nothing outside this room knows
+//! The reductions: what a search leaves out because nothing can come of it. Nothing outside this folder knows
 //! how they are made.
 //!
 //! A [`Reduction`] says which reductions a search makes. It gives the search its permutations and its
@@ -8,9 +8,9 @@
 //!
 //! - Messages that cannot matter any more are left out (`relevance.rs`).
 //! - Messages that do the same are taken for one (`merging.rs`, `normal.rs`).
-//! - Of states that differ only by interchangeable actors one is visited (`symmetry.rs`, `canon.rs`). The
-//!   hypothesis does not tell such actors apart (`equivariance.rs`).
-//! - The first two rest on a hypothesis, a [`Relevance`], which may be refuted (`refuted.rs`).
+//! - From states that differ only by interchangeable actors the search visits one (`symmetry.rs`,
+//!   `canon.rs`). The hypothesis does not tell such actors apart (`equivariance.rs`).
+//! - The first two reductions rest on a hypothesis, a [`Relevance`], which may be refuted (`refuted.rs`).
 
 mod canon;
 mod counting;

@@ -1,5 +1,5 @@
-//! Sets of messages by number: renamed, and reduced so that of messages that are one only one is kept. Each
-//! thread computes each of these once.
+//! The sets of messages that one thread has renamed or reduced, by number. A reduced set keeps only one of
+//! the messages that are one. Each thread renames or reduces each set once.
 
 use super::relevance::Relevance;
 use crate::engine::bits::Messages;
@@ -10,7 +10,7 @@ use crate::engine::tables::Memo;
 /// The mark of a set that has no number yet.
 const NONE: u32 = u32::MAX;
 
-/// A set that keeps only one of the messages that are one.
+/// A reduced set. It keeps only one of the messages that are one.
 #[derive(Clone, Copy)]
 pub(super) struct Reduced {
     /// The number of the reduced set.
@@ -51,7 +51,8 @@ impl Normal {
         Self(vec![Memo::default(); actors])
     }
 
-    /// Reduces a set of messages to an actor in a local state: of messages that are one it keeps only one.
+    /// Reduces a set of messages to an actor in a local state, so that it keeps only one of the messages that
+    /// are one.
     pub(super) fn reduced(
         &mut self,
         relevance: &Relevance,

@@ -9,8 +9,8 @@ use crate::view::{Checkable, Ghostly};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// The local states in which a better hypothesis refutes an older one, for each actor. There some message
-/// matters more than was thought, or is not one with a message for which it was taken.
+/// The local states in which a better hypothesis refutes an older one, for each actor. In such a local state
+/// some message matters more than the older hypothesis says, or the older one merges messages that differ.
 pub(super) struct Refuted(Vec<Locals>);
 
 /// For each actor the local states in which a hypothesis is refuted, and those from which one step leads to
@@ -76,7 +76,7 @@ impl Concerned {
     }
 }
 
-/// Whether some message matters more by `newer` than by `old`, among the messages that `old` knows.
+/// Whether some message that `old` knows matters more by `newer` than by `old`.
 fn matters_more(
     (old, a): (&Relevance, &LocalRelevance),
     (newer, b): (&Relevance, &LocalRelevance),

@@ -16,7 +16,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-/// So many trials lie between two looks at the limits.
+/// The number of trials between two looks at the limits.
 const BETWEEN_LOOKS: usize = 256;
 
 /// Says which messages a hypothesis takes for one.
@@ -46,11 +46,11 @@ pub(in crate::engine) struct Relevance {
 /// The messages that may still matter to an actor in one local state.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct LocalRelevance {
-    /// Messages that are hard. Now or in a later local state they change the actor, violate a property,
-    /// panic, or make the actor send a new message.
+    /// The hard messages. Now or in a later local state they change the actor, violate a property, panic, or
+    /// make the actor send a new message.
     pub(super) hard: Messages,
-    /// Messages that are soft, by the list of messages that they make the actor send, now or later. There are
-    /// few such lists.
+    /// The soft messages, by the list of messages that they make the actor send, now or later. There are few
+    /// such lists.
     pub(super) soft: Vec<(ListId, Messages)>,
     /// All messages in `soft`.
     pub(super) conditional: Messages,
@@ -318,7 +318,7 @@ impl Relevance {
         bits
     }
 
-    /// Whether a message does anything to an actor, now or later, or the hypothesis does not know.
+    /// Whether a message does anything to an actor, now or later; true also if the hypothesis does not know.
     fn does_something(&self, who: Slot, local: LocalId, message: MessageId) -> bool {
         if message >= self.unknown(who) {
             return true;

@@ -1,4 +1,4 @@
-//! The fourth idea: states that differ only in which of some interchangeable actors is which are one.
+//! The fourth idea: states that differ only by a permutation of interchangeable actors are one.
 //!
 //! Section 4 of `PROOF.md` says why this misses nothing. A value is renamed once, when it is interned. Its
 //! whole *orbit* is interned with it: all values to which it can be renamed. From then on renaming means
@@ -26,8 +26,8 @@ pub(in crate::engine) struct Permutations {
     of_so_many: usize,
 }
 
-/// The largest number of permutations that are used, those of six actors. The limit is there because the
-/// image of each value under each permutation is kept.
+/// The largest number of permutations that are used: six actors have so many. There is a limit because the
+/// engine keeps the image of each value under each permutation.
 const MOST: usize = 720;
 
 impl Permutations {
@@ -36,8 +36,8 @@ impl Permutations {
         Self::new(vec![Permutation::identity(actors)])
     }
 
-    /// The permutations of the world that leave this state as it is. With others the search would reach more
-    /// states than there are, and could not count them.
+    /// The permutations of the world that leave this state as it is. With other permutations the search would
+    /// reach more states than there are, and could not count them.
     pub(super) fn fixing<A: Checkable, G: Ghostly>(
         world: &World<A, G>,
         state: &State<A, G>,
@@ -64,8 +64,9 @@ impl Permutations {
         Self::few(symmetry.permutations.iter().filter(fixes).cloned().collect())
     }
 
-    /// All of these permutations, which must be a group. If they are too many, only those that leave the last
-    /// actors where they are, as many of these as need be; that is again a group.
+    /// Keeps all of these permutations, which must be a group, unless they are too many. Then it keeps only
+    /// those that leave the last actors where they are, for as many last actors as need be. These
+    /// permutations are again a group.
     fn few(mut permutations: Vec<Permutation>) -> Self {
         let of_so_many = permutations.len();
         while permutations.len() > MOST {
@@ -241,7 +242,7 @@ mod tests {
         let mut images = [Images::default(), Images::default()];
         let value = |who, local| (Slot::of(who), LocalId::of(local));
         group.note_orbit(&[value(0, 0), value(1, 0)], &mut images);
-        // Value 0 of actor 1 is value 0 of actor 0, renamed. So it is not value 1 of actor 0, renamed, as
+        // Value 0 of actor 1 is value 0 of actor 0, renamed. So it cannot be value 1 of actor 0, renamed, as
         // well.
         group.note_orbit(&[value(0, 1), value(1, 0)], &mut images);
     }

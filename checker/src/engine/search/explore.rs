@@ -55,8 +55,8 @@ pub fn explore_with_checkpoints<A: Checkable, G: Ghostly>(
 
 /// Explores with surveys of the caller's: each number says how often that survey fires a step. After short
 /// surveys the first hypotheses are poor and must be refuted. Hypotheses are also judged more often than is
-/// of use, so that some are refuted while tuples wait. After an exhaustive search `visit` is shown every
-/// tuple that was stored: with a symmetry, one of each orbit.
+/// of use, so that some are refuted while tuples wait. After an exhaustive search the function shows `visit`
+/// every stored tuple; with a symmetry, this is one tuple of each orbit.
 pub fn explore_and_visit<A: Checkable, G: Ghostly>(
     world: &World<A, G>,
     limits: &Limits,

@@ -35,7 +35,7 @@ pub(super) const SURVEYS: [u16; 2] = [4, 16];
 pub(super) enum Ended {
     /// Nothing is left to expand.
     Exhausted,
-    /// It is time to go on with this hypothesis, taken from the knowledge by now.
+    /// The search must go on with this newer hypothesis, which follows from the steps seen so far.
     Judged(Relevance),
     /// A property is violated.
     Violated,
@@ -60,7 +60,7 @@ pub(super) struct Search<'w, 'l, A: Checkable, G> {
     pub(super) limits: &'l Limits,
     pub(super) interrupted: &'l AtomicBool,
     pub(super) start: Instant,
-    /// Looks at the limits where the work does not tell how far the search is.
+    /// Looks at the limits during work that does not show how far the search is.
     pub(super) lookout: Lookout<'l>,
     /// The time that the search had taken when it was taken up again.
     pub(super) elapsed_before: Duration,
@@ -233,8 +233,8 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
         self.elapsed_before + self.start.elapsed()
     }
 
-    /// A hypothesis from surveys only, which no violation ends. It is good enough for a search for something
-    /// that can be shown.
+    /// Makes a hypothesis from surveys only. No violation ends these surveys. It is good enough for a search
+    /// for something that can be shown.
     pub(super) fn survey(&mut self, surveys: &[u16]) -> Relevance {
         self.shared.at_violation = AtViolation::EndPath;
         let mut relevance = Relevance::everything(self.first.tuple().actors());

@@ -1,6 +1,6 @@
-//! Does again what rests on a refuted hypothesis.
+//! Expands again the tuples whose expansion rests on a refuted hypothesis.
 //!
-//! Section 3 of `PROOF.md` says which tuples that concerns. A repair may be ended by a limit. Then its rest
+//! Section 3 of `PROOF.md` says which tuples these are. A limit may end a repair. Then the rest of the repair
 //! waits in the search, and a checkpoint keeps it.
 
 use super::Search;
@@ -11,14 +11,15 @@ use crate::engine::worker::Worker;
 use crate::view::{Checkable, Ghostly};
 
 impl<A: Checkable, G: Ghostly> Search<'_, '_, A, G> {
-    /// Notes that a hypothesis is refuted, and that what rests on it must be done again.
+    /// Notes that a hypothesis is refuted, and that the tuples that this concerns must be expanded again.
     pub(super) fn must_repair(&mut self, concerned: Concerned) {
         let shards = ShardId::first(self.shared.shards.len()).collect();
         self.repair = Some(Repair { concerned, shards });
     }
 
-    /// Goes on from a hypothesis that was refuted to a better one, if that is not done yet. It expands again
-    /// what rests on the refuted hypothesis, with names given anew, and begins at the first state again.
+    /// Does the repair that is still to do, if there is one, under a better hypothesis. It queues every tuple
+    /// again whose expansion rests on the refuted hypothesis, with names given anew. At the end it adds the
+    /// first state again.
     ///
     /// # Errors
     /// The limit that was reached before the repair was done.

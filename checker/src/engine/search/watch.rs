@@ -20,7 +20,7 @@ use std::time::Duration;
 
 /// Says when a hypothesis is judged while the threads work. The pause after a judgement is at least twenty
 /// times as long as that judgement took, and twice as long as the last repair. It grows with the time of the
-/// search. In a hurry it is four times as long as the judgement took.
+/// search. With `Pace::Hurried` it is only four times as long as the judgement took.
 pub(super) struct Judging {
     last: Duration,
     pause: Duration,
@@ -82,7 +82,7 @@ impl<A: Checkable, G: Ghostly> Search<'_, '_, A, G> {
                 })
                 .collect();
             let watched = catch_unwind(AssertUnwindSafe(|| {
-                // The other threads would not end either if this one panicked while it watches them.
+                // If this thread panics while it watches the others, they must end, too.
                 let _guard = StopOnPanic(&shared.stop, &shared.wake);
                 self.watch(relevance, survey, &workers, judging, progress)
             }));
@@ -162,8 +162,8 @@ impl<A: Checkable, G: Ghostly> Search<'_, '_, A, G> {
         judging.at(self.pace, none)
     }
 
-    /// The hypothesis from the knowledge by now, if it is time for one and it is a different one; or the
-    /// limit that was reached before it was known.
+    /// Makes a hypothesis from all that is known by now, if it is time for one. Returns it if it differs from
+    /// `relevance`; or the limit that was reached before it was known.
     fn judge(&self, relevance: &Relevance, judging: &mut Judging) -> Option<Ended> {
         let began = self.start.elapsed();
         let is_due = began.saturating_sub(judging.last) > judging.pause;

@@ -1,4 +1,5 @@
-//! The handler calls that one thread remembers, so that it need not lock the tables to ask for them again.
+//! The handler calls that one thread remembers, so that the thread need not lock the tables to look them up
+//! again.
 //!
 //! A [`Row`] holds all that can happen to one actor in one local state, in the form in which it is fired.
 //! [`Calls::try_all`] makes sure that a row knows some messages. [`Calls::row`] then shows the row.
@@ -31,7 +32,7 @@ pub(super) struct Row {
     pub(super) quiet_sent: Vec<(Slot, MessageId)>,
     /// The messages that have been tried on the local state.
     tried: Messages,
-    /// The messages that change it, and those that only make it send.
+    /// The messages that change the actor; and in `quiet`, the messages that only make it send.
     pub(super) changing: Messages,
     pub(super) quiet: Messages,
     /// For each message the position of its effect: in `firings`, or in `replies`.
@@ -67,13 +68,13 @@ impl Firing {
 }
 
 impl Calls {
-    /// No calls yet, for so many actors.
+    /// Begins with no calls, for so many actors.
     pub(super) fn new(actors: usize) -> Self {
         Self { rows: (0..actors).map(|_| Vec::new()).collect(), ghost_steps: Memo::default() }
     }
 
-    /// Makes sure that the outcomes of these messages for an actor in a local state are known, and its
-    /// spontaneous steps.
+    /// Makes sure that the spontaneous steps of an actor in a local state are known, and the outcomes of
+    /// these messages there.
     pub(super) fn try_all<A: Checkable, G: Ghostly>(
         &mut self,
         shared: &Shared<'_, A, G>,
@@ -87,8 +88,8 @@ impl Calls {
         }
     }
 
-    /// Makes sure that the outcome of this message for an actor in a local state is known, and its
-    /// spontaneous steps.
+    /// Makes sure that the spontaneous steps of an actor in a local state are known, and the outcome of this
+    /// message there.
     pub(super) fn try_one<A: Checkable, G: Ghostly>(
         &mut self,
         shared: &Shared<'_, A, G>,
@@ -167,7 +168,7 @@ impl Row {
         &self.replies[self.at[message.index()] as usize]
     }
 
-    /// The step that a message causes which changes the actor.
+    /// The step by which a message changes the actor.
     pub(super) fn firing(&self, message: MessageId) -> &Firing {
         &self.firings[self.at[message.index()] as usize]
     }

@@ -85,10 +85,11 @@ struct Scratch {
     messages: Vec<Messages>,
     /// Messages that have yet to be added.
     pending: Vec<(Slot, MessageId)>,
-    /// The numbers of the sets of these messages, and those of the state from which the step leads.
+    /// The numbers of the message sets of the state to which the step leads; and in `from`, those of the
+    /// state before it.
     numbers: Vec<SetId>,
     from: Vec<SetId>,
-    /// The state that stands for this one.
+    /// The state that stands for the one to which the step leads.
     standing: Standing,
 }
 
@@ -117,7 +118,7 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
         }
     }
 
-    /// Leaves behind what others can go on with: tasks, counts and knowledge.
+    /// Hands over its tasks, counts and knowledge, so that other threads can go on with them.
     pub(super) fn end(mut self) {
         self.shared.put(&mut self.tasks);
         self.shared.add_counts(&mut self);
@@ -315,12 +316,12 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
         (self.scratch.tuple.tuple(), &self.scratch.messages)
     }
 
-    /// Gives a set of messages to an actor in a local state its names anew.
+    /// Returns anew the names of a set of messages to an actor in a local state.
     pub(super) fn name_again(&mut self, who: Slot, local: LocalId, set: SetId) -> SetId {
         self.reducer.names((who, local, set), &mut self.sets)
     }
 
-    /// The numbers of tuples and maximal states for which a tuple and its states stand.
+    /// Counts the tuples and the maximal states for which a tuple and its states stand.
     ///
     /// # Errors
     /// The limit that was reached before these numbers were known.

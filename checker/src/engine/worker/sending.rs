@@ -44,8 +44,8 @@ impl<A: Checkable, G: Ghostly> Worker<'_, '_, A, G> {
         }
     }
 
-    /// Adds a state together with all messages that its actors send at once, by themselves or in answer,
-    /// without changing. It does so only if these are more messages than the state has.
+    /// Adds a state together with all messages that its actors send at once. It does so only if the state has
+    /// fewer messages than that.
     pub(super) fn close(&mut self, tuple: Tuple<'_>, sets: &[SetId]) {
         self.scratch.tuple.copy(tuple);
         self.scratch.from.clear();

@@ -1,4 +1,4 @@
-//! Counts how often a survey has fired each step, since it fires each a few times only.
+//! Counts how often a survey has fired each step, because a survey fires each step only a few times.
 
 use crate::engine::ids::{Number, StepId};
 
@@ -15,7 +15,7 @@ impl Survey {
         Self { times, fired: Vec::new() }
     }
 
-    /// Counts that a step is fired; returns whether it may be.
+    /// Counts that a step is fired, and returns whether it may be fired.
     pub(super) fn fires(&mut self, step: StepId) -> bool {
         let at = step.index();
         if self.fired.len() <= at {
