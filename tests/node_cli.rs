@@ -669,11 +669,14 @@ fn renumbered(path: &Path, lines: usize) -> String {
 fn a_server_appends_to_no_file_that_is_not_its_trace() {
     let (server, path) = traced();
     let text = fs::read_to_string(&path).expect("the trace");
-    let forged = |from: &str, to: &str| text.replacen(from, to, 1);
+    let forged = |from: &str, to: &str| {
+        assert!(text.contains(from), "there is no {from} to replace");
+        text.replacen(from, to, 1)
+    };
     for (text, says) in [
         ("# Read me\n".to_owned(), "line 1 is no record"),
         (forged("\"server\":1", "\"server\":2"), "the trace of server 2 of cluster \"raft\""),
-        (forged("\"v\":1", "\"v\":9"), "version 9"),
+        (forged("\"v\":2", "\"v\":1"), "version 1"),
         (forged("\"seq\":2", "\"seq\":3"), "line 2 is no record"),
     ] {
         fs::write(&path, &text).expect("written");

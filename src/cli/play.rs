@@ -282,7 +282,7 @@ impl<'a> Player<'a> {
 /// The verdicts on the states that a script has passed.
 struct Verdicts<'a> {
     cluster: &'a Cluster,
-    /// The same model, to ask whether a state is a dead end; the state is put into it as its first.
+    /// A second copy of the model. The search for a dead end starts it from the state that is judged.
     apart: Cluster,
     /// Whether the bounds of the model mean anything.
     is_bounded: bool,

@@ -70,7 +70,8 @@ impl Progress {
 /// ones were lost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Attempt {
-    /// The index of the last entry of that AppendEntries; `None` during a pause.
+    /// The index of the last entry of that AppendEntries. `None` during a pause, and once the follower has
+    /// answered but still lacks entries.
     pub last: Option<Index>,
     /// The number of AppendEntries that were lost since the follower last had the whole log. The leader
     /// stops counting where a larger number would change nothing.

@@ -40,8 +40,8 @@ pub(in crate::engine) struct Renamings {
 pub(in crate::engine) struct Standing {
     /// The tuple of the state.
     pub(in crate::engine) tuple: TupleBuf,
-    /// The sets by the names of their messages, followed by those of the other states for which the state
-    /// stands.
+    /// The actors' sets, by the names of their messages. If several renamings lead to the tuple, the sets
+    /// under each of them follow one another.
     pub(in crate::engine) names: Vec<SetId>,
     /// The sets as they are.
     pub(in crate::engine) kept: Vec<SetId>,
