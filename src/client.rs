@@ -31,7 +31,7 @@ pub use status::{Counts, Member, Progress, ServerStatus, Surveyed, inspect, surv
 use crate::raft::{ClientRequest, ClientResponse, Invocation, Message, Parameters, Session};
 use crate::runtime::endpoint::{self, Deadline, Endpoint};
 use bytes::Bytes;
-use pace::{Moment, Pace};
+use pace::{Answered, Moment, Pace};
 use rand::Rng;
 use rand::seq::SliceRandom;
 use roster::Roster;
@@ -49,7 +49,8 @@ pub struct Options {
     /// The client waits longer where answers take longer: twice as long as they usually take, which it
     /// measures. It waits at least two intervals after the second copy in a row, and at least four after
     /// each later copy. None of this makes a wait longer than [`LONGEST_WAIT`], but chance adds up to
-    /// half of the wait.
+    /// half of the wait. Where copies are lost and the answer comes right after the last one, the client
+    /// does not wait longer.
     ///
     /// Requests that pile up at a slow leader, or on a long way, would make it slower still. And each
     /// may become an entry of the leader's log.
@@ -70,6 +71,8 @@ struct Flight {
     /// When the request was sent first, and in which attempt.
     since: Moment,
     attempt: u32,
+    /// When the request was sent last.
+    latest: Moment,
 }
 
 /// The end of a wait for an answer.
@@ -221,20 +224,26 @@ impl Client {
         }
     }
 
-    /// Notes when a request is sent first.
+    /// Notes when a request is sent, and when it was sent first.
     fn takes_off(&mut self, sequence: u64, attempt: u32) {
-        if self.flight.is_none_or(|flight| flight.sequence != sequence) {
-            self.flight = Some(Flight { sequence, since: Moment::now(), attempt });
+        let latest = Moment::now();
+        match &mut self.flight {
+            Some(flight) if flight.sequence == sequence => flight.latest = latest,
+            flight => *flight = Some(Flight { sequence, since: latest, attempt, latest }),
         }
     }
 
     /// If the request in flight has got its answer, learns from how long that took.
     fn lands(&mut self, attempt: u32) {
         let in_flight = self.session.request().map(|(_, request)| request.sequence());
-        if let Some(Flight { sequence, since, attempt: first }) = self.flight
+        if let Some(Flight { sequence, since, attempt: first, latest }) = self.flight
             && in_flight != Some(sequence)
         {
-            self.pace.has_answered(since.elapsed(), attempt - first + 1);
+            self.pace.has_answered(Answered {
+                after_first: since.elapsed(),
+                after_latest: latest.elapsed(),
+                copies: attempt - first + 1,
+            });
             self.flight = None;
         }
     }

@@ -71,8 +71,9 @@ fn over_a_bad_network_every_acknowledged_command_is_applied_exactly_once() {
     let acknowledged: BTreeMap<Bytes, usize> = thread::scope(|scope| {
         let clients: Vec<_> = (0..3)
             .map(|name| {
-                let retry_interval = Duration::from_millis(25);
-                let options = Options { retry_interval, ..patient() };
+                // Losses in a row may cost any time, and a busy machine adds to it.
+                let (timeout, retry_interval) = (20 * LONG, Duration::from_millis(25));
+                let options = Options { timeout, retry_interval };
                 let mut client = cluster.client(options).expect("a server answers");
                 scope.spawn(move || {
                     let commands = (0..15).map(|number| Bytes::from(format!("{name}.{number}")));
