@@ -19,12 +19,14 @@
 
 mod error;
 mod kv;
+mod log;
 mod pace;
 mod roster;
 mod status;
 
 pub use error::{ClientError, Sightings};
 pub use kv::{KvClient, Page, Swap};
+pub use log::{LogEntry, LogPage, log_page};
 pub use pace::LONGEST_WAIT;
 pub use status::{Counts, Member, Progress, ServerStatus, Surveyed, inspect, survey};
 
@@ -281,6 +283,7 @@ impl Client {
                         return Ok(Heard::Report);
                     }
                 }
+                Some(endpoint::Heard::Page { .. }) => {}
                 None => return Ok(Heard::Silence),
             }
         }

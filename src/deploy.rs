@@ -30,6 +30,7 @@ mod contact;
 mod error;
 mod journal;
 mod local;
+mod log_page;
 mod saves;
 mod status;
 mod suspicion;

@@ -651,6 +651,19 @@ fn a_node_works_over_ipv6_and_drops_what_only_ipv6_can_carry() {
 }
 
 #[test]
+fn a_node_whose_observer_has_no_pages_says_so() {
+    let node = start_simple();
+    let client = node.client();
+    client.put(&client.datagram(Body::Browse { nonce: 7, from: u64::MAX }));
+    let answer = client.receive_within(LONG).expect("an answer").body;
+    assert_eq!(answer, Body::Page { nonce: 7, page: b"null".to_vec() });
+    // A page is an answer, and nobody sends one to a node.
+    client.put(&client.datagram(Body::Page { nonce: 7, page: Vec::new() }));
+    assert_eq!(client.drops(), BTreeMap::from([("unexpected_kind".to_owned(), 1)]));
+    node.stop();
+}
+
+#[test]
 fn whoever_has_an_address_can_be_asked_who_it_is() {
     let node = start_simple();
     let client = node.client();
@@ -1201,10 +1214,11 @@ fn only_an_inspection_may_be_addressed_to_anybody() {
     for body in bodies {
         client.put(&anybody(peer.datagram(body)));
     }
+    client.put(&anybody(client.datagram(Body::Browse { nonce: 2, from: 1 })));
     client.put(&anybody(client.datagram(Body::Inspect { nonce: 3 })));
     let (nonce, status) = client.report();
     assert_eq!((nonce, &status["total"]), (3, &json!(0)));
-    assert_eq!(client.drops(), BTreeMap::from([("wrong_addressee".to_owned(), 4)]));
+    assert_eq!(client.drops(), BTreeMap::from([("wrong_addressee".to_owned(), 5)]));
     node.stop();
 }
 

@@ -738,3 +738,91 @@ fn a_flipped_bit_in_a_trace_is_found_at_its_line() {
     assert_eq!(rejected.status.code(), Some(1), "{rejected:?}");
     assert!(rejected.out.contains("line 2, after"), "{rejected:?}");
 }
+
+// ---- The log ------------------------------------------------------------------------------------
+
+/// `raft log` of a server, asked through the server at `address`.
+fn log(address: SocketAddr, arguments: &[&str]) -> Ended {
+    let mut command = raft(["log", "--server", &address.to_string(), "--timeout", "10s"]);
+    command.args(arguments);
+    run(command)
+}
+
+/// The page that `--json` prints.
+fn log_page(address: SocketAddr, arguments: &[&str]) -> Value {
+    let ended = log(address, &[arguments, &["--json"]].concat());
+    assert_eq!((ended.status.code(), ended.err.as_str()), (Some(0), ""), "{ended:?}");
+    serde_json::from_str(&ended.out).expect("JSON")
+}
+
+#[test]
+fn the_log_of_each_server_is_shown_page_by_page() {
+    let trio = Trio::start();
+    let mut client = Client::connect("raft", &trio.addresses(), options()).expect("they answer");
+    put(&mut client, "x", b"1".to_vec());
+    put(&mut client, "long", vec![b'v'; 20_000]);
+    for number in 0..150_u8 {
+        put(&mut client, "y", vec![number]);
+    }
+    let [first, ..] = trio.addresses()[..] else { panic!("three servers") };
+    let last = ask(trio.servers[trio.leader()].address()).last_log_index;
+    for id in ["1", "2", "3"] {
+        // A follower may be behind for a moment.
+        let id = &[id][..];
+        wait_for("the whole log", || {
+            let page = log_page(first, &[id, &["--from", &last.to_string()]].concat());
+            (page["entries"][0]["applied"] == true).then_some(())
+        });
+        let (mut from, mut entries, mut pages) = (Some(1), Vec::new(), 0);
+        while let Some(index) = from {
+            let page = log_page(first, &[id, &["--from", &index.to_string()]].concat());
+            entries.extend(page["entries"].as_array().expect("a list").clone());
+            (from, pages) = (page["next"].as_u64(), pages + 1);
+        }
+        assert!(pages > 1, "{pages}");
+        let indexes: Vec<_> = entries.iter().map(|it| it["index"].as_u64()).collect();
+        assert_eq!(indexes, (1..=entries.len() as u64).map(Some).collect::<Vec<_>>());
+        assert_eq!(entries[0]["kind"], "noop");
+        let command = |words: &str| {
+            let found = entries.iter().find(|it| {
+                it["command"].as_str().is_some_and(|command| command.starts_with(words))
+            });
+            found.unwrap_or_else(|| panic!("no entry `{words}`")).clone()
+        };
+        assert_eq!(command("put x 1")["is_cut"], false);
+        assert_eq!(command("put long v")["is_cut"], true);
+        assert!(entries.iter().any(|it| it["kind"] == "register"));
+    }
+    let Ended { out, .. } = log(first, &["2"]);
+    for words in [
+        "server 2, ",
+        "noop",
+        "register client",
+        "put x 1",
+        "… (200",
+        "applied",
+        "the log goes on: raft log 2 --from ",
+    ] {
+        assert!(out.contains(words), "{words}: {out}");
+    }
+}
+
+#[test]
+fn a_log_that_cannot_be_shown_is_a_clear_error() {
+    let mut trio = Trio::start();
+    let addresses = trio.addresses();
+    trio.nodes.pop().expect("three").kill();
+    let end = log_page(addresses[0], &["1"])["last_log_index"].to_string();
+    log(addresses[0], &["1", "--from", "9999999"])
+        .refused(&[&format!("server 1 ends at index {end}"), "no entry at 9999999"]);
+    log(addresses[0], &["1", "--from", &u64::MAX.to_string()]).refused(&["no entry at"]);
+    log(addresses[0], &["1", "--from", "0"]).refused(&["--from"]);
+    log(addresses[0], &["4"]).refused(&["no server 4", "1, 2, 3"]);
+    let address = addresses[2].to_string();
+    let timeout = ["--timeout", "500ms", "--server", &addresses[0].to_string()];
+    let quickly = |arguments: &[&str]| run(raft([&["log"], arguments, &timeout].concat()));
+    quickly(&["3"]).refused(&["server 3", &address, "500ms", "is running"]);
+    quickly(&["1", "--cluster", "another"]).refused(&["\"another\"", "cluster's name"]);
+    let nobody = run(raft(["log", "1", "--server", "127.0.0.1:1", "--timeout", "200ms"]));
+    nobody.refused(&["no server of cluster \"raft\" answered"]);
+}

@@ -39,6 +39,8 @@ fn bodies() -> impl Strategy<Value = Body<Msg>> {
         messages().prop_map(Body::Reply),
         any::<u64>().prop_map(|nonce| Body::Inspect { nonce }),
         any::<(u64, Vec<u8>)>().prop_map(|(nonce, status)| Body::Report { nonce, status }),
+        any::<(u64, u64)>().prop_map(|(nonce, from)| Body::Browse { nonce, from }),
+        any::<(u64, Vec<u8>)>().prop_map(|(nonce, page)| Body::Page { nonce, page }),
         hellos().prop_map(Body::Hello),
         refusals().prop_map(Body::Refused),
     ]
@@ -188,7 +190,7 @@ fn each_defect_has_its_own_reason() {
     assert_eq!(decode(&vec![0; MAX_DATAGRAM + 1]), Err(Reject::Oversized));
     assert_eq!(decode(&with(0, b'X')), Err(Reject::Magic));
     assert_eq!(decode(&with(3, wire::VERSION + 1)), Err(Reject::Version));
-    assert_eq!(decode(&with(4, 7)), Err(Reject::Kind));
+    assert_eq!(decode(&with(4, 9)), Err(Reject::Kind));
     assert_eq!(
         decode(&with(OVERHEAD - 4, 99)),
         Err(Reject::Malformed),
@@ -200,8 +202,12 @@ fn each_defect_has_its_own_reason() {
     assert_eq!(decode(&longer), Err(Reject::TrailingBytes));
     let longer = sealed([content(Body::Inspect { nonce: 1 }), vec![0]].concat());
     assert_eq!(decode(&longer), Err(Reject::TrailingBytes));
-    let nonce = content(Body::Inspect { nonce: 1 });
-    assert_eq!(decode(&sealed(nonce[..nonce.len() - 1].to_vec())), Err(Reject::Malformed));
+    let longer = sealed([content(Body::Browse { nonce: 1, from: 2 }), vec![0]].concat());
+    assert_eq!(decode(&longer), Err(Reject::TrailingBytes));
+    for body in [Body::Inspect { nonce: 1 }, Body::Browse { nonce: 1, from: 2 }] {
+        let whole = content(body);
+        assert_eq!(decode(&sealed(whole[..whole.len() - 1].to_vec())), Err(Reject::Malformed));
+    }
 }
 
 #[test]
@@ -292,4 +298,15 @@ fn a_hello_and_a_refusal_of_this_version_look_like_this() {
     let bytes = content(Body::Refused(refusal));
     assert_eq!(bytes[4], 6);
     assert_eq!(bytes[OVERHEAD - 4..], [1, 2, 3, 0, 127, 0, 0, 1, 8, 3, 1, 2, 3]);
+}
+
+/// Pins the payloads of a question for a page and of its answer.
+#[test]
+fn a_question_for_a_page_and_a_page_of_this_version_look_like_this() {
+    let bytes = content(Body::Browse { nonce: 1, from: 0x0203 });
+    assert_eq!(bytes[4], 7);
+    assert_eq!(bytes[OVERHEAD - 4..], [1, 0, 0, 0, 0, 0, 0, 0, 3, 2, 0, 0, 0, 0, 0, 0]);
+    let bytes = content(Body::Page { nonce: 1, page: b"{}".to_vec() });
+    assert_eq!(bytes[4], 8);
+    assert_eq!(bytes[OVERHEAD - 4..], [1, 0, 0, 0, 0, 0, 0, 0, b'{', b'}']);
 }

@@ -12,6 +12,7 @@ mod explorer;
 mod json;
 mod kill_matrix;
 mod kv;
+mod log;
 mod logging;
 mod lossy;
 mod memory;
@@ -62,6 +63,7 @@ enum Command {
     Delete(kv::Delete),
     Cas(kv::Cas),
     Status(status::ClusterStatus),
+    Log(log::ServerLog),
     Completions(completions::Completions),
 }
 
@@ -110,6 +112,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Delete(delete) => delete.run(out),
         Command::Cas(cas) => cas.run(out),
         Command::Status(status) if !status.watches() => status.run(out),
+        Command::Log(log) => log.run(out),
         Command::Completions(completions) => completions.run(&Cli::command(), out),
         // These commands have no end of their own, so they end when the reader of their output has gone.
         Command::Explore(explore) => explore.run(&mut stdout),

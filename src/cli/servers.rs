@@ -23,7 +23,7 @@ pub(super) struct Servers {
     #[arg(long, value_name = "NAME", default_value = DEFAULT_CLUSTER,
           value_parser = NonEmptyStringValueParser::new())]
     pub(super) cluster: String,
-    /// How long to wait, such as 500ms, 5s or 1m [default: 5s; for `status` 1s]
+    /// How long to wait, such as 500ms, 5s or 1m [default: 5s; for `status` and `log` 1s]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     timeout: Option<Duration>,
     /// Milliseconds without an answer before asking again; longer where answers take longer [default: 100]

@@ -16,7 +16,7 @@ use std::thread;
 use std::time::Duration;
 
 /// How long to wait for a server. One that has not answered by then is down, or as good as down.
-const PATIENCE: Duration = Duration::from_secs(1);
+pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The time from one look at the servers to the next, with `--watch`. A look at servers that do not answer
 /// may take longer.

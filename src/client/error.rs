@@ -38,6 +38,27 @@ pub enum ClientError {
         /// How long the client waited for answers.
         timeout: Duration,
     },
+    /// The cluster has no server of this number.
+    #[error("the cluster has no server {server}: its servers are {}", numbers(members))]
+    NoSuchServer {
+        /// The number that was asked for.
+        server: u64,
+        /// The numbers of the cluster's servers.
+        members: Vec<u64>,
+    },
+    /// Other servers answered, and this one did not.
+    #[error(
+        "server {server} at {address} did not answer within {timeout:?}. Check that it is running, and \
+         that its address can be reached from here"
+    )]
+    Unreachable {
+        /// The server's number.
+        server: u64,
+        /// The address at which it was asked.
+        address: SocketAddr,
+        /// How long the client waited for an answer.
+        timeout: Duration,
+    },
     /// No leader opened a session in time. The command was never sent.
     #[error(
         "no leader opened a session within {timeout:?}: the command was not sent and has no effect. \
@@ -92,6 +113,8 @@ impl ClientError {
             Self::NoAddress
             | Self::MixedAddresses
             | Self::NoServer { .. }
+            | Self::NoSuchServer { .. }
+            | Self::Unreachable { .. }
             | Self::NoSession { .. } => false,
         }
     }
@@ -154,6 +177,10 @@ impl Display for Sightings {
 fn servers(servers: &[(u64, SocketAddr)]) -> String {
     let each = servers.iter().map(|(server, address)| format!("server {server} at {address}"));
     each.collect::<Vec<_>>().join(" and ")
+}
+
+fn numbers(servers: &[u64]) -> String {
+    servers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn list(addresses: &[SocketAddr]) -> String {

@@ -110,7 +110,7 @@ impl Roster {
                             }
                         }
                     }
-                    Some(Heard::Reply { .. }) => {}
+                    Some(Heard::Reply { .. } | Heard::Page { .. }) => {}
                     None => break,
                 }
             }
@@ -191,6 +191,11 @@ impl Roster {
 
     pub(super) fn has_heard(&self) -> bool {
         !self.reports.is_empty()
+    }
+
+    /// Whether this server has reported.
+    pub(super) fn has_heard_from(&self, server: u64) -> bool {
+        self.reports.contains_key(&server)
     }
 
     pub(super) fn has_heard_all(&self) -> bool {

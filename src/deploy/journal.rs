@@ -5,6 +5,7 @@
 //! role.
 
 use super::contact::{Contact, Standing};
+use super::log_page::log_page;
 use super::saves::Saves;
 use super::suspicion::Suspicion;
 use crate::raft::{Parameters, Raft, Role, Server, Term};
@@ -127,6 +128,10 @@ impl<S: StateMachine + Serialize> Observer<Raft<S>> for Journal {
     fn warnings(&self, at: Duration) -> Vec<String> {
         let contact = self.contact.warning(at).into_iter();
         contact.chain(self.saves.warning()).chain(self.suspicion.warnings()).collect()
+    }
+
+    fn page(&self, state: &Server<S>, from: u64) -> Value {
+        log_page(self.id, state, from)
     }
 
     fn must_stop(&self) -> Option<String> {

@@ -18,23 +18,21 @@ use stateright::actor::Id;
 /// `majority_heard_ms_ago` says how long ago a leader last heard from a majority, and is null elsewhere.
 /// `terms_out_of_reach` says how many messages had a term that no elections can have led to.
 pub fn status<S: StateMachine>(id: Id, server: &Server<S>) -> Value {
-    let number = |id: Id| usize::from(id) as u64;
-    let (role, leader, progress) = match &server.role {
-        Role::Follower { leader } => ("follower", *leader, Vec::new()),
-        Role::Candidate { .. } => ("candidate", None, Vec::new()),
-        Role::Halted(_) => ("halted", None, Vec::new()),
+    let (leader, progress) = match &server.role {
+        Role::Follower { leader } => (*leader, Vec::new()),
+        Role::Candidate { .. } | Role::Halted(_) => (None, Vec::new()),
         Role::Leader(Leader { followers }) => {
             let progress = followers.iter().map(|(follower, it)| {
                 let (next, matching) = (it.next_index.0, it.match_index.0);
                 json!({ "id": number(*follower), "next_index": next, "match_index": matching })
             });
-            ("leader", Some(id), progress.collect())
+            (Some(id), progress.collect())
         }
     };
     let persistent = &server.persistent;
     let (last_log_term, last_log_index) = persistent.log.last();
     json!({
-        "role": role,
+        "role": role(server),
         "term": persistent.current_term.0,
         "voted_for": persistent.voted_for.map(number),
         "leader": leader.map(number),
@@ -45,4 +43,19 @@ pub fn status<S: StateMachine>(id: Id, server: &Server<S>) -> Value {
         "sessions": server.sessions.len(),
         "progress": progress,
     })
+}
+
+/// The name of a server's role.
+pub(super) fn role<S>(server: &Server<S>) -> &'static str {
+    match &server.role {
+        Role::Follower { .. } => "follower",
+        Role::Candidate { .. } => "candidate",
+        Role::Leader(_) => "leader",
+        Role::Halted(_) => "halted",
+    }
+}
+
+/// The number of a server or a client.
+pub(super) fn number(id: Id) -> u64 {
+    usize::from(id) as u64
 }

@@ -1,6 +1,6 @@
 //! The output rule: **nothing observable of batch k leaves before the saves of all batches up to k are
 //! durable**. It holds even if batch k itself saved nothing. A node's observable outputs are its
-//! datagrams: messages to servers and clients, and status reports. (What servers tell each other of
+//! datagrams: messages to servers and clients, status reports, and pages. (What servers tell each other of
 //! themselves, as `peers` describes, shows the census alone. The census is durable before.)
 //!
 //! The types keep the rule by construction. All that a handler puts out goes into a [`Batch`]. The only
@@ -54,6 +54,8 @@ pub(super) enum Output<M> {
     Message { to: Id, message: M },
     /// The answer to an inspection.
     Report { address: SocketAddr, client: u64, nonce: u64, status: Vec<u8> },
+    /// The answer to a question for a page.
+    Page { address: SocketAddr, client: u64, nonce: u64, page: Vec<u8> },
 }
 
 /// Proof that everything saved in a batch and in all batches before it is durable. It cannot be cloned,

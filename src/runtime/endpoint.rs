@@ -1,6 +1,6 @@
 //! A client's end of the wire: a socket from which a program asks the servers of one cluster.
 //!
-//! An [`Endpoint`] accepts undamaged replies and reports of its cluster, sent under a server's number
+//! An [`Endpoint`] accepts undamaged replies, reports and pages of its cluster, sent under a server's number
 //! and addressed to the client's own number. A client draws its own number at random from more than
 //! 2^63, so a stranger would have to guess it. The endpoint does *not* compare the source address. A
 //! server that listens on all addresses of its machine may answer from another one than it was asked at.
@@ -45,6 +45,15 @@ pub enum Heard<M> {
         nonce: u64,
         /// The status in JSON, as it arrived.
         status: Vec<u8>,
+    },
+    /// The answer to a question for a page.
+    Page {
+        /// The server's number.
+        server: u64,
+        /// The nonce of the question that this answers.
+        nonce: u64,
+        /// The page in JSON, as it arrived.
+        page: Vec<u8>,
     },
 }
 
@@ -93,6 +102,17 @@ impl<M: Serialize + DeserializeOwned> Endpoint<M> {
         self.send(ANYBODY, address, Body::Inspect { nonce })
     }
 
+    /// Asks server `server` at `address` for a page of what its actor keeps, from the index `from` on.
+    pub fn browse(
+        &self,
+        server: u64,
+        address: SocketAddr,
+        nonce: u64,
+        from: u64,
+    ) -> Result<(), SendError> {
+        self.send(server, address, Body::Browse { nonce, from })
+    }
+
     fn send(&self, addressee: u64, address: SocketAddr, body: Body<M>) -> Result<(), SendError> {
         let (cluster, sender) = (self.cluster, self.number);
         let life = Life::default();
@@ -127,16 +147,18 @@ impl<M: Serialize + DeserializeOwned> Endpoint<M> {
         match datagram.body {
             Body::Reply(message) => Ok(Heard::Reply { server, message }),
             Body::Report { nonce, status } => Ok(Heard::Report { server, nonce, status }),
+            Body::Page { nonce, page } => Ok(Heard::Page { server, nonce, page }),
             Body::Peer(_)
             | Body::Request(_)
             | Body::Inspect { .. }
+            | Body::Browse { .. }
             | Body::Hello(_)
             | Body::Refused(_) => Err(Reject::UnexpectedKind),
         }
     }
 
     fn admit(&self, header: &Header) -> Result<(), Reject> {
-        if !matches!(header.kind, Kind::Reply | Kind::Report) {
+        if !matches!(header.kind, Kind::Reply | Kind::Report | Kind::Page) {
             return Err(Reject::UnexpectedKind);
         }
         if header.cluster != self.cluster {

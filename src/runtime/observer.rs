@@ -69,6 +69,13 @@ pub trait Observer<A: Actor> {
         Map::new()
     }
 
+    /// A page of what the actor keeps, such as the entries of a log, from the index `from` on. The page
+    /// must fit a datagram, and making it must not take long: the node makes it between two messages.
+    /// By the time it is sent, all that it shows is durable.
+    fn page(&self, _state: &A::State, _from: u64) -> Value {
+        Value::Null
+    }
+
     /// Problems that people should look into, in sentences. They become part of the node's status. The
     /// observer is given the time since the node started.
     fn warnings(&self, _: Duration) -> Vec<String> {

@@ -48,6 +48,8 @@ pub(super) enum Incoming<M> {
     Client { client: u64, address: SocketAddr, message: M },
     /// A client's question for the status.
     Inspect { client: u64, address: SocketAddr, nonce: u64 },
+    /// A client's question for a page.
+    Browse { client: u64, address: SocketAddr, nonce: u64, from: u64 },
 }
 
 impl<M> Incoming<M> {
@@ -55,7 +57,7 @@ impl<M> Incoming<M> {
         match self {
             Self::Peer { .. } | Self::Hello { .. } | Self::Refused { .. } => Class::Peer,
             Self::Client { .. } => Class::Client,
-            Self::Inspect { .. } => Class::Inspection,
+            Self::Inspect { .. } | Self::Browse { .. } => Class::Inspection,
         }
     }
 
@@ -64,7 +66,7 @@ impl<M> Incoming<M> {
         match self {
             Self::Peer { claim, .. } | Self::Hello { claim, .. } => Some(claim.server),
             Self::Refused { server, .. } => Some(*server),
-            Self::Client { .. } | Self::Inspect { .. } => None,
+            Self::Client { .. } | Self::Inspect { .. } | Self::Browse { .. } => None,
         }
     }
 }
@@ -84,8 +86,8 @@ impl Gate {
     fn admit(&self, header: &Header) -> Result<(), Reject> {
         let cluster = match header.kind {
             Kind::Peer | Kind::Hello | Kind::Refused => self.peer_cluster,
-            Kind::Request | Kind::Inspect => self.client_cluster,
-            Kind::Reply | Kind::Report => return Err(Reject::UnexpectedKind),
+            Kind::Request | Kind::Inspect | Kind::Browse => self.client_cluster,
+            Kind::Reply | Kind::Report | Kind::Page => return Err(Reject::UnexpectedKind),
         };
         if header.cluster != cluster {
             return Err(Reject::ForeignCluster);
@@ -99,7 +101,9 @@ impl Gate {
             Kind::Peer | Kind::Hello | Kind::Refused if !self.peers.contains(&header.sender) => {
                 Err(Reject::UnknownPeer)
             }
-            Kind::Request | Kind::Inspect if header.sender < CLIENTS => Err(Reject::NotAClient),
+            Kind::Request | Kind::Inspect | Kind::Browse if header.sender < CLIENTS => {
+                Err(Reject::NotAClient)
+            }
             _ => Ok(()),
         }
     }
@@ -118,7 +122,10 @@ impl Gate {
             Body::Refused(refusal) => Ok(Incoming::Refused { server: sender, refusal }),
             Body::Request(message) => Ok(Incoming::Client { client: sender, address, message }),
             Body::Inspect { nonce } => Ok(Incoming::Inspect { client: sender, address, nonce }),
-            Body::Reply(_) | Body::Report { .. } => Err(Reject::UnexpectedKind),
+            Body::Browse { nonce, from } => {
+                Ok(Incoming::Browse { client: sender, address, nonce, from })
+            }
+            Body::Reply(_) | Body::Report { .. } | Body::Page { .. } => Err(Reject::UnexpectedKind),
         }
     }
 }

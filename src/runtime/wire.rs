@@ -13,7 +13,7 @@
 //! | 8 | random | the random part that this start has drawn; 0 from a client |
 //! | 8 | saves | how many saves the sender has made; 0 from a client |
 //! | 8 | addressee | as the sender; [`ANYBODY`] to inspect whoever has the address |
-//! | .. | payload | [`Body`]: a message, hello or refusal in postcard's format, an inspection, or a report |
+//! | .. | payload | [`Body`]: a message, hello or refusal in postcard's format, an inspection, a report, a question for a page, or a page |
 //! | 4 | checksum | CRC-32 of all bytes before it |
 //!
 //! Integers are little-endian. The checksum detects damage, not forgery. Nothing here authenticates a
@@ -98,6 +98,10 @@ pub enum Kind {
     Hello = 5,
     /// A server tells another why it drops that server's datagrams.
     Refused = 6,
+    /// A client's question to a server for a page of what its actor keeps.
+    Browse = 7,
+    /// A server's answer to `Browse`.
+    Page = 8,
 }
 
 impl Kind {
@@ -110,6 +114,8 @@ impl Kind {
             Self::Report,
             Self::Hello,
             Self::Refused,
+            Self::Browse,
+            Self::Page,
         ]
         .into_iter()
         .find(|kind| *kind as u8 == byte)
@@ -158,6 +164,22 @@ pub enum Body<M> {
     Hello(Hello),
     /// Why a server's datagrams are dropped.
     Refused(Refusal),
+    /// A question for a page of what the server's actor keeps, as [`Observer::page`] tells it.
+    ///
+    /// [`Observer::page`]: super::Observer::page
+    Browse {
+        /// A number that comes back with the page and so tells the client what the page answers.
+        nonce: u64,
+        /// The first index that the page is to show.
+        from: u64,
+    },
+    /// A page of what a server's actor keeps.
+    Page {
+        /// The nonce of the question that this answers.
+        nonce: u64,
+        /// The page in JSON; `null` if the server has no pages.
+        page: Vec<u8>,
+    },
 }
 
 impl<M> Body<M> {
@@ -171,6 +193,8 @@ impl<M> Body<M> {
             Self::Report { .. } => Kind::Report,
             Self::Hello(_) => Kind::Hello,
             Self::Refused(_) => Kind::Refused,
+            Self::Browse { .. } => Kind::Browse,
+            Self::Page { .. } => Kind::Page,
         }
     }
 }
@@ -314,9 +338,13 @@ pub fn encode<M: Serialize>(datagram: &Datagram<M>) -> Result<Vec<u8>, EncodeErr
         Body::Hello(hello) => bytes = extend(bytes, hello)?,
         Body::Refused(refusal) => bytes = extend(bytes, refusal)?,
         Body::Inspect { nonce } => bytes.extend(nonce.to_le_bytes()),
-        Body::Report { nonce, status } => {
+        Body::Browse { nonce, from } => {
             bytes.extend(nonce.to_le_bytes());
-            bytes.extend(status);
+            bytes.extend(from.to_le_bytes());
+        }
+        Body::Report { nonce, status: text } | Body::Page { nonce, page: text } => {
+            bytes.extend(nonce.to_le_bytes());
+            bytes.extend(text);
         }
     }
     bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
@@ -346,15 +374,23 @@ pub fn decode<M: DeserializeOwned>(
         Kind::Hello => Body::Hello(message(payload)?),
         Kind::Refused => Body::Refused(message(payload)?),
         Kind::Inspect => {
-            let (nonce, rest) = nonce(payload)?;
-            if !rest.is_empty() {
-                return Err(Reject::TrailingBytes);
-            }
+            let (nonce, rest) = number(payload)?;
+            nothing(rest)?;
             Body::Inspect { nonce }
         }
+        Kind::Browse => {
+            let (nonce, rest) = number(payload)?;
+            let (from, rest) = number(rest)?;
+            nothing(rest)?;
+            Body::Browse { nonce, from }
+        }
         Kind::Report => {
-            let (nonce, status) = nonce(payload)?;
+            let (nonce, status) = number(payload)?;
             Body::Report { nonce, status: status.to_vec() }
+        }
+        Kind::Page => {
+            let (nonce, page) = number(payload)?;
+            Body::Page { nonce, page: page.to_vec() }
         }
     };
     Ok(Datagram { cluster, sender, life, saves, addressee, body })
@@ -402,10 +438,15 @@ fn take<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], Reject> {
 
 fn message<M: DeserializeOwned>(payload: &[u8]) -> Result<M, Reject> {
     let (message, rest) = postcard::take_from_bytes(payload).map_err(|_| Reject::Malformed)?;
-    if rest.is_empty() { Ok(message) } else { Err(Reject::TrailingBytes) }
+    nothing(rest).map(|()| message)
 }
 
-fn nonce(mut payload: &[u8]) -> Result<(u64, &[u8]), Reject> {
-    let nonce = take(&mut payload).map_err(|_| Reject::Malformed)?;
-    Ok((u64::from_le_bytes(nonce), payload))
+/// The number at the front of a payload, and what follows it.
+fn number(mut payload: &[u8]) -> Result<(u64, &[u8]), Reject> {
+    let number = take(&mut payload).map_err(|_| Reject::Malformed)?;
+    Ok((u64::from_le_bytes(number), payload))
+}
+
+fn nothing(rest: &[u8]) -> Result<(), Reject> {
+    if rest.is_empty() { Ok(()) } else { Err(Reject::TrailingBytes) }
 }

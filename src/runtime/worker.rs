@@ -181,6 +181,10 @@ where
                 let status = self.status();
                 batch.put(Output::Report { address, client, nonce, status });
             }
+            Incoming::Browse { client, address, nonce, from } => {
+                let page = self.node.observer.page(&self.state, from).to_string().into_bytes();
+                batch.put(Output::Page { address, client, nonce, page });
+            }
         }
         Ok(())
     }
@@ -318,6 +322,10 @@ where
             }
             Output::Report { address, client, nonce, status } => {
                 let body = Body::Report { nonce, status };
+                self.transmit(self.gate.client_cluster, client, address, body);
+            }
+            Output::Page { address, client, nonce, page } => {
+                let body = Body::Page { nonce, page };
                 self.transmit(self.gate.client_cluster, client, address, body);
             }
         }
