@@ -2,7 +2,9 @@
 
 use actorcheck::Limits;
 use actorcheck::search::{Outcome as Searched, shortest};
-use checked_raft::models::mutants;
+use checked_raft::models::script::Runner;
+use checked_raft::models::text::Text;
+use checked_raft::models::{Spec, catalogue, mutants};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -94,10 +96,10 @@ fn actions_chosen_by_their_text_lead_to_a_committed_entry() {
     let mut last = Value::Null;
     for wanted in [
         "S0: Election timeout",
-        "S0 → S1: RequestVote { term: 1",
-        "S1 → S0: RequestVoteResponse { term: 1, vote_granted: true }",
-        "S0 → S1: AppendEntries { term: 1",
-        "S1 → S0: AppendEntriesResponse { term: 1",
+        "S0 → S1: RequestVote t1",
+        "S1 → S0: RequestVoteResponse t1, granted",
+        "S0 → S1: AppendEntries t1",
+        "S1 → S0: AppendEntriesResponse t1",
     ] {
         let steps = explorer.get(&path);
         let steps = steps.as_array().expect("the next steps");
@@ -109,17 +111,106 @@ fn actions_chosen_by_their_text_lead_to_a_committed_entry() {
     }
 
     let state = last["state"].as_str().expect("the state it leads to");
-    let leader = state.lines().find(|line| line.starts_with("0: ")).expect("a line for S0");
-    assert!(leader.starts_with("0: leader t1") && leader.contains("log=[1.noop]"), "{leader}");
+    let leader = state.lines().find(|line| line.starts_with("S0: ")).expect("a line for S0");
+    assert!(leader.starts_with("S0: leader t1") && leader.contains("log=[1.noop]"), "{leader}");
     assert!(leader.contains("commit=1"), "{leader}");
-    assert!(state.lines().any(|line| line.starts_with("1: follower t1")), "{state}");
+    assert!(state.lines().any(|line| line.starts_with("S1: follower t1")), "{state}");
+    assert!(state.contains("\n  S0 → S1: AppendEntries"), "{state}");
     let outcome = last["outcome"].as_str().expect("what the step does");
-    assert!(
-        outcome.starts_with("S0  leader t1") && outcome.contains("\n  ⇨ leader t1"),
-        "{outcome}"
+    assert!(outcome.contains("\nS0: ") && outcome.contains("commit 0 ⇨ 1"), "{outcome}");
+
+    let texts = texts(&last);
+    for text in
+        ["S0", "S1", "S0: Election timeout", "S1 → S0: AppendEntriesResponse t1, match up to 1"]
+    {
+        assert!(texts.iter().any(|it| it == text), "{text}: {texts:?}");
+    }
+    let line = |name: &str| {
+        let line = texts.iter().find(|text| text.starts_with(name) && text.contains(" vote "));
+        line.expect("a line of the server").clone()
+    };
+    assert!(line("S0").contains("leader    t1  vote S0  commit 1 applied 1"), "{}", line("S0"));
+    assert!(line("S0").contains("armed Heartbeat"), "{}", line("S0"));
+    assert!(line("S1").contains("follower  t1  vote S0  commit 0 applied 0"), "{}", line("S1"));
+    assert!(texts.iter().any(|text| text.contains("violates no property")), "{texts:?}");
+    let svg = last["svg"].as_str().expect("the picture");
+    let log = |name: &str| {
+        let (_, log) = svg.split_once(&format!("id='log-{name}'")).expect("the log of the server");
+        log.split_once("</g>").expect("its end").0
+    };
+    assert_eq!(log("S0").matches(">t1<").count(), 1, "a cell for its entry");
+    assert_eq!(
+        (log("S0").matches("'commit'").count(), log("S1").matches("'commit'").count()),
+        (1, 0)
     );
-    let svg = last["svg"].as_str().expect("the sequence diagram");
-    assert!(svg.starts_with("<svg") && svg.contains("AppendEntriesResponse { term: 1"), "{svg}");
+}
+
+/// The texts of a step's picture, which is well-formed XML.
+fn texts(step: &Value) -> Vec<String> {
+    let svg = step["svg"].as_str().expect("the picture");
+    let (mut open, mut texts) = (Vec::new(), Vec::new());
+    for part in svg.split('<').skip(1) {
+        let (tag, text) = part.split_once('>').expect("each tag ends");
+        assert!(!text.contains('\''), "a quote in a text is escaped: {text}");
+        let name = tag.split(' ').next().expect("a name");
+        if let Some(closed) = name.strip_prefix('/') {
+            assert_eq!(open.pop().as_deref(), Some(closed), "{svg}");
+        } else {
+            // Between quotes are values, and in front of each is the name of its attribute.
+            let quoted: Vec<_> = tag.split('\'').collect();
+            assert_eq!(quoted.len() % 2, 1, "each quote is closed: {tag}");
+            let names = quoted.iter().step_by(2).take(quoted.len() / 2);
+            assert!(names.clone().all(|name| name.ends_with('=')), "{tag}");
+            if !tag.ends_with('/') {
+                open.push(name.to_owned());
+            }
+        }
+        for entity in text.split('&').skip(1) {
+            let (name, _) = entity.split_once(';').expect("an entity ends");
+            assert!(["amp", "lt", "gt", "apos"].contains(&name), "{text}");
+        }
+        if open.last().is_some_and(|it| it == "text") {
+            let text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&apos;", "'");
+            texts.push(text.replace("&amp;", "&"));
+        }
+    }
+    assert!(open.is_empty(), "{open:?} are never closed");
+    assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>"));
+    texts
+}
+
+/// In the picture, the script comes first, and the steps from the model's first state on count from one.
+#[test]
+fn the_picture_begins_with_the_steps_of_the_script() {
+    for name in ["figure-8", "failover"] {
+        begins_with_the_script(&catalogue::find(name).expect("a model that starts from a script"));
+    }
+}
+
+fn begins_with_the_script(spec: &Spec) {
+    let explorer = Explorer::start(&[spec.name]);
+    let first = texts(&explorer.step(&[0]));
+    let started = Spec { prefix: "", ..spec.clone() }.cluster();
+    let mut runner = Runner::new(&started, started.started());
+    runner.run(spec.prefix).expect("a script");
+    let count = runner.steps().len();
+    let numbered = |texts: &[String], number: i64| {
+        let place = texts.iter().position(|text| *text == number.to_string());
+        texts[place.expect("the number of a step") + 1].clone()
+    };
+    for (n, (action, _)) in (1..).zip(runner.steps()) {
+        let number = n - i64::try_from(count).expect("few steps");
+        assert_eq!(numbered(&first, number), Text::of(&started).event(action));
+    }
+    let follows = &explorer.next(&[0])[0];
+    let texts = texts(follows);
+    assert_eq!(numbered(&texts, 1), follows["action"].as_str().expect("an action"));
+    assert_eq!(numbered(&texts, 0), numbered(&first, 0));
+    // A client has its line, too, under the name that it has everywhere.
+    let clients = started.names.iter().filter(|name| name.starts_with('C'));
+    for client in clients {
+        assert!(texts.iter().any(|text| text.starts_with(&format!("{client} "))), "{texts:?}");
+    }
 }
 
 #[test]
@@ -159,6 +250,8 @@ fn the_verdict_on_a_state_of_a_counterexample_is_the_models() {
                 text(&path).as_str(),
                 "{name}"
             );
+            let verdict = format!("{} is violated", mutant.caught_by);
+            assert!(texts(&explorer.step(&path)).contains(&verdict), "{name}");
         };
         judge();
         // A run to its end finds one counterexample, which need not be this one.
@@ -175,7 +268,7 @@ fn the_verdict_on_a_state_of_a_counterexample_is_the_models() {
 fn an_example_is_found_in_the_states_that_are_one() {
     let explorer = Explorer::start(&["election"]);
     let mut path = vec![0];
-    for wanted in ["S0: Election timeout", "S0 → S1: RequestVote", "S1 → S0: RequestVoteResponse"]
+    for wanted in ["S0: Election timeout", "S0 → S1: RequestVote ", "S1 → S0: RequestVoteResponse"]
     {
         assert_eq!(found(&explorer.step(&path), "a leader is elected"), Value::Null);
         let steps = explorer.next(&path);

@@ -133,8 +133,9 @@ fn column(id: Id) -> usize {
 /// A state of a path and the action taken there; the last state has no action.
 pub type Visit<A, G> = (State<A, G>, Option<ActionOf<A>>);
 
-/// An SVG sequence diagram of a path, for the Explorer. An arrow for a message goes from the step that first
-/// sent it to the step that delivers it. The text of each step stands in its row, right of the lifelines.
+/// An SVG sequence diagram of a path, for the Explorer. An arrow for a message lies in the row of the step
+/// that delivers it, so it crosses no event of another actor. The text of each step stands in its row, right
+/// of the lifelines.
 pub fn svg<A: Checkable, G: Ghostly>(world: &World<A, G>, path: &[Visit<A, G>]) -> String {
     let y = |step: usize| TOP + step * ROW;
     let actions = path.iter().filter_map(|(_, action)| action.as_ref());
@@ -150,16 +151,11 @@ pub fn svg<A: Checkable, G: Ghostly>(world: &World<A, G>, path: &[Visit<A, G>]) 
         let Some(action) = action else { continue };
         let (to, below) = (column(action.who), y(step + 1));
         let _ = match &action.event {
-            Event::Deliver { src, msg } => {
-                let sent = path[..=step].iter().position(|(state, _)| {
-                    state
-                        .messages()
-                        .any(|(from, to, sent)| (from, to) == (*src, action.who) && sent == msg)
-                });
-                let (from, above) = (column(*src), y(sent.unwrap_or(step)));
+            Event::Deliver { src, .. } => {
+                let from = column(*src);
                 write!(
                     svg,
-                    "<line x1='{from}' y1='{above}' x2='{to}' y2='{below}' stroke='black' \
+                    "<line x1='{from}' y1='{below}' x2='{to}' y2='{below}' stroke='black' \
                      marker-end='url(#arrow)'/>"
                 )
             }

@@ -5,6 +5,7 @@ use super::counterexample::EXPLORER;
 use super::explorer::Explorer;
 use super::subject::Subject;
 use super::{Failure, Status};
+use checked_raft::models::script::Runner;
 use clap::Args;
 use stateright::Model;
 use std::fmt;
@@ -39,7 +40,11 @@ impl Explore {
         let address = server.server_addr().to_ip().unwrap_or(self.address);
         let checked = subject.cluster();
         let serve = |inner| drop(checked.checker().serve(inner));
-        let explorer = Explorer::start(subject.cluster(), serve)
+        let model = subject.cluster();
+        let mut runner = Runner::new(&model, model.started());
+        runner.run(subject.spec.prefix).map_err(Failure::Refused)?;
+        let script = runner.steps().to_vec();
+        let explorer = Explorer::start(model, script, serve)
             .map_err(|error| Failure::Refused(format!("cannot start the Explorer: {error}")))?;
         writeln!(out, "{}: {}", subject.name(), subject.spec.about)?;
         writeln!(out, "bounds {}", subject.spec.bounds_text())?;

@@ -1,5 +1,5 @@
-//! A proxy in front of stateright's Explorer. It serves stateright's page, with the model's own verdict on
-//! every state that is shown.
+//! A proxy in front of stateright's Explorer. It serves stateright's page, and says itself what there is to
+//! say of each state.
 //!
 //! That page takes "no discovery on this path" for "holds". So it would say that Election Safety holds
 //! beside two leaders of one term. Therefore stateright serves at an address of this machine that nobody is
@@ -7,7 +7,13 @@
 //! stateright's list of properties by the model's verdicts on that very state. It writes a verdict in the
 //! form that the page knows: the path of a state where something was found stands beside the property. That
 //! is a violation or, for a `sometimes` property, an example.
+//!
+//! [`Explorer`] also puts steps and states into the words of `raft check`, with the names of the processes,
+//! and draws the [picture](super::picture) of the cluster.
 
+use super::picture::Walk;
+use checked_raft::models::text::Text;
+use checked_raft::models::{Cluster, ClusterAction, ClusterState};
 use serde_json::{Value, json};
 use stateright::{Expectation, Model};
 use std::io::{self, Read, Write};
@@ -19,18 +25,24 @@ use tiny_http::{Request, Response, Server};
 const STATES: &str = "/.states";
 
 /// A running Explorer of stateright, and the model that judges the states.
-pub(super) struct Explorer<M> {
-    model: M,
+pub(super) struct Explorer {
+    model: Cluster,
+    /// The steps of the script that the model starts from, if there is one.
+    script: Vec<Taken>,
     inner: SocketAddr,
 }
+
+/// A step that was taken, with the state that it led to.
+type Taken = (ClusterAction, ClusterState);
 
 /// An answer: a status code and a body.
 type Answer = (u16, Vec<u8>);
 
-impl<M: Model<State: PartialEq>> Explorer<M> {
+impl Explorer {
     /// Starts stateright's Explorer and waits until it listens. `serve` runs it and never returns.
     pub(super) fn start(
-        model: M,
+        model: Cluster,
+        script: Vec<Taken>,
         serve: impl FnOnce(SocketAddr) + Send + 'static,
     ) -> io::Result<Self> {
         let inner = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
@@ -41,7 +53,7 @@ impl<M: Model<State: PartialEq>> Explorer<M> {
             }
             thread::yield_now();
         }
-        Ok(Self { model, inner })
+        Ok(Self { model, script, inner })
     }
 
     /// Answers all requests.
@@ -83,45 +95,92 @@ impl<M: Model<State: PartialEq>> Explorer<M> {
         }
     }
 
-    /// Writes the model's verdicts into each step that follows the state at `path`: those on the state that
-    /// the step leads to.
+    /// Says of each step that follows the state at `path` what it is, and of the state that it leads to
+    /// what the model's verdicts are.
     fn judge(&self, path: &str, steps: &mut [Value]) {
         let numbers = path.split('/').filter(|number| !number.is_empty());
         let Some(numbers) = numbers.map(|number| number.parse().ok()).collect::<Option<Vec<_>>>()
         else {
             return;
         };
-        let next = self.next(&numbers);
+        let started = self.model.started();
+        let Some((taken, next)) = self.walk(&numbers) else { return };
         for step in steps {
             let number =
                 step["actionIndex"].as_u64().and_then(|number| usize::try_from(number).ok());
-            let state = number.and_then(|number| next.get(number)?.as_ref());
-            let here = || {
-                let numbers = numbers.iter().chain(&number).map(ToString::to_string);
-                numbers.collect::<Vec<_>>().join("/")
+            step["properties"] = json!([]);
+            let (Some(number), Some((action, state))) = (number, number.and_then(|n| next.get(n)))
+            else {
+                continue;
             };
-            step["properties"] = state.map_or(json!([]), |state| self.verdicts(state, &here()));
+            let mut steps = taken.clone();
+            if let Some(action) = action {
+                step["action"] = Text::of(&self.model).event(action).into();
+                let Some(state) = state else { continue };
+                let before = steps.last().map_or_else(|| self.first(), |(_, state)| state.clone());
+                let words = Text::of(&self.model).step(&self.model, &before, action, state);
+                step["outcome"] = words.join("\n").into();
+                steps.push((action.clone(), state.clone()));
+            }
+            let Some(state) = state else { continue };
+            let here = numbers.iter().chain([&number]).map(ToString::to_string);
+            step["properties"] = self.verdicts(state, &here.collect::<Vec<_>>().join("/"));
+            step["state"] = self.named(&format!("{state:?}")).into();
+            let walk = Walk { first: &started, script: &self.script, steps: &steps };
+            step["svg"] = walk.picture(&self.model).into();
         }
     }
 
-    /// The states that follow the one at a path; `None` where an action is ignored.
-    fn next(&self, path: &[usize]) -> Vec<Option<M::State>> {
-        let mut states: Vec<_> = self.model.init_states().into_iter().map(Some).collect();
+    /// The state that the model starts from.
+    fn first(&self) -> ClusterState {
+        self.model.init_states().remove(0)
+    }
+
+    /// The steps to the state at a path, and what can follow there: an action, or none at the beginning,
+    /// and the state that it leads to, or none if the action is ignored.
+    #[expect(clippy::type_complexity, reason = "one caller takes it apart")]
+    fn walk(
+        &self,
+        path: &[usize],
+    ) -> Option<(Vec<Taken>, Vec<(Option<ClusterAction>, Option<ClusterState>)>)> {
+        let first = self.model.init_states().into_iter();
+        let mut next: Vec<_> = first.map(|state| (None, Some(state))).collect();
+        let mut taken = Vec::new();
         for number in path {
-            let Some(state) = states.get_mut(*number).and_then(Option::take) else {
-                return Vec::new();
-            };
+            let (action, state) = next.get(*number)?.clone();
+            let state = state?;
             let mut actions = Vec::new();
             self.model.actions(&state, &mut actions);
-            let next = actions.into_iter().map(|action| self.model.next_state(&state, action));
-            states = next.collect();
+            let follows = |action: ClusterAction| {
+                let next = self.model.next_state(&state, action.clone());
+                (Some(action), next)
+            };
+            next = actions.into_iter().map(follows).collect();
+            taken.extend(action.map(|action| (action, state)));
         }
-        states
+        Some((taken, next))
+    }
+
+    /// The text of a state, with the names of the processes in place of their numbers.
+    fn named(&self, state: &str) -> String {
+        let name = |number: &str| {
+            let number = number.parse().ok()?;
+            self.model.names.get::<usize>(number)
+        };
+        let line = |line: &str| {
+            let (head, rest) = line.split_once(": ")?;
+            if let Some((from, to)) = head.trim_start().split_once('→') {
+                return Some(format!("  {} → {}: {rest}", name(from)?, name(to)?));
+            }
+            Some(format!("{}: {rest}", name(head)?))
+        };
+        let lines = state.lines().map(|it| line(it).unwrap_or_else(|| it.to_owned()));
+        lines.map(|line| line + "\n").collect()
     }
 
     /// Every property, with the path to this state if the property finds something in it.
-    fn verdicts(&self, state: &M::State, path: &str) -> Value {
-        let verdict = |property: stateright::Property<M>| {
+    fn verdicts(&self, state: &ClusterState, path: &str) -> Value {
+        let verdict = |property: stateright::Property<Cluster>| {
             let holds = (property.condition)(&self.model, state);
             let found = holds == matches!(property.expectation, Expectation::Sometimes);
             json!([property.expectation, property.name, found.then_some(path)])

@@ -21,6 +21,7 @@ mod mutant_pages;
 mod mutants;
 mod node;
 mod options;
+mod picture;
 mod play;
 mod progress;
 mod prompt;

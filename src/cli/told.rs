@@ -65,17 +65,17 @@ pub(super) enum Member {
 
 #[derive(Serialize)]
 pub(super) struct ServerState {
-    name: String,
-    role: &'static str,
-    term: u64,
+    pub(super) name: String,
+    pub(super) role: &'static str,
+    pub(super) term: u64,
     /// The candidate that the server voted for in this term.
-    vote: Option<String>,
+    pub(super) vote: Option<String>,
     /// The term of each entry.
-    log: Vec<u64>,
-    commit: u64,
-    applied: u64,
+    pub(super) log: Vec<u64>,
+    pub(super) commit: u64,
+    pub(super) applied: u64,
     /// The armed timers.
-    timers: Vec<String>,
+    pub(super) timers: Vec<String>,
     /// The state that the server would start again from; null if it has saved nothing.
     saved: Option<Saved>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -90,13 +90,23 @@ pub(super) struct ServerState {
 
 #[derive(Serialize)]
 pub(super) struct ClientState {
-    name: String,
+    pub(super) name: String,
     /// The request that waits for an answer, and the server that is asked for it.
     request: Option<Told>,
     asks: Option<String>,
     /// How each finished command ended.
-    outcomes: Vec<String>,
-    timers: Vec<String>,
+    pub(super) outcomes: Vec<String>,
+    pub(super) timers: Vec<String>,
+}
+
+impl Member {
+    /// The server, if the member is one.
+    pub(super) fn server(&self) -> Option<&ServerState> {
+        match self {
+            Self::Server(server) => Some(server),
+            Self::Client(_) => None,
+        }
+    }
 }
 
 /// The part of a server that survives a crash.
