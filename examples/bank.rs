@@ -59,8 +59,8 @@ fn check() {
         max_client_entries: 4,
         ..Spec::base("bank", "A client moves more than there is.")
     };
-    let cluster = spec.cluster_of::<Bank>().always_each("money is conserved", |_, member| {
-        member.state.server().is_none_or(|server| server.machine.total() == 20)
+    let cluster = spec.cluster_of::<Bank>().always_each("money is conserved", |_, process| {
+        process.state.server().is_none_or(|server| server.machine.total() == 20)
     });
     let checked = cluster.check();
     println!("{checked}");

@@ -6,7 +6,7 @@
 //! long is marked as deep: `raft check --deep` runs it.
 
 use super::ghost::Watch;
-use super::member::Asks;
+use super::process::Asks;
 use super::spec::{Differing, Spec};
 use crate::kv::Command;
 use crate::raft::{Copies, Retry};

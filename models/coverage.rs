@@ -4,12 +4,12 @@
 //! Steps that change nothing have labels too. The engine counts labels outside the state. A label that no
 //! model ever shows is a branch that nothing checks.
 //!
-//! There is no label for a branch that only a forged message can reach, since no member of a model sends
+//! There is no label for a branch that only a forged message can reach, since no process of a model sends
 //! one. Such a message is malformed, comes from a second leader of one term, or names a match beyond the
 //! log. `tests/figure2.rs` and `tests/codec.rs` send them.
 
 use super::ghost::role_name;
-use super::member::{ClientState, MemberTimer, Replicated};
+use super::process::{ClientState, ProcessTimer, Replicated};
 use super::properties::ClusterOutput;
 use crate::raft::{
     AppendEntries, AppendEntriesResponse, ClientRequest, ClientResponse, Index, Invocation, Leader,
@@ -117,19 +117,19 @@ fn label_server<S: Replicated>(
             Role::Halted(_) => return,
         }),
         Event::Timeout(timer) => labels.extend(match (timer, &before.role) {
-            (MemberTimer::Server(Timer::Election), _) if after.is_leader() => {
+            (ProcessTimer::Server(Timer::Election), _) if after.is_leader() => {
                 Some("timeout: a server alone elects itself")
             }
-            (MemberTimer::Server(Timer::Election), Role::Follower { .. }) => {
+            (ProcessTimer::Server(Timer::Election), Role::Follower { .. }) => {
                 Some("timeout: a follower stands for election")
             }
-            (MemberTimer::Server(Timer::Election), _) => Some("timeout: a candidate stands again"),
-            (MemberTimer::Server(Timer::Heartbeat), _) => {
+            (ProcessTimer::Server(Timer::Election), _) => Some("timeout: a candidate stands again"),
+            (ProcessTimer::Server(Timer::Heartbeat), _) => {
                 Some("timeout: a leader sends heartbeats")
             }
-            (MemberTimer::Retry | MemberTimer::Flush, _) => None,
+            (ProcessTimer::Retry | ProcessTimer::Flush, _) => None,
         }),
-        Event::Choose { .. } => {} // no member makes random choices
+        Event::Choose { .. } => {} // no process makes random choices
         Event::Deliver { src, msg } => label_message(step, *src, msg, before, after, labels),
     }
     if !matches!(step.event, Event::Restart) {

@@ -5,7 +5,7 @@
 //! variable multiplies the states, so a model keeps only those that its properties need: [`Watch`] names
 //! them.
 
-use super::member::{Member, MemberState, Replicated};
+use super::process::{Process, ProcessState, Replicated};
 use crate::raft::{Entry, Index, Invocation, Role, Term};
 use actorcheck::Change;
 use stateright::actor::Id;
@@ -53,9 +53,9 @@ pub struct Watch {
 
 impl Ghost {
     /// Records a step in the ghosts that the model keeps.
-    pub fn observe<S: Replicated>(&mut self, watch: Watch, step: &Change<'_, Member<S>>) {
+    pub fn observe<S: Replicated>(&mut self, watch: Watch, step: &Change<'_, Process<S>>) {
         match (step.before.state, step.after.state) {
-            (MemberState::Server(_), MemberState::Server(_)) => {
+            (ProcessState::Server(_), ProcessState::Server(_)) => {
                 if watch.leaders {
                     self.observe_leader(step);
                 }
@@ -74,7 +74,7 @@ impl Ghost {
         }
     }
 
-    fn observe_leader<S: Replicated>(&mut self, step: &Change<'_, Member<S>>) {
+    fn observe_leader<S: Replicated>(&mut self, step: &Change<'_, Process<S>>) {
         let Some(server) = step.after.state.server() else { return };
         if server.is_leader() {
             let leaders = self.leaders.entry(server.persistent.current_term).or_default();
@@ -84,7 +84,7 @@ impl Ghost {
 
     /// A vote is cast when the voter records it. The property "Sends only what is durable" catches a vote
     /// that is sent and not recorded.
-    fn observe_votes<S: Replicated>(&mut self, step: &Change<'_, Member<S>>) {
+    fn observe_votes<S: Replicated>(&mut self, step: &Change<'_, Process<S>>) {
         let Some(server) = step.after.state.server() else { return };
         if let Some(candidate) = server.persistent.voted_for {
             let term = server.persistent.current_term;
@@ -93,7 +93,7 @@ impl Ghost {
     }
 
     /// An entry is committed when the first server takes it for committed.
-    fn observe_commit<S: Replicated>(&mut self, step: &Change<'_, Member<S>>) {
+    fn observe_commit<S: Replicated>(&mut self, step: &Change<'_, Process<S>>) {
         let (Some(before), Some(after)) = (step.before.state.server(), step.after.state.server())
         else {
             return;
@@ -110,7 +110,7 @@ impl Ghost {
 
     /// The client's state shows invocations and returns. Messages do not: a request sent again is not a
     /// second invocation.
-    fn observe_client<S: Replicated>(&mut self, step: &Change<'_, Member<S>>) {
+    fn observe_client<S: Replicated>(&mut self, step: &Change<'_, Process<S>>) {
         let (Some(before), Some(after)) = (step.before.state.client(), step.after.state.client())
         else {
             return;

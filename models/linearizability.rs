@@ -4,7 +4,7 @@
 //! which asks for an order of the commands that the state machine explains.
 
 use super::ghost::{ClientEvent, Ghost};
-use super::member::Replicated;
+use super::process::Replicated;
 use super::properties::ClusterChange;
 use crate::raft::Invocation;
 use crate::state_machine::StateMachine;

@@ -10,13 +10,13 @@ pub mod coverage;
 pub mod ghost;
 pub mod header;
 pub mod linearizability;
-pub mod member;
 pub mod mutants;
+pub mod process;
 pub mod properties;
+mod renaming;
 mod replay;
 pub mod script;
 mod spec;
-mod symmetry;
 pub mod text;
 
 pub use spec::{Differing, Spec};
@@ -24,13 +24,13 @@ pub use spec::{Differing, Spec};
 use crate::kv::Kv;
 use actorcheck::{ActionOf, Bound, State, World};
 use ghost::Ghost;
-use member::Member;
+use process::Process;
 
 /// A model, in the form that every engine takes.
-pub type Cluster<S = Kv> = World<Member<S>, Ghost>;
+pub type Cluster<S = Kv> = World<Process<S>, Ghost>;
 /// A state of a model.
-pub type ClusterState<S = Kv> = State<Member<S>, Ghost>;
+pub type ClusterState<S = Kv> = State<Process<S>, Ghost>;
 /// An action of a model.
-pub type ClusterAction = ActionOf<Member>;
+pub type ClusterAction = ActionOf<Process>;
 /// A bound of a model.
-pub type ClusterBound<S = Kv> = Bound<Member<S>, Ghost>;
+pub type ClusterBound<S = Kv> = Bound<Process<S>, Ghost>;

@@ -1,11 +1,11 @@
 //! The properties of a model: Figure 3 of the paper, and the invariants that show *where* it broke.
 //!
 //! [`Spec`](super::Spec) gives each function here the name under which a verdict reports it. A property of
-//! states looks at a [`View`] or at members of it. A property of steps looks at a [`Change`] or an
+//! states looks at a [`View`] or at processes of it. A property of steps looks at a [`Change`] or an
 //! [`Output`]. No property can see the network. A property that cites no source is this project's own.
 
 use super::ghost::Ghost;
-use super::member::{ClientState, Member, MemberTimer, Replicated};
+use super::process::{ClientState, Process, ProcessTimer, Replicated};
 use super::replay::Replay;
 use crate::kv::Kv;
 use crate::raft::{
@@ -16,15 +16,15 @@ use actorcheck::{Change, Event, Local, Output, View};
 use stateright::actor::{Command, Id};
 
 /// A view of a cluster.
-pub type ClusterView<'a, S = Kv> = View<'a, Member<S>, Ghost>;
-/// A member of a cluster.
-pub type ClusterLocal<'a, S = Kv> = Local<'a, Member<S>>;
-/// A member with its id.
+pub type ClusterView<'a, S = Kv> = View<'a, Process<S>, Ghost>;
+/// A process of a cluster.
+pub type ClusterLocal<'a, S = Kv> = Local<'a, Process<S>>;
+/// A process with its id.
 pub type Peer<'a, S = Kv> = (Id, ClusterLocal<'a, S>);
-/// The change of a member by one step.
-pub type ClusterChange<'a, S = Kv> = Change<'a, Member<S>>;
-/// A step of a member, with the outputs of the handler that ran.
-pub type ClusterOutput<'a, S = Kv> = Output<'a, Member<S>>;
+/// The change of a process by one step.
+pub type ClusterChange<'a, S = Kv> = Change<'a, Process<S>>;
+/// A step of a process, with the outputs of the handler that ran.
+pub type ClusterOutput<'a, S = Kv> = Output<'a, Process<S>>;
 
 /// The servers of a view, with their ids. Clients are left out.
 fn servers<'a, S: Replicated>(
@@ -50,7 +50,7 @@ fn stored<'a, S: Replicated>(
     stored.into_iter()
 }
 
-/// The server before and after a step; `None` if the member is a client or if the step is a restart.
+/// The server before and after a step; `None` if the process is a client or if the step is a restart.
 fn running<'a, S: Replicated>(
     step: &ClusterChange<'a, S>,
 ) -> Option<(&'a Server<S>, &'a Server<S>)> {
@@ -312,9 +312,9 @@ pub fn acknowledged_is_what_was_sent<S: Replicated>(step: &ClusterOutput<'_, S>)
 /// itself. A client has its timer armed while it waits.
 pub fn one_timer_is_armed<S: Replicated>(_: Id, local: ClusterLocal<'_, S>) -> bool {
     let wanted = match (local.state.server(), local.state.client()) {
-        (Some(server), _) if server.is_leader() => Some(MemberTimer::Server(Timer::Heartbeat)),
-        (Some(_), _) => Some(MemberTimer::Server(Timer::Election)),
-        (None, Some(client)) => client.session.command().map(|_| MemberTimer::Retry),
+        (Some(server), _) if server.is_leader() => Some(ProcessTimer::Server(Timer::Heartbeat)),
+        (Some(_), _) => Some(ProcessTimer::Server(Timer::Election)),
+        (None, Some(client)) => client.session.command().map(|_| ProcessTimer::Retry),
         (None, None) => None,
     };
     local.timers.iter().eq(&wanted)
@@ -328,7 +328,7 @@ pub fn election_timer_is_restarted_by_rule<S: Replicated>(step: &ClusterOutput<'
     else {
         return true;
     };
-    let election = MemberTimer::Server(Timer::Election);
+    let election = ProcessTimer::Server(Timer::Election);
     let is_restart = |command: &ClusterCommand| match command {
         Command::SetTimer(timer, _) => *timer == election,
         _ => false,
@@ -430,7 +430,7 @@ pub fn saved_before_sent<S: Replicated>(step: &ClusterOutput<'_, S>) -> bool {
     }
 }
 
-type ClusterCommand = Command<Message, MemberTimer, (), Persistent>;
+type ClusterCommand = Command<Message, ProcessTimer, (), Persistent>;
 
 fn is_save(command: &ClusterCommand) -> bool {
     matches!(command, Command::Save(_))

@@ -26,7 +26,7 @@
 //! entry 0`. If several messages have one text, ` (2)` and so on follow the later ones. A comment begins with
 //! a `#` between spaces or at the start of a line. So the `#` in the message `Register #1` begins no comment.
 
-use super::member::{MemberTimer, Replicated};
+use super::process::{ProcessTimer, Replicated};
 use super::text::Text;
 use super::{Cluster, ClusterAction, ClusterState};
 use crate::kv::Kv;
@@ -181,7 +181,7 @@ impl<'a, S: Replicated> Runner<'a, S> {
     /// Lets a timer fire: the one of this name, or else the only one that is armed.
     fn timeout(&mut self, who: Id, name: Option<&str>) -> Result<(), String> {
         let armed = self.armed(who);
-        let named = |timer: &&MemberTimer| name.is_none_or(|name| format!("{timer:?}") == name);
+        let named = |timer: &&ProcessTimer| name.is_none_or(|name| format!("{timer:?}") == name);
         let list = armed.iter().map(|timer| format!("{timer:?}")).collect::<Vec<_>>().join(" and ");
         let known = self.cluster.name_of(who);
         match armed.iter().filter(named).collect::<Vec<_>>()[..] {
@@ -195,8 +195,8 @@ impl<'a, S: Replicated> Runner<'a, S> {
         }
     }
 
-    /// The armed timers of a member, in order.
-    fn armed(&self, who: Id) -> Vec<MemberTimer> {
+    /// The armed timers of a process, in order.
+    fn armed(&self, who: Id) -> Vec<ProcessTimer> {
         let view = self.state.view();
         let mut armed: Vec<_> = view.local(usize::from(who)).timers.iter().copied().collect();
         armed.sort_unstable();
@@ -240,13 +240,13 @@ impl<'a, S: Replicated> Runner<'a, S> {
         Ok(())
     }
 
-    /// The undelivered messages between two members.
+    /// The undelivered messages between two processes.
     fn undelivered(&self, src: Id, dst: Id) -> Vec<Message> {
         let between = self.pending.iter().filter(|(from, to, _)| (*from, *to) == (src, dst));
         between.map(|(_, _, msg)| msg.clone()).collect()
     }
 
-    /// The messages between two members that the network has.
+    /// The messages between two processes that the network has.
     fn sent(&self, src: Id, dst: Id) -> Vec<Message> {
         let between = self.state.messages().filter(|(from, to, _)| (*from, *to) == (src, dst));
         between.map(|(_, _, msg)| msg.clone()).collect()
@@ -298,7 +298,7 @@ impl<'a, S: Replicated> Runner<'a, S> {
         let (src, msg) = match &action.event {
             Event::Deliver { src, msg } => (*src, msg),
             Event::Timeout(timer) => return format!("timeout {who} {timer:?}"),
-            Event::Choose { .. } => unreachable!("no member draws lots"),
+            Event::Choose { .. } => unreachable!("no process draws lots"),
             Event::Restart => return format!("restart {who}"),
         };
         let undelivered = self.undelivered(src, action.who);
@@ -331,7 +331,7 @@ impl<'a, S: Replicated> Runner<'a, S> {
         Ok(())
     }
 
-    /// Delivers messages that pass between members of `among` until none is left. Messages that call for
+    /// Delivers messages that pass between processes of `among` until none is left. Messages that call for
     /// each other for ever are an error.
     fn settle(&mut self, among: impl Fn(Id) -> bool) -> Result<(), String> {
         for _ in 0..10_000 {

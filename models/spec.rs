@@ -7,8 +7,8 @@
 use super::coverage;
 use super::ghost::{ClientEvent, Ghost, Watch};
 use super::linearizability::linearizable;
-use super::member::{Asks, Client, Fragments, Member, Replicated};
 use super::mutants::{Fault, Mutant};
+use super::process::{Asks, Client, Fragments, Process, Replicated};
 use super::properties as p;
 use super::script::Runner;
 use super::{Cluster, ClusterBound};
@@ -102,17 +102,17 @@ fn subsets(ids: &[Id], size: usize) -> Vec<Vec<Id>> {
     with_first.into_iter().chain(subsets(rest, size)).collect()
 }
 
-/// A property of each member by itself.
+/// A property of each process by itself.
 fn of_actor<S: Replicated>(
     holds: fn(Id, p::ClusterLocal<'_, S>) -> bool,
-) -> StatePredicate<Member<S>, Ghost> {
+) -> StatePredicate<Process<S>, Ghost> {
     StatePredicate::Actor(Arc::new(holds))
 }
 
-/// A property of each pair of members.
+/// A property of each pair of processes.
 fn of_pair<S: Replicated>(
     holds: fn(p::Peer<'_, S>, p::Peer<'_, S>) -> bool,
-) -> StatePredicate<Member<S>, Ghost> {
+) -> StatePredicate<Process<S>, Ghost> {
     StatePredicate::Pair(Arc::new(holds))
 }
 
@@ -271,20 +271,20 @@ impl Spec {
         only: Option<&'static str>,
     ) -> Result<Cluster<S>, String> {
         let servers: Vec<Id> = (0..self.servers).map(Id::from).collect();
-        let member = |server: &Id| {
+        let process = |server: &Id| {
             let parameters = self.parameters(usize::from(*server));
             let raft = Raft::<S>::new(servers.clone(), parameters).expect("a model is valid");
             let fragments = Fragments(self.fragment);
             match fault {
-                None => Member::Server(raft, fragments),
-                Some(fault) => Member::Mutant(Mutant::new(raft, fault), fragments),
+                None => Process::Server(raft, fragments),
+                Some(fault) => Process::Mutant(Mutant::new(raft, fault), fragments),
             }
         };
         let clients = self.clients.iter().map(|commands| {
             let (servers, commands) = (servers.clone(), commands.clone());
-            Member::Client(Client { servers, commands, asks: self.asks })
+            Process::Client(Client { servers, commands, asks: self.asks })
         });
-        let actors = ActorModel::new((), ()).actors(servers.iter().map(member)).actors(clients);
+        let actors = ActorModel::new((), ()).actors(servers.iter().map(process)).actors(clients);
         let bounds = self.bound_list();
         let watch = self.watch;
         let mut cluster = World {
@@ -335,7 +335,7 @@ impl Spec {
     /// Servers that do not differ are interchangeable, and so are clients with equal commands. To a client
     /// that asks in turn, however, the servers have an order. A mutant may tell servers apart, so its model
     /// has no symmetry.
-    fn symmetry<S: Replicated>(&self) -> Symmetry<Member<S>, Ghost> {
+    fn symmetry<S: Replicated>(&self) -> Symmetry<Process<S>, Ghost> {
         let alike = self.servers - usize::from(self.last_server.is_some());
         let servers = (0..alike).map(Id::from).collect();
         let first = |commands| self.clients.iter().position(|other| other == commands);
@@ -403,7 +403,7 @@ impl Spec {
         bounds
     }
 
-    fn always<S: Replicated>(&self) -> Vec<StateProperty<Member<S>, Ghost>> {
+    fn always<S: Replicated>(&self) -> Vec<StateProperty<Process<S>, Ghost>> {
         let Watch { leaders, votes, committed, .. } = self.watch;
         let completeness = StatePredicate::ActorAndGhost(Arc::new(p::leader_completeness));
         let followed = StatePredicate::ActorAndGhost(Arc::new(p::who_is_followed_was_elected));
@@ -434,7 +434,7 @@ impl Spec {
         rows.map(|(name, _, holds)| StateProperty { name, holds }).collect()
     }
 
-    fn steps<S: Replicated>(&self) -> Vec<StepProperty<Member<S>, Ghost>> {
+    fn steps<S: Replicated>(&self) -> Vec<StepProperty<Process<S>, Ghost>> {
         type OfChange<S> = fn(&p::ClusterChange<'_, S>) -> bool;
         type OfOutput<S> = fn(&p::ClusterOutput<'_, S>) -> bool;
         type OfLimited<S> = fn(&p::ClusterOutput<'_, S>, &Parameters) -> bool;
@@ -507,7 +507,7 @@ impl Spec {
     /// Every majority must be able to elect a leader and to commit a new entry. That entry is the no-op of
     /// a term later than all they know of: every elected leader already has the entries committed before.
     /// Terms may go beyond the model's bound, by two elections.
-    fn recovery<S: Replicated>(&self) -> Recovery<Member<S>> {
+    fn recovery<S: Replicated>(&self) -> Recovery<Process<S>> {
         let servers: Vec<Id> = (0..self.servers).map(Id::from).collect();
         Recovery {
             groups: subsets(&servers, self.servers / 2 + 1),
@@ -518,7 +518,7 @@ impl Spec {
         }
     }
 
-    fn sometimes<S: Replicated>(&self) -> Vec<StateProperty<Member<S>, Ghost>> {
+    fn sometimes<S: Replicated>(&self) -> Vec<StateProperty<Process<S>, Ghost>> {
         type Predicate<S> = fn(&p::ClusterView<'_, S>) -> bool;
         let rows: [(&str, Predicate<S>); 7] = [
             ("a leader is elected", p::a_leader_is_elected),

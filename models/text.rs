@@ -4,7 +4,7 @@
 //! `4@t2 put x 1` is the entry at index 4, created in term 2, with its command.
 
 use super::ghost::role_name;
-use super::member::{ClientState, MemberState, Replicated};
+use super::process::{ClientState, ProcessState, Replicated};
 use super::{Cluster, ClusterAction, ClusterState};
 use crate::kv::Kv;
 use crate::raft::{
@@ -19,7 +19,7 @@ use std::marker::PhantomData;
 
 /// Writes events, messages and states of one cluster as text.
 pub struct Text<'a, S: Replicated = Kv> {
-    /// Gives the name of a member.
+    /// Gives the name of a process.
     name: Box<dyn Fn(Id) -> String + 'a>,
     machine: PhantomData<fn() -> S>,
 }
@@ -49,12 +49,12 @@ impl<'a, S: Replicated> Text<'a, S> {
         match &action.event {
             Event::Deliver { src, msg } => self.sent(*src, &BTreeSet::from([action.who]), msg),
             Event::Timeout(timer) => format!("{who}: {timer:?} timeout"),
-            Event::Choose { .. } => unreachable!("no member draws lots"),
+            Event::Choose { .. } => unreachable!("no process draws lots"),
             Event::Restart => format!("{who}: restart"),
         }
     }
 
-    /// A step in lines: the event, and below it the change of the member and the messages that it sends.
+    /// A step in lines: the event, and below it the change of the process and the messages that it sends.
     pub fn step(
         &self,
         cluster: &Cluster<S>,
@@ -161,20 +161,20 @@ impl<'a, S: Replicated> Text<'a, S> {
         format!("{} {payload}", position(index, entry.term))
     }
 
-    /// The change of one member in a line; `None` if it did not change.
+    /// The change of one process in a line; `None` if it did not change.
     pub fn change(
         &self,
         who: Id,
-        before: &MemberState<S>,
-        after: &MemberState<S>,
+        before: &ProcessState<S>,
+        after: &ProcessState<S>,
     ) -> Option<String> {
         let mut parts = Vec::new();
         match (before, after) {
-            (MemberState::Server(before), MemberState::Server(after)) => {
+            (ProcessState::Server(before), ProcessState::Server(after)) => {
                 parts = self.protocol_change(before, after);
                 applied_change(before, after, &mut parts);
             }
-            (MemberState::Client(before), MemberState::Client(after)) => {
+            (ProcessState::Client(before), ProcessState::Client(after)) => {
                 let commands = after.outcomes.iter().skip(before.outcomes.len());
                 parts.extend(commands.map(invocation_text::<S>));
                 finished(before, after, &mut parts);

@@ -25,7 +25,7 @@ mod roster;
 mod status;
 
 pub use error::{ClientError, Sightings};
-pub use kv::{KvClient, Page, Swap};
+pub use kv::{KeyPage, KvClient, Swap};
 pub use log::{LogEntry, LogPage, log_page};
 pub use pace::LONGEST_WAIT;
 pub use status::{Counts, Member, Progress, ServerStatus, Surveyed, inspect, survey};

@@ -6,7 +6,7 @@ use checked_raft::durable::Durable;
 use checked_raft::models::Spec;
 use checked_raft::models::catalogue::{catalogue, find};
 use checked_raft::models::coverage::LABELS;
-use checked_raft::models::member::Member;
+use checked_raft::models::process::Process;
 use checked_raft::raft::{Message, Persistent, Retry};
 use checked_raft::runtime::store::Life;
 use checked_raft::runtime::wire::{self, Body, Datagram};
@@ -33,7 +33,7 @@ fn fingerprint(value: &impl Hash) -> u128 {
 }
 
 impl Seen {
-    fn step(&mut self, step: &Output<'_, Member>) {
+    fn step(&mut self, step: &Output<'_, Process>) {
         for command in step.out {
             match command {
                 Command::Send(_, message) => {

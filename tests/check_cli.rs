@@ -350,9 +350,9 @@ fn the_steps_of_a_counterexample_are_data() {
     let found = json(&output)["models"][0]["counterexample"].clone();
     let steps = found["steps"].as_array().expect("a list");
     assert_eq!(found["length"], steps.len());
-    let mut members = found["start"].as_array().expect("a list").clone();
-    let named = |members: &[Value], name: &Value| {
-        members.iter().position(|member| member["name"] == *name).expect("a member")
+    let mut processes = found["start"].as_array().expect("a list").clone();
+    let named = |processes: &[Value], name: &Value| {
+        processes.iter().position(|process| process["name"] == *name).expect("a process")
     };
     let mut sent = Vec::new();
     for (number, step) in (1..).zip(steps) {
@@ -360,9 +360,9 @@ fn the_steps_of_a_counterexample_are_data() {
         assert_eq!(keys(step), wanted.into());
         assert_eq!(step["number"], number);
         let action = &step["action"];
-        let who = named(&members, &action["actor"]);
-        assert_eq!(step["before"], members[who], "step {number} goes on from the one before");
-        members[who] = step["after"].clone();
+        let who = named(&processes, &action["actor"]);
+        assert_eq!(step["before"], processes[who], "step {number} goes on from the one before");
+        processes[who] = step["after"].clone();
         match action["kind"].as_str() {
             Some("deliver") => {
                 let arrived = [&action["from"], &action["actor"], &action["message"]];
@@ -384,15 +384,16 @@ fn the_steps_of_a_counterexample_are_data() {
             receivers.map(|it| it["to"].as_array().expect("a list").len()).sum::<usize>()
         );
     }
-    assert_eq!(found["end"].as_array().expect("a list"), &members);
+    assert_eq!(found["end"].as_array().expect("a list"), &processes);
     let restarted = steps.iter().find(|step| step["action"]["kind"] == "restart");
     let restarted = restarted.expect("S2 forgets its vote in a restart");
     assert_eq!(restarted["before"]["vote"], "S0");
     assert_eq!(restarted["after"]["vote"], Value::Null);
     assert_eq!(restarted["after"]["timers"], serde_json::json!(["Election"]));
-    let leaders = members.iter().filter(|member| member["role"] == "leader" && member["term"] == 1);
+    let leaders =
+        processes.iter().filter(|process| process["role"] == "leader" && process["term"] == 1);
     assert_eq!(leaders.count(), 2);
-    let leader = members.iter().find(|member| member["role"] == "leader").expect("a leader");
+    let leader = processes.iter().find(|process| process["role"] == "leader").expect("a leader");
     assert_eq!(leader["log"], serde_json::json!([1]));
 }
 

@@ -8,7 +8,7 @@ use actorcheck::Event;
 use bytes::Bytes;
 use checked_raft::durable::Durable;
 use checked_raft::kv::{Command, Kv, Output};
-use checked_raft::models::member::MemberTimer;
+use checked_raft::models::process::ProcessTimer;
 use checked_raft::models::{Cluster, ClusterState, Spec};
 use checked_raft::raft::{
     AppendEntries, AppendEntriesResponse, ClientRequest, ClientResponse, Entry, Index, Log,
@@ -81,7 +81,7 @@ impl Seen {
             actions.retain(|action| match action.event {
                 Event::Deliver { .. } if kind < 5 => delivered.contains(action),
                 Event::Deliver { .. } => kind < 85 && !delivered.contains(action),
-                Event::Timeout(MemberTimer::Server(Timer::Election)) => (85..88).contains(&kind),
+                Event::Timeout(ProcessTimer::Server(Timer::Election)) => (85..88).contains(&kind),
                 Event::Timeout(_) => (88..98).contains(&kind),
                 Event::Choose { .. } | Event::Restart => kind >= 98,
             });

@@ -4,10 +4,10 @@
 use actorcheck::search::{Outcome, shortest};
 use actorcheck::{Engine, Event, Limits, RECOVERABILITY, Tally, Verdict, run};
 use checked_raft::models::catalogue::catalogue;
-use checked_raft::models::member::MemberTimer;
 use checked_raft::models::mutants::matrix::{self, Column, Judgement, Row};
 use checked_raft::models::mutants::smallest::smallest;
 use checked_raft::models::mutants::{self, Fault, MutantSpec};
+use checked_raft::models::process::ProcessTimer;
 use checked_raft::models::{Cluster, Spec};
 use stateright::actor::{Actor, Out};
 use std::borrow::Cow;
@@ -216,7 +216,7 @@ fn calls_that_differ(mutant: &MutantSpec) -> u64 {
             Event::Deliver { src, msg } => {
                 actor.on_msg(step.who, &mut state, *src, msg.clone(), &mut out);
             }
-            Event::Timeout(timer @ MemberTimer::Server(_)) => {
+            Event::Timeout(timer @ ProcessTimer::Server(_)) => {
                 actor.on_timeout(step.who, &mut state, timer, &mut out);
             }
             _ => return,

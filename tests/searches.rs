@@ -8,7 +8,7 @@ use actorcheck::engine::explore_and_visit;
 use actorcheck::{Engine, Limits, Local, Report, Tally, Verdict, World, run};
 use checked_raft::models::catalogue::{catalogue, find};
 use checked_raft::models::ghost::Watch;
-use checked_raft::models::member::{Asks, MemberState};
+use checked_raft::models::process::{Asks, ProcessState};
 use checked_raft::models::{Cluster, Spec};
 use full_search::{by_stateright, counts, explored, results};
 use std::collections::BTreeSet;
@@ -133,8 +133,8 @@ fn asking_all_servers_allows_whatever_asking_in_turn_does() {
         let mut seen = BTreeSet::new();
         let report = explore_and_visit(world, &Limits::unlimited(2), WAYS[0].1, &mut |view| {
             let of = |local: Local<'_, _>| match local.state {
-                MemberState::Server(server) => format!("{server:?} {:?}", local.timers),
-                MemberState::Client(client) => format!("{:?}", client.outcomes),
+                ProcessState::Server(server) => format!("{server:?} {:?}", local.timers),
+                ProcessState::Client(client) => format!("{:?}", client.outcomes),
             };
             let locals: Vec<_> = view.locals().map(of).collect();
             seen.insert(format!("{locals:?} {:?}", view.ghost));

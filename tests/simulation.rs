@@ -13,7 +13,7 @@ use actorcheck::{Action, Event, EventOf, diagram};
 use bytes::Bytes;
 use checked_raft::kv::Command as KvCommand;
 use checked_raft::models::ghost::Watch;
-use checked_raft::models::member::{Member, MemberTimer};
+use checked_raft::models::process::{Process, ProcessTimer};
 use checked_raft::models::{Cluster, ClusterAction, ClusterState, Spec};
 use checked_raft::raft::{Index, Invocation, Message, Payload, Timer};
 use proptest::prelude::*;
@@ -193,11 +193,11 @@ impl<'a> Run<'a> {
             Choice::Redeliver(number) => {
                 self.enabled(number, |event| matches!(event, Event::Deliver { .. }))
             }
-            Choice::Election(number) => self.timeout(number, MemberTimer::Server(Timer::Election)),
+            Choice::Election(number) => self.timeout(number, ProcessTimer::Server(Timer::Election)),
             Choice::Heartbeat(number) => {
-                self.timeout(number, MemberTimer::Server(Timer::Heartbeat))
+                self.timeout(number, ProcessTimer::Server(Timer::Heartbeat))
             }
-            Choice::Retry(number) => self.timeout(number, MemberTimer::Retry),
+            Choice::Retry(number) => self.timeout(number, ProcessTimer::Retry),
             Choice::Restart(number) => self.enabled(number, |event| *event == Event::Restart),
             Choice::Split(sides) => {
                 self.sides = sides;
@@ -214,14 +214,14 @@ impl<'a> Run<'a> {
         (usize::from(id) < SERVERS).then(|| self.sides & (1 << usize::from(id)) != 0)
     }
 
-    fn timeout(&self, number: u16, timer: MemberTimer) -> Option<ClusterAction> {
+    fn timeout(&self, number: u16, timer: ProcessTimer) -> Option<ClusterAction> {
         self.enabled(number, |event| *event == Event::Timeout(timer))
     }
 
     fn enabled(
         &self,
         number: u16,
-        wanted: impl Fn(&EventOf<Member>) -> bool,
+        wanted: impl Fn(&EventOf<Process>) -> bool,
     ) -> Option<ClusterAction> {
         let mut actions = self.cluster.enabled(&self.state);
         actions.retain(|action| wanted(&action.event));

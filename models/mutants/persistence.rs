@@ -1,6 +1,6 @@
 //! Mutants of persistence: which state is on the disk, and when.
 //!
-//! A write that comes too late is a `Save` in a step of its own, by `MemberTimer::Flush`. Until that step,
+//! A write that comes too late is a `Save` in a step of its own, by `ProcessTimer::Flush`. Until that step,
 //! a restart finds the state that was saved before.
 
 use super::scenes;

@@ -4,7 +4,7 @@
 //! them. They edit the message before a handler runs, the server and its outputs after it, and what is
 //! saved when. They also edit what a restart loads, and add the messages that follow a delayed write.
 
-use super::super::member::{MemberTimer, Replicated};
+use super::super::process::{ProcessTimer, Replicated};
 use crate::kv::Kv;
 use crate::raft::{
     AppendEntries, Index, Log, Message, Outcome, Parameters, Persistent, Raft, RequestVote, Role,
@@ -286,7 +286,7 @@ impl<S: Replicated> Mutant<S> {
     /// Saves what must be saved before the messages leave. Returns what must be saved after they have left.
     fn save(&self, before: &Server<S>, after: &Server<S>, o: &mut Out<Self>) -> Option<Persistent> {
         let flush =
-            |o: &mut Out<Self>| o.set_timer(MemberTimer::Flush, Duration::ZERO..Duration::ZERO);
+            |o: &mut Out<Self>| o.set_timer(ProcessTimer::Flush, Duration::ZERO..Duration::ZERO);
         match (self.fault.save)(before, after) {
             Written::All(persistent) => o.save(persistent),
             Written::First(persistent) => {
@@ -301,7 +301,7 @@ impl<S: Replicated> Mutant<S> {
 }
 
 /// A command of a server actor, as a command of the wrapper.
-fn as_member(command: ServerCommand) -> Command<Message, MemberTimer, (), Persistent> {
+fn as_member(command: ServerCommand) -> Command<Message, ProcessTimer, (), Persistent> {
     match command {
         Command::Send(to, msg) => Command::Send(to, msg),
         Command::Save(storage) => Command::Save(storage),
@@ -313,7 +313,7 @@ fn as_member(command: ServerCommand) -> Command<Message, MemberTimer, (), Persis
 
 impl<S: Replicated> Actor for Mutant<S> {
     type Msg = Message;
-    type Timer = MemberTimer;
+    type Timer = ProcessTimer;
     type State = Server<S>;
     type Storage = Persistent;
     type Random = ();
@@ -344,23 +344,23 @@ impl<S: Replicated> Actor for Mutant<S> {
         &self,
         id: Id,
         state: &mut Cow<'_, Server<S>>,
-        timer: &MemberTimer,
+        timer: &ProcessTimer,
         o: &mut Out<Self>,
     ) {
         match timer {
-            MemberTimer::Server(timer) => {
+            ProcessTimer::Server(timer) => {
                 self.run(id, state, o, None, |state, _, out| {
                     self.raft.on_timeout(id, state, timer, out);
                 });
             }
             // The delayed write is done: the persistent state in memory is now on the disk.
-            MemberTimer::Flush => {
+            ProcessTimer::Flush => {
                 o.save(state.persistent.clone());
                 for (to, msg) in (self.fault.flushed)(id, state) {
                     o.send(to, msg);
                 }
             }
-            MemberTimer::Retry => {}
+            ProcessTimer::Retry => {}
         }
     }
 }

@@ -3,7 +3,7 @@
 use checked_raft::kv::Command;
 use checked_raft::models::Spec;
 use checked_raft::models::ghost::Watch;
-use checked_raft::models::member::Asks;
+use checked_raft::models::process::Asks;
 use clap::{Args, Parser};
 use std::fmt::Write;
 

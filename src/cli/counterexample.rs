@@ -4,7 +4,7 @@ use super::subject::Subject;
 use super::{told, why};
 use actorcheck::{Limits, diagram, search};
 use checked_raft::models::ghost::Ghost;
-use checked_raft::models::member::Member;
+use checked_raft::models::process::Process;
 use checked_raft::models::script::Runner;
 use checked_raft::models::text::Text;
 use checked_raft::models::{Cluster, Spec};
@@ -20,15 +20,15 @@ pub(super) const EXPLORER: &str = "127.0.0.1:3000";
 pub(super) struct Explained {
     /// The property that it violates.
     pub(super) property: &'static str,
-    /// The state of every member at the start.
-    pub(super) start: Vec<told::Member>,
+    /// The state of every process at the start.
+    pub(super) start: Vec<told::Process>,
     /// The steps.
     pub(super) steps: Vec<told::Step>,
     /// The violation in the last state, as far as the state shows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) why: Option<String>,
-    /// The state of every member at the end.
-    pub(super) end: Vec<told::Member>,
+    /// The state of every process at the end.
+    pub(super) end: Vec<told::Process>,
     /// The state of every server at the end, a line each below a header.
     #[serde(skip)]
     pub(super) table: Vec<String>,
@@ -69,7 +69,7 @@ pub(super) struct Link {
 fn script(
     subject: &Subject,
     world: &Cluster,
-    found: &search::Counterexample<Member, Ghost>,
+    found: &search::Counterexample<Process, Ghost>,
 ) -> String {
     let (property, bounds) = (found.property, subject.spec.bounds_text());
     let mut text =
@@ -130,10 +130,10 @@ pub(super) fn explain(
     let url = format!("http://{EXPLORER}/#/steps/{path}");
     Ok(Explained {
         property: found.property,
-        start: told::members(&world, &found.first),
+        start: told::processes(&world, &found.first),
         steps: told::steps(&world, &found.first, &found.steps),
         why: why::sentence(&world, found.property, last),
-        end: told::members(&world, last),
+        end: told::processes(&world, last),
         table: why::table(&world, before, last),
         length: found.steps.len(),
         visited: found.visited,

@@ -3,7 +3,7 @@
 use super::options::grouped;
 use super::subject::Subject;
 use super::{Failure, Status, json};
-use checked_raft::models::member::Asks;
+use checked_raft::models::process::Asks;
 use checked_raft::raft::{Copies, Retry};
 use clap::Args;
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, TableComponent};
@@ -88,7 +88,7 @@ const BELOW: &str = "
   half as many at a time (LDR-5 and LDR-6 in [spec/README.md](../spec/README.md)), and drops a retry of
   what waits in its log (CLI-4).
 - **all**: clients send every request to all servers at once. So servers see at least what they see of
-  clients that ask one after the other, as the client library does. `models/member.rs` argues that, and a
+  clients that ask one after the other, as the client library does. `models/process.rs` argues that, and a
   test compares both.
 - **plain**: `.ci/run` also exhausts it without the engine's reductions, and compares the tuples.
 

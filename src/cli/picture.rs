@@ -6,7 +6,7 @@
 //! line has its log as a grid, as the paper draws logs: a column is an index, and a cell has the term of
 //! its entry. A bar stands behind the last entry that the server knows to be committed.
 
-use super::told::{self, Member, ServerState};
+use super::told::{self, Process, ServerState};
 use super::why;
 use actorcheck::Event;
 use checked_raft::models::text::Text;
@@ -171,12 +171,12 @@ impl Walk<'_> {
     fn draw_cluster(&self, world: &Cluster, drawing: &mut Drawing) {
         let state = self.end();
         let acted = self.steps.last().map(|(action, _)| usize::from(action.who));
-        let members = told::members(world, state);
+        let processes = told::processes(world, state);
         let lines: Vec<_> =
-            members.iter().enumerate().map(|(n, it)| line(world, state, n, it)).collect();
+            processes.iter().enumerate().map(|(n, it)| line(world, state, n, it)).collect();
         let longest = lines.iter().map(|line| line.chars().count()).max().unwrap_or(0);
         let grid = 12 + (longest + 2) * CHARACTER;
-        let servers = members.iter().filter_map(Member::server);
+        let servers = processes.iter().filter_map(Process::server);
         let columns = servers.clone().map(|server| server.log.len()).max().unwrap_or(0);
         let mut y = drawing.height + 14;
         for index in 1..=columns {
@@ -185,7 +185,7 @@ impl Walk<'_> {
             drawing.text(x, y + 10, &index.to_string(), &style);
         }
         y += 14;
-        for (n, member) in members.iter().enumerate() {
+        for (n, process) in processes.iter().enumerate() {
             if acted == Some(n) {
                 let width = grid + columns * CELL;
                 let _ = write!(
@@ -194,7 +194,7 @@ impl Walk<'_> {
                 );
             }
             drawing.text(12, y + 17, &lines[n], &format!("fill='{INK}' xml:space='preserve'"));
-            if let Some(server) = member.server() {
+            if let Some(server) = process.server() {
                 draw_log(drawing, server, grid, y);
             }
             y += LINE;
@@ -230,12 +230,12 @@ fn draw_log(drawing: &mut Drawing, server: &ServerState, x: usize, y: usize) {
 }
 
 /// The state of a process in a line, without the log of a server.
-fn line(world: &Cluster, state: &ClusterState, number: usize, member: &Member) -> String {
+fn line(world: &Cluster, state: &ClusterState, number: usize, process: &Process) -> String {
     let timers = |timers: &[String]| {
         if timers.is_empty() { String::new() } else { format!("  armed {}", timers.join(", ")) }
     };
-    match member {
-        Member::Server(server) => {
+    match process {
+        Process::Server(server) => {
             let vote = server.vote.as_deref().unwrap_or("-");
             format!(
                 "{:<3} {:<9} t{:<2} vote {vote:<3} commit {} applied {}{}",
@@ -247,7 +247,7 @@ fn line(world: &Cluster, state: &ClusterState, number: usize, member: &Member) -
                 timers(&server.timers)
             )
         }
-        Member::Client(client) => {
+        Process::Client(client) => {
             let session = state.actor(number).client().map(|client| &client.session);
             let asks = match session.and_then(Session::request) {
                 Some((server, request)) => {

@@ -210,7 +210,7 @@ impl<'a> Player<'a> {
         Self { cluster, remembered: runner.clone(), runner, verdicts, told: 0, before: first }
     }
 
-    /// Whether a line is a record of a scenario: it is indented and begins with the name of a member.
+    /// Whether a line is a record of a scenario: it is indented and begins with the name of a process.
     fn is_record(&self, line: &str) -> bool {
         let first = line.split_whitespace().next().unwrap_or_default().trim_end_matches(':');
         line.starts_with(' ') && self.cluster.names.iter().any(|name| name == first)

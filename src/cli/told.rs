@@ -2,7 +2,7 @@
 
 use checked_raft::kv::Kv;
 use checked_raft::models::ghost::role_name;
-use checked_raft::models::member::{Member as Actor, MemberState};
+use checked_raft::models::process::{Process as Actor, ProcessState};
 use checked_raft::models::text::Text;
 use checked_raft::models::{Cluster, ClusterAction, ClusterState};
 use checked_raft::raft::{
@@ -23,9 +23,9 @@ pub(super) struct Step {
     pub(super) text: Vec<String>,
     action: Action,
     /// The actor before the step.
-    before: Member,
+    before: Process,
     /// The actor after the step.
-    after: Member,
+    after: Process,
     /// Everything that the handler puts out, in order.
     outputs: Vec<Output>,
     /// The messages among the outputs; one that goes to several receivers stands here once.
@@ -55,10 +55,10 @@ struct Sent {
     message: Told,
 }
 
-/// The state of a member of the cluster.
+/// The state of a process of the cluster.
 #[derive(Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub(super) enum Member {
+pub(super) enum Process {
     Server(ServerState),
     Client(ClientState),
 }
@@ -99,8 +99,8 @@ pub(super) struct ClientState {
     pub(super) timers: Vec<String>,
 }
 
-impl Member {
-    /// The server, if the member is one.
+impl Process {
+    /// The server, if the process is one.
     pub(super) fn server(&self) -> Option<&ServerState> {
         match self {
             Self::Server(server) => Some(server),
@@ -208,13 +208,13 @@ pub(super) fn steps(
         .collect()
 }
 
-/// The states of all members, as data.
-pub(super) fn members(world: &Cluster, state: &ClusterState) -> Vec<Member> {
+/// The states of all processes, as data.
+pub(super) fn processes(world: &Cluster, state: &ClusterState) -> Vec<Process> {
     let all = 0..world.names.len();
-    all.map(|member| Teller(world).member(Id::from(member), state)).collect()
+    all.map(|process| Teller(world).process(Id::from(process), state)).collect()
 }
 
-/// Puts what happens in a cluster into data, with the names of its members.
+/// Puts what happens in a cluster into data, with the names of its processes.
 struct Teller<'a>(&'a Cluster);
 
 impl Teller<'_> {
@@ -247,8 +247,8 @@ impl Teller<'_> {
             number,
             text: Text::of(self.0).step(self.0, before, action, after),
             action: self.action(action),
-            before: self.member(action.who, before),
-            after: self.member(action.who, after),
+            before: self.process(action.who, before),
+            after: self.process(action.who, after),
             outputs,
             sent: sent.collect(),
         }
@@ -263,7 +263,7 @@ impl Teller<'_> {
             actorcheck::Event::Timeout(timer) => {
                 Action::Timeout { actor, timer: format!("{timer:?}") }
             }
-            actorcheck::Event::Choose { .. } => unreachable!("no member draws lots"),
+            actorcheck::Event::Choose { .. } => unreachable!("no process draws lots"),
             actorcheck::Event::Restart => Action::Restart { actor },
         }
     }
@@ -280,20 +280,20 @@ impl Teller<'_> {
         })
     }
 
-    fn member(&self, id: Id, state: &ClusterState) -> Member {
+    fn process(&self, id: Id, state: &ClusterState) -> Process {
         let view = state.view();
         let local = view.local(usize::from(id));
         let mut timers: Vec<_> = local.timers.iter().copied().collect();
         timers.sort_unstable();
         let timers = timers.iter().map(|timer| format!("{timer:?}")).collect();
         match local.state {
-            MemberState::Server(server) => {
+            ProcessState::Server(server) => {
                 let saved = local.storage.map(|saved| self.saved(saved));
-                Member::Server(self.server(id, server, saved, timers))
+                Process::Server(self.server(id, server, saved, timers))
             }
-            MemberState::Client(client) => {
+            ProcessState::Client(client) => {
                 let request = client.session.request();
-                Member::Client(ClientState {
+                Process::Client(ClientState {
                     name: self.name(id),
                     asks: request.as_ref().map(|(server, _)| self.name(*server)),
                     request: request.map(|(_, request)| told_request(&request)),

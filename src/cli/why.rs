@@ -3,7 +3,7 @@
 use actorcheck::RECOVERABILITY;
 use checked_raft::kv::Kv;
 use checked_raft::models::ghost::{Ghost, role_name};
-use checked_raft::models::member::Member;
+use checked_raft::models::process::Process;
 use checked_raft::models::{Cluster, ClusterState};
 use checked_raft::raft::{Invocation, Server};
 use checked_raft::state_machine::StateMachine;
@@ -177,10 +177,10 @@ pub(super) fn numbered(number: usize, lines: &[String]) -> String {
 
 /// The commands of the clients.
 fn commands(world: &Cluster) -> Vec<String> {
-    let members = world.actors.actors.iter().enumerate();
-    let clients = members.filter_map(|(n, member)| match member {
-        Member::Client(client) => Some((n, client)),
-        Member::Server(..) | Member::Mutant(..) => None,
+    let processes = world.actors.actors.iter().enumerate();
+    let clients = processes.filter_map(|(n, process)| match process {
+        Process::Client(client) => Some((n, client)),
+        Process::Server(..) | Process::Mutant(..) => None,
     });
     let lines = clients.flat_map(|(n, client)| {
         let name = world.names[n].clone();

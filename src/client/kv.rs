@@ -10,7 +10,7 @@ pub struct KvClient(Client);
 
 /// A page of the keys of a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Page {
+pub struct KeyPage {
     /// The keys in their order.
     pub keys: Vec<Bytes>,
     /// The key behind which the next page begins; `None` if this is the last page.
@@ -83,11 +83,11 @@ impl KvClient {
         &mut self,
         prefix: impl Into<Bytes>,
         after: Option<Bytes>,
-    ) -> Result<Page, ClientError> {
+    ) -> Result<KeyPage, ClientError> {
         match self.execute(&Command::Keys { prefix: prefix.into(), after, limit: PAGE })? {
             Output::Keys { keys, more } => {
                 let next = keys.last().filter(|_| more).cloned();
-                Ok(Page { keys, next })
+                Ok(KeyPage { keys, next })
             }
             output => Err(unexpected(&output)),
         }

@@ -86,7 +86,7 @@ struct Record {
     seq: u64,
     /// Number of the batch; within one life it never decreases.
     batch: u64,
-    event: Event,
+    event: EventRecord,
     /// Hash of the state before the call; none before a start.
     before: Option<String>,
     /// Hash of the state after the call.
@@ -96,7 +96,7 @@ struct Record {
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-enum Event {
+enum EventRecord {
     Start { v: u32, origin: Origin, storage: String },
     Deliver { from: u64, msg: String },
     Timeout { timer: String },
@@ -197,15 +197,15 @@ impl TraceWriter {
         out: &Out<A>,
     ) -> io::Result<()> {
         let event = match call {
-            Call::Start(storage) => hex(storage).map(|storage| Event::Start {
+            Call::Start(storage) => hex(storage).map(|storage| EventRecord::Start {
                 v: VERSION,
                 origin: self.origin.clone(),
                 storage,
             }),
             Call::Deliver(from, msg) => {
-                hex(msg).map(|msg| Event::Deliver { from: number(*from), msg })
+                hex(msg).map(|msg| EventRecord::Deliver { from: number(*from), msg })
             }
-            Call::Timeout(timer) => hex(timer).map(|timer| Event::Timeout { timer }),
+            Call::Timeout(timer) => hex(timer).map(|timer| EventRecord::Timeout { timer }),
         };
         let record = Record {
             seq: self.lines + 1,

@@ -7,12 +7,12 @@
 //!
 //! ```text
 //! logs                        draws all logs as the paper does
-//! quietly CMD; CMD; ...       runs the commands and records only what became of each member
+//! quietly CMD; CMD; ...       runs the commands and records only what became of each process
 //! remember                    marks this point;
 //! return                      goes back to it, for another ending
 //! ```
 //!
-//! What is indented is recorded: each event, below it how the member changed and what it sent. A
+//! What is indented is recorded: each event, below it how the process changed and what it sent. A
 //! message that arrives within the same line is not listed as sent; `(lost)` is one that the script
 //! has forgotten. Every property of the models is judged after every step.
 //!
@@ -255,9 +255,9 @@ impl<'a> Scenario<'a> {
     }
 
     fn changes(&self, before: &ClusterState, after: &ClusterState) -> Vec<String> {
-        let members = 0..self.cluster.names.len();
+        let processes = 0..self.cluster.names.len();
         let change = |n| self.text.change(Id::from(n), before.actor(n), after.actor(n));
-        members.filter_map(change).collect()
+        processes.filter_map(change).collect()
     }
 
     /// Records the steps from `first` on, the first of which was taken in the state `before`.

@@ -8,7 +8,7 @@
 //! [`Past`] takes the records one by one and answers with [`Past::allows`] whether a store may hold a
 //! value. [`is_fit`] reads a whole file into it.
 
-use super::{Event, Origin, Record, VERSION, digest};
+use super::{EventRecord, Origin, Record, VERSION, digest};
 use serde::Serialize;
 use serde_json::error::Category;
 use std::fmt;
@@ -158,7 +158,7 @@ pub fn is_fit<S: Serialize>(path: &Path, origin: &Origin, held: Option<&S>) -> R
         line += 1;
         match serde_json::from_slice::<Record>(text.strip_suffix(b"\n").unwrap_or(&text)) {
             Ok(record) => {
-                let is_start = matches!(record.event, Event::Start { .. });
+                let is_start = matches!(record.event, EventRecord::Start { .. });
                 if let (Some(line), false) = (torn.take(), is_start) {
                     return Err(Unfit::NoRecord { line });
                 }
@@ -179,13 +179,15 @@ impl Past {
             return Err(no_record());
         }
         match record.event {
-            Event::Start { v, .. } if v != VERSION => return Err(Unfit::Version { found: v }),
-            Event::Start { origin: Origin { cluster, server, .. }, .. }
+            EventRecord::Start { v, .. } if v != VERSION => {
+                return Err(Unfit::Version { found: v });
+            }
+            EventRecord::Start { origin: Origin { cluster, server, .. }, .. }
                 if (&cluster, server) != (&origin.cluster, origin.server) =>
             {
                 return Err(Unfit::OtherServer { cluster, server });
             }
-            Event::Start { storage, .. } => {
+            EventRecord::Start { storage, .. } => {
                 self.start(line, record.batch, found(&storage).ok_or_else(no_record)?);
             }
             _ if self.line == 0 => return Err(no_record()),

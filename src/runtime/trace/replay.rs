@@ -1,9 +1,9 @@
 //! The replay of a trace: asks the actor what the trace says it was asked, and compares its answers with
 //! the trace's.
 
-use super::super::Event as Called;
+use super::super::Event;
 use super::past::{Past, shown};
-use super::{Effects, Event, Origin, Record, Traceable, VERSION, digest, hash};
+use super::{Effects, EventRecord, Origin, Record, Traceable, VERSION, digest, hash};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, error::Category};
 use stateright::actor::{Command, Id, Out};
@@ -63,7 +63,7 @@ pub struct Replayed<A: Traceable> {
     /// The line of its record, from 1.
     pub line: u64,
     /// The call.
-    pub event: Called<A>,
+    pub event: Event<A>,
     /// The state before the call; `None` before a start.
     pub before: Option<A::State>,
     /// The state after the call.
@@ -176,7 +176,7 @@ struct Replay<A: Traceable, F> {
 }
 
 /// A life after a call, the call, and its commands.
-type Handled<A> = (Life<A>, Called<A>, Out<A>);
+type Handled<A> = (Life<A>, Event<A>, Out<A>);
 
 /// A server from one start to the next.
 struct Life<A: Traceable> {
@@ -232,7 +232,7 @@ impl<A: Traceable, F: Fn(&Value) -> Result<A, String>> Replay<A, F> {
             }
         };
         let torn = self.torn.take();
-        if !matches!(record.event, Event::Start { .. })
+        if !matches!(record.event, EventRecord::Start { .. })
             && let Some(torn) = torn
         {
             return Err(torn);
@@ -240,7 +240,7 @@ impl<A: Traceable, F: Fn(&Value) -> Result<A, String>> Replay<A, F> {
         self.same("seq", &self.line, &record.seq)?;
         let before = self.life.as_ref().map(|life| life.state.clone());
         let (life, event, out) = match &record.event {
-            Event::Start { v, origin, storage } => {
+            EventRecord::Start { v, origin, storage } => {
                 self.same("v", &VERSION, v)?;
                 accepted.starts += 1;
                 self.start(&record, origin, storage)?
@@ -250,7 +250,7 @@ impl<A: Traceable, F: Fn(&Value) -> Result<A, String>> Replay<A, F> {
                     return Err(self.rejected("event", "a start", "another event"));
                 };
                 match event {
-                    Event::Timeout { .. } => accepted.timeouts += 1,
+                    EventRecord::Timeout { .. } => accepted.timeouts += 1,
                     _ => accepted.delivers += 1,
                 }
                 self.go_on(life, &record)?
@@ -269,7 +269,7 @@ impl<A: Traceable, F: Fn(&Value) -> Result<A, String>> Replay<A, F> {
             }
         }
         accepted.records += 1;
-        let before = before.filter(|_| !matches!(event, Called::Start { .. }));
+        let before = before.filter(|_| !matches!(event, Event::Start { .. }));
         let after = life.state.clone();
         self.life = Some(life);
         Ok(Some(Replayed { line: self.line, event, before, after, out }))
@@ -303,7 +303,7 @@ impl<A: Traceable, F: Fn(&Value) -> Result<A, String>> Replay<A, F> {
         self.same("before", &None, &record.before)?;
         self.past.start(self.line, record.batch, found);
         let life = Life { actor, id, state, batch: record.batch };
-        Ok((life, Called::Start { storage }, out))
+        Ok((life, Event::Start { storage }, out))
     }
 
     fn go_on(&mut self, mut life: Life<A>, record: &Record) -> Result<Handled<A>, Rejected> {
@@ -317,18 +317,18 @@ impl<A: Traceable, F: Fn(&Value) -> Result<A, String>> Replay<A, F> {
         let mut out = Out::new();
         let mut state = Cow::Borrowed(&life.state);
         let event = match &record.event {
-            Event::Deliver { from, msg } => {
+            EventRecord::Deliver { from, msg } => {
                 let (src, msg): (_, A::Msg) = (self.id("from", *from)?, self.value("msg", msg)?);
                 let copy = msg.clone();
                 self.call(|| life.actor.on_msg(life.id, &mut state, src, copy, &mut out))?;
-                Called::Message { src, msg }
+                Event::Message { src, msg }
             }
-            Event::Timeout { timer } => {
+            EventRecord::Timeout { timer } => {
                 let timer = self.value("timer", timer)?;
                 self.call(|| life.actor.on_timeout(life.id, &mut state, &timer, &mut out))?;
-                Called::Timeout(timer)
+                Event::Timeout(timer)
             }
-            Event::Start { .. } => unreachable!("a start begins another life"),
+            EventRecord::Start { .. } => unreachable!("a start begins another life"),
         };
         if let Cow::Owned(next) = state {
             life.state = next;

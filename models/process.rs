@@ -1,6 +1,6 @@
 //! The actors of a model: servers and clients, as one type.
 //!
-//! A [`Member`] passes every event to the actor that it holds: a [`Raft`] server, a [`Mutant`] of one, or a
+//! A [`Process`] passes every event to the actor that it holds: a [`Raft`] server, a [`Mutant`] of one, or a
 //! [`Client`]. It takes over what that actor puts out. stateright's `Choice` would do, but it drops
 //! `on_random` and requires equal timer types.
 
@@ -21,8 +21,8 @@ pub trait Replicated: StateMachine + Send + Sync + 'static {}
 
 impl<S: StateMachine + Send + Sync + 'static> Replicated for S {}
 
-/// A member of a cluster that replicates `S`.
-pub enum Member<S: Replicated = Kv> {
+/// A process of a cluster that replicates `S`.
+pub enum Process<S: Replicated = Kv> {
     /// A server: the very actor that a node runs.
     Server(Raft<S>, Fragments),
     /// A server with a seeded bug.
@@ -54,9 +54,9 @@ pub enum Asks {
     All,
 }
 
-/// The state of a member.
+/// The state of a process.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub enum MemberState<S = Kv> {
+pub enum ProcessState<S = Kv> {
     /// The state of a server, mutant or not.
     Server(Server<S>),
     /// The state of a client.
@@ -72,9 +72,9 @@ pub struct ClientState {
     pub outcomes: Vec<Invocation>,
 }
 
-/// The timers of a member.
+/// The timers of a process.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum MemberTimer {
+pub enum ProcessTimer {
     /// A timer of a server.
     Server(Timer),
     /// The timer of a client that waits for an answer: when it fires, the client asks again.
@@ -83,26 +83,26 @@ pub enum MemberTimer {
     Flush,
 }
 
-impl From<Timer> for MemberTimer {
+impl From<Timer> for ProcessTimer {
     fn from(timer: Timer) -> Self {
-        MemberTimer::Server(timer)
+        ProcessTimer::Server(timer)
     }
 }
 
-impl<S> MemberState<S> {
-    /// The server, if the member is one.
+impl<S> ProcessState<S> {
+    /// The server, if the process is one.
     pub fn server(&self) -> Option<&Server<S>> {
         match self {
-            MemberState::Server(server) => Some(server),
-            MemberState::Client(_) => None,
+            ProcessState::Server(server) => Some(server),
+            ProcessState::Client(_) => None,
         }
     }
 
-    /// The client, if the member is one.
+    /// The client, if the process is one.
     pub fn client(&self) -> Option<&ClientState> {
         match self {
-            MemberState::Server(_) => None,
-            MemberState::Client(client) => Some(client),
+            ProcessState::Server(_) => None,
+            ProcessState::Client(client) => Some(client),
         }
     }
 }
@@ -123,23 +123,23 @@ impl Fragments {
     }
 }
 
-/// Runs a handler of a server actor on the state of a member, and hands the actor's outputs on as the
-/// member's.
+/// Runs a handler of a server actor on the state of a process, and hands the actor's outputs on as the
+/// process's.
 fn on_server<S: Replicated, A>(
-    state: &mut Cow<'_, MemberState<S>>,
-    o: &mut Out<Member<S>>,
+    state: &mut Cow<'_, ProcessState<S>>,
+    o: &mut Out<Process<S>>,
     handler: impl FnOnce(&mut Cow<'_, Server<S>>, &mut Out<A>),
 ) where
     A: Actor<Msg = Message, State = Server<S>, Storage = Persistent, Random = ()>,
-    A::Timer: Into<MemberTimer>,
+    A::Timer: Into<ProcessTimer>,
 {
-    let MemberState::Server(server) = &**state else { return };
+    let ProcessState::Server(server) = &**state else { return };
     let mut server = Cow::Borrowed(server);
     let mut out = Out::new();
     handler(&mut server, &mut out);
     let changed = match server {
         Cow::Borrowed(_) => None,
-        Cow::Owned(server) => Some(MemberState::Server(server)),
+        Cow::Owned(server) => Some(ProcessState::Server(server)),
     };
     take_over(out, o);
     if let Some(next) = changed {
@@ -147,13 +147,13 @@ fn on_server<S: Replicated, A>(
     }
 }
 
-/// Turns the outputs of a server actor into outputs of the member that runs it.
-fn take_over<S: Replicated, A>(out: Out<A>, o: &mut Out<Member<S>>)
+/// Turns the outputs of a server actor into outputs of the process that runs it.
+fn take_over<S: Replicated, A>(out: Out<A>, o: &mut Out<Process<S>>)
 where
     A: Actor<Msg = Message, Storage = Persistent, Random = ()>,
-    A::Timer: Into<MemberTimer>,
+    A::Timer: Into<ProcessTimer>,
 {
-    let mut commands: Out<Member<S>> = out
+    let mut commands: Out<Process<S>> = out
         .into_iter()
         .map(|command| match command {
             Command::Send(to, msg) => Command::Send(to, msg),
@@ -168,7 +168,7 @@ where
 
 impl Client {
     /// Sends the request in flight, if there is one, and arms the timer that waits for its answer.
-    fn send<S: Replicated>(&self, session: &Session, o: &mut Out<Member<S>>) {
+    fn send<S: Replicated>(&self, session: &Session, o: &mut Out<Process<S>>) {
         match session.request() {
             Some((server, request)) => {
                 let asked = match self.asks {
@@ -176,13 +176,13 @@ impl Client {
                     Asks::All => &self.servers[..],
                 };
                 o.broadcast(asked, &Message::ClientRequest(request));
-                o.set_timer(MemberTimer::Retry, Duration::ZERO..Duration::ZERO);
+                o.set_timer(ProcessTimer::Retry, Duration::ZERO..Duration::ZERO);
             }
-            None => o.cancel_timer(MemberTimer::Retry),
+            None => o.cancel_timer(ProcessTimer::Retry),
         }
     }
 
-    fn on_start<S: Replicated>(&self, o: &mut Out<Member<S>>) -> ClientState {
+    fn on_start<S: Replicated>(&self, o: &mut Out<Process<S>>) -> ClientState {
         let mut session = Session::new(self.servers.clone());
         if let Some(command) = self.commands.first() {
             session.invoke(command.clone());
@@ -195,7 +195,7 @@ impl Client {
         &self,
         client: &mut ClientState,
         msg: Message,
-        o: &mut Out<Member<S>>,
+        o: &mut Out<Process<S>>,
     ) {
         let Message::ClientResponse(response) = msg else { return };
         if self.asks == Asks::All && matches!(response, ClientResponse::NotLeader { .. }) {
@@ -214,97 +214,97 @@ impl Client {
     }
 }
 
-/// Runs a handler of a client on the state of a member. Owns the state only if the handler changes it.
+/// Runs a handler of a client on the state of a process. Owns the state only if the handler changes it.
 fn on_client<S: Replicated>(
-    state: &mut Cow<'_, MemberState<S>>,
+    state: &mut Cow<'_, ProcessState<S>>,
     handler: impl FnOnce(&mut ClientState),
 ) {
-    let MemberState::Client(client) = &**state else { return };
+    let ProcessState::Client(client) = &**state else { return };
     let mut next = client.clone();
     handler(&mut next);
     if next != *client {
-        *state = Cow::Owned(MemberState::Client(next));
+        *state = Cow::Owned(ProcessState::Client(next));
     }
 }
 
-impl<S: Replicated> Actor for Member<S> {
+impl<S: Replicated> Actor for Process<S> {
     type Msg = Message;
-    type Timer = MemberTimer;
-    type State = MemberState<S>;
+    type Timer = ProcessTimer;
+    type State = ProcessState<S>;
     type Storage = Persistent;
     type Random = ();
 
-    fn on_start(&self, id: Id, storage: &Option<Persistent>, o: &mut Out<Self>) -> MemberState<S> {
+    fn on_start(&self, id: Id, storage: &Option<Persistent>, o: &mut Out<Self>) -> ProcessState<S> {
         match self {
-            Member::Server(raft, _) => {
+            Process::Server(raft, _) => {
                 let mut out = Out::new();
                 let server = raft.on_start(id, storage, &mut out);
                 take_over(out, o);
-                MemberState::Server(server)
+                ProcessState::Server(server)
             }
-            Member::Mutant(mutant, _) => {
+            Process::Mutant(mutant, _) => {
                 let mut out = Out::new();
                 let server = mutant.on_start(id, storage, &mut out);
                 take_over(out, o);
-                MemberState::Server(server)
+                ProcessState::Server(server)
             }
-            Member::Client(client) => MemberState::Client(client.on_start(o)),
+            Process::Client(client) => ProcessState::Client(client.on_start(o)),
         }
     }
 
     fn on_msg(
         &self,
         id: Id,
-        state: &mut Cow<'_, MemberState<S>>,
+        state: &mut Cow<'_, ProcessState<S>>,
         src: Id,
         msg: Message,
         o: &mut Out<Self>,
     ) {
         match self {
-            Member::Server(_, fragments) | Member::Mutant(_, fragments) if fragments.lose(&msg) => {
-            }
-            Member::Server(raft, _) => {
+            Process::Server(_, fragments) | Process::Mutant(_, fragments)
+                if fragments.lose(&msg) => {}
+            Process::Server(raft, _) => {
                 on_server(state, o, |server, out| raft.on_msg(id, server, src, msg, out));
             }
-            Member::Mutant(mutant, _) => {
+            Process::Mutant(mutant, _) => {
                 on_server(state, o, |server, out| mutant.on_msg(id, server, src, msg, out));
             }
-            Member::Client(client) => on_client(state, |next| client.on_msg(next, msg, o)),
+            Process::Client(client) => on_client(state, |next| client.on_msg(next, msg, o)),
         }
     }
 
     fn on_timeout(
         &self,
         id: Id,
-        state: &mut Cow<'_, MemberState<S>>,
-        timer: &MemberTimer,
+        state: &mut Cow<'_, ProcessState<S>>,
+        timer: &ProcessTimer,
         o: &mut Out<Self>,
     ) {
         match (self, timer) {
-            (Member::Server(raft, _), MemberTimer::Server(timer)) => {
+            (Process::Server(raft, _), ProcessTimer::Server(timer)) => {
                 on_server(state, o, |server, out| raft.on_timeout(id, server, timer, out));
             }
-            (Member::Mutant(mutant, _), MemberTimer::Server(_) | MemberTimer::Flush) => {
+            (Process::Mutant(mutant, _), ProcessTimer::Server(_) | ProcessTimer::Flush) => {
                 on_server(state, o, |server, out| mutant.on_timeout(id, server, timer, out));
             }
-            (Member::Client(client), MemberTimer::Retry) => on_client(state, |next| {
+            (Process::Client(client), ProcessTimer::Retry) => on_client(state, |next| {
                 if client.asks == Asks::InTurn {
                     next.session.on_timeout();
                 }
                 client.send(&next.session, o);
             }),
-            (Member::Server(..), MemberTimer::Retry | MemberTimer::Flush)
-            | (Member::Mutant(..), MemberTimer::Retry)
-            | (Member::Client(_), MemberTimer::Server(_) | MemberTimer::Flush) => {}
+            (Process::Server(..), ProcessTimer::Retry | ProcessTimer::Flush)
+            | (Process::Mutant(..), ProcessTimer::Retry)
+            | (Process::Client(_), ProcessTimer::Server(_) | ProcessTimer::Flush) => {}
         }
     }
 }
 
-impl<S: fmt::Debug> fmt::Debug for MemberState<S> {
+impl<S: fmt::Debug> fmt::Debug for ProcessState<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            MemberState::Server(server) => write!(f, "{server:?}"),
-            MemberState::Client(client) => {
+            ProcessState::Server(server) => write!(f, "{server:?}"),
+            ProcessState::Client(client) => {
                 write!(f, "client outcomes={:?}", client.outcomes)?;
                 match client.session.request() {
                     Some((to, request)) => write!(f, " asks {}: {request:?}", usize::from(to)),
@@ -315,12 +315,12 @@ impl<S: fmt::Debug> fmt::Debug for MemberState<S> {
     }
 }
 
-impl fmt::Debug for MemberTimer {
+impl fmt::Debug for ProcessTimer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            MemberTimer::Server(timer) => write!(f, "{timer:?}"),
-            MemberTimer::Retry => f.write_str("Retry"),
-            MemberTimer::Flush => f.write_str("Flush"),
+            ProcessTimer::Server(timer) => write!(f, "{timer:?}"),
+            ProcessTimer::Retry => f.write_str("Retry"),
+            ProcessTimer::Flush => f.write_str("Flush"),
         }
     }
 }

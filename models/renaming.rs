@@ -1,11 +1,11 @@
 //! Symmetry: servers are interchangeable, and so are clients with equal commands. This module says how a
-//! permutation of members rewrites states and messages.
+//! permutation of processes rewrites states and messages.
 //!
 //! No verdict rests on the rewriting being right: the engine also runs every handler on renamed values and
 //! compares. Every type is taken apart by field names, so that nobody can forget a new field.
 
 use super::ghost::{ClientEvent, Ghost};
-use super::member::{ClientState, MemberState, MemberTimer, Replicated};
+use super::process::{ClientState, ProcessState, ProcessTimer, Replicated};
 use crate::raft::{
     AppendEntries, ClientResponse, Disagreement, Entry, Leader, Log, Message, Payload, Persistent,
     Role, Server,
@@ -13,11 +13,11 @@ use crate::raft::{
 use stateright::actor::Id;
 use stateright::{Rewrite, RewritePlan};
 
-impl<S: Replicated> Rewrite<Id> for MemberState<S> {
+impl<S: Replicated> Rewrite<Id> for ProcessState<S> {
     fn rewrite<P>(&self, plan: &RewritePlan<Id, P>) -> Self {
         match self {
-            MemberState::Server(server) => MemberState::Server(server.rewrite(plan)),
-            MemberState::Client(client) => MemberState::Client(client.rewrite(plan)),
+            ProcessState::Server(server) => ProcessState::Server(server.rewrite(plan)),
+            ProcessState::Client(client) => ProcessState::Client(client.rewrite(plan)),
         }
     }
 }
@@ -113,7 +113,7 @@ impl Rewrite<Id> for Message {
                 let (sequence, leader) = (*sequence, leader.rewrite(plan));
                 Message::ClientResponse(ClientResponse::NotLeader { sequence, leader })
             }
-            // These messages name no member.
+            // These messages name no process.
             Message::RequestVote(_)
             | Message::RequestVoteResponse(_)
             | Message::AppendEntriesResponse(_)
@@ -131,7 +131,7 @@ impl Rewrite<Id> for ClientState {
     }
 }
 
-impl Rewrite<Id> for MemberTimer {
+impl Rewrite<Id> for ProcessTimer {
     fn rewrite<P>(&self, _: &RewritePlan<Id, P>) -> Self {
         *self
     }
