@@ -1,5 +1,5 @@
 //! The engines side by side on one model, how time and memory grow with the bounds, and what a second
-//! thread brings: as the tables of `docs/benchmarks.md`.
+//! thread brings: as the tables of `docs/measurements.md`.
 
 mod measure;
 
