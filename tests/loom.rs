@@ -1,7 +1,7 @@
 //! Every interleaving of the hand-over from the receiving thread to the node's, and of their turns at
 //! the socket (loom). Run with
 //!
-//! `RUSTFLAGS="--cfg loom" cargo test --release --test loom --target-dir target-loom`
+//! `RUSTFLAGS="--cfg loom" cargo test --release --no-default-features --test loom --target-dir target-loom`
 
 #![cfg(loom)]
 
