@@ -163,7 +163,10 @@ fn a_file_may_say_what_the_command_line_says_and_the_command_line_goes_first() {
     let ask = || client::inspect("tests", address, &options()).expect("it answers");
     let leads = || Some(ask()).filter(|status| status.role == "leader");
     assert_eq!(wait_for("a leader", leads).id, 1);
-    assert_eq!(node.stop().err, "", "nothing to warn of");
+    // Such timeouts make a save of 6 ms a slow one, which a busy machine has.
+    let said = node.stop().err;
+    let is_known = |line: &str| line.contains(" WARN a save took long: more than 5 ms");
+    assert!(said.lines().all(is_known), "nothing else to warn of: {said}");
     fs::write(&file, "id = 1\nbootstrap = true\n").expect("written");
     let ended = server.run(&["--config", &file.display().to_string()]);
     ended.refused(&["node.toml", "line 2", "unknown field `bootstrap`"]);
