@@ -113,7 +113,8 @@ impl<S> ProcessState<S> {
 pub struct Fragments(pub Option<usize>);
 
 impl Fragments {
-    fn lose(self, msg: &Message) -> bool {
+    /// Whether the network loses a message each time.
+    pub fn lose(self, msg: &Message) -> bool {
         match (self.0, msg) {
             (Some(limit), Message::AppendEntries(args)) => {
                 args.entries.iter().map(Entry::size).sum::<usize>() > limit

@@ -15,8 +15,8 @@ use super::{Cluster, ClusterBound};
 use crate::kv::Kv;
 use crate::raft::{Copies, Parameters, Payload, Raft, Retry, Server};
 use actorcheck::{
-    RECOVERABILITY, Recovery, StatePredicate, StateProperty, StepPredicate, StepProperty, Symmetry,
-    Tally, World,
+    Event, RECOVERABILITY, Recovery, StatePredicate, StateProperty, StepPredicate, StepProperty,
+    Symmetry, Tally, World,
 };
 use bytes::Bytes;
 use stateright::actor::{ActorModel, Id};
@@ -114,6 +114,12 @@ fn of_pair<S: Replicated>(
     holds: fn(p::Peer<'_, S>, p::Peer<'_, S>) -> bool,
 ) -> StatePredicate<Process<S>, Ghost> {
     StatePredicate::Pair(Arc::new(holds))
+}
+
+/// Whether a call stands for a message that the network loses each time. The member that gets it does nothing,
+/// so the properties of outputs do not ask about its server.
+fn never_arrives<S: Replicated>(output: &p::ClusterOutput<'_, S>, fragments: Fragments) -> bool {
+    matches!(output.event, Event::Deliver { msg, .. } if fragments.lose(msg)) && output.is_silent()
 }
 
 impl Spec {
@@ -467,16 +473,19 @@ impl Spec {
             let holds = move |change: &p::ClusterChange<'_, S>, _: &Ghost| holds(change);
             StepProperty { name, holds: StepPredicate::Change(Arc::new(holds)) }
         };
-        let of_output = |(name, holds): (&'static str, OfOutput<S>)| StepProperty {
-            name,
-            holds: StepPredicate::Output(Arc::new(holds)),
+        let fragments = Fragments(self.fragment);
+        let of_output = |(name, holds): (&'static str, OfOutput<S>)| {
+            let holds = move |output: &p::ClusterOutput<'_, S>| {
+                never_arrives(output, fragments) || holds(output)
+            };
+            StepProperty { name, holds: StepPredicate::Output(Arc::new(holds)) }
         };
         let of_limited = |(name, holds): (&'static str, OfLimited<S>)| {
             let of_each: Vec<_> = (0..self.servers).map(|server| self.parameters(server)).collect();
             let holds = move |output: &p::ClusterOutput<'_, S>| {
                 // Clients have no limits, and no property asks for them.
                 let limits = of_each.get(usize::from(output.who)).unwrap_or(&of_each[0]);
-                holds(output, limits)
+                never_arrives(output, fragments) || holds(output, limits)
             };
             StepProperty { name, holds: StepPredicate::Output(Arc::new(holds)) }
         };

@@ -187,7 +187,8 @@ impl<A: Checkable, G: Ghostly> World<A, G> {
         self
     }
 
-    /// Asks for a property that must hold of the outputs of every handler call.
+    /// Asks for a property that must hold of the outputs of every handler call, also of a call that changes
+    /// nothing and puts nothing out. So a property may demand that an actor answers.
     #[must_use]
     pub fn on_output(
         mut self,

@@ -13,7 +13,9 @@
 //!   delivered, which would split equal states; the world erases it.
 //! - **Ghosts** see every step, timeouts and restarts included, not just messages.
 //! - **Step properties** are judged on every step that is generated, also on a step into a state that is
-//!   already known or out of bounds.
+//!   already known or out of bounds. Properties of outputs are judged on every handler call, also on a call
+//!   that changes nothing and puts nothing out. If such a call violates one, it is a step: the state after it
+//!   differs from the state before it in the violation alone.
 //! - **Coverage** counts labels on steps, also on steps that change nothing.
 
 use super::symmetry::Symmetry;
@@ -31,7 +33,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// A predicate over a change of an actor and the ghost after the step.
 pub type ChangePredicate<A, G> = Arc<dyn Fn(&Change<'_, A>, &G) -> bool + Send + Sync>;
-/// A predicate over the outputs of one handler call.
+/// A predicate over the outputs of one handler call, also of a call that has none.
 pub type OutputPredicate<A> = Arc<dyn Fn(&Output<'_, A>) -> bool + Send + Sync>;
 /// The function that updates the ghost for a change of an actor.
 pub type Observer<A, G> = Arc<dyn Fn(&mut G, &Change<'_, A>) + Send + Sync>;
@@ -100,7 +102,7 @@ pub struct StepProperty<A: Actor, G> {
 pub enum StepPredicate<A: Actor, G> {
     /// The change that a step makes to its actor, and the ghost after it.
     Change(ChangePredicate<A, G>),
-    /// The outputs of a handler for an event.
+    /// The outputs of a handler for an event. There may be none: the handler may do nothing at all.
     Output(OutputPredicate<A>),
 }
 
@@ -291,7 +293,8 @@ impl<A: Checkable, G: Ghostly> World<A, G> {
             .collect()
     }
 
-    /// The state after an action, whether or not that state is new. `None` if the action changes nothing.
+    /// The state after an action, whether or not that state is new. `None` if the action changes nothing and
+    /// violates nothing.
     pub fn step(&self, last: &State<A, G>, action: &ActionOf<A>) -> Option<State<A, G>> {
         let index = usize::from(action.who);
         let out = self.outputs(last, action);
@@ -333,10 +336,11 @@ impl<A: Checkable, G: Ghostly> World<A, G> {
         }
     }
 
-    /// The step properties that a step breaks, as bits. A silent step breaks none, because nothing happens.
+    /// The step properties that a step breaks, as bits. Properties of outputs are judged also of a call that
+    /// changes nothing and puts nothing out.
     fn judge_step(&self, step: &Output<'_, A>, change: Option<&Change<'_, A>>, ghost: &G) -> u32 {
         let changed = change.map_or(0, |change| self.broken_by_change(change, ghost));
-        if step.is_silent() { 0 } else { changed | self.broken_by_output(step) }
+        changed | self.broken_by_output(step)
     }
 
     /// The properties of changes that a change of an actor breaks, as bits in the order of [`World::steps`].

@@ -1,10 +1,14 @@
 //! Small worlds in which one thing matters each, written with the methods of `World`.
 
-use actorcheck::{Local, RECOVERABILITY, Recovery, Verdict, World};
+use actorcheck::engine::explore_and_visit;
+use actorcheck::{
+    Engine, Event, Limits, Local, RECOVERABILITY, Recovery, State, Verdict, World, run, search,
+};
 use stateright::actor::{Actor, Command, Id, Out, model_timeout};
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// What an actor does when it starts, at a message and at a timer: from its number and state to the next
 /// state.
@@ -190,4 +194,108 @@ fn what_a_delivery_puts_out_is_judged_though_it_leads_out_of_bounds() {
     let world = || World::new([tells, answers]).bound("state", 5, |local| *local.state <= 5);
     never_sent(world(), 6).check().assert_exhaustive();
     never_sent(world(), 7).check().assert_violated("it is not sent");
+}
+
+/// A world of actors 0 and 1 that asks whether actor 0 answers each message that reaches it in this state.
+fn answers_in(answering: u8, actors: [Small; 2]) -> World<Small, ()> {
+    World::new(actors).on_output("it answers", move |step| {
+        let is_asked = matches!(step.event, Event::Deliver { .. }) && step.who == Id::from(0);
+        !is_asked || *step.before.state != answering || !step.out.is_empty()
+    })
+}
+
+/// Actor 0 answers in state 0, and nowhere else. It goes to state 1.
+const FALLS_SILENT: Small = Small {
+    start: |_, out| arm(0, out),
+    timer: |_, _, _| 1,
+    message: |_, state, _, out| {
+        if state == 0 {
+            out.send(Id::from(1), 0);
+        }
+        state
+    },
+};
+
+const ASKS: Small = Small { start: |_, out| out.send(Id::from(0), 0), ..STILL };
+
+/// In state 1 actor 0 does nothing at all when it is asked. No other step depends on the question there.
+#[test]
+fn a_delivery_that_does_nothing_is_judged_by_every_engine() {
+    let world = |state| answers_in(state, [FALLS_SILENT, ASKS]);
+    for state in [0, 2] {
+        world(state).check().assert_exhaustive();
+    }
+    let checked = world(1).check();
+    let found = checked.assert_violated("it answers");
+    let [(_, before), (action, after)] = &found.steps[..] else { panic!("{checked}") };
+    assert!(matches!(action.event, Event::Deliver { .. }), "{checked}");
+    let messages = |state: &State<_, _>| state.messages().count();
+    assert_eq!((before.actor(0), messages(before)), (after.actor(0), messages(after)));
+    assert!(search::replay(&checked.world, &found.indices).is_some(), "it can be shown");
+    let each = search::shortest_of_each(&world(1), search::Reach { states: 100, steps: 10 });
+    let kill = search::Kill { steps: 2, states: 2 };
+    assert_eq!(each.violated, [("it answers", kill)]);
+    for engine in [Engine::Antichain, Engine::Plain, Engine::Bfs, Engine::Dfs] {
+        let never = AtomicBool::new(false);
+        let verdict =
+            |state| run(world(state), engine, &Limits::unlimited(1), &never, &mut |_| {}).verdict;
+        assert_eq!(verdict(1), Verdict::Violated, "{engine:?}");
+        assert_eq!(verdict(2), Verdict::Exhaustive, "{engine:?}");
+    }
+}
+
+/// The question that actor 0 does not answer never reaches it in state 1: it is asked only when it is in
+/// state 2. An engine that tries messages on states which they do not meet must not take this for a violation.
+#[test]
+fn a_delivery_that_never_takes_place_and_would_do_nothing_violates_nothing() {
+    let goes_on = Small {
+        start: |_, out| arm(0, out),
+        timer: |state, _, out| {
+            if state == 0 {
+                arm(0, out);
+            } else {
+                out.send(Id::from(1), 0);
+            }
+            state + 1
+        },
+        ..STILL
+    };
+    let echoes = Small {
+        message: |_, _, _, out| {
+            out.send(Id::from(0), 0);
+            1
+        },
+        ..STILL
+    };
+    answers_in(1, [goes_on, echoes]).check().assert_exhaustive();
+    answers_in(2, [goes_on, echoes]).check().assert_violated("it answers");
+}
+
+/// Actor 0 has nothing to do when it starts again, and is asked to tell of it.
+#[test]
+fn a_restart_that_does_nothing_is_judged() {
+    let world = || World::new([STILL]).restartable([0]);
+    world().check().assert_exhaustive();
+    let tells = world().on_output("it tells", |step| !step.out.is_empty());
+    let checked = tells.check();
+    assert_eq!(checked.assert_violated("it tells").steps.len(), 1);
+}
+
+/// A survey that fires each step once never lets the question meet actor 0 in state 1. So it only tries the
+/// question there, and must find out that the question matters.
+#[test]
+fn a_message_matters_if_doing_nothing_with_it_violates_a_property() {
+    let asks_later = Small {
+        start: |_, out| arm(0, out),
+        timer: |_, _, out| {
+            out.send(Id::from(0), 0);
+            1
+        },
+        ..STILL
+    };
+    let world = answers_in(1, [FALLS_SILENT, asks_later]);
+    for surveys in [&[0][..], &[1], &[4, 16]] {
+        let report = explore_and_visit(&world, &Limits::unlimited(1), surveys, &mut |_| {});
+        assert_eq!(report.violated(), ["it answers"], "{surveys:?}");
+    }
 }

@@ -26,6 +26,7 @@ pub(super) fn list() -> Vec<MutantSpec> {
         reply_of_an_old_term(),
         election_timer_not_rearmed(),
         vote_leaves_timer(),
+        candidate_ignores_leader(),
     ]
 }
 
@@ -464,6 +465,28 @@ fn vote_leaves_timer() -> MutantSpec {
                     let resets = |command: &_| matches!(command, Command::SetTimer(..));
                     handled.commands.retain(|command| !resets(command));
                 }
+            },
+            ..Fault::NONE
+        },
+    }
+}
+
+fn candidate_ignores_leader() -> MutantSpec {
+    MutantSpec {
+        name: "candidate-ignores-leader",
+        breaks: "CAN-3",
+        caught_by: "Election timer is restarted by rule",
+        seen_in: "komamitsu/oraft#30",
+        about: "A candidate does not follow a leader of its own term.",
+        story: "S0 and S1 stand in term 1, and S0 is elected. S1 drops what S0 sends, since it is itself a \
+                candidate, and stands again in term 2, which ends the reign of S0.",
+        difference: "a candidate handles AppendEntries of later terms only",
+        spec: scenes::replication(),
+        fault: Fault {
+            before: |arriving| {
+                let of_leader = matches!(arriving.msg, Message::AppendEntries(_));
+                let same_term = arriving.term() == Some(arriving.current_term());
+                arriving.dropped = is_candidate(arriving.server) && of_leader && same_term;
             },
             ..Fault::NONE
         },

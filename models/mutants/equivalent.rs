@@ -14,7 +14,6 @@ pub(super) fn list() -> Vec<Equivalent> {
         ack_own_last_index(),
         commit_by_half(),
         torn_vote(),
-        candidate_ignores_leader(),
         later_term_ignored(),
         acknowledgements_forgotten(),
     ]
@@ -159,33 +158,6 @@ fn torn_vote() -> Equivalent {
         },
         reason: "A vote that was not written has not been sent either, so nobody has counted it: the server \
                  casts it once, after the restart.",
-    }
-}
-
-fn candidate_ignores_leader() -> Equivalent {
-    Equivalent {
-        mutant: MutantSpec {
-            name: "candidate-ignores-leader",
-            breaks: "CAN-3",
-            caught_by: "Recoverability",
-            seen_in: "komamitsu/oraft#30",
-            about: "A candidate does not follow a leader of its own term.",
-            story: "S0 and S1 stand in term 1, and S0 is elected. S1 drops what S0 sends, since it is itself a \
-                candidate, and stands again in term 2, which ends the reign of S0.",
-            difference: "a candidate handles AppendEntries of later terms only",
-            spec: scenes::replication(),
-            fault: Fault {
-                before: |arriving| {
-                    let is_candidate = matches!(arriving.server.role, Role::Candidate { .. });
-                    let of_leader = matches!(arriving.msg, Message::AppendEntries(_));
-                    let same_term = arriving.term() == Some(arriving.current_term());
-                    arriving.dropped = is_candidate && of_leader && same_term;
-                },
-                ..Fault::NONE
-            },
-        },
-        reason: "It only delays: whoever stands next does so in a later term, which the stubborn candidate adopts like \
-                 everybody else.",
     }
 }
 

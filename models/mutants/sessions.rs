@@ -2,7 +2,8 @@
 //!
 //! A server applies entries by [`Server::apply`]. Most mutants here apply them by an [`Apply`] of their own,
 //! which puts the bug into the state, the entry or the answer. `answer-before-commit` and `answer-by-index`
-//! answer at the wrong moment, and the last two mutants count uncommitted entries wrongly.
+//! answer at the wrong moment, two mutants count uncommitted entries wrongly, and the last one drops copies
+//! that it must answer.
 
 use super::scenes::{self, advance, create, put};
 use super::wrapper::ServerCommand;
@@ -10,7 +11,8 @@ use super::{Fault, Handled, MutantSpec};
 use crate::kv::Kv;
 use crate::models::spec::Spec;
 use crate::raft::{
-    ClientResponse, Entry, Index, Message, Payload, Persistent, Server, SessionRecord,
+    ClientRequest, ClientResponse, Entry, Index, Message, Payload, Persistent, Server,
+    SessionRecord,
 };
 use crate::state_machine::StateMachine;
 use bytes::Bytes;
@@ -30,6 +32,7 @@ pub(super) fn list() -> Vec<MutantSpec> {
         early_eviction(),
         uncommitted_of_its_term(),
         uncommitted_bytes_not_counted(),
+        drop_committed_copy(),
     ]
 }
 
@@ -465,6 +468,46 @@ fn uncommitted_bytes_not_counted() -> MutantSpec {
             },
             ..Fault::NONE
         },
+    }
+}
+
+fn drop_committed_copy() -> MutantSpec {
+    MutantSpec {
+        name: "drop-committed-copy",
+        breaks: "CLI-4",
+        caught_by: "Requests are appended or refused",
+        seen_in: "akiradeveloper/sorock#317",
+        about: "A leader drops a copy of a request whose entry is committed.",
+        story: "A server leads alone. It takes the Register of the client, commits and answers it, and the \
+                answer is lost. The client asks again. The leader finds the request in its log and drops the \
+                copy, although no answer is due any more: the client asks for ever.",
+        difference: "a copy is looked for in the whole log, not only among the uncommitted entries",
+        spec: scenes::alone(vec![vec![put("1")]], 1),
+        fault: Fault {
+            before: |arriving| {
+                let Message::ClientRequest(request) = &arriving.msg else { return };
+                let stands = arriving.server.persistent.log.iter();
+                let mut stands = stands.map(|(_, entry)| &entry.payload);
+                arriving.dropped |= arriving.server.is_leader()
+                    && stands.any(|payload| is_of(payload, arriving.src, request));
+            },
+            ..Fault::NONE
+        },
+    }
+}
+
+/// Whether an entry with this payload was made for this request of this client.
+fn is_of(payload: &Payload, client: Id, request: &ClientRequest) -> bool {
+    match (payload, request) {
+        (
+            Payload::Register { client: of, sequence, .. },
+            ClientRequest::Register { sequence: asked },
+        ) => (*of, sequence) == (client, asked),
+        (
+            Payload::Command { client: of, session, sequence, .. },
+            ClientRequest::Command { session: within, sequence: asked, .. },
+        ) => (*of, session, sequence) == (client, within, asked),
+        _ => false,
     }
 }
 

@@ -119,15 +119,19 @@ impl<A: Checkable, G: Ghostly> Tables<'_, A, G> {
         delivery
     }
 
-    /// The outcome of an event at a local state that it may never meet; `None` if nothing happens.
+    /// The outcome of an event at a local state that it may never meet; `None` if nothing happens and no
+    /// property is violated by that.
     fn trial(&self, who: Slot, local: LocalId, event: &EventOf<A>) -> Option<Trial<A>> {
-        let (next, out) = self.run(who, local, event)?;
+        let Some((next, out)) = self.run(who, local, event) else {
+            let before = self.actors[who.index()].locals.get(local);
+            let broken = self.breaks(who, local, event, before, &[]);
+            let ran = || (before.clone(), Vec::new());
+            return (broken != 0).then(|| Trial { ran: ran(), changes: false, broken });
+        };
         let changes = *self.actors[who.index()].locals.get(local) != next;
-        if !changes && out.is_empty() {
-            return None;
-        }
         let broken = self.breaks(who, local, event, &next, &out);
-        Some(Trial { ran: (next, out), changes, broken })
+        let is_nothing = !changes && out.is_empty() && broken == 0;
+        (!is_nothing).then_some(Trial { ran: (next, out), changes, broken })
     }
 
     pub(super) fn known(&self, who: Slot, local: LocalId, message: MessageId) -> Delivery {
@@ -227,7 +231,8 @@ impl<A: Checkable, G: Ghostly> Tables<'_, A, G> {
         Some((next, out))
     }
 
-    /// Remembers the outcome of a handler call as a step; `None` if nothing happens.
+    /// Remembers the outcome of a handler call as a step; `None` if nothing happens and no property is
+    /// violated by that.
     fn record(
         &mut self,
         who: Slot,
@@ -238,10 +243,10 @@ impl<A: Checkable, G: Ghostly> Tables<'_, A, G> {
     ) -> Option<StepId> {
         let before = self.actors[who.index()].locals.get(local).view();
         let step = Output { who: who.id(), event, before, after: next.view(), out: &out };
-        if step.is_silent() {
+        let broken = self.world.broken_by_output(&step);
+        if broken == 0 && step.is_silent() {
             return None;
         }
-        let broken = self.world.broken_by_output(&step);
         let effect = self.effect(&next, &out, broken);
         let restart = matches!(event, Event::Restart);
         let next = self.intern_local(who, next);

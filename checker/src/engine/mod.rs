@@ -37,7 +37,8 @@
 //!
 //! The engine judges properties of states once for each tuple, or for the part of it that they look at. It
 //! judges properties of changes once for each change and ghost, and properties of outputs once for each
-//! handler call. Every step that is generated is judged, also a step into a known state or out of bounds.
+//! handler call. Every step that is generated is judged, also a step into a known state or out of bounds, and
+//! every delivery that does nothing.
 //! Nothing may be asked about messages in flight, and no temporal property. After an exhausted search the
 //! engine also judges whether any group of actors has come to a dead end (`recovery/`).
 //!

@@ -33,7 +33,7 @@ pub(super) type Memo<K, V> = HashMap<K, V, FxBuildHasher>;
 pub(super) enum Delivery {
     /// The message was not tried.
     Unknown,
-    /// Nothing happens.
+    /// Nothing happens, and no property of outputs is violated by that.
     Silent,
     /// The message would change the local state, violate a property, or send a message that no step has sent.
     /// But message and local state have not met in any state that was reached. The outcome is not interned,
@@ -74,7 +74,8 @@ impl Packed {
     }
 }
 
-/// One memoised step: a handler call that is not silent.
+/// One memoised step: a handler call that does something, or that does nothing and violates a property by
+/// that.
 pub(super) struct StepRecord {
     /// The actor, and the local state from which the step leads.
     pub(super) who: Slot,
