@@ -15,7 +15,7 @@ use proptest::prelude::*;
 use stateright::actor::{Actor, ActorModel, Id, Out, model_timeout};
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 fn limits(threads: usize) -> Limits {
@@ -958,4 +958,52 @@ proptest! {
             prop_assert_eq!(witnessed, !full.witnessed.is_empty());
         }
     }
+}
+
+/// A limit ends the search when actor 0 comes to state 2. By then the first message, which was sent at the
+/// start, has been left out of states that are expanded, and from what is known it follows that it matters.
+/// The search that goes on must still find out that the hypothesis it began with is refuted.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a step must last until a limit is noticed")]
+fn a_search_goes_on_with_the_hypothesis_by_which_its_states_were_expanded() {
+    use Put::{Arm, Send};
+    let sender = scripted(&[(0, START, 0, &[Arm(0), Send(0, 0)]), (0, TIMER, 1, &[Send(0, 1)])]);
+    let mut world = system(&[late_receiver(), sender], false, [NOTHING; 4]);
+    let expected = full(&world, 1_000).expect("it is small").tuples;
+    // The step into state 2 lasts until the limit has been noticed.
+    let (is_first, lasts) = (AtomicBool::new(true), Duration::from_millis(300));
+    world.bounds = vec![Bound {
+        name: "none",
+        limit: 0,
+        within: StatePredicate::View(Arc::new(move |view| {
+            if *view.local(0).state == 2 && is_first.swap(false, Ordering::Relaxed) {
+                std::thread::sleep(lasts);
+            }
+            true
+        })),
+    }];
+    let directory = tempfile::tempdir().expect("there is room");
+    let sitting = |resume, max_locals| {
+        let saved = Checkpoints {
+            path: directory.path().join("search"),
+            every: Duration::from_hours(1),
+            resume,
+            identity: "this system".to_owned(),
+        };
+        let limits = Limits { max_locals, ..limits(1) };
+        let mut tuples = Tuples::new();
+        let mut visit = |view: &View<'_, _, _>| {
+            tuples.insert(tuple(view));
+        };
+        let explored = explore_by(BLIND, &world, &limits, Some(&saved), &mut visit);
+        (explored.expect("it can be taken up").0, tuples)
+    };
+    // States 0, 1 and 2 of actor 0.
+    let (report, _) = sitting(false, Some(3));
+    assert_eq!(report.verdict, Verdict::Bounded);
+    let (report, tuples) = sitting(true, None);
+    assert_eq!(report.verdict, Verdict::Exhaustive);
+    assert!(tuples == expected, "{} of {}", tuples.len(), expected.len());
+    let rounds = report.tuples.expect("they are counted").rounds;
+    assert!(rounds > 1, "no hypothesis was refuted: this does not test much");
 }

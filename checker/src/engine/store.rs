@@ -463,6 +463,25 @@ mod tests {
     }
 
     #[test]
+    fn what_waits_is_expanded_again_with_the_states_that_were_expanded() {
+        let mut shard = Shard::new(2);
+        assert_eq!(add(&mut shard, Tuple::of(&[0, 0, 0])), TupleId::of(0));
+        assert!(insert(&mut shard, [1, 0]) == Inserted::MustQueue);
+        assert!(insert(&mut shard, [0, 2]) == Inserted::AlreadyQueued);
+        assert_eq!(
+            take(&mut shard),
+            (sets([0, 2]).to_vec(), true),
+            "the tuple waits with the other"
+        );
+        let named = |who: Slot, _, set| if who.index() == 0 { SetId::of(3) } else { set };
+        let tasks = shard.expand_again(ShardId::of(0), |_| true, named);
+        assert_eq!(tasks.len(), 0, "it waits already");
+        assert!(insert(&mut shard, [1, 2]) == Inserted::Subsumed, "by its new names");
+        assert_eq!(take(&mut shard), (sets([0, 2]).to_vec(), true), "again");
+        assert_eq!(take(&mut shard), (sets([1, 0]).to_vec(), false));
+    }
+
+    #[test]
     fn states_are_taken_one_at_a_time_and_what_is_put_back_is_taken_again() {
         let mut shard = Shard::new(2);
         let tuple = add(&mut shard, Tuple::of(&[0, 0, 0]));
