@@ -4,6 +4,7 @@ use super::panics::Held;
 use super::recovery::Judged;
 use super::reduction::{Counted, Relevance};
 use super::search::{Ended, Search};
+use super::shared::Shared;
 use super::store::Shard;
 use super::tables::Tables;
 use super::worker::Worker;
@@ -15,37 +16,65 @@ use std::sync::atomic::Ordering;
 impl<'w, A: Checkable, G: Ghostly> Search<'w, '_, A, G> {
     /// The report, after the questions that can be asked only at the end: the number of maximal states, and
     /// dead ends.
-    pub(super) fn report(
-        &mut self,
-        mut ended: Ended,
-        rounds: u64,
-        mut relevance: Relevance,
-    ) -> Report {
-        let violated = self.shared.violated.load(Ordering::Relaxed);
-        let standing = self.shared.count(Shard::tuples);
-        let mut counted = None;
-        if matches!(ended, Ended::Exhausted) {
-            match self.count_maximal(&relevance) {
-                Ok(all) => counted = Some(all),
-                Err(reason) => {
-                    self.checkpoint(&mut relevance, rounds, 0);
-                    ended = Ended::By(reason);
-                }
-            }
-        }
-        let counted = counted.unwrap_or_else(|| {
-            let states = self.shared.count(Shard::states);
-            Counted { tuples: standing, states, standing: states }
-        });
+    pub(super) fn report(&mut self, ended: Ended, rounds: u64, relevance: Relevance) -> Report {
+        let (counted, mut ended) = self.counted(ended, rounds, relevance);
         let labels = std::mem::take(&mut self.tables().labels);
         if matches!(ended, Ended::Exhausted)
             && let Some(reason) = self.look_for_dead_ends()
         {
             ended = Ended::By(reason);
         }
+        let (verdict, ended_by) = self.verdict(&ended);
         let shared = &self.shared;
-        let unwitnessed = shared.unwitnessed.load(Ordering::Relaxed);
-        let world = shared.world;
+        let cuts = shared.cuts.iter().map(|count| count.load(Ordering::Relaxed));
+        Report {
+            states: counted.states,
+            generated: shared.transitions.load(Ordering::Relaxed),
+            tuples: Some(self.tuple_counts(&counted, rounds)),
+            depth: 0,
+            elapsed: self.elapsed(),
+            memory: self.lookout.most_memory(),
+            verdict,
+            properties: self.properties(&ended),
+            cuts: shared.world.bounds.iter().map(|bound| bound.name).zip(cuts).collect(),
+            labels: labels.into_iter().collect(),
+            ended_by,
+        }
+    }
+
+    /// The tuples and maximal states for which the visited ones stand, if the search has ended by itself; or
+    /// else the visited ones. A limit may end the counting, and with it the search.
+    fn counted(&mut self, ended: Ended, rounds: u64, mut relevance: Relevance) -> (Counted, Ended) {
+        let mut ended = ended;
+        if matches!(ended, Ended::Exhausted) {
+            match self.count_maximal(&relevance) {
+                Ok(all) => return (all, ended),
+                Err(reason) => {
+                    self.checkpoint(&mut relevance, rounds, 0);
+                    ended = Ended::By(reason);
+                }
+            }
+        }
+        let (tuples, states) = (self.shared.count(Shard::tuples), self.shared.count(Shard::states));
+        (Counted { tuples, states, standing: states }, ended)
+    }
+
+    /// The verdict, and the limit that ended the search, if one did.
+    fn verdict(&self, ended: &Ended) -> (Verdict, Option<&'static str>) {
+        match ended {
+            _ if self.dead_end => (Verdict::Violated, None),
+            Ended::Exhausted => (Verdict::Exhaustive, None),
+            Ended::Violated => (Verdict::Violated, None),
+            Ended::By(reason) => (Verdict::Bounded, Some(*reason)),
+            Ended::Judged(_) | Ended::Paused => unreachable!("another round follows"),
+        }
+    }
+
+    /// The results for all properties.
+    fn properties(&self, ended: &Ended) -> Vec<PropertyReport> {
+        let Shared { world, violated, unwitnessed, .. } = &self.shared;
+        let (violated, unwitnessed) =
+            (violated.load(Ordering::Relaxed), unwitnessed.load(Ordering::Relaxed));
         let judged = world.always.len() + world.steps.len();
         let names = world.property_names().enumerate();
         let properties = names.map(|(n, (name, kind))| PropertyReport {
@@ -64,27 +93,25 @@ impl<'w, A: Checkable, G: Ghostly> Search<'w, '_, A, G> {
         let recovery = world.recovery.as_ref().map(|_| PropertyReport {
             name: RECOVERABILITY,
             kind: Kind::Recovery,
-            result: match (&ended, self.dead_end) {
+            result: match (ended, self.dead_end) {
                 (Ended::Exhausted, false) => PropertyResult::Holds,
                 (_, true) => PropertyResult::Violated,
                 (_, false) => PropertyResult::NotAsked,
             },
         });
+        properties.chain(recovery).collect()
+    }
+
+    /// The counts that stateright's engines do not make.
+    fn tuple_counts(&self, counted: &Counted, rounds: u64) -> TupleCounts {
+        let shared = &self.shared;
         let tables = shared.tables.read().expect("no thread runs");
         let actors = tables.actors.iter();
-        let (verdict, ended_by) = match ended {
-            _ if self.dead_end => (Verdict::Violated, None),
-            Ended::Exhausted => (Verdict::Exhaustive, None),
-            Ended::Violated => (Verdict::Violated, None),
-            Ended::By(reason) => (Verdict::Bounded, Some(reason)),
-            Ended::Judged(_) | Ended::Paused => unreachable!("another round follows"),
-        };
-        let cuts = shared.cuts.iter().map(|count| count.load(Ordering::Relaxed));
-        let tuples = TupleCounts {
+        TupleCounts {
             tuples: counted.tuples,
             symmetries: tables.group.len() as u64,
             permutations: tables.group.of_so_many() as u64,
-            standing: (standing, counted.standing),
+            standing: (shared.count(Shard::tuples), counted.standing),
             expanded: shared.expanded.load(Ordering::Relaxed),
             locals: actors.clone().map(|table| table.locals.len() as u64).sum(),
             widest: widest(&tables),
@@ -94,19 +121,6 @@ impl<'w, A: Checkable, G: Ghostly> Search<'w, '_, A, G> {
             rounds,
             recoveries: self.starts,
             bytes: shared.count(Shard::bytes) + shared.sets.bytes(),
-        };
-        Report {
-            states: counted.states,
-            generated: shared.transitions.load(Ordering::Relaxed),
-            tuples: Some(tuples),
-            depth: 0,
-            elapsed: self.elapsed(),
-            memory: self.lookout.most_memory(),
-            verdict,
-            properties: properties.chain(recovery).collect(),
-            cuts: world.bounds.iter().map(|bound| bound.name).zip(cuts).collect(),
-            labels: labels.into_iter().collect(),
-            ended_by,
         }
     }
 
