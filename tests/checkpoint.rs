@@ -221,7 +221,7 @@ fn a_damaged_checkpoint_is_refused() {
         assert!(matches!(refused, CheckpointError::Damaged { .. }), "{refused}");
     };
     damage(&[]);
-    damage(b"actorcheck ckpt6");
+    damage(b"actorcheck ckpt7");
     damage(&[&b"raft checkpoint4"[..], &whole[16..]].concat());
     proptest!(ProptestConfig::with_cases(64), |(at in 0..whole.len(), bit in 0..8_u32)| {
         let mut flipped = whole.clone();

@@ -57,8 +57,11 @@ pub struct Progress {
     pub states: u64,
     /// The length of the longest path so far, where the engine knows it.
     pub depth: u64,
-    /// Tuples so far. Only the antichain engine counts them.
+    /// Tuples visited so far. Only the antichain engine counts them.
     pub tuples: Option<u64>,
+    /// The tuples for which those visited so far stand, themselves included. These are more where actors are
+    /// interchangeable. Only the antichain engine counts them.
+    pub represented: Option<u64>,
     /// Local states so far of the actor that has most. Only the antichain engine counts them.
     pub locals: Option<u64>,
     /// The time since the start.
@@ -299,7 +302,8 @@ impl<'l> Lookout<'l> {
         let elapsed = self.start.elapsed();
         let memory = self.limits.max_memory.filter(|_| self.is_due(elapsed));
         let memory = memory.and_then(|_| self.memory());
-        let now = Progress { states: 0, depth: 0, tuples: None, locals: None, elapsed, memory };
+        let (tuples, represented, locals) = (None, None, None);
+        let now = Progress { states: 0, depth: 0, tuples, represented, locals, elapsed, memory };
         self.limits.reached(&now, self.interrupted)
     }
 
@@ -355,6 +359,7 @@ impl Watch<'_> {
                 states: checker.unique_state_count() as u64,
                 depth: self.steps(checker.max_depth()),
                 tuples: None,
+                represented: None,
                 locals: None,
                 elapsed: self.start.elapsed(),
                 memory: resident_memory(),

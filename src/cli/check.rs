@@ -241,13 +241,9 @@ impl Check {
             max_memory: self.memory.or_else(memory::most),
             max_locals: None,
         };
-        // The bar has no total for a random walk, which has no end. Nor has it one for a search with
-        // symmetry: nobody knows how many states stand for others there.
-        let pinned = subject.pinned(engine).filter(|_| match self.engine {
-            Engine::Antichain => self.no_symmetry && !self.plain,
-            Engine::Bfs | Engine::Dfs => true,
-            Engine::Simulation => false,
-        });
+        // The bar has no total for a random walk, which has no end.
+        let is_random = matches!(self.engine, Engine::Simulation);
+        let pinned = subject.pinned(engine).filter(|_| !is_random);
         let bar = Bar::new(subject.name(), pinned);
         // A panic is reported where it happens. Here it must not pass for any verdict.
         let mut trouble = None;

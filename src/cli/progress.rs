@@ -43,7 +43,8 @@ impl Hunt {
 pub(super) struct Bar(ProgressBar);
 
 impl Bar {
-    /// Begins a search. The pinned number of states, if there is one, is its total.
+    /// Begins a search. The pinned number of what the search counts, if there is one, is its total: tuples
+    /// for our engine, states for stateright's.
     pub(super) fn new(name: &str, pinned: Option<u64>) -> Self {
         let bar = pinned.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
         let template = match pinned {
@@ -55,9 +56,10 @@ impl Bar {
         Self(bar)
     }
 
-    /// Shows how far the search is.
+    /// Shows how far the search is. Our engine tells for how many tuples those that it has visited stand. So
+    /// the bar also shows the share of all tuples where servers are interchangeable.
     pub(super) fn show(&self, now: Progress) {
-        let Progress { states, depth, tuples, elapsed, memory, .. } = now;
+        let Progress { states, depth, tuples, represented, elapsed, memory, .. } = now;
         let rate = states as f64 / elapsed.as_secs_f64().max(0.001);
         let memory = memory.map_or(String::new(), |bytes| format!(", {}", HumanBytes(bytes)));
         let states_text = grouped(states);
@@ -67,7 +69,7 @@ impl Bar {
             }
             None => format!("{states_text} states, {rate:.0} states/s, depth {depth}{memory}"),
         };
-        self.0.set_position(states);
+        self.0.set_position(represented.unwrap_or(states));
         self.0.set_message(message);
     }
 

@@ -69,13 +69,12 @@ impl Subject {
         self.mutant.as_ref().map_or(self.spec.name, |mutant| mutant.name)
     }
 
-    /// The exact number of unique states for stateright's engines, of maximal states for ours. Only a model
-    /// with correct servers has such a number.
+    /// The exact number of unique states for stateright's engines, of tuples for ours. Only a model with
+    /// correct servers has such a number.
     pub(super) fn pinned(&self, engine: Engine) -> Option<u64> {
-        let Spec { tuples: (_, maximal), states, .. } = self.spec;
+        let Spec { tuples: (tuples, _), states, .. } = self.spec;
         let pinned = match engine {
-            Engine::Antichain => Some(maximal),
-            Engine::Plain => None,
+            Engine::Antichain | Engine::Plain => Some(tuples),
             Engine::Bfs | Engine::Dfs | Engine::Simulation(_) => states,
         };
         pinned.filter(|_| self.has_pinned_counts())

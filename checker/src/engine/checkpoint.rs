@@ -29,7 +29,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 /// The first bytes of the file, with the version of the format.
-const MAGIC: &[u8; 16] = b"actorcheck ckpt6";
+const MAGIC: &[u8; 16] = b"actorcheck ckpt7";
 
 /// Says whether and where a search is saved.
 #[derive(Clone, Debug)]

@@ -48,7 +48,11 @@ impl<'w, A: Checkable, G: Ghostly> Search<'w, '_, A, G> {
         let mut ended = ended;
         if matches!(ended, Ended::Exhausted) {
             match self.count_maximal(&relevance) {
-                Ok(all) => return (all, ended),
+                Ok(all) => {
+                    let represented = self.shared.count(Shard::represented);
+                    assert_eq!(all.tuples, represented, "orbits were counted as they were found");
+                    return (all, ended);
+                }
                 Err(reason) => {
                     self.checkpoint(&mut relevance, rounds, 0);
                     ended = Ended::By(reason);

@@ -34,6 +34,8 @@ pub(super) struct Shard {
     free: Link,
     /// The number of records of states that are used.
     used: u64,
+    /// The number of tuples for which those here stand.
+    represented: u64,
 }
 
 /// A state in its shard.
@@ -111,6 +113,7 @@ impl Shard {
             greatest: vec![SetId::of(0); actors],
             free: Link::END,
             used: 0,
+            represented: 0,
         }
     }
 
@@ -163,8 +166,9 @@ impl Shard {
         self.index.find(hash, |known| self.tuple(*known) == tuple).copied()
     }
 
-    /// Adds a tuple that is not known.
-    pub(super) fn add(&mut self, tuple: Tuple<'_>, hash_of_tuple: u64) -> TupleId {
+    /// Adds a tuple that is not known, and that stands for so many tuples, itself included.
+    pub(super) fn add(&mut self, tuple: Tuple<'_>, hash_of_tuple: u64, orbit: u64) -> TupleId {
+        self.represented += orbit;
         let number = TupleId::of(self.tuples.len() / self.widths().0);
         self.tuples.extend_from_slice(tuple.numbers());
         self.tuples.push(Link::END.0);
@@ -361,6 +365,11 @@ impl Shard {
         (self.tuples.len() / self.widths().0) as u64
     }
 
+    /// The number of tuples for which those here stand.
+    pub(super) fn represented(&self) -> u64 {
+        self.represented
+    }
+
     /// The number of maximal states.
     pub(super) fn states(&self) -> u64 {
         self.used
@@ -404,7 +413,7 @@ mod tests {
     }
 
     fn add(shard: &mut Shard, tuple: Tuple<'_>) -> TupleId {
-        shard.add(tuple, hash(tuple))
+        shard.add(tuple, hash(tuple), 1)
     }
 
     /// Inserts a state of two actors into the first tuple. With each state goes the one with the two sets

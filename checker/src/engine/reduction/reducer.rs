@@ -40,6 +40,8 @@ pub(in crate::engine) struct Renamings {
 pub(in crate::engine) struct Standing {
     /// The tuple of the state.
     pub(in crate::engine) tuple: TupleBuf,
+    /// The number of tuples in the orbit of this tuple.
+    pub(in crate::engine) orbit: u64,
     /// The actors' sets, by the names of their messages. If several renamings lead to the tuple, the sets
     /// under each of them follow one another.
     pub(in crate::engine) names: Vec<SetId>,
@@ -139,6 +141,7 @@ impl<'r> Reducer<'r> {
             return;
         }
         standing.tuple.copy(reached);
+        standing.orbit = 1;
         for ((who, local), set) in reached.locals().zip(numbers) {
             let reduced = self.normal.reduced(self.hypothesis, sets, (who, local, *set));
             standing.kept.push(reduced.kept);
@@ -161,7 +164,9 @@ impl<'r> Reducer<'r> {
         let (least, chosen) = self.canon.least(reached);
         standing.tuple.copy(least);
         let chosen = chosen.to_vec();
-        let Standing { tuple, names, kept } = standing;
+        // As many permutations lead to the least tuple as leave it as it is.
+        standing.orbit = (self.canon.size() / chosen.len()) as u64;
+        let Standing { tuple, names, kept, .. } = standing;
         kept.resize(numbers.len(), SetId::of(0));
         for n in chosen {
             let at = names.len();

@@ -121,6 +121,7 @@ impl<A: Checkable, G: Ghostly> Search<'_, '_, A, G> {
                 states,
                 depth: 0,
                 tuples: Some(tuples),
+                represented: Some(self.shared.count(Shard::represented)),
                 locals: Some(widest(&self.shared.tables.read().held()).1),
                 elapsed: self.start.elapsed(),
                 memory: self.lookout.memory(),

@@ -276,7 +276,7 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
             let mut guard = lock.lock().held();
             let tuple = match guard.find(key, hash) {
                 Some(tuple) => tuple,
-                None if judged => guard.add(key, hash),
+                None if judged => guard.add(key, hash, standing.orbit),
                 None => {
                     drop(guard);
                     self.judge.judge(reached.tuple(), changed, ghost_changed);
