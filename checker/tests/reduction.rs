@@ -1,6 +1,7 @@
 //! Compares the antichain engine with a full search. In random systems of small actors the engine reaches
 //! exactly the tuples of local states and ghost that the full search reaches. The full search is a plain
-//! search over whole states, through stateright's `Model` interface.
+//! search over whole states, through stateright's `Model` interface. A plain checker that runs the handlers by
+//! itself confirms what the full search finds.
 
 mod common;
 
@@ -10,7 +11,8 @@ use actorcheck::{
     Report, StatePredicate, StateProperty, StepPredicate, StepProperty, Tally, Verdict, View,
     World,
 };
-use common::full_search::{Tuples, full, is_dead_end, tuple};
+use common::confirmed as full;
+use common::full_search::{Tuples, is_dead_end, tuple};
 use proptest::prelude::*;
 use stateright::actor::{Actor, ActorModel, Id, Out, model_timeout};
 use std::borrow::Cow;

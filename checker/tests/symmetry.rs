@@ -8,7 +8,8 @@ use actorcheck::{
     Bound, Limits, Local, RECOVERABILITY, Recovery, StatePredicate, StateProperty, StepPredicate,
     StepProperty, Symmetry, Tally, Verdict, World,
 };
-use common::full_search::{counts, explored, full, results};
+use common::confirmed as full;
+use common::full_search::{counts, explored, results};
 use proptest::prelude::*;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};

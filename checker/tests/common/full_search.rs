@@ -132,12 +132,14 @@ pub(crate) fn full<A: Checkable, G: Ghostly>(
     let mut waiting: Vec<State<A, G>> = vec![first];
     while let Some(state) = waiting.pop() {
         let broken = world.broken(&state);
-        let by_step = world.steps.iter().any(|property| broken.contains(&property.name));
-        found.broken.extend(broken);
+        let steps = world.steps.iter().map(|property| property.name);
+        let by_step: Vec<_> = steps.filter(|name| broken.contains(name)).collect();
         // A step that violates a property leads nowhere, and may lead out of bounds.
-        if by_step {
+        if !by_step.is_empty() {
+            found.broken.extend(by_step);
             continue;
         }
+        found.broken.extend(broken);
         let view = state.view();
         let witnessed = world.sometimes.iter().filter(|property| property.holds.holds(&view));
         found.witnessed.extend(witnessed.map(|property| property.name));
