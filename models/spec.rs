@@ -116,8 +116,8 @@ fn of_pair<S: Replicated>(
     StatePredicate::Pair(Arc::new(holds))
 }
 
-/// Whether a call stands for a message that the network loses each time. The member that gets it does nothing,
-/// so the properties of outputs do not ask about its server.
+/// Whether a call stands for a message that the network loses each time. The member that gets it does
+/// nothing, so the properties of outputs do not ask about its server.
 fn never_arrives<S: Replicated>(output: &p::ClusterOutput<'_, S>, fragments: Fragments) -> bool {
     matches!(output.event, Event::Deliver { msg, .. } if fragments.lose(msg)) && output.is_silent()
 }
