@@ -13,12 +13,12 @@ use checked_raft::deploy::{DEFAULT_CLUSTER, LocalCluster};
 use checked_raft::models::Spec;
 use checked_raft::runtime::Stop;
 use checked_raft::state_machine::StateMachine;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::error::Error;
 use std::thread;
 
 /// What each of the two accounts has. A command moves an amount: from which account, and how much.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 struct Bank([u8; 2]);
 
 impl Default for Bank {
@@ -70,7 +70,7 @@ fn check() {
 /// Three servers with their data in this directory, and a client.
 fn run(directory: &str) -> Result<(), Box<dyn Error>> {
     let cluster = LocalCluster::new(directory);
-    cluster.prepare()?; // bootstraps the servers, once in their lives
+    cluster.prepare::<Bank>()?; // bootstraps the servers, once in their lives
     let (stop, mut servers, mut addresses) = (Stop::new(), Vec::new(), Vec::new());
     for deployment in cluster.deployments()? {
         let (node, stop) = (deployment.bind::<Bank>()?, stop.clone());

@@ -12,13 +12,13 @@ use checked_raft::client::{Client, Options};
 use checked_raft::deploy::{DEFAULT_CLUSTER, Deployment};
 use checked_raft::runtime::Stop;
 use checked_raft::state_machine::StateMachine;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::thread;
 
 /// The state: a total. A command is a number of eight bytes, and so is the answer.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 struct Counter(u64);
 
 impl StateMachine for Counter {
@@ -34,7 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
     let listen = "127.0.0.1:0".parse()?; // any free port, which is enough for a single server
     let deployment = Deployment::new(1, listen, BTreeMap::new(), folder.path().join("data"));
-    deployment.bootstrap()?; // once in the life of a server
+    deployment.bootstrap::<Counter>()?; // once in the life of a server
     println!("first life:");
     serve(&deployment, &[1, 20, 300])?;
     println!("second life:");

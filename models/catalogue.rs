@@ -5,6 +5,8 @@
 //! beginning starts from a scripted state, and the script is printed with its verdict. A model that takes
 //! long is marked as deep: `raft check --deep` runs it.
 
+mod snapshots;
+
 use super::ghost::Watch;
 use super::process::Asks;
 use super::spec::{Differing, Spec};
@@ -147,6 +149,7 @@ lose-network";
 pub fn catalogue() -> Vec<Spec> {
     let mut catalogue = table();
     catalogue.extend(deployed(&catalogue));
+    catalogue.extend(snapshots::table());
     for spec in &mut catalogue {
         spec.plain = PLAIN.contains(&spec.name);
     }

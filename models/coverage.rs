@@ -12,8 +12,9 @@ use super::ghost::role_name;
 use super::process::{ClientState, ProcessTimer, Replicated};
 use super::properties::ClusterOutput;
 use crate::raft::{
-    AppendEntries, AppendEntriesResponse, ClientRequest, ClientResponse, Index, Invocation, Leader,
-    Message, Outcome, Payload, RequestVote, RequestVoteResponse, Role, Server, Timer,
+    AppendEntries, AppendEntriesResponse, ClientRequest, ClientResponse, Index, InstallSnapshot,
+    InstallSnapshotResponse, Invocation, Leader, Message, Outcome, Payload, RequestVote,
+    RequestVoteResponse, Role, Server, Timer,
 };
 use actorcheck::Event;
 use stateright::actor::{Command, Id};
@@ -66,6 +67,23 @@ pub const LABELS: &[&str] = &[
     "AppendEntriesResponse: a conflict about another position",
     "AppendEntriesResponse: a conflict about what is known to match by now",
     "AppendEntriesResponse: a refusal of what it sent in an earlier term",
+    "AppendEntriesResponse: the follower needs a snapshot",
+    "AppendEntriesResponse: a piece of a snapshot is in doubt",
+    "AppendEntriesResponse: a piece of a snapshot is sent again",
+    "InstallSnapshot: refused, of an earlier term",
+    "InstallSnapshot: of what is committed",
+    "InstallSnapshot: the log holds its last entry",
+    "InstallSnapshot: the first piece of several",
+    "InstallSnapshot: a later piece",
+    "InstallSnapshot: not the piece that follows",
+    "InstallSnapshot: installed",
+    "InstallSnapshotResponse: of an earlier term",
+    "InstallSnapshotResponse: to one who leads no more",
+    "InstallSnapshotResponse: the next piece is sent",
+    "InstallSnapshotResponse: the follower starts over",
+    "InstallSnapshotResponse: an old answer",
+    "snapshot: is taken, and the log drops entries",
+    "snapshot: is taken, and the log keeps its entries",
     "ClientRequest: refused, a follower knows who leads",
     "ClientRequest: refused, a follower does not know who leads",
     "ClientRequest: refused by a candidate",
@@ -134,6 +152,7 @@ fn label_server<S: Replicated>(
     }
     if !matches!(step.event, Event::Restart) {
         label_apply(before, after, labels);
+        label_snapshot(before, after, labels);
     }
 }
 
@@ -162,8 +181,62 @@ fn label_message<S: Replicated>(
         Message::AppendEntriesResponse(args) if !is_later => {
             append_entries_response(step, src, args, before, after, labels);
         }
+        Message::InstallSnapshot(args) => labels.push(install_snapshot(args, before, after)),
+        Message::InstallSnapshotResponse(args) if !is_later => {
+            labels.push(install_snapshot_response(step, src, args, before, after));
+        }
         Message::ClientRequest(args) => client_request(step, args, before, after, labels),
         _ => {}
+    }
+}
+
+fn install_snapshot<S: Replicated>(
+    args: &InstallSnapshot,
+    before: &Server<S>,
+    after: &Server<S>,
+) -> &'static str {
+    let index = args.last_included_index;
+    let come = |server: &Server<S>| {
+        let incoming = server.incoming.as_ref();
+        incoming.map_or((Index(0), 0), |it| (it.snapshot.last_index, it.offset))
+    };
+    if args.term < after.persistent.current_term {
+        "InstallSnapshot: refused, of an earlier term"
+    } else if index <= before.commit_index {
+        "InstallSnapshot: of what is committed"
+    } else if before.persistent.log.term(index) == Some(args.last_included_term) {
+        "InstallSnapshot: the log holds its last entry"
+    } else if after.persistent.snapshot.last_index == index {
+        "InstallSnapshot: installed"
+    } else if come(before) == come(after) {
+        "InstallSnapshot: not the piece that follows"
+    } else if args.offset > 0 {
+        "InstallSnapshot: a later piece"
+    } else {
+        "InstallSnapshot: the first piece of several"
+    }
+}
+
+fn install_snapshot_response<S: Replicated>(
+    step: &ClusterOutput<'_, S>,
+    follower: Id,
+    args: &InstallSnapshotResponse,
+    before: &Server<S>,
+    after: &Server<S>,
+) -> &'static str {
+    if args.term < before.persistent.current_term {
+        return "InstallSnapshotResponse: of an earlier term";
+    }
+    let offset = |server: &Server<S>| {
+        server.leader().map(|it| it.followers[&follower].sending.as_ref().map(|it| it.offset))
+    };
+    match (offset(before), offset(after)) {
+        (None, _) | (_, None) => "InstallSnapshotResponse: to one who leads no more",
+        (Some(_), Some(_)) if step.out.iter().next().is_none() => {
+            "InstallSnapshotResponse: an old answer"
+        }
+        (Some(old), Some(new)) if new < old => "InstallSnapshotResponse: the follower starts over",
+        _ => "InstallSnapshotResponse: the next piece is sent",
     }
 }
 
@@ -269,12 +342,24 @@ fn append_entries_response<S: Replicated>(
     if args.term < before.persistent.current_term {
         return labels.push("AppendEntriesResponse: of an earlier term");
     }
-    let progress = |server: &Server<S>| server.leader().map(|it| it.followers[&follower]);
+    let progress = |server: &Server<S>| server.leader().map(|it| it.followers[&follower].clone());
     let (Some(old), Some(new)) = (progress(before), progress(after)) else {
         return labels.push("AppendEntriesResponse: to one who leads no more");
     };
     let sends = step.out.iter().any(|c| matches!(c, Command::Send(_, Message::AppendEntries(_))));
+    if old.sending.is_none() && new.sending.is_some() {
+        labels.push("AppendEntriesResponse: the follower needs a snapshot");
+    }
     match args.outcome {
+        Outcome::Conflict { prev_log_index, .. }
+            if old.sending.as_ref().is_some_and(|it| it.snapshot.last_index == prev_log_index) =>
+        {
+            labels.push(if step.out.iter().next().is_none() {
+                "AppendEntriesResponse: a piece of a snapshot is in doubt"
+            } else {
+                "AppendEntriesResponse: a piece of a snapshot is sent again"
+            });
+        }
         Outcome::Match(_) if old.match_index == new.match_index => {
             labels.push("AppendEntriesResponse: a match known already");
         }
@@ -358,6 +443,23 @@ fn client_request<S: Replicated>(
     }
 }
 
+/// Adds a label if the server has taken a snapshot.
+fn label_snapshot<S: Replicated>(
+    before: &Server<S>,
+    after: &Server<S>,
+    labels: &mut Vec<&'static str>,
+) {
+    let (old, new) = (&before.persistent, &after.persistent);
+    let is_own = old.log.last_index() >= new.log.start() || new.log.last_index() > new.log.start();
+    if old.snapshot != new.snapshot && is_own {
+        labels.push(if old.log.start() < new.log.start() {
+            "snapshot: is taken, and the log drops entries"
+        } else {
+            "snapshot: is taken, and the log keeps its entries"
+        });
+    }
+}
+
 /// Adds a label for what each newly applied entry did to the sessions.
 fn label_apply<S: Replicated>(
     before: &Server<S>,
@@ -404,7 +506,8 @@ fn label_apply<S: Replicated>(
             labels.push("apply: by a leader, who answers");
         }
     }
-    if before.sessions.len() + opened > after.sessions.len() {
+    let went_on = before.last_applied >= log.start();
+    if went_on && before.sessions.len() + opened > after.sessions.len() {
         labels.push("apply: a session is evicted");
     }
 }

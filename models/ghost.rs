@@ -100,7 +100,9 @@ impl Ghost {
         };
         let mut index = before.commit_index.next();
         while index <= after.commit_index {
-            if let Some(entry) = after.persistent.log.get(index) {
+            // A leader may drop an entry in the step that commits it.
+            let own = before.persistent.log.get(index).filter(|_| before.is_leader());
+            if let Some(entry) = after.persistent.log.get(index).or(own) {
                 let term = after.persistent.current_term;
                 self.committed.entry(index).or_insert_with(|| (entry.clone(), term));
             }
@@ -126,7 +128,7 @@ impl Ghost {
 }
 
 /// The role's name, for labels and texts.
-pub fn role_name(role: &Role) -> &'static str {
+pub fn role_name<S>(role: &Role<S>) -> &'static str {
     match role {
         Role::Follower { .. } => "follower",
         Role::Candidate { .. } => "candidate",

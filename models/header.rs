@@ -14,7 +14,7 @@
 //! ```text
 //! servers 5
 //! client put x 1; get x   a client and its commands; any number of such lines
-//! max-entries 1           as in `Parameters`; likewise max-sessions
+//! max-entries 1           as in `Parameters`; likewise max-sessions, snapshot-after, snapshot-margin
 //! start
 //! ```
 
@@ -79,7 +79,8 @@ impl Header {
             "mutant" => set(&mut self.mutant),
             "bounds" => set(&mut self.bounds),
             "violates" => set(&mut self.violates),
-            "servers" | "client" | "max-entries" | "max-sessions" => {
+            "servers" | "client" | "max-entries" | "max-sessions" | "snapshot-after"
+            | "snapshot-margin" => {
                 take_part(self.scenario.get_or_insert_with(scenario), verb, rest)?;
                 Ok(true)
             }
@@ -107,6 +108,8 @@ fn take_part(spec: &mut Spec, verb: &str, rest: &str) -> Result<(), String> {
         "servers" => spec.servers = number()? as usize,
         "max-entries" => spec.max_entries = number()? as usize,
         "max-sessions" => spec.max_sessions = number()?,
+        "snapshot-after" => spec.snapshot_after = Some(number()?.into()),
+        "snapshot-margin" => spec.snapshot_margin = number()?.into(),
         _ => {
             let commands = rest.split(';').map(|command| client_command(command.trim()));
             let commands = commands.collect::<Result<Vec<_>, _>>()?;

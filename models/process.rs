@@ -107,8 +107,8 @@ impl<S> ProcessState<S> {
     }
 }
 
-/// A limit, if there is one, on the bytes of entries in an AppendEntries to a server. Of a larger
-/// AppendEntries the network always loses some fragment, so it never arrives.
+/// A limit, if there is one, on the bytes of entries or of a snapshot in one message to a server. Of a larger
+/// message the network always loses some fragment, so it never arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fragments(pub Option<usize>);
 
@@ -119,6 +119,7 @@ impl Fragments {
             (Some(limit), Message::AppendEntries(args)) => {
                 args.entries.iter().map(Entry::size).sum::<usize>() > limit
             }
+            (Some(limit), Message::InstallSnapshot(args)) => args.data.len() > limit,
             _ => false,
         }
     }
@@ -131,7 +132,7 @@ fn on_server<S: Replicated, A>(
     o: &mut Out<Process<S>>,
     handler: impl FnOnce(&mut Cow<'_, Server<S>>, &mut Out<A>),
 ) where
-    A: Actor<Msg = Message, State = Server<S>, Storage = Persistent, Random = ()>,
+    A: Actor<Msg = Message, State = Server<S>, Storage = Persistent<S>, Random = ()>,
     A::Timer: Into<ProcessTimer>,
 {
     let ProcessState::Server(server) = &**state else { return };
@@ -151,7 +152,7 @@ fn on_server<S: Replicated, A>(
 /// Turns the outputs of a server actor into outputs of the process that runs it.
 fn take_over<S: Replicated, A>(out: Out<A>, o: &mut Out<Process<S>>)
 where
-    A: Actor<Msg = Message, Storage = Persistent, Random = ()>,
+    A: Actor<Msg = Message, Storage = Persistent<S>, Random = ()>,
     A::Timer: Into<ProcessTimer>,
 {
     let mut commands: Out<Process<S>> = out
@@ -232,10 +233,15 @@ impl<S: Replicated> Actor for Process<S> {
     type Msg = Message;
     type Timer = ProcessTimer;
     type State = ProcessState<S>;
-    type Storage = Persistent;
+    type Storage = Persistent<S>;
     type Random = ();
 
-    fn on_start(&self, id: Id, storage: &Option<Persistent>, o: &mut Out<Self>) -> ProcessState<S> {
+    fn on_start(
+        &self,
+        id: Id,
+        storage: &Option<Persistent<S>>,
+        o: &mut Out<Self>,
+    ) -> ProcessState<S> {
         match self {
             Process::Server(raft, _) => {
                 let mut out = Out::new();

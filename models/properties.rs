@@ -7,10 +7,11 @@
 use super::ghost::Ghost;
 use super::process::{ClientState, Process, ProcessTimer, Replicated};
 use super::replay::Replay;
+use crate::durable::Durable;
 use crate::kv::Kv;
 use crate::raft::{
     AppendEntriesResponse, ClientRequest, ClientResponse, Entry, Index, Log, Message, Outcome,
-    Parameters, Payload, Persistent, Progress, Role, Server, Term, Timer,
+    Parameters, Payload, Persistent, Progress, Role, Server, Snapshot, Term, Timer,
 };
 use actorcheck::{Change, Event, Local, Output, View};
 use stateright::actor::{Command, Id};
@@ -41,7 +42,7 @@ fn servers<'a, S: Replicated>(
 /// The saved state of each server; `None` for a server that has saved nothing.
 fn stored<'a, S: Replicated>(
     view: &ClusterView<'a, S>,
-) -> impl Iterator<Item = Option<&'a Persistent>> + use<'a, S> {
+) -> impl Iterator<Item = Option<&'a Persistent<S>>> + use<'a, S> {
     let stored: Vec<_> = view
         .locals()
         .filter(|local| local.state.server().is_some())
@@ -80,8 +81,8 @@ pub fn election_safety(ghost: &Ghost) -> bool {
 /// entries. §5.3"
 pub fn leader_append_only<S: Replicated>(step: &ClusterChange<'_, S>) -> bool {
     let Some((before, after)) = leading(step) else { return true };
-    let kept = |(index, entry)| after.persistent.log.get(index) == Some(entry);
-    before.persistent.log.iter().all(kept)
+    let mut entries = before.persistent.log.iter();
+    entries.all(|(index, entry)| holds(&after.persistent.log, index, entry))
 }
 
 /// "Log Matching: if two logs contain an entry with the same index and term, then the logs are
@@ -94,9 +95,15 @@ pub fn log_matching<S: Replicated>(a: Peer<'_, S>, b: Peer<'_, S>) -> bool {
 fn logs_match(a: &Log, b: &Log) -> bool {
     let agree = |(index, entry): &(Index, &Entry)| b.term(*index) == Some(entry.term);
     let Some((last, _)) = a.iter().rev().find(agree) else { return true };
-    a.iter()
-        .take_while(|(index, _)| *index <= last)
-        .all(|(index, entry)| b.get(index) == Some(entry))
+    a.iter().take_while(|(index, _)| *index <= last).all(|(index, entry)| {
+        holds(b, index, entry) && (index < b.start() || agree(&(index, entry)))
+    })
+}
+
+/// Whether the log holds the entry. A log that has dropped what stands at the index is taken at its word: the
+/// properties of snapshots judge what stands for it.
+fn holds(log: &Log, index: Index, entry: &Entry) -> bool {
+    index <= log.start() || log.get(index) == Some(entry)
 }
 
 /// "Leader Completeness: if a log entry is committed in a given term, then that entry will be present in
@@ -113,7 +120,7 @@ pub fn leader_completeness<S: Replicated>(
     let term = leader.persistent.current_term;
     let mut committed = ghost.committed.iter();
     committed.all(|(index, (entry, committed_in))| {
-        *committed_in > term || leader.persistent.log.get(*index) == Some(entry)
+        *committed_in > term || holds(&leader.persistent.log, *index, entry)
     })
 }
 
@@ -150,7 +157,8 @@ pub fn durable_vote_is_kept<S: Replicated>(step: &ClusterChange<'_, S>) -> bool 
 
 /// The saved term of a server never decreases ("increases monotonically", Figure 2). Restarts are included.
 pub fn durable_term_is_monotone<S: Replicated>(step: &ClusterChange<'_, S>) -> bool {
-    let term = |storage: Option<&Persistent>| storage.map_or(Term(0), |saved| saved.current_term);
+    let term =
+        |storage: Option<&Persistent<S>>| storage.map_or(Term(0), |saved| saved.current_term);
     term(step.before.storage) <= term(step.after.storage)
 }
 
@@ -236,12 +244,12 @@ pub fn who_is_followed_was_elected<S: Replicated>(
 
 // ---- logs ----
 
-/// The indexes of a log are contiguous from 1. Its terms never decrease (`MonoLogInv`), and none exceeds
-/// the server's own (Verdi's `no_entries_past_current_term`).
+/// The indexes of a log are contiguous from its start. Its terms never decrease (`MonoLogInv`), and none
+/// exceeds the server's own (Verdi's `no_entries_past_current_term`).
 pub fn logs_are_well_formed<S: Replicated>(_: Id, local: ClusterLocal<'_, S>) -> bool {
     let Some(server) = local.state.server() else { return true };
     let log = &server.persistent.log;
-    let contiguous = log.iter().zip(1..).all(|((index, _), n)| index == Index(n));
+    let contiguous = log.iter().zip(log.start().0 + 1..).all(|((index, _), n)| index == Index(n));
     let sorted = log.iter().map(|(_, entry)| entry.term).is_sorted();
     contiguous && sorted && log.last().0 <= server.persistent.current_term
 }
@@ -253,8 +261,7 @@ pub fn leader_has_all_entries_of_its_term<S: Replicated>(a: Peer<'_, S>, b: Peer
     };
     let term = leader.persistent.current_term;
     let mut of_term = server.persistent.log.iter().filter(|(_, entry)| entry.term == term);
-    !leader.is_leader()
-        || of_term.all(|(index, entry)| leader.persistent.log.get(index) == Some(entry))
+    !leader.is_leader() || of_term.all(|(index, entry)| holds(&leader.persistent.log, index, entry))
 }
 
 /// A committed entry is on a majority of disks for ever (`CommittedEntriesReachMajority`): it is never lost
@@ -262,7 +269,7 @@ pub fn leader_has_all_entries_of_its_term<S: Replicated>(a: Peer<'_, S>, b: Peer
 pub fn committed_is_durable<S: Replicated>(view: &ClusterView<'_, S>) -> bool {
     let stored: Vec<_> = stored(view).collect();
     view.ghost.committed.iter().all(|(index, (entry, _))| {
-        let copies = stored.iter().flatten().filter(|saved| saved.log.get(*index) == Some(entry));
+        let copies = stored.iter().flatten().filter(|saved| holds(&saved.log, *index, entry));
         copies.count() > stored.len() / 2
     })
 }
@@ -276,7 +283,7 @@ pub fn committed_is_kept<S: Replicated>(step: &ClusterChange<'_, S>) -> bool {
     };
     let mut committed =
         before.persistent.log.iter().take_while(|(index, _)| *index <= before.commit_index);
-    committed.all(|(index, entry)| after.persistent.log.get(index) == Some(entry))
+    committed.all(|(index, entry)| holds(&after.persistent.log, index, entry))
 }
 
 /// A follower acknowledges entries only up to the last one that it was sent. Those entries connect to its
@@ -294,16 +301,78 @@ pub fn acknowledged_is_what_was_sent<S: Replicated>(step: &ClusterOutput<'_, S>)
         _ => None,
     });
     let acknowledged: Vec<_> = acknowledged.collect();
-    let Event::Deliver { src, msg: Message::AppendEntries(args) } = step.event else {
-        return acknowledged.is_empty();
-    };
     let log = &server.persistent.log;
+    let (src, args) = match step.event {
+        Event::Deliver { src, msg: Message::AppendEntries(args) } => (src, args),
+        Event::Deliver { src, msg: Message::InstallSnapshot(args) } => {
+            let last = args.last_included_index;
+            return acknowledged.is_empty()
+                || (acknowledged == [(*src, last)] && last <= server.commit_index);
+        }
+        _ => return acknowledged.is_empty(),
+    };
     let mut sent = (args.prev_log_index.0 + 1..).map(Index).zip(&args.entries);
     let last = Index(args.prev_log_index.0 + args.entries.len() as u64);
     acknowledged.is_empty()
         || (acknowledged.iter().all(|(to, index)| to == src && *index <= last)
-            && log.term(args.prev_log_index) == Some(args.prev_log_term)
-            && sent.all(|(index, entry)| log.get(index) == Some(entry)))
+            && (args.prev_log_index < log.start()
+                || log.term(args.prev_log_index) == Some(args.prev_log_term))
+            && sent.all(|(index, entry)| holds(log, index, entry)))
+}
+
+// ---- snapshots ----
+
+/// A snapshot holds what the committed entries up to its last included index lead to: the state machine, the
+/// sessions and the term of the last entry (section 7). No server takes a snapshot beyond what is committed,
+/// nor installs anything else.
+pub fn snapshots_hold_what_is_committed<S: Replicated>(
+    _: Id,
+    local: ClusterLocal<'_, S>,
+    ghost: &Ghost,
+) -> bool {
+    let Some(server) = local.state.server() else { return true };
+    let Snapshot { last_index, last_term, sessions, machine } = &*server.persistent.snapshot;
+    let entry_at = |index| ghost.committed.get(&index).map(|(entry, _)| entry);
+    let mut replay = Replay::default();
+    let applied = replay.go_on(entry_at, *last_index);
+    let ends_with = applied.last().map_or(Term(0), |(entry, _)| entry.term);
+    applied.len() as u64 == last_index.0
+        && ends_with == *last_term
+        && replay.holds(sessions, machine)
+}
+
+/// A log starts at or before the last included index of the snapshot, and the log holds that entry's term, or
+/// no entry behind the snapshot: no entry is lost between the two. A server has applied all that its snapshot
+/// covers.
+pub fn snapshots_join_logs<S: Replicated>(_: Id, local: ClusterLocal<'_, S>) -> bool {
+    let Some(server) = local.state.server() else { return true };
+    let Persistent { snapshot, log, .. } = &server.persistent;
+    log.start() <= snapshot.last_index
+        && log.term(snapshot.last_index) == Some(snapshot.last_term)
+        && snapshot.last_index <= server.last_applied
+}
+
+/// The saved snapshot of a server never makes way for an earlier one: "discard any existing or partial
+/// snapshot with a smaller index" (Figure 13). A log never gets back entries that it has dropped.
+/// Restarts are included.
+pub fn snapshots_are_monotone<S: Replicated>(step: &ClusterChange<'_, S>) -> bool {
+    let indexes = |storage: Option<&Persistent<S>>| {
+        storage.map(|saved| (saved.snapshot.last_index, saved.log.start())).unwrap_or_default()
+    };
+    let (before, after) = (indexes(step.before.storage), indexes(step.after.storage));
+    before.0 <= after.0 && before.1 <= after.1
+}
+
+/// A store that writes differences only has, after each save, exactly what was saved. The difference names a
+/// snapshot that a server took of its own state by its index alone; see [`crate::raft::Changes`].
+pub fn the_store_restores_what_is_saved<S: Replicated>(step: &ClusterChange<'_, S>) -> bool {
+    let nothing = Persistent::default();
+    let (before, after) = match (step.before.storage, step.after.storage) {
+        (before, Some(after)) => (before.unwrap_or(&nothing), after),
+        (_, None) => return true,
+    };
+    let mut restored = before.clone();
+    before == after || (restored.apply(before.changes(after)).is_ok() && restored == *after)
 }
 
 // ---- timers ----
@@ -329,11 +398,11 @@ pub fn election_timer_is_restarted_by_rule<S: Replicated>(step: &ClusterOutput<'
         return true;
     };
     let election = ProcessTimer::Server(Timer::Election);
-    let is_restart = |command: &ClusterCommand| match command {
+    let is_restart = |command: &ClusterCommand<S>| match command {
         Command::SetTimer(timer, _) => *timer == election,
         _ => false,
     };
-    let is_grant = |command: &ClusterCommand| match command {
+    let is_grant = |command: &ClusterCommand<S>| match command {
         Command::Send(_, Message::RequestVoteResponse(args)) => args.vote_granted,
         _ => false,
     };
@@ -342,6 +411,10 @@ pub fn election_timer_is_restarted_by_rule<S: Replicated>(step: &ClusterOutput<'
         Event::Restart => true,
         Event::Timeout(timer) => *timer == election,
         Event::Deliver { msg: Message::AppendEntries(args), .. } => {
+            let is_current = args.term == after.persistent.current_term;
+            steps_down || (is_current && !after.is_leader() && !after.is_halted())
+        }
+        Event::Deliver { msg: Message::InstallSnapshot(args), .. } => {
             let is_current = args.term == after.persistent.current_term;
             steps_down || (is_current && !after.is_leader() && !after.is_halted())
         }
@@ -403,8 +476,10 @@ pub fn match_index_is_replicated<S: Replicated>(a: Peer<'_, S>, b: Peer<'_, S>) 
     let Persistent { current_term, log, .. } = &leader.persistent;
     *match_index == Index(0)
         || b.1.storage.is_some_and(|saved| {
+            let is_known = *match_index > log.start() && *match_index > saved.log.start();
             saved.current_term > *current_term
-                || saved.log.get(*match_index) == log.get(*match_index)
+                || (*match_index <= saved.log.last_index()
+                    && (!is_known || saved.log.get(*match_index) == log.get(*match_index)))
         })
 }
 
@@ -422,7 +497,7 @@ pub fn commits_only_its_own_term<S: Replicated>(step: &ClusterChange<'_, S>) -> 
 /// A handler saves at most once, and before it sends anything. The models assume this when they take one
 /// handler for one step.
 pub fn saved_before_sent<S: Replicated>(step: &ClusterOutput<'_, S>) -> bool {
-    let position = |wanted: fn(&ClusterCommand) -> bool| step.out.iter().position(wanted);
+    let position = |wanted: fn(&ClusterCommand<S>) -> bool| step.out.iter().position(wanted);
     let saves = step.out.iter().filter(|command| is_save(command)).count();
     match (position(is_save), position(is_send)) {
         (Some(save), Some(send)) => saves == 1 && save < send,
@@ -430,13 +505,13 @@ pub fn saved_before_sent<S: Replicated>(step: &ClusterOutput<'_, S>) -> bool {
     }
 }
 
-type ClusterCommand = Command<Message, ProcessTimer, (), Persistent>;
+type ClusterCommand<S> = Command<Message, ProcessTimer, (), Persistent<S>>;
 
-fn is_save(command: &ClusterCommand) -> bool {
+fn is_save<S>(command: &ClusterCommand<S>) -> bool {
     matches!(command, Command::Save(_))
 }
 
-fn is_send(command: &ClusterCommand) -> bool {
+fn is_send<S>(command: &ClusterCommand<S>) -> bool {
     matches!(command, Command::Send(..))
 }
 
@@ -455,7 +530,7 @@ pub fn sends_only_what_is_durable<S: Replicated>(step: &ClusterOutput<'_, S>) ->
     })
 }
 
-fn is_justified(saved: &Persistent, to: Id, msg: &Message) -> bool {
+fn is_justified<S>(saved: &Persistent<S>, to: Id, msg: &Message) -> bool {
     match msg {
         Message::RequestVote(args) => {
             args.term == saved.current_term
@@ -467,9 +542,14 @@ fn is_justified(saved: &Persistent, to: Id, msg: &Message) -> bool {
         Message::AppendEntries(args) => {
             let sent = (args.prev_log_index.0 + 1..).map(Index).zip(&args.entries);
             args.term == saved.current_term
-                && saved.log.term(args.prev_log_index) == Some(args.prev_log_term)
+                && (args.prev_log_index < saved.log.start()
+                    || saved.log.term(args.prev_log_index) == Some(args.prev_log_term))
                 && sent.into_iter().all(|(index, entry)| saved.log.get(index) == Some(entry))
         }
+        Message::InstallSnapshot(args) => {
+            args.term == saved.current_term && args.last_included_index <= saved.snapshot.last_index
+        }
+        Message::InstallSnapshotResponse(args) => args.term == saved.current_term,
         Message::AppendEntriesResponse(args) => {
             let log = &saved.log;
             let is_so = match args.outcome {
@@ -494,11 +574,16 @@ fn is_justified(saved: &Persistent, to: Id, msg: &Message) -> bool {
 
 /// Exactly once: a step applies each newly committed entry once, in the order of the log, and nothing else
 /// changes the state machine and the sessions. No command of an unknown session is applied. A server that
-/// restarts begins with nothing. `Replay` computes all this by a definition of its own.
+/// restarts, or that has installed a snapshot, goes on from its snapshot. `Replay` computes all this by a
+/// definition of its own, and "Snapshots hold what is committed" judges the snapshot.
 pub fn exactly_once<S: Replicated>(step: &ClusterChange<'_, S>) -> bool {
     let Some(after) = step.after.state.server() else { return true };
-    let mut replay = running(step).map_or_else(Replay::default, |(before, _)| Replay::from(before));
-    replay.go_on(&after.persistent.log, after.last_applied);
+    let Persistent { snapshot, log, .. } = &after.persistent;
+    // The entries that a server applies and drops in one step are known by the snapshot only.
+    let went_on = running(step).filter(|(before, _)| before.last_applied >= log.start());
+    let mut replay =
+        went_on.map_or_else(|| Replay::of_snapshot(snapshot), |(before, _)| Replay::from(before));
+    replay.go_on(|index| log.get(index), after.last_applied);
     replay.is_of(after)
 }
 
@@ -520,7 +605,8 @@ pub fn clients_are_told_what_was_applied<S: Replicated>(step: &ClusterOutput<'_,
         return told.count() == 0;
     }
     let Persistent { current_term, log, .. } = &after.persistent;
-    let newly = Replay::from(before).go_on(log, after.last_applied);
+    let entry_at = |index| log.get(index).or(before.persistent.log.get(index));
+    let newly = Replay::from(before).go_on(entry_at, after.last_applied);
     let due = newly.into_iter().filter_map(|(entry, answer)| {
         answer.filter(|_| after.is_leader() && entry.term == *current_term)
     });
@@ -552,7 +638,7 @@ pub fn requests_are_appended_or_refused<S: Replicated>(
     let refusals: Vec<_> = refusals.collect();
     let Event::Deliver { src, msg: Message::ClientRequest(request) } = step.event else {
         let led = before.is_leader() && after.is_leader();
-        return refusals.is_empty() && (!led || before.persistent.log == after.persistent.log);
+        return refusals.is_empty() && (!led || ends_alike(before, after));
     };
     let sequence = request.sequence();
     let known = match &before.role {
@@ -562,6 +648,12 @@ pub fn requests_are_appended_or_refused<S: Replicated>(
     };
     let refusal = ClientResponse::NotLeader { sequence, leader: known };
     before == after && step.out.len() == 1 && refusals == [(*src, &refusal)]
+}
+
+/// Whether the two logs hold the same entries, but for entries that one of them has dropped.
+fn ends_alike<S>(before: &Server<S>, after: &Server<S>) -> bool {
+    let (old, new) = (&before.persistent.log, &after.persistent.log);
+    old.last() == new.last() && new.iter().all(|(index, entry)| holds(old, index, entry))
 }
 
 /// Whether a leader has appended, refused or dropped a request as it should.
@@ -584,7 +676,7 @@ fn is_taken<S: Replicated>(
     let wanted = Entry { term: before.persistent.current_term, payload };
     let fits = wanted.size() <= limits.max_bytes;
     let (last, sequence) = (before.persistent.log.last_index(), request.sequence());
-    if before.persistent.log == after.persistent.log {
+    if ends_alike(before, after) {
         let is_too_large = |(to, response): &(Id, &ClientResponse)| {
             *to == client
                 && matches!(response, ClientResponse::TooLarge { sequence: of, .. } if *of == sequence)
@@ -606,7 +698,7 @@ fn is_taken<S: Replicated>(
 }
 
 /// An AppendEntries has at most `max_entries` entries, and at most `max_bytes` bytes of them unless it has
-/// only one.
+/// only one. A piece of a snapshot has at most `max_bytes` bytes.
 pub fn messages_are_within_limits<S: Replicated>(
     step: &ClusterOutput<'_, S>,
     limits: &Parameters,
@@ -617,6 +709,7 @@ pub fn messages_are_within_limits<S: Replicated>(
             args.entries.len() <= limits.max_entries
                 && (bytes <= limits.max_bytes || args.entries.len() == 1)
         }
+        Command::Send(_, Message::InstallSnapshot(args)) => args.data.len() <= limits.max_bytes,
         _ => true,
     })
 }
@@ -659,6 +752,20 @@ pub fn two_leaders_at_once<S: Replicated>(view: &ClusterView<'_, S>) -> bool {
 /// Every server has committed some entry.
 pub fn all_commit<S: Replicated>(view: &ClusterView<'_, S>) -> bool {
     servers(view).all(|(_, server)| server.commit_index > Index(0))
+}
+
+/// Some server has taken or installed a snapshot.
+pub fn a_server_has_a_snapshot<S: Replicated>(view: &ClusterView<'_, S>) -> bool {
+    servers(view).any(|(_, server)| server.persistent.snapshot.last_index > Index(0))
+}
+
+/// Some follower has received a part of a snapshot, while another server leads a later term.
+pub fn a_leader_changes_between_pieces<S: Replicated>(view: &ClusterView<'_, S>) -> bool {
+    let latest = servers(view).filter(|(_, server)| server.is_leader());
+    let latest = latest.map(|(_, server)| server.persistent.current_term).max();
+    servers(view).any(|(_, server)| {
+        server.incoming.is_some() && Some(server.persistent.current_term) < latest
+    })
 }
 
 /// Some client has seen the outcome of all its commands.

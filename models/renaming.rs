@@ -24,14 +24,24 @@ impl<S: Replicated> Rewrite<Id> for ProcessState<S> {
 
 impl<S: Replicated> Rewrite<Id> for Server<S> {
     fn rewrite<P>(&self, plan: &RewritePlan<Id, P>) -> Self {
-        let Server { commit_index, last_applied, members, role, persistent, sessions, machine } =
-            self;
+        let Server {
+            commit_index,
+            last_applied,
+            members,
+            role,
+            persistent,
+            incoming,
+            sessions,
+            machine,
+        } = self;
         Server {
             commit_index: *commit_index,
             last_applied: *last_applied,
             members: members.iter().map(|member| plan.rewrite(&member)).collect(),
             role: role.rewrite(plan),
             persistent: persistent.rewrite(plan),
+            // A snapshot names no member.
+            incoming: incoming.clone(),
             // Sessions name their clients by the index of the session.
             sessions: sessions.clone(),
             machine: machine.clone(),
@@ -39,7 +49,7 @@ impl<S: Replicated> Rewrite<Id> for Server<S> {
     }
 }
 
-impl Rewrite<Id> for Role {
+impl<S: Replicated> Rewrite<Id> for Role<S> {
     fn rewrite<P>(&self, plan: &RewritePlan<Id, P>) -> Self {
         match self {
             Role::Follower { leader } => Role::Follower { leader: leader.rewrite(plan) },
@@ -47,7 +57,8 @@ impl Rewrite<Id> for Role {
                 Role::Candidate { votes_granted: votes_granted.rewrite(plan) }
             }
             Role::Leader(Leader { followers }) => {
-                let renamed = followers.iter().map(|(id, progress)| (plan.rewrite(id), *progress));
+                let renamed =
+                    followers.iter().map(|(id, progress)| (plan.rewrite(id), progress.clone()));
                 Role::Leader(Leader { followers: renamed.collect() })
             }
             Role::Halted(disagreement) => Role::Halted(Disagreement {
@@ -58,12 +69,13 @@ impl Rewrite<Id> for Role {
     }
 }
 
-impl Rewrite<Id> for Persistent {
+impl<S: Replicated> Rewrite<Id> for Persistent<S> {
     fn rewrite<P>(&self, plan: &RewritePlan<Id, P>) -> Self {
-        let Persistent { current_term, voted_for, log } = self;
+        let Persistent { current_term, voted_for, snapshot, log } = self;
         Persistent {
             current_term: *current_term,
             voted_for: voted_for.rewrite(plan),
+            snapshot: snapshot.clone(),
             log: log.rewrite(plan),
         }
     }
@@ -71,11 +83,7 @@ impl Rewrite<Id> for Persistent {
 
 impl Rewrite<Id> for Log {
     fn rewrite<P>(&self, plan: &RewritePlan<Id, P>) -> Self {
-        let mut renamed = Log::default();
-        for (_, entry) in self.iter() {
-            renamed.append(entry.rewrite(plan));
-        }
-        renamed
+        self.map(|entry| entry.rewrite(plan))
     }
 }
 
@@ -117,6 +125,8 @@ impl Rewrite<Id> for Message {
             Message::RequestVote(_)
             | Message::RequestVoteResponse(_)
             | Message::AppendEntriesResponse(_)
+            | Message::InstallSnapshot(_)
+            | Message::InstallSnapshotResponse(_)
             | Message::ClientRequest(_)
             | Message::ClientResponse(_) => self.clone(),
         }

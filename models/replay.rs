@@ -5,7 +5,9 @@
 //! every step leads from a right state to a right state, the server is right for ever. So a replay need not
 //! begin again at the first entry.
 
-use crate::raft::{ClientResponse, Entry, Index, Log, Payload, Server, SessionRecord};
+use crate::raft::{
+    ClientResponse, Entry, Index, Payload, Server, SessionRecord, Sessions, Snapshot,
+};
 use crate::state_machine::StateMachine;
 use bytes::Bytes;
 use stateright::actor::Id;
@@ -26,10 +28,20 @@ pub(super) struct Replay<S> {
 impl<S: StateMachine> Replay<S> {
     /// A replay that starts where the server is.
     pub(super) fn from(server: &Server<S>) -> Self {
-        let records = || server.sessions.iter();
+        Self::at(server.last_applied, &server.sessions, &server.machine)
+    }
+
+    /// A replay that starts where a snapshot ends.
+    pub(super) fn of_snapshot(snapshot: &Snapshot<S>) -> Self {
+        let Snapshot { last_index, sessions, machine, .. } = snapshot;
+        Self::at(*last_index, sessions, machine)
+    }
+
+    fn at(last_applied: Index, sessions: &Sessions, machine: &S) -> Self {
+        let records = || sessions.iter();
         Self {
-            machine: server.machine.clone(),
-            last_applied: server.last_applied,
+            machine: machine.clone(),
+            last_applied,
             last_entry: records().map(|(session, it)| (session, it.last_used)).collect(),
             highest: records()
                 .filter_map(|(session, it)| Some((session, it.last.clone()?)))
@@ -38,15 +50,15 @@ impl<S: StateMachine> Replay<S> {
     }
 
     /// Applies the entries that follow, up to and including `last`. Returns each entry's answer.
-    pub(super) fn go_on(
+    pub(super) fn go_on<'a>(
         &mut self,
-        log: &Log,
+        entry_at: impl Fn(Index) -> Option<&'a Entry>,
         last: Index,
     ) -> Vec<(Entry, Option<(Id, ClientResponse)>)> {
         let mut answers = Vec::new();
         while self.last_applied < last {
             self.last_applied = self.last_applied.next();
-            let Some(entry) = log.get(self.last_applied) else { break };
+            let Some(entry) = entry_at(self.last_applied) else { break };
             answers.push((entry.clone(), self.apply(self.last_applied, entry)));
         }
         answers
@@ -90,15 +102,20 @@ impl<S: StateMachine> Replay<S> {
         }
     }
 
-    /// Whether a server holds what this replay has computed: the state machine, the open sessions, and the
-    /// last use and the last answer of each session.
+    /// Whether a server holds what this replay has computed.
     pub(super) fn is_of(&self, server: &Server<S>) -> bool {
+        self.holds(&server.sessions, &server.machine)
+    }
+
+    /// Whether these are what this replay has computed: the state machine, the open sessions, and the last
+    /// use and the last answer of each session.
+    pub(super) fn holds(&self, sessions: &Sessions, machine: &S) -> bool {
         let is_open = |(id, last_used): (&Index, &Index)| {
             let (last_used, last) = (*last_used, self.highest.get(id).cloned());
-            server.sessions.get(*id) == Some(&SessionRecord { last_used, last })
+            sessions.get(*id) == Some(&SessionRecord { last_used, last })
         };
-        self.machine == server.machine
-            && self.last_entry.len() == server.sessions.len()
+        self.machine == *machine
+            && self.last_entry.len() == sessions.len()
             && self.last_entry.iter().all(is_open)
     }
 }
@@ -158,7 +175,7 @@ mod tests {
 
     fn is_right(before: &Server<Kv>, after: &Server<Kv>) -> bool {
         let mut replay = Replay::from(before);
-        replay.go_on(&after.persistent.log, after.last_applied);
+        replay.go_on(|index| after.persistent.log.get(index), after.last_applied);
         replay.is_of(after)
     }
 

@@ -61,6 +61,12 @@ pub struct Spec {
     pub fragment: Option<usize>,
     /// Most open client sessions.
     pub max_sessions: u32,
+    /// If set, every server takes a snapshot whenever it has applied this many entries since the last one.
+    pub snapshot_after: Option<u64>,
+    /// Most entries that a log keeps although a snapshot covers them.
+    pub snapshot_margin: u64,
+    /// Highest index of any log, if it is bounded. Logs that drop entries need this bound.
+    pub max_index: Option<u64>,
     /// If set, the last server has other limits than the others: servers of one cluster may differ in them.
     pub last_server: Option<Differing>,
     /// Which ghosts the model keeps; a property that needs another ghost is not asked.
@@ -143,6 +149,9 @@ impl Spec {
             retry: Retry::EveryHeartbeat,
             fragment: None,
             max_sessions: 8,
+            snapshot_after: None,
+            snapshot_margin: 0,
+            max_index: None,
             last_server: None,
             watch: Watch::default(),
             sometimes: &["a leader is elected"],
@@ -178,6 +187,14 @@ impl Spec {
         }
         if let Some(max_uncommitted_bytes) = self.max_uncommitted_bytes {
             bounds.insert("max_uncommitted_bytes", max_uncommitted_bytes);
+        }
+        if let Some(snapshot_after) = self.snapshot_after {
+            bounds.insert("snapshot_after", snapshot_after);
+            bounds.insert("snapshot_margin", self.snapshot_margin);
+            bounds.insert("max_bytes", self.max_bytes as u64);
+        }
+        if let Some(max_index) = self.max_index {
+            bounds.insert("max_index", max_index);
         }
         if let Some(last) = self.last_server {
             bounds.insert("last_server_max_bytes", last.max_bytes as u64);
@@ -251,6 +268,9 @@ impl Spec {
                 .unwrap_or(defaults.max_uncommitted_bytes),
             copies: self.copies,
             retry: self.retry,
+            snapshot_after: self.snapshot_after.or(defaults.snapshot_after),
+            snapshot_margin: self.snapshot_margin,
+            snapshot_hold: self.snapshot_margin.max(defaults.snapshot_hold),
             ..defaults
         };
         match self.last_server {
@@ -395,6 +415,14 @@ impl Spec {
                 within: of_server(within, max_client_entries),
             });
         }
+        if let Some(limit) = self.max_index {
+            let within = |server: &Server<S>, limit| server.persistent.log.last_index().0 <= limit;
+            bounds.push(ClusterBound {
+                name: "max_index",
+                limit,
+                within: of_server(within, limit),
+            });
+        }
         if let Some(limit) = self.max_received {
             let within = move |id: Id, local: p::ClusterLocal<'_, S>, ghost: &Ghost| {
                 let Some(server) = local.state.server() else { return true };
@@ -436,7 +464,13 @@ impl Spec {
             ("No committed entry is contested", true, of_actor(p::no_committed_entry_is_contested)),
             ("One timer is armed", true, of_actor(p::one_timer_is_armed)),
         ];
-        let rows = rows.into_iter().filter(|(_, asked, _)| *asked);
+        let snapshots = self.snapshot_after.is_some();
+        let held = StatePredicate::ActorAndGhost(Arc::new(p::snapshots_hold_what_is_committed));
+        let of_snapshots = [
+            ("Snapshots hold what is committed", snapshots && committed, held),
+            ("Snapshots join logs", snapshots, of_actor(p::snapshots_join_logs)),
+        ];
+        let rows = rows.into_iter().chain(of_snapshots).filter(|(_, asked, _)| *asked);
         rows.map(|(name, _, holds)| StateProperty { name, holds }).collect()
     }
 
@@ -492,6 +526,11 @@ impl Spec {
         let changes = changes.into_iter().map(of_change);
         let mut steps: Vec<_> = changes.chain(outputs.into_iter().map(of_output)).collect();
         steps.extend(limited.into_iter().map(of_limited));
+        if self.snapshot_after.is_some() {
+            steps.push(of_change(("Snapshots are monotone", p::snapshots_are_monotone)));
+            let restores = p::the_store_restores_what_is_saved;
+            steps.push(of_change(("The store restores what is saved", restores)));
+        }
         if !self.clients.is_empty() {
             steps.push(of_change(("Exactly once", p::exactly_once)));
             steps.extend(of_clients.into_iter().map(of_limited));
@@ -529,7 +568,7 @@ impl Spec {
 
     fn sometimes<S: Replicated>(&self) -> Vec<StateProperty<Process<S>, Ghost>> {
         type Predicate<S> = fn(&p::ClusterView<'_, S>) -> bool;
-        let rows: [(&str, Predicate<S>); 7] = [
+        let rows: [(&str, Predicate<S>); 9] = [
             ("a leader is elected", p::a_leader_is_elected),
             ("two leaders at once", p::two_leaders_at_once),
             ("all servers commit", p::all_commit),
@@ -537,6 +576,8 @@ impl Spec {
             ("all clients are done", p::all_clients_are_done),
             ("logs diverge", p::logs_diverge),
             ("the leader lacks what a majority has", p::the_leader_lacks_what_a_majority_has),
+            ("a server has a snapshot", p::a_server_has_a_snapshot),
+            ("a leader changes between pieces", p::a_leader_changes_between_pieces),
         ];
         let known = |wanted: &&'static str| {
             let row = rows.iter().find(|(name, _)| name == wanted);

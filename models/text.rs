@@ -9,7 +9,7 @@ use super::{Cluster, ClusterAction, ClusterState};
 use crate::kv::Kv;
 use crate::raft::{
     ClientRequest, ClientResponse, Entry, Index, Invocation, Leader, Log, Message, Outcome,
-    Payload, Progress, Role, Server, Term,
+    Payload, Progress, Role, Sending, Server, Term,
 };
 use actorcheck::Event;
 use stateright::actor::{Actor, Command, Id, Out};
@@ -119,6 +119,17 @@ impl<'a, S: Replicated> Text<'a, S> {
             Message::AppendEntriesResponse(args) => {
                 format!("AppendEntriesResponse t{}, {}", args.term, outcome(args.outcome))
             }
+            Message::InstallSnapshot(args) => {
+                let last = position(args.last_included_index, args.last_included_term);
+                let (term, from) = (args.term, args.offset);
+                let to = from + args.data.len() as u64;
+                let done = if args.done { ", done" } else { "" };
+                format!("InstallSnapshot t{term}, up to {last}: bytes {from}..{to}{done}")
+            }
+            Message::InstallSnapshotResponse(args) => {
+                let (term, index, offset) = (args.term, args.last_included_index, args.offset);
+                format!("InstallSnapshotResponse t{term}, up to {index}: wants byte {offset}")
+            }
             Message::ClientRequest(ClientRequest::Register { sequence }) => {
                 format!("Register #{sequence}")
             }
@@ -192,6 +203,12 @@ impl<'a, S: Replicated> Text<'a, S> {
         if before.commit_index != after.commit_index {
             parts.push(format!("commit {} ⇨ {}", before.commit_index, after.commit_index));
         }
+        if before.incoming != after.incoming
+            && let Some(incoming) = &after.incoming
+        {
+            let (index, bytes) = (incoming.snapshot.last_index, incoming.offset);
+            parts.push(format!("has {bytes} bytes of the snapshot up to {index}"));
+        }
         if after.last_applied != after.commit_index {
             parts.push(format!("HAS APPLIED ONLY {}", after.last_applied));
         }
@@ -213,6 +230,13 @@ impl<'a, S: Replicated> Text<'a, S> {
             _ => {}
         }
         let (removed, added) = log_difference(&old.log, &new.log);
+        if old.snapshot != new.snapshot {
+            let last = position(new.snapshot.last_index, new.snapshot.last_term);
+            parts.push(format!("has a snapshot up to {last}"));
+        }
+        if old.log.start() != new.log.start() {
+            parts.push(format!("its log begins after {}", new.log.start()));
+        }
         let list = |entries: Entries| {
             let texts = entries.iter().map(|(index, entry)| self.entry(*index, entry));
             texts.collect::<Vec<_>>().join(" + ")
@@ -242,6 +266,7 @@ impl<'a, S: Replicated> Text<'a, S> {
                 parts.push(format!("has the votes of {}", self.names(votes_granted)));
             }
             Role::Leader(after) => {
+                self.sending_change(before, after, parts);
                 self.indexes_change("next", before, after, |it| it.next_index, parts);
                 self.indexes_change("match", before, after, |it| it.match_index, parts);
             }
@@ -252,12 +277,25 @@ impl<'a, S: Replicated> Text<'a, S> {
         }
     }
 
+    fn sending_change(&self, before: &Server<S>, after: &Leader<S>, parts: &mut Vec<String>) {
+        let old = |id| before.leader().and_then(|it| it.followers.get(id)?.sending.as_ref());
+        for (id, progress) in &after.followers {
+            let index = |it: &Sending<S>| it.snapshot.last_index;
+            if let Some(sending) = &progress.sending
+                && old(id).map(index) != Some(index(sending))
+            {
+                let last = index(sending);
+                parts.push(format!("sends {} the snapshot up to {last}", self.name(*id)));
+            }
+        }
+    }
+
     fn indexes_change(
         &self,
         name: &str,
         before: &Server<S>,
-        after: &Leader,
-        index: fn(&Progress) -> Index,
+        after: &Leader<S>,
+        index: fn(&Progress<S>) -> Index,
         parts: &mut Vec<String>,
     ) {
         let old = |id| before.leader().and_then(|it| it.followers.get(id)).map(index);
@@ -271,7 +309,8 @@ impl<'a, S: Replicated> Text<'a, S> {
     }
 
     /// The logs of all servers as the paper draws them. A number is the term of an entry; `|` follows the
-    /// last entry that the server knows to be committed.
+    /// last entry that the server knows to be committed. A `·` stands for an entry that has made way for a
+    /// snapshot.
     pub fn logs(&self, state: &ClusterState<S>) -> Vec<String> {
         let servers = (0..state.view().len()).filter_map(|index| {
             let server = state.actor(index).server()?;
@@ -280,7 +319,9 @@ impl<'a, S: Replicated> Text<'a, S> {
                 let mark = if index == server.commit_index { "|" } else { " " };
                 format!("{}{mark}", entry.term)
             });
-            let terms: String = terms.collect();
+            let dropped =
+                "· ".repeat(usize::try_from(server.persistent.log.start().0).unwrap_or(0));
+            let terms = dropped + &terms.collect::<String>();
             let (term, role) = (server.persistent.current_term, role_name(&server.role));
             Some(format!("{name} t{term} {role:<9}  {terms}").trim_end().to_owned())
         });
@@ -293,11 +334,14 @@ type Entries = Vec<(Index, Entry)>;
 
 /// The entries of both logs from the first difference on: those that went and those that came.
 fn log_difference(old: &Log, new: &Log) -> (Entries, Entries) {
-    let common = old.iter().zip(new.iter()).take_while(|(a, b)| a == b).count();
-    let rest = |log: &Log| {
-        log.iter().skip(common).map(|(index, entry)| (index, entry.clone())).collect::<Vec<_>>()
+    let start = old.start().max(new.start());
+    let behind = |log: &Log| {
+        let entries = log.iter().filter(|(index, _)| *index > start);
+        entries.map(|(index, entry)| (index, entry.clone())).collect::<Entries>()
     };
-    (rest(old), rest(new))
+    let (old, new) = (behind(old), behind(new));
+    let common = old.iter().zip(&new).take_while(|(a, b)| a == b).count();
+    (old[common..].to_vec(), new[common..].to_vec())
 }
 
 fn applied_change<S: PartialEq + fmt::Debug>(

@@ -20,7 +20,7 @@
 //! let deployment = Deployment::new(1, "10.0.0.1:7000".parse()?, peers, "/var/lib/raft");
 //! // Once in the life of a server, and by a person: see `Deployment::bootstrap`.
 //! if std::env::args().any(|argument| argument == "--bootstrap") {
-//!     deployment.bootstrap()?;
+//!     deployment.bootstrap::<Kv>()?;
 //! }
 //! deployment.bind::<Kv>()?.run(&Stop::new())?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -46,7 +46,7 @@ use crate::runtime::store::{Expected, Identity, LogStore, RealDisk, Store};
 use crate::runtime::{Cuts, Node, NodeConfig, NodeError, Stop};
 use crate::state_machine::StateMachine;
 use journal::Journal;
-use serde::Serialize;
+
 use serde_json::Value;
 use stateright::actor::Id;
 use std::collections::BTreeMap;
@@ -81,8 +81,8 @@ pub struct Deployment {
 }
 
 /// A server that has its store and its address, and has not started yet.
-pub struct RaftNode<S: StateMachine + Serialize> {
-    node: Node<Raft<S>, LogStore<Persistent>, StatusFn<S>, Journal>,
+pub struct RaftNode<S: StateMachine> {
+    node: Node<Raft<S>, LogStore<Persistent<S>>, StatusFn<S>, Journal>,
     trace: Option<PathBuf>,
 }
 
@@ -101,12 +101,13 @@ impl Deployment {
         Self { id, cluster, listen, peers, data, trace: None, parameters: Parameters::default() }
     }
 
-    /// Creates the server's identity in its data directory, which must be empty or missing.
+    /// Creates the server's identity in its data directory, which must be empty or missing. The server will
+    /// replicate the state machine `S`.
     ///
     /// This is a separate act because it is a promise: no server of this number has ever been part of
     /// the cluster. A server that lost its directory has forgotten its votes and its log, and must not
     /// be bootstrapped again. A script that restarts servers must not contain this act.
-    pub fn bootstrap(&self) -> Result<(), DeployError> {
+    pub fn bootstrap<S: StateMachine>(&self) -> Result<(), DeployError> {
         // Problems that would keep the node from starting are found before the one-time act.
         self.check()?;
         self.check_trace()?;
@@ -115,7 +116,7 @@ impl Deployment {
         let Expected { cluster, server, members } = self.expected();
         let directory = u128::from_le_bytes(directory);
         let identity = Identity { cluster, server, members, directory };
-        LogStore::<Persistent>::bootstrap(Arc::new(RealDisk), &self.data, &identity)?;
+        LogStore::<Persistent<S>>::bootstrap(Arc::new(RealDisk), &self.data, &identity)?;
         tracing::info!(id = self.id, data = %self.data.display(), "bootstrapped");
         Ok(())
     }
@@ -131,7 +132,7 @@ impl Deployment {
     }
 
     /// Opens the store, which restores what was saved last or refuses. Then takes the address.
-    pub fn bind<S: StateMachine + Serialize>(&self) -> Result<RaftNode<S>, DeployError> {
+    pub fn bind<S: StateMachine>(&self) -> Result<RaftNode<S>, DeployError> {
         self.node_config(0).validate()?;
         let members = self.expected().members.into_iter().map(actor_id);
         let raft = Raft::new(members, self.parameters.clone())?;
@@ -162,9 +163,9 @@ impl Deployment {
     }
 
     /// Whether the server has ever started.
-    fn has_run(&self) -> Result<bool, DeployError> {
+    fn has_run<S: StateMachine>(&self) -> Result<bool, DeployError> {
         let disk = Arc::new(RealDisk);
-        let store = LogStore::<Persistent>::open(disk, &self.data, &self.expected())?;
+        let store = LogStore::<Persistent<S>>::open(disk, &self.data, &self.expected())?;
         Ok(!store.census().starts.is_empty())
     }
 
@@ -179,7 +180,7 @@ impl Deployment {
     }
 }
 
-impl<S: StateMachine + Serialize> RaftNode<S> {
+impl<S: StateMachine> RaftNode<S> {
     /// The address that the server listens on, with the port that was found if port 0 was asked for.
     pub fn local_addr(&self) -> SocketAddr {
         self.node.local_addr()

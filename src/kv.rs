@@ -4,7 +4,7 @@
 //! bytes of an [`Output`]. Bytes that are not exactly one command change nothing.
 
 use crate::map::Map;
-use crate::state_machine::StateMachine;
+use crate::state_machine::{Part, StateMachine};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -168,7 +168,7 @@ impl TryFrom<&[u8]> for Output {
     }
 }
 
-/// The bytes of a key in a page, and at most three for its length.
+/// The bytes of a key or a value in a page or a part, and at most three for its length.
 fn cost(key: &Bytes) -> usize {
     key.len() + 3
 }
@@ -187,6 +187,30 @@ impl StateMachine for Kv {
             Ok(command) => self.execute(command).encode(),
             Err(_) => Output::Malformed.encode(),
         }
+    }
+
+    /// A part is a run of keys with their values. The next part begins at its first key.
+    fn part(&self, from: &[u8], limit: usize) -> Part {
+        let mut rest = self.0.range_from(Bytes::copy_from_slice(from)).peekable();
+        let (mut pairs, mut bytes) = (Vec::new(), 0);
+        while let Some((key, value)) = rest.next_if(|_| bytes < limit) {
+            bytes += cost(key) + cost(value);
+            pairs.push((key, value));
+        }
+        let bytes = postcard::to_stdvec(&pairs).expect("pairs always encode").into();
+        Part { bytes, next: rest.peek().map(|(key, _)| Bytes::clone(key)) }
+    }
+
+    fn add_part(&mut self, bytes: &[u8]) -> Result<(), String> {
+        let pairs: Vec<(Bytes, Bytes)> = match postcard::take_from_bytes(bytes) {
+            Ok((pairs, [])) => pairs,
+            Ok(_) => return Err("a part of a key-value store has bytes too many".to_owned()),
+            Err(error) => return Err(error.to_string()),
+        };
+        for (key, value) in pairs {
+            self.0.insert(key, value);
+        }
+        Ok(())
     }
 
     fn describe(command: &[u8]) -> String {

@@ -1,6 +1,7 @@
 //! The interface of the deterministic state machine that Raft replicates.
 
 use bytes::Bytes;
+use serde::{Serialize, de::DeserializeOwned};
 use std::fmt::Debug;
 use std::hash::Hash;
 
@@ -19,16 +20,18 @@ use std::hash::Hash;
 /// - **Cheap clones and comparisons**: every step of a server clones the server's state. Use
 ///   [`crate::map::Map`].
 ///
-/// To be deployed, a state machine also needs `Serialize`, because traces record its state:
+/// A state machine is also `Serialize` and `DeserializeOwned`, because snapshots and traces contain it. That
+/// is all that a small one needs. A large one implements [`StateMachine::part`] and
+/// [`StateMachine::add_part`], too: otherwise each piece of a snapshot costs an encoding of the whole.
 ///
 /// ```
 /// use bytes::Bytes;
 /// use checked_raft::deploy::Deployment;
 /// use checked_raft::state_machine::StateMachine;
-/// use serde::Serialize;
+/// use serde::{Deserialize, Serialize};
 ///
 /// /// Counts the commands it has applied.
-/// #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+/// #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 /// struct Counter(u64);
 ///
 /// impl StateMachine for Counter {
@@ -41,14 +44,42 @@ use std::hash::Hash;
 /// # let directory = tempfile::tempdir()?;
 /// let listen = "127.0.0.1:0".parse()?;
 /// let deployment = Deployment::new(1, listen, [].into(), directory.path().join("data"));
-/// deployment.bootstrap()?;
+/// deployment.bootstrap::<Counter>()?;
 /// let node = deployment.bind::<Counter>()?; // `node.run(..)` serves
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub trait StateMachine: Clone + Eq + Hash + Debug + Default {
+pub trait StateMachine:
+    Clone + Eq + Hash + Debug + Default + Serialize + DeserializeOwned + Send + Sync + 'static
+{
     /// Applies one committed command and returns its result. The leader sends the result to the client, and
     /// the client's session keeps the result until the client's next command.
     fn apply(&mut self, command: &[u8]) -> Bytes;
+
+    /// One part of the state, for a snapshot that travels to another server.
+    ///
+    /// The first part begins at the empty place. Each part names the place at which the next one begins. A
+    /// part should have at most about `limit` bytes, and cost no more than its own size. The parts of equal
+    /// states with equal limits must be equal. By default, the whole state is one part.
+    fn part(&self, from: &[u8], limit: usize) -> Part {
+        let _ = (from, limit);
+        let bytes = postcard::to_stdvec(self).expect("a state machine always encodes");
+        Part { bytes: bytes.into(), next: None }
+    }
+
+    /// Adds the next part of a state to a state machine that holds all parts before it. The first part is
+    /// added to `Self::default()`.
+    ///
+    /// # Errors
+    ///
+    /// The bytes come from the network. If they are not a part, the error says why.
+    fn add_part(&mut self, bytes: &[u8]) -> Result<(), String> {
+        match postcard::take_from_bytes(bytes) {
+            Ok((state, [])) => *self = state,
+            Ok(_) => return Err("a state has bytes too many".to_owned()),
+            Err(error) => return Err(error.to_string()),
+        }
+        Ok(())
+    }
 
     /// The command in words, for counterexamples and the like. The default shows the escaped bytes.
     fn describe(command: &[u8]) -> String {
@@ -59,4 +90,13 @@ pub trait StateMachine: Clone + Eq + Hash + Debug + Default {
     fn describe_answer(answer: &[u8]) -> String {
         answer.escape_ascii().to_string()
     }
+}
+
+/// One part of the state of a [`StateMachine`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The part, encoded as [`StateMachine::add_part`] reads it.
+    pub bytes: Bytes,
+    /// The place at which the next part begins; `None` if this is the last part.
+    pub next: Option<Bytes>,
 }

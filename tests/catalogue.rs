@@ -3,6 +3,7 @@
 
 use actorcheck::{Engine, Limits, Output, PropertyResult, Tally, Verdict, run};
 use checked_raft::durable::Durable;
+use checked_raft::kv::Kv;
 use checked_raft::models::Spec;
 use checked_raft::models::catalogue::{catalogue, find};
 use checked_raft::models::coverage::LABELS;
@@ -23,7 +24,7 @@ const LIMITS: Limits = Limits::unlimited(2);
 #[derive(Default)]
 struct Seen {
     messages: BTreeMap<u128, Message>,
-    saves: BTreeMap<u128, (Persistent, Persistent)>,
+    saves: BTreeMap<u128, (Persistent<Kv>, Persistent<Kv>)>,
 }
 
 fn fingerprint(value: &impl Hash) -> u128 {
@@ -83,7 +84,7 @@ impl Seen {
             restored.apply(changes).expect("they apply");
             assert_eq!(restored, *new, "from {old:?}");
             let image = postcard::to_stdvec(new).expect("a value encodes");
-            assert_eq!(postcard::from_bytes::<Persistent>(&image).expect("it decodes"), *new);
+            assert_eq!(postcard::from_bytes::<Persistent<Kv>>(&image).expect("it decodes"), *new);
         }
     }
 }

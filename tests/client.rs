@@ -22,7 +22,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// Remembers every command in the order of application: what has been applied twice shows.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 struct Journal(Vec<Bytes>);
 
 impl StateMachine for Journal {
@@ -59,7 +59,7 @@ fn cluster<S: StateMachine + 'static>(servers: u64, seed: u64, faults: Faults) -
 
 fn start_all<S: StateMachine + 'static>(cluster: &mut Cluster<S>) {
     for server in cluster.servers().collect::<Vec<_>>() {
-        cluster.start(server, server.into(), MemoryStore::<Persistent>::default());
+        cluster.start(server, server.into(), MemoryStore::<Persistent<S>>::default());
     }
 }
 

@@ -373,7 +373,10 @@ fn interrupted() -> Place {
     fs::write(third.join("thesis.tex"), "").expect("written");
     let cluster =
         LocalCluster { servers: 3, base_port: place.base_port, ..LocalCluster::new(&place.data) };
-    let error = cluster.prepare().expect_err("server 3 cannot be bootstrapped").to_string();
+    let error = cluster
+        .prepare::<checked_raft::kv::Kv>()
+        .expect_err("server 3 cannot be bootstrapped")
+        .to_string();
     assert!(error.contains("thesis.tex"), "{error}");
     assert!(place.data.join("2/log").exists() && !third.join("log").exists());
     fs::remove_file(third.join("thesis.tex")).expect("removed");

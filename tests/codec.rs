@@ -43,7 +43,7 @@ fn fingerprint(value: &impl Hash) -> u64 {
 struct Seen {
     messages: BTreeSet<Message>,
     /// A saved value and the one saved next, by fingerprint of both.
-    saves: BTreeMap<u64, (Persistent, Persistent)>,
+    saves: BTreeMap<u64, (Persistent<Kv>, Persistent<Kv>)>,
     /// Servers, with their ids, by fingerprint.
     servers: BTreeMap<u64, (Id, Server<Kv>)>,
 }
@@ -349,7 +349,7 @@ fn damaged_message() -> impl Strategy<Value = Vec<u8>> {
 
 /// Whatever arrived, this holds of a server: its term grows, its vote is kept for the term, and its
 /// log has no hole and no term out of order.
-fn assert_sound(before: &Persistent, after: &Persistent) -> Result<(), TestCaseError> {
+fn assert_sound(before: &Persistent<Kv>, after: &Persistent<Kv>) -> Result<(), TestCaseError> {
     prop_assert!(before.current_term <= after.current_term);
     if before.current_term == after.current_term && before.voted_for.is_some() {
         prop_assert_eq!(before.voted_for, after.voted_for);
@@ -374,9 +374,9 @@ proptest! {
             if let Some(message) = decode::<Message>(&bytes) {
                 assert_round_trip(&message);
             }
-            if let Some(changes) = decode::<<Persistent as Durable>::Changes>(&bytes) {
+            if let Some(changes) = decode::<<Persistent<Kv> as Durable>::Changes>(&bytes) {
                 // Applied or refused with a reason.
-                let refused = Persistent::default().apply(changes);
+                let refused = Persistent::<Kv>::default().apply(changes);
                 prop_assert!(refused.is_ok() || refused.is_err_and(|reason| !reason.is_empty()));
             }
         }

@@ -7,6 +7,8 @@
 //! if it did not change.
 
 mod given;
+#[path = "figure2/snapshots.rs"]
+mod snapshots;
 
 use bytes::Bytes;
 use checked_raft::kv::Output;
@@ -1330,7 +1332,12 @@ fn ses_5_as_many_sessions_are_open_as_were_opened_up_to_the_entrys_limit() {
 
 #[test]
 fn a_message_delivered_twice_in_a_row_changes_nothing_the_second_time() {
-    let saved = Persistent { current_term: Term(2), voted_for: Some(Id::from(1)), log: log(&[1]) };
+    let saved = Persistent {
+        current_term: Term(2),
+        voted_for: Some(Id::from(1)),
+        log: log(&[1]),
+        ..Persistent::default()
+    };
     let start = follower(0, &[]).starts_with(Some(saved)).given();
     for msg in [
         request_vote(2, (1, 1)),

@@ -19,7 +19,7 @@ type Ended = (i32, String, String);
 fn cluster(servers: u64) -> Cluster<Kv> {
     let mut cluster = Cluster::new(servers, 1, Faults::NONE, |_| {});
     for server in 1..=servers {
-        cluster.start(server, server.into(), MemoryStore::<Persistent>::default());
+        cluster.start(server, server.into(), MemoryStore::<Persistent<Kv>>::default());
     }
     cluster
 }

@@ -49,7 +49,8 @@ impl Machines {
         let mut machines = Self { cluster, disks, has_sync };
         for server in 1..=SERVERS {
             let (disk, dir) = (machines.disk(server), Path::new("/data"));
-            LogStore::<Persistent>::bootstrap(disk, dir, &identity(server)).expect("a new store");
+            LogStore::<Persistent<Kv>>::bootstrap(disk, dir, &identity(server))
+                .expect("a new store");
             machines.start(server).expect("it holds nothing yet");
         }
         machines

@@ -14,17 +14,17 @@ use std::time::Duration;
 
 /// A store whose every save takes so long.
 struct SlowStore {
-    inner: MemoryStore<Persistent>,
+    inner: MemoryStore<Persistent<Kv>>,
     save: Duration,
 }
 
-impl Store<Persistent> for SlowStore {
-    fn value(&self) -> &Persistent {
+impl Store<Persistent<Kv>> for SlowStore {
+    fn value(&self) -> &Persistent<Kv> {
         self.inner.value()
     }
 
     #[expect(clippy::disallowed_methods, reason = "a disk that takes its time")]
-    fn save(&mut self, next: &Persistent) -> Result<(), StoreError> {
+    fn save(&mut self, next: &Persistent<Kv>) -> Result<(), StoreError> {
         thread::sleep(self.save);
         self.inner.save(next)
     }

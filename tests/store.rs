@@ -488,12 +488,14 @@ fn a_damaged_store_is_not_to_be_replaced_by_an_older_copy() {
 fn a_directory_of_an_earlier_format_is_refused_as_such() {
     let (disk, _) = used(3);
     let log = dir().join("log");
-    let mut bytes = disk.content(&log).unwrap();
-    bytes[7] = 1;
-    disk.damage(&log, Some(bytes));
-    let refused = open(&disk).err().expect("a refusal");
-    assert!(matches!(refused, StoreError::EarlierFormat { .. }), "{refused}");
-    assert!(refused.to_string().contains("the version that wrote it"), "{refused}");
+    for earlier in [1, 2] {
+        let mut bytes = disk.content(&log).unwrap();
+        bytes[7] = earlier;
+        disk.damage(&log, Some(bytes));
+        let refused = open(&disk).err().expect("a refusal");
+        assert!(matches!(refused, StoreError::EarlierFormat { .. }), "{refused}");
+        assert!(refused.to_string().contains("the version that wrote it"), "{refused}");
+    }
 }
 
 #[test]

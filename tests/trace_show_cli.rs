@@ -20,7 +20,7 @@ const CLIENT: usize = 1 << 32;
 struct Trio {
     directory: TempDir,
     raft: Raft<Kv>,
-    servers: BTreeMap<Id, (Server<Kv>, Option<Persistent>, TraceWriter)>,
+    servers: BTreeMap<Id, (Server<Kv>, Option<Persistent<Kv>>, TraceWriter)>,
     network: Vec<(Id, Id, Message)>,
     armed: BTreeSet<(Id, Timer)>,
     batch: u64,
@@ -70,7 +70,7 @@ impl Trio {
         self.servers.keys().map(|id| self.path(*id)).collect()
     }
 
-    fn start(&mut self, id: Id, store: Option<Persistent>, mut trace: TraceWriter) {
+    fn start(&mut self, id: Id, store: Option<Persistent<Kv>>, mut trace: TraceWriter) {
         let mut out = Out::new();
         let server = self.raft.on_start(id, &store, &mut out);
         trace.record::<Raft<Kv>>(self.batch, &Call::Start(&store), None, &server, &out);

@@ -268,7 +268,7 @@ fn a_datagram_of_this_version_looks_like_this() {
     let bytes = wire::encode(&datagram).expect("it fits");
     let expected: &[&[u8]] = &[
         b"UDN",
-        &[2, 3],
+        &[3, 3],
         &[0xf6, 0xeb, 0x38, 0xd8, 0x24, 0x41, 0x8e, 0x5c],
         &[1, 0, 0, 0, 1, 0, 0, 0],
         &[0x0c, 0, 0, 0, 0, 0, 0, 0],

@@ -4,6 +4,7 @@ use super::persistence::term_first;
 use super::scenes;
 use super::wrapper::ServerCommand;
 use super::{Equivalent, Fault, MutantSpec};
+use crate::kv::Kv;
 use crate::models::spec::Spec;
 use crate::raft::{Index, Message, Outcome, RequestVote, RequestVoteResponse, Role};
 use stateright::actor::Command;
@@ -219,7 +220,7 @@ fn acknowledgements_forgotten() -> Equivalent {
 }
 
 /// Whether the command sends a vote or a request for one.
-fn is_vote(command: &ServerCommand) -> bool {
+fn is_vote(command: &ServerCommand<Kv>) -> bool {
     match command {
         Command::Send(_, Message::RequestVote(_)) => true,
         Command::Send(_, Message::RequestVoteResponse(response)) => response.vote_granted,

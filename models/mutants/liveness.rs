@@ -7,6 +7,7 @@
 use super::scenes;
 use super::wrapper::ServerCommand;
 use super::{Fault, Handled, MutantSpec};
+use crate::kv::Kv;
 use crate::models::spec::Spec;
 use crate::raft::{Message, Outcome};
 use actorcheck::RECOVERABILITY;
@@ -104,7 +105,7 @@ fn vote_kept_over_terms() -> MutantSpec {
     }
 }
 
-fn refuse(commands: &mut [ServerCommand]) {
+fn refuse(commands: &mut [ServerCommand<Kv>]) {
     for command in commands {
         if let Command::Send(_, Message::RequestVoteResponse(response)) = command {
             response.vote_granted = false;

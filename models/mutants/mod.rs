@@ -23,6 +23,7 @@ mod replication;
 mod scenes;
 mod sessions;
 pub mod smallest;
+mod snapshots;
 mod wrapper;
 
 pub use wrapper::{Arriving, Envelope, Fault, Handled, Mutant, Written};
@@ -72,6 +73,7 @@ pub fn catalogue() -> Vec<MutantSpec> {
         persistence::list(),
         sessions::list(),
         liveness::list(),
+        snapshots::list(),
     ];
     areas.into_iter().flatten().collect()
 }

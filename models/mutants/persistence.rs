@@ -263,8 +263,7 @@ fn entry_saved_before_term() -> MutantSpec {
                 if old.log == new.log || old.current_term == new.current_term {
                     return Written::All(new);
                 }
-                let Persistent { current_term, voted_for, .. } = *old;
-                Written::First(Persistent { current_term, voted_for, log: new.log })
+                Written::First(Persistent { log: new.log, ..old.clone() })
             },
             ..Fault::NONE
         },

@@ -246,7 +246,7 @@ fn heartbeat_stops() -> MutantSpec {
 }
 
 /// What the server knows of a follower, if it leads.
-fn progress(server: &mut Server<Kv>, follower: Id) -> Option<&mut Progress> {
+fn progress(server: &mut Server<Kv>, follower: Id) -> Option<&mut Progress<Kv>> {
     if let Role::Leader(leader) = &mut server.role {
         leader.followers.get_mut(&follower)
     } else {

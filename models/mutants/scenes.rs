@@ -2,9 +2,10 @@
 
 use crate::kv::Command;
 use crate::models::catalogue::{
-    COMMITTED_PREFIX, DIVERGED_PREFIX, FIGURE_8_PREFIX, LATE_ACK_PREFIX,
+    COMMITTED_PREFIX, DIVERGED_PREFIX, FIGURE_8_PREFIX, LATE_ACK_PREFIX, find,
 };
 use crate::models::ghost::Watch;
+use crate::models::process::Asks;
 use crate::models::spec::Spec;
 use bytes::Bytes;
 
@@ -346,5 +347,33 @@ pub(super) fn late_copy() -> Spec {
         max_client_entries: 4,
         prefix: LATE_COPY_PREFIX,
         ..Spec::base("mutant-late-copy", "a late copy of a command")
+    }
+}
+
+/// A model of the catalogue with snapshots.
+pub(super) fn snapshots(name: &str) -> Spec {
+    find(name).expect("the catalogue has this model")
+}
+
+/// A snapshot that is on its way while the entries that it covers, and one more, arrive.
+pub(super) fn snapshot_in_flight() -> Spec {
+    Spec {
+        watch: COMMITS,
+        clients: vec![vec![put("1")]],
+        asks: Asks::All,
+        max_client_entries: 1,
+        max_index: Some(2),
+        max_entries: 2,
+        snapshot_after: Some(1),
+        ..Spec::base("mutant-snapshot-in-flight", "entries and a snapshot on their way")
+    }
+}
+
+/// Two leaders, one after the other, that send snapshots in two pieces each.
+pub(super) fn snapshot_mixed() -> Spec {
+    Spec {
+        clients: vec![vec![put("1"), put("2")]],
+        max_index: Some(5),
+        ..snapshots("snapshot-pieces")
     }
 }

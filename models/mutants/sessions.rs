@@ -78,7 +78,7 @@ impl<'a> Copy<'a> {
 }
 
 /// Whether this output of a handler answers a request whose entry has been applied.
-fn is_answer(command: &ServerCommand) -> bool {
+fn is_answer(command: &ServerCommand<Kv>) -> bool {
     use ClientResponse::{Applied, Registered, SessionExpired};
     let Command::Send(_, Message::ClientResponse(response)) = command else { return false };
     matches!(response, Registered { .. } | Applied { .. } | SessionExpired { .. })

@@ -19,7 +19,7 @@ use std::time::Duration;
 pub type Envelope = (Id, Message);
 
 /// An output of a handler.
-pub(super) type ServerCommand = Command<Message, Timer, (), Persistent>;
+pub(super) type ServerCommand<S> = Command<Message, Timer, (), Persistent<S>>;
 
 /// A bug: plain functions that the wrapper calls at certain places. [`Fault::NONE`] is no bug.
 pub struct Fault<S = Kv> {
@@ -29,23 +29,23 @@ pub struct Fault<S = Kv> {
     pub after: fn(&mut Handled<'_, S>),
     /// Called with the server before and after a handler: says how much of the change is on the disk when
     /// the handler's messages leave.
-    pub save: fn(&Server<S>, &Server<S>) -> Written,
+    pub save: fn(&Server<S>, &Server<S>) -> Written<S>,
     /// Called at a restart: turns the saved state into the one that the server finds.
-    pub load: fn(Persistent) -> Persistent,
+    pub load: fn(Persistent<S>) -> Persistent<S>,
     /// Called once a delayed write is done: the messages that are sent then.
     pub flushed: fn(Id, &Server<S>) -> Vec<Envelope>,
 }
 
 /// How much of a changed persistent state has been written when the messages leave.
-pub enum Written {
+pub enum Written<S = Kv> {
     /// This state has been written, and no more follows.
-    All(Persistent),
+    All(Persistent<S>),
     /// This state has been written. The rest follows at some later step, unless a crash comes before it.
-    First(Persistent),
+    First(Persistent<S>),
     /// Nothing has been written yet. All of it follows at some later step, unless a crash comes before it.
     Nothing,
     /// Nothing has been written yet. This state is written in the same handler, after the messages leave.
-    Last(Persistent),
+    Last(Persistent<S>),
 }
 
 /// A message that is about to be handled.
@@ -73,7 +73,7 @@ pub struct Handled<'a, S = Kv> {
     /// The server after the handler ran.
     pub server: &'a mut Server<S>,
     /// The outputs of the handler, without its saves.
-    pub commands: &'a mut Vec<ServerCommand>,
+    pub commands: &'a mut Vec<ServerCommand<S>>,
 }
 
 /// A server with a seeded bug.
@@ -109,13 +109,7 @@ impl<S: Replicated> Arriving<'_, S> {
 
     /// The term of the message, if it comes from another server.
     pub fn term(&self) -> Option<Term> {
-        match &self.msg {
-            Message::RequestVote(args) => Some(args.term),
-            Message::RequestVoteResponse(args) => Some(args.term),
-            Message::AppendEntries(args) => Some(args.term),
-            Message::AppendEntriesResponse(args) => Some(args.term),
-            Message::ClientRequest(_) | Message::ClientResponse(_) => None,
-        }
+        self.msg.term()
     }
 
     /// The votes that a candidate has counted, if the message is a vote that counts for it.
@@ -223,7 +217,12 @@ impl<S: Replicated> Handled<'_, S> {
 
 /// The log up to and including an index.
 pub(super) fn up_to(log: &Log, last: Index) -> Log {
-    log.iter().take_while(|(index, _)| *index <= last).map(|(_, entry)| entry.clone()).collect()
+    let start = log.term(log.start()).expect("a log knows the term before its first entry");
+    let mut kept = Log::after(start, log.start());
+    for (_, entry) in log.iter().take_while(|(index, _)| *index <= last) {
+        kept.append(entry.clone());
+    }
+    kept
 }
 
 impl<S: Replicated> Mutant<S> {
@@ -232,8 +231,8 @@ impl<S: Replicated> Mutant<S> {
         Self { raft, fault }
     }
 
-    /// Runs a handler of the actor, and edits what it sees and what comes of it. A server that takes an entry
-    /// for committed which it does not have runs no more handlers: the actor would panic.
+    /// Runs a handler of the actor, and edits what it sees and what comes of it. A server that would have to
+    /// apply an entry which it does not have runs no more handlers: the actor would panic.
     fn run(
         &self,
         id: Id,
@@ -255,14 +254,15 @@ impl<S: Replicated> Mutant<S> {
                 Some((arriving.src, arriving.msg))
             }
         };
-        if seen.commit_index > seen.persistent.log.last_index() {
+        let (log, applied) = (&seen.persistent.log, seen.last_applied);
+        if seen.commit_index > log.last_index() || applied < log.start() {
             return;
         }
         let mut out = Out::new();
         let mut seen = Cow::Borrowed(&seen);
         handler(&mut seen, shown, &mut out);
         let mut server = seen.into_owned();
-        let is_save = |command: &ServerCommand| matches!(command, Command::Save(_));
+        let is_save = |command: &ServerCommand<S>| matches!(command, Command::Save(_));
         let mut commands: Vec<_> = out.into_iter().filter(|command| !is_save(command)).collect();
         (self.fault.after)(&mut Handled {
             parameters: self.raft.parameters(),
@@ -284,7 +284,12 @@ impl<S: Replicated> Mutant<S> {
     }
 
     /// Saves what must be saved before the messages leave. Returns what must be saved after they have left.
-    fn save(&self, before: &Server<S>, after: &Server<S>, o: &mut Out<Self>) -> Option<Persistent> {
+    fn save(
+        &self,
+        before: &Server<S>,
+        after: &Server<S>,
+        o: &mut Out<Self>,
+    ) -> Option<Persistent<S>> {
         let flush =
             |o: &mut Out<Self>| o.set_timer(ProcessTimer::Flush, Duration::ZERO..Duration::ZERO);
         match (self.fault.save)(before, after) {
@@ -301,7 +306,7 @@ impl<S: Replicated> Mutant<S> {
 }
 
 /// A command of a server actor, as a command of the wrapper.
-fn as_member(command: ServerCommand) -> Command<Message, ProcessTimer, (), Persistent> {
+fn as_member<S>(command: ServerCommand<S>) -> Command<Message, ProcessTimer, (), Persistent<S>> {
     match command {
         Command::Send(to, msg) => Command::Send(to, msg),
         Command::Save(storage) => Command::Save(storage),
@@ -315,10 +320,10 @@ impl<S: Replicated> Actor for Mutant<S> {
     type Msg = Message;
     type Timer = ProcessTimer;
     type State = Server<S>;
-    type Storage = Persistent;
+    type Storage = Persistent<S>;
     type Random = ();
 
-    fn on_start(&self, id: Id, storage: &Option<Persistent>, o: &mut Out<Self>) -> Server<S> {
+    fn on_start(&self, id: Id, storage: &Option<Persistent<S>>, o: &mut Out<Self>) -> Server<S> {
         let mut out = Out::<Raft<S>>::new();
         let found = storage.clone().map(self.fault.load);
         let server = self.raft.on_start(id, &found, &mut out);

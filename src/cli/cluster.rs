@@ -5,6 +5,7 @@ use super::node::refused;
 use super::prompt::{self, ORDERS, Order};
 use super::{Failure, Status, signals, status};
 use checked_raft::deploy::{DEFAULT_CLUSTER, Deployment, LocalCluster};
+use checked_raft::kv::Kv;
 use clap::Args;
 use rustix::process::Signal;
 use signal_hook::iterator::Signals;
@@ -65,7 +66,7 @@ impl Cluster {
     ) -> Result<Vec<Deployment>, Failure> {
         let mut cluster = LocalCluster::open(&data.path, self.base_port).map_err(refused)?;
         cluster.servers = self.servers.unwrap_or(cluster.servers);
-        cluster.prepare().map_err(refused)?;
+        cluster.prepare::<Kv>().map_err(refused)?;
         let mut deployments = cluster.deployments().map_err(refused)?;
         for deployment in &mut deployments {
             let trace = data.path.join(format!("{}.trace", deployment.id));

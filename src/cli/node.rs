@@ -52,7 +52,7 @@ impl Node {
                 .map_err(|error| Failure::Refused(format!("cannot handle signals: {error}")))?;
         }
         if self.bootstrap {
-            deployment.bootstrap().map_err(refused)?;
+            deployment.bootstrap::<Kv>().map_err(refused)?;
         }
         let node = deployment.bind::<Kv>().map_err(refused)?;
         if self.obey_input {

@@ -81,6 +81,22 @@ pub(super) struct Settings {
     #[arg(long, value_name = "N")]
     #[serde(deserialize_with = "one")]
     max_sessions: Option<u32>,
+    /// Take a snapshot after this many applied entries; 0 is never [default: 10000]
+    #[arg(long, value_name = "N")]
+    #[serde(deserialize_with = "one")]
+    snapshot_after: Option<u64>,
+    /// Most entries that the log keeps although a snapshot covers them [default: 10000]
+    ///
+    /// A follower that lacks more than these gets the snapshot.
+    #[arg(long, value_name = "N")]
+    #[serde(deserialize_with = "one")]
+    snapshot_margin: Option<u64>,
+    /// Most entries that a leader keeps while an earlier snapshot is on its way [default: 200000]
+    ///
+    /// A follower that gets a large snapshot needs the entries after it.
+    #[arg(long, value_name = "N")]
+    #[serde(deserialize_with = "one")]
+    snapshot_hold: Option<u64>,
     /// What to log: error, warn, info, debug, trace, or a filter as in `RUST_LOG` [default: info]
     #[arg(long, value_name = "FILTER")]
     log: Option<String>,
@@ -115,6 +131,9 @@ impl Settings {
             max_uncommitted_bytes,
             smallest_batch,
             max_sessions,
+            snapshot_after,
+            snapshot_margin,
+            snapshot_hold,
             log,
         } = self;
         Self {
@@ -132,6 +151,9 @@ impl Settings {
             max_uncommitted_bytes: max_uncommitted_bytes.or(others.max_uncommitted_bytes),
             smallest_batch: smallest_batch.or(others.smallest_batch),
             max_sessions: max_sessions.or(others.max_sessions),
+            snapshot_after: snapshot_after.or(others.snapshot_after),
+            snapshot_margin: snapshot_margin.or(others.snapshot_margin),
+            snapshot_hold: snapshot_hold.or(others.snapshot_hold),
             log: log.or(others.log),
         }
     }
@@ -176,6 +198,10 @@ impl Settings {
         let retry = self.smallest_batch.map(|smallest_batch| Retry::WhenLost { smallest_batch });
         replace(&mut parameters.retry, retry);
         replace(&mut parameters.max_sessions, self.max_sessions);
+        let snapshot_after = self.snapshot_after.map(|entries| (entries > 0).then_some(entries));
+        replace(&mut parameters.snapshot_after, snapshot_after);
+        replace(&mut parameters.snapshot_margin, self.snapshot_margin);
+        replace(&mut parameters.snapshot_hold, self.snapshot_hold);
         Ok(deployment)
     }
 }
@@ -325,13 +351,16 @@ mod tests {
         max-uncommitted-bytes = 640
         smallest-batch = 70
         max-sessions = 4
+        snapshot-after = 5
+        snapshot-margin = 6
+        snapshot-hold = 7
         log = "debug"
     "#;
 
     const LINE: &str = "--id 1 --listen [::1]:7001 --peer 2=[::1]:7002 --peer 3=[::1]:7003 --data d \
         --cluster c --trace t --election-timeout 100..200 --heartbeat 20 --max-entries 2 \
         --max-bytes 128 --max-uncommitted 3 --max-uncommitted-bytes 640 --smallest-batch 70 \
-        --max-sessions 4 --log debug";
+        --max-sessions 4 --snapshot-after 5 --snapshot-margin 6 --snapshot-hold 7 --log debug";
 
     #[test]
     fn a_file_and_a_command_line_say_the_same_in_the_same_words() {
@@ -354,7 +383,8 @@ mod tests {
         let limits =
             ["max_entries: 2,", "max_bytes: 128,", "max_uncommitted: 3,", "max_sessions: 4"];
         let bytes = ["max_uncommitted_bytes: 640,", "smallest_batch: 70"];
-        for part in limits.into_iter().chain(bytes) {
+        let snapshots = ["snapshot_after: Some(5),", "snapshot_margin: 6,", "snapshot_hold: 7"];
+        for part in limits.into_iter().chain(bytes).chain(snapshots) {
             assert!(text.contains(part), "{part}: {text}");
         }
     }

@@ -70,8 +70,14 @@ pub(super) struct ServerState {
     pub(super) term: u64,
     /// The candidate that the server voted for in this term.
     pub(super) vote: Option<String>,
+    /// The index that the log starts after, if entries have made way for a snapshot.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(super) log_start: u64,
     /// The term of each entry.
     pub(super) log: Vec<u64>,
+    /// The last included index of the snapshot, if the server has one.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(super) snapshot: u64,
     pub(super) commit: u64,
     pub(super) applied: u64,
     /// The armed timers.
@@ -114,7 +120,16 @@ impl Process {
 struct Saved {
     term: u64,
     vote: Option<String>,
+    #[serde(skip_serializing_if = "is_zero")]
+    snapshot: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    log_start: u64,
     log: Vec<u64>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// A message, with its fields as the protocol names them.
@@ -140,6 +155,19 @@ enum Told {
     AppendEntriesResponse {
         term: u64,
         outcome: Answer,
+    },
+    InstallSnapshot {
+        term: u64,
+        last_included_index: u64,
+        last_included_term: u64,
+        offset: u64,
+        bytes: usize,
+        done: bool,
+    },
+    InstallSnapshotResponse {
+        term: u64,
+        last_included_index: u64,
+        offset: u64,
     },
     Register {
         sequence: u64,
@@ -311,9 +339,9 @@ impl Teller<'_> {
         saved: Option<Saved>,
         timers: Vec<String>,
     ) -> ServerState {
-        let Saved { term, vote, log } = self.saved(&server.persistent);
+        let Saved { term, vote, snapshot, log_start, log } = self.saved(&server.persistent);
         let (mut leader, mut votes, mut next, mut matching) = (None, None, None, None);
-        let indexes = |leader: &Leader, index: fn(&Progress) -> Index| {
+        let indexes = |leader: &Leader<Kv>, index: fn(&Progress<Kv>) -> Index| {
             let each = leader.followers.iter().map(|(id, it)| (self.name(*id), index(it).0));
             Some(each.collect())
         };
@@ -331,7 +359,9 @@ impl Teller<'_> {
             role: role_name(&server.role),
             term,
             vote,
+            log_start,
             log,
+            snapshot,
             commit: server.commit_index.0,
             applied: server.last_applied.0,
             timers,
@@ -343,10 +373,12 @@ impl Teller<'_> {
         }
     }
 
-    fn saved(&self, persistent: &Persistent) -> Saved {
+    fn saved(&self, persistent: &Persistent<Kv>) -> Saved {
         Saved {
             term: persistent.current_term.0,
             vote: persistent.voted_for.map(|id| self.name(id)),
+            snapshot: persistent.snapshot.last_index.0,
+            log_start: persistent.log.start().0,
             log: persistent.log.iter().map(|(_, entry)| entry.term.0).collect(),
         }
     }
@@ -382,6 +414,19 @@ impl Teller<'_> {
                     },
                     Outcome::StaleTerm => Answer::StaleTerm,
                 },
+            },
+            Message::InstallSnapshot(args) => Told::InstallSnapshot {
+                term: args.term.0,
+                last_included_index: args.last_included_index.0,
+                last_included_term: args.last_included_term.0,
+                offset: args.offset,
+                bytes: args.data.len(),
+                done: args.done,
+            },
+            Message::InstallSnapshotResponse(args) => Told::InstallSnapshotResponse {
+                term: args.term.0,
+                last_included_index: args.last_included_index.0,
+                offset: args.offset,
             },
             Message::ClientRequest(request) => told_request(request),
             Message::ClientResponse(response) => self.response(response),

@@ -30,8 +30,9 @@ pub(super) fn sentence(world: &Cluster, property: &str, state: &ClusterState) ->
     }
 }
 
-/// A line for each server: its role, its term, the vote it has saved, and its log as a row of terms. A `*`
-/// stands before each server that differs from the state before the last step.
+/// A line for each server: its role, its term, the vote it has saved, and its log as a row of terms. A `·`
+/// stands for an entry that has made way for a snapshot. A `*` stands before each server that differs from
+/// the state before the last step.
 pub(super) fn table(world: &Cluster, before: &ClusterState, state: &ClusterState) -> Vec<String> {
     let names = Names(world);
     let servers: Vec<_> = names.servers(state).collect();
@@ -45,6 +46,8 @@ pub(super) fn table(world: &Cluster, before: &ClusterState, state: &ClusterState
             let bar = if index == server.commit_index { '|' } else { ' ' };
             format!("{:>3}{bar}", format!("t{}", entry.term))
         });
+        let start = usize::try_from(server.persistent.log.start().0).unwrap_or(0);
+        let terms = "  · ".repeat(start) + &terms.collect::<String>();
         let voted = server.persistent.voted_for.map_or("-", |id| names.of(id));
         let line = format!(
             "{} {:<4} {:<9} {:>5}  {voted:>5}  {:>6}  {:>3} {}",
@@ -54,7 +57,7 @@ pub(super) fn table(world: &Cluster, before: &ClusterState, state: &ClusterState
             format!("t{}", server.persistent.current_term),
             server.commit_index.0,
             "",
-            terms.collect::<String>(),
+            terms,
         );
         lines.push(line.trim_end().to_owned());
     }
@@ -98,6 +101,7 @@ impl Names<'_> {
             let committed = state.ghost.committed.iter();
             let (index, (entry, of)) = committed
                 .filter(|(_, (_, of))| *of <= term)
+                .filter(|(index, _)| **index > leader.persistent.log.start())
                 .find(|(index, (entry, _))| leader.persistent.log.get(**index) != Some(entry))?;
             Some(format!(
                 "{} leads term {term} without the entry {index}@t{}, which was committed in term {of}.",
@@ -130,7 +134,9 @@ impl Names<'_> {
         state.ghost.committed.iter().find_map(|(index, (entry, _))| {
             let holders = self.servers(state).filter(|(id, _)| {
                 let saved = state.view().local(usize::from(*id)).storage;
-                saved.is_some_and(|saved| saved.log.get(*index) == Some(entry))
+                saved.is_some_and(|saved| {
+                    *index <= saved.log.start() || saved.log.get(*index) == Some(entry)
+                })
             });
             let holders: Vec<_> = holders.map(|(id, _)| id).collect();
             (holders.len() < majority).then(|| {

@@ -150,7 +150,7 @@ fn news<S>(before: &Server<S>, after: &Server<S>) -> Vec<News> {
     match &after.role {
         Role::Leader(_) if !before.is_leader() => news.push(News::Leads(term)),
         Role::Candidate { .. } if !is_same_term => news.push(News::Stands(term)),
-        Role::Follower { leader: Some(leader) } if !is_same_term || before.role != after.role => {
+        Role::Follower { leader: Some(leader) } if !is_same_term || !before.follows(*leader) => {
             news.push(News::Follows(*leader, term));
         }
         _ => {}
@@ -197,7 +197,7 @@ mod tests {
     use crate::raft::{AppendEntriesResponse, Leader, Message, Outcome, Persistent, Timer};
     use std::sync::{Arc, Mutex};
 
-    fn server(term: u64, role: Role) -> Server<Kv> {
+    fn server(term: u64, role: Role<Kv>) -> Server<Kv> {
         let persistent = Persistent { current_term: Term(term), ..Persistent::default() };
         Server {
             role,

@@ -17,6 +17,7 @@
 
 use super::{DEFAULT_CLUSTER, DeployError, Deployment};
 use crate::runtime::store::{RealDisk, StoreError, replace_file};
+use crate::state_machine::StateMachine;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io;
@@ -111,7 +112,7 @@ impl LocalCluster {
     /// Servers are bootstrapped before the first of them runs, and never again. A server whose directory
     /// is gone has forgotten its votes, and a new one in its place could break the cluster. If this is
     /// interrupted, it can be run again.
-    pub fn prepare(&self) -> Result<(), DeployError> {
+    pub fn prepare<S: StateMachine>(&self) -> Result<(), DeployError> {
         let deployments = self.deployments()?;
         for deployment in &deployments {
             deployment.check()?;
@@ -126,7 +127,7 @@ impl LocalCluster {
             None => self.mark(State::Begun)?,
         }
         for deployment in &deployments {
-            self.bootstrap(deployment)?;
+            self.bootstrap::<S>(deployment)?;
         }
         self.mark(State::Ready)
     }
@@ -144,10 +145,10 @@ impl LocalCluster {
     }
 
     /// Bootstraps a server, unless an interrupted beginning has done so.
-    fn bootstrap(&self, deployment: &Deployment) -> Result<(), DeployError> {
-        match deployment.bootstrap() {
+    fn bootstrap<S: StateMachine>(&self, deployment: &Deployment) -> Result<(), DeployError> {
+        match deployment.bootstrap::<S>() {
             Err(DeployError::Store(StoreError::AlreadyBootstrapped { .. })) => {
-                if deployment.has_run()? {
+                if deployment.has_run::<S>()? {
                     return Err(self.problem(format!(
                         "server {} has run before, yet {MARKER} says that the cluster was only begun; \
                          start it and the others with `raft node`, or choose another directory",

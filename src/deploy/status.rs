@@ -9,9 +9,12 @@ use stateright::actor::Id;
 ///
 /// - `role`: `follower`, `candidate`, `leader`, or `halted`;
 /// - `term`, `voted_for`, `last_log_index`, `last_log_term`, `commit_index` and `last_applied`;
+/// - `snapshot_index`: the last entry that the server's snapshot covers, and `log_start`: the last entry that
+///   its log has dropped; each is 0 if there is none;
 /// - `leader`: the leader that the server knows, itself included, or null;
 /// - `sessions`: how many are open;
-/// - `progress`: on a leader `{id, next_index, match_index}` for each follower, elsewhere empty.
+/// - `progress`: on a leader `{id, next_index, match_index, snapshot_bytes}` for each follower, elsewhere
+///   empty. `snapshot_bytes` is how much of a snapshot the follower has, and null if it is sent none.
 ///
 /// A node adds `id`, `cluster`, `members`, `counters` and `warnings`, and says who it is and whom it
 /// knows: `directory`, `start`, `copy` and `peers`. A deployed server adds two more.
@@ -23,8 +26,12 @@ pub fn status<S: StateMachine>(id: Id, server: &Server<S>) -> Value {
         Role::Candidate { .. } | Role::Halted(_) => (None, Vec::new()),
         Role::Leader(Leader { followers }) => {
             let progress = followers.iter().map(|(follower, it)| {
-                let (next, matching) = (it.next_index.0, it.match_index.0);
-                json!({ "id": number(*follower), "next_index": next, "match_index": matching })
+                json!({
+                    "id": number(*follower),
+                    "next_index": it.next_index.0,
+                    "match_index": it.match_index.0,
+                    "snapshot_bytes": it.sending.as_ref().map(|sending| sending.offset),
+                })
             });
             (Some(id), progress.collect())
         }
@@ -38,6 +45,8 @@ pub fn status<S: StateMachine>(id: Id, server: &Server<S>) -> Value {
         "leader": leader.map(number),
         "last_log_index": last_log_index.0,
         "last_log_term": last_log_term.0,
+        "snapshot_index": persistent.snapshot.last_index.0,
+        "log_start": persistent.log.start().0,
         "commit_index": server.commit_index.0,
         "last_applied": server.last_applied.0,
         "sessions": server.sessions.len(),

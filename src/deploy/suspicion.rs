@@ -181,10 +181,11 @@ mod tests {
     fn leader_that_knows_two_acknowledged(index: u64) -> Server<Kv> {
         let entry = crate::raft::Entry { term: Term(1), payload: crate::raft::Payload::Noop };
         let log = (0..index).map(|_| entry.clone()).collect();
-        let persistent = Persistent { current_term: Term(1), voted_for: None, log };
+        let persistent = Persistent { current_term: Term(1), log, ..Persistent::default() };
         let match_index = Index(index);
-        let progress = Progress { next_index: match_index.next(), match_index, attempt: None };
-        let followers = [1, 2].map(|id| (Id::from(id), progress)).into();
+        let next_index = match_index.next();
+        let progress = Progress { next_index, match_index, attempt: None, sending: None };
+        let followers = [1, 2].map(|id| (Id::from(id), progress.clone())).into();
         let members = raft().members().clone();
         Server { role: Role::Leader(Leader { followers }), ..Server::restored(members, persistent) }
     }

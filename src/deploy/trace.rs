@@ -49,10 +49,10 @@ pub(super) fn origin<S: StateMachine>(cluster: &str, server: u64, raft: &Raft<S>
 
 /// Opens the trace of a server that has `held` in its store, if anything, for appending. A trace that
 /// does not end there has missed something, so records appended to it could never be accepted.
-pub(super) fn writer(
+pub(super) fn writer<S: StateMachine>(
     path: &Path,
     origin: Origin,
-    held: Option<&Persistent>,
+    held: Option<&Persistent<S>>,
 ) -> Result<TraceWriter, DeployError> {
     let failed = |source| DeployError::Trace { path: path.to_owned(), source };
     if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
@@ -102,7 +102,7 @@ mod tests {
     use crate::raft::{Copies, Retry};
     use std::time::Duration;
 
-    #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+    #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
     struct Other;
 
     impl StateMachine for Other {
@@ -123,6 +123,9 @@ mod tests {
             copies: Copies::Appended,
             retry: Retry::WhenLost { smallest_batch: 70 },
             max_sessions: 8,
+            snapshot_after: Some(9),
+            snapshot_margin: 10,
+            snapshot_hold: 11,
         };
         let members = [1, 2, 9].map(actor_id);
         let raft = Raft::<Kv>::new(members, parameters.clone()).expect("sound parameters");

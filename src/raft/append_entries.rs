@@ -4,9 +4,10 @@
 //! (`retry.rs`). The follower compares the request with its log in `handle_append_entries`, takes over the
 //! entries and answers with an [`Outcome`]. The leader moves `next_index` and `match_index` in
 //! `handle_append_entries_response`. `advance_commit_index` then commits the entries that a majority holds.
+//! `install_snapshot.rs` takes over for a follower that needs an entry which the leader has dropped.
 //! No server deletes an entry that it knows to be committed: a server that is asked to do so halts (GUARD-1).
 
-use super::log::Entry;
+use super::log::{Entry, Log};
 use super::position::{Index, Term};
 use super::progress::{Leader, Progress};
 use super::state::{Disagreement, Role, Server};
@@ -74,6 +75,18 @@ impl AppendEntries {
             && self.prev_log_index.0 < 1 << 63
             && (self.prev_log_index == Index(0)) == (self.prev_log_term == Term(0))
     }
+
+    /// The part of the request that concerns entries behind the start of the log; `None` if it has no such
+    /// part.
+    fn behind(&self, log: &Log) -> Option<Self> {
+        let dropped = log.start().0.saturating_sub(self.prev_log_index.0);
+        let Some(last_dropped) = usize::try_from(dropped).ok()?.checked_sub(1) else {
+            return Some(self.clone());
+        };
+        let prev_log_term = self.entries.get(last_dropped)?.term;
+        let entries = self.entries[last_dropped + 1..].to_vec();
+        Some(Self { prev_log_index: log.start(), prev_log_term, entries, ..self.clone() })
+    }
 }
 
 impl<S: StateMachine> Raft<S> {
@@ -104,9 +117,16 @@ impl<S: StateMachine> Raft<S> {
         self.become_follower(server, Some(leader), o);
         self.reset_election_timer(o); // part of FOL-2
 
+        let log = &mut server.persistent.log;
+        let last_new = Index(args.prev_log_index.0 + args.entries.len() as u64);
+        // [SNAP-5] Entries that the log has dropped are committed, so the leader has the same ones. A request
+        // that begins among them is about what follows them.
+        let args = match args.behind(log) {
+            Some(args) => args,
+            None => return respond(args.term, Outcome::Match(last_new), o),
+        };
         // [AE-2] "Reply false if log doesn't contain an entry at prevLogIndex whose term matches
         // prevLogTerm (§5.3)"
-        let log = &mut server.persistent.log;
         if log.term(args.prev_log_index) != Some(args.prev_log_term) {
             let term = log.term(args.prev_log_index);
             let index = match term {
@@ -117,7 +137,6 @@ impl<S: StateMachine> Raft<S> {
             return respond(args.term, Outcome::Conflict { prev_log_index, term, index }, o);
         }
         // AE-3 and AE-4 are in `Log::merge`.
-        let last_new = Index(args.prev_log_index.0 + args.entries.len() as u64);
         log.merge(args.prev_log_index, args.entries);
         // [AE-5] "If leaderCommit > commitIndex, set commitIndex = min(leaderCommit, index of last new
         // entry)". The limit is the last *new* entry: entries of this log beyond it may be in no leader's.
@@ -125,7 +144,7 @@ impl<S: StateMachine> Raft<S> {
             let commit_index = args.leader_commit.min(last_new);
             server.commit_index = server.commit_index.max(commit_index);
         }
-        Self::apply_committed(server, o);
+        self.apply_committed(server, o);
         respond(args.term, Outcome::Match(last_new), o);
     }
 
@@ -156,7 +175,7 @@ impl<S: StateMachine> Raft<S> {
         }
         let log = &server.persistent.log;
         let progress = server.role.progress(follower);
-        let Progress { next_index, match_index, attempt } = progress;
+        let Progress { next_index, match_index, attempt, sending } = progress;
         match args.outcome {
             // [LDR-3a] "If successful: update nextIndex and matchIndex for follower (§5.3)". A success
             // never lowers them, because the network may reorder replies.
@@ -164,10 +183,18 @@ impl<S: StateMachine> Raft<S> {
                 *match_index = index;
                 *next_index = index.next().max(*next_index);
                 *attempt = attempt.and_then(|attempt| attempt.answered(index, log));
-                let lacks_more = *next_index <= log.last_index() && !progress.awaits_answer();
-                Self::advance_commit_index(server, o);
+                progress.has_arrived(index);
+                let lacks_more =
+                    progress.next_index <= log.last_index() && !progress.awaits_answer();
+                self.advance_commit_index(server, o);
                 if lacks_more {
                     self.append_entries(server, follower, o);
+                }
+            }
+            // While a snapshot is on its way, the follower has no entry to agree on.
+            Outcome::Conflict { prev_log_index, .. } if sending.is_some() => {
+                if sending.as_ref().is_some_and(|it| it.snapshot.last_index == prev_log_index) {
+                    self.doubt_piece(server, follower, o);
                 }
             }
             // This answers the heartbeat of LDR-5: the entries before that heartbeat have not come.
@@ -193,13 +220,13 @@ impl<S: StateMachine> Raft<S> {
     /// [GUARD-1] An entry that is committed is never deleted. If a leader asks for that, or
     /// contradicts a committed entry, its message is forged or some server has lost what it had saved.
     /// The server that is asked keeps its log, does not answer, and does nothing from then on.
-    fn halt(server: &mut Server<S>, disagreement: Disagreement, o: &mut Out<Self>) {
+    pub(super) fn halt(server: &mut Server<S>, disagreement: Disagreement, o: &mut Out<Self>) {
         o.cancel_timer(Timer::Election);
         server.role = Role::Halted(disagreement);
     }
 
     /// Does raft.tla's `AdvanceCommitIndex`.
-    pub(super) fn advance_commit_index(server: &mut Server<S>, o: &mut Out<Self>) {
+    pub(super) fn advance_commit_index(&self, server: &mut Server<S>, o: &mut Out<Self>) {
         let Leader { followers } = server.leader().expect("only a leader advances by replies");
         let log = &server.persistent.log;
         let mut matched: Vec<Index> = followers.values().map(|it| it.match_index).collect();
@@ -212,7 +239,7 @@ impl<S: StateMachine> Raft<S> {
         let of_current_term = log.term(replicated) == Some(server.persistent.current_term);
         if replicated > server.commit_index && of_current_term {
             server.commit_index = replicated;
-            Self::apply_committed(server, o);
+            self.apply_committed(server, o);
         }
     }
 }
@@ -221,14 +248,21 @@ impl<S> Server<S> {
     /// The first committed entry that the leader's message contradicts, if any.
     fn disagreement(&self, leader: Id, args: &AppendEntries) -> Option<Disagreement> {
         let terms = args.entries.iter().map(|entry| entry.term);
-        let said = (args.prev_log_index.0..)
+        let mut said = (args.prev_log_index.0..)
             .map(Index)
             .zip(std::iter::once(args.prev_log_term).chain(terms));
-        let mut committed = said.take_while(|(index, _)| *index <= self.commit_index);
-        let log = &self.persistent.log;
-        committed.find_map(|(index, proposed)| {
-            let committed = log.term(index).filter(|committed| *committed != proposed)?;
-            Some(Disagreement { leader, term: args.term, index, committed, proposed })
-        })
+        said.find_map(|(index, proposed)| self.disagreement_at(leader, args.term, index, proposed))
+    }
+
+    /// The committed entry at `index`, if the leader's message says that it has another term.
+    pub(super) fn disagreement_at(
+        &self,
+        leader: Id,
+        term: Term,
+        index: Index,
+        proposed: Term,
+    ) -> Option<Disagreement> {
+        let committed = self.persistent.log.term(index).filter(|_| index <= self.commit_index)?;
+        (committed != proposed).then_some(Disagreement { leader, term, index, committed, proposed })
     }
 }

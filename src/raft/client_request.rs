@@ -13,7 +13,7 @@
 
 use super::log::{Entry, Payload};
 use super::position::Index;
-use super::progress::Leader;
+use super::progress::{Leader, Progress};
 use super::state::{Role, Server};
 use super::{Copies, Message, Parameters, Raft};
 use crate::state_machine::StateMachine;
@@ -168,7 +168,7 @@ impl<S: StateMachine> Raft<S> {
         for peer in server.followers_that_lack_only(index) {
             self.append_entries(server, peer, o);
         }
-        Self::advance_commit_index(server, o);
+        self.advance_commit_index(server, o);
     }
 }
 
@@ -195,7 +195,8 @@ impl<S> Server<S> {
     /// The followers that, by `next_index`, have every entry before `index` but not the one at `index`.
     fn followers_that_lack_only(&self, index: Index) -> Vec<Id> {
         let Role::Leader(Leader { followers }) = &self.role else { return Vec::new() };
-        followers.iter().filter(|(_, it)| it.next_index == index).map(|(id, _)| *id).collect()
+        let lacks = |it: &Progress<S>| it.next_index == index && it.sending.is_none();
+        followers.iter().filter(|(_, it)| lacks(it)).map(|(id, _)| *id).collect()
     }
 }
 

@@ -31,7 +31,7 @@ impl<S: Debug> Server<S> {
 impl<S> Server<S> {
     /// The first invariant that this state breaks, if it breaks any.
     fn unsound(&self) -> Option<&'static str> {
-        let Persistent { current_term, voted_for, log } = &self.persistent;
+        let Persistent { current_term, voted_for, snapshot, log } = &self.persistent;
         let (last_log_term, last_log_index) = log.last();
         let of_role = match &self.role {
             Role::Follower { .. } | Role::Halted(_) => None,
@@ -62,6 +62,11 @@ impl<S> Server<S> {
             first_broken(&[
                 (last_log_term <= *current_term, "no entry is of a later term than the server"),
                 (self.commit_index <= last_log_index, "a committed entry is in the log"),
+                (log.start() <= snapshot.last_index, "a snapshot covers what the log has dropped"),
+                (
+                    snapshot.last_index <= self.last_applied,
+                    "a snapshot covers only what is applied",
+                ),
                 (
                     self.last_applied == self.commit_index,
                     "all committed entries are applied (ALL-1)",
@@ -74,7 +79,8 @@ impl<S> Server<S> {
     fn lost_since(&self, before: &Self) -> Option<&'static str> {
         let (old, new) = (&before.persistent, &self.persistent);
         let same_term = new.current_term == old.current_term;
-        let kept = |index: Index| new.log.term(index) == old.log.term(index);
+        let kept =
+            |index: Index| index < new.log.start() || new.log.term(index) == old.log.term(index);
         let leads_on = before.leader().zip(self.leader()).filter(|_| same_term);
         first_broken(&[
             (new.current_term >= old.current_term, "the term never decreases"),
@@ -84,6 +90,10 @@ impl<S> Server<S> {
             ),
             (self.commit_index >= before.commit_index, "the commit index never decreases"),
             (kept(before.commit_index), "a committed entry is never replaced"),
+            (
+                new.snapshot.last_index >= old.snapshot.last_index,
+                "a snapshot is never replaced by an earlier one",
+            ),
             (
                 leads_on.is_none_or(|_| kept(old.log.last_index())),
                 "a leader never deletes or replaces entries of its log",
@@ -96,8 +106,8 @@ impl<S> Server<S> {
     }
 }
 
-impl Leader {
-    fn follows_all_but<S>(&self, id: Id, server: &Server<S>) -> bool {
+impl<S> Leader<S> {
+    fn follows_all_but(&self, id: Id, server: &Server<S>) -> bool {
         self.followers.keys().copied().eq(server.members.others(id))
     }
 

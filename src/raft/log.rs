@@ -59,15 +59,32 @@ pub enum Payload {
 /// A clone costs O(1), and a comparison with a recent clone O(log n). Both must be cheap, because every step
 /// of the protocol clones the server and asks whether it changed.
 #[derive(Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "Map<Index, Entry>", into = "Map<Index, Entry>")]
+#[serde(try_from = "Encoded", into = "Encoded")]
 pub struct Log {
-    /// The term and index of the position before the first entry. Every log starts at (0, 0) today. Only this
-    /// file knows that, so entries can make way for a snapshot (section 7).
+    /// The term and index of the position before the first entry: (0, 0), until entries make way for a
+    /// snapshot (section 7).
     start: (Term, Index),
     entries: Map<Index, Entry>,
 }
 
-/// One difference between two logs; [`super::Changes`] lists them.
+/// The fields of a log, as files contain them.
+type Encoded = ((Term, Index), Map<Index, Entry>);
+
+/// The difference between two logs, which is part of [`super::Changes`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LogChanges {
+    /// The next log starts at a position that the log before it knows.
+    Edited {
+        /// The entries that differ behind the start of the next log.
+        changes: Vec<LogChange>,
+        /// The index that the next log starts after.
+        start: Index,
+    },
+    /// The two logs do not join, so here is the whole next log.
+    Replaced(Log),
+}
+
+/// One entry that differs between two logs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LogChange {
     /// The entry at this index has been removed.
@@ -77,6 +94,16 @@ pub enum LogChange {
 }
 
 impl Log {
+    /// An empty log that starts after the position of this term and index.
+    pub fn after(last_included_term: Term, last_included_index: Index) -> Self {
+        Self { start: (last_included_term, last_included_index), entries: Map::new() }
+    }
+
+    /// The index that the log starts after. The log holds no entry up to there.
+    pub fn start(&self) -> Index {
+        self.start.1
+    }
+
     /// The index of the last entry. For an empty log, this is the index of the position that it starts after.
     pub fn last_index(&self) -> Index {
         self.last().1
@@ -100,6 +127,12 @@ impl Log {
     pub fn term(&self, index: Index) -> Option<Term> {
         let (start_term, start) = self.start;
         if index == start { Some(start_term) } else { self.get(index).map(|entry| entry.term) }
+    }
+
+    /// The log with each entry replaced. Models rename the members of a cluster by it.
+    pub fn map(&self, replace: impl Fn(&Entry) -> Entry) -> Self {
+        let entries = self.iter().map(|(index, entry)| (index, replace(entry)));
+        Self { start: self.start, entries: entries.collect() }
     }
 
     /// Every index with its entry, from the first to the last.
@@ -188,22 +221,41 @@ impl Log {
         low
     }
 
-    /// Exactly the changes that turn `self` into `next`. O(change) if one is a recent clone of the other.
-    pub(super) fn changes(&self, next: &Self) -> Vec<LogChange> {
-        assert_eq!(self.start, next.start, "a saved log starts where it started");
-        self.entries
-            .diff(&next.entries)
-            .map(|item| match item {
-                DiffItem::Add(index, entry) | DiffItem::Update { new: (index, entry), .. } => {
-                    LogChange::Put(*index, entry.clone())
-                }
-                DiffItem::Remove(index, _) => LogChange::Remove(*index),
-            })
-            .collect()
+    /// Drops the entries up to `index`, which the log holds, so that the log starts there.
+    pub(super) fn drop_up_to(&mut self, index: Index) {
+        let term = self.term(index).expect("a log drops entries that it holds");
+        let mut first = self.start.1;
+        while first < index {
+            first = first.next();
+            self.entries.remove(&first);
+        }
+        self.start = (term, index);
     }
 
-    /// Applies the result of [`Log::changes`]. A change that removes an absent entry, or changes that leave a
-    /// hole, are an error.
+    /// Exactly the changes that turn `self` into `next`. O(change) if one is a recent clone of the other.
+    pub(super) fn changes(&self, next: &Self) -> LogChanges {
+        if !self.joins(next) {
+            return LogChanges::Replaced(next.clone());
+        }
+        let changes = self.entries.diff(&next.entries).filter_map(|item| match item {
+            DiffItem::Add(index, entry) | DiffItem::Update { new: (index, entry), .. } => {
+                Some(LogChange::Put(*index, entry.clone()))
+            }
+            DiffItem::Remove(index, _) => {
+                (*index > next.start()).then_some(LogChange::Remove(*index))
+            }
+        });
+        LogChanges::Edited { changes: changes.collect(), start: next.start() }
+    }
+
+    /// Whether this log knows the position that `next` starts after.
+    pub(super) fn joins(&self, next: &Self) -> bool {
+        let (term, index) = next.start;
+        self.term(index) == Some(term)
+    }
+
+    /// Applies changes of entries. A change that removes an absent entry, or changes that leave a hole, are
+    /// an error.
     pub(super) fn apply(&mut self, changes: Vec<LogChange>) -> Result<(), String> {
         for change in changes {
             match change {
@@ -230,11 +282,11 @@ impl Log {
     }
 }
 
-impl TryFrom<Map<Index, Entry>> for Log {
+impl TryFrom<Encoded> for Log {
     type Error = String;
 
-    fn try_from(entries: Map<Index, Entry>) -> Result<Self, String> {
-        let log = Self { start: <_>::default(), entries };
+    fn try_from((start, entries): Encoded) -> Result<Self, String> {
+        let log = Self { start, entries };
         log.check_contiguous()?;
         Ok(log)
     }
@@ -247,9 +299,9 @@ impl FromIterator<Entry> for Log {
     }
 }
 
-impl From<Log> for Map<Index, Entry> {
+impl From<Log> for Encoded {
     fn from(log: Log) -> Self {
-        log.entries
+        (log.start, log.entries)
     }
 }
 
@@ -268,7 +320,9 @@ impl Entry {
 impl fmt::Debug for Log {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let entries: Vec<_> = self.iter().map(|(_, entry)| format!("{entry:?}")).collect();
-        write!(f, "[{}]", entries.join(" "))
+        let start =
+            if self.start.1 > Index(0) { format!("..{} ", self.start.1) } else { String::new() };
+        write!(f, "[{start}{}]", entries.join(" "))
     }
 }
 
@@ -408,7 +462,7 @@ mod tests {
                 "{indexes:?}"
             );
             let map: Map<_, _> = indexes.iter().map(|n| (Index(*n), entry.clone())).collect();
-            let bytes = postcard::to_stdvec(&map).unwrap();
+            let bytes = postcard::to_stdvec(&((Term(0), Index(0)), map)).unwrap();
             assert!(postcard::from_bytes::<Log>(&bytes).is_err(), "{indexes:?}");
         }
         let bytes = postcard::to_stdvec(&log(&[1, 1, 2])).unwrap();
@@ -432,10 +486,20 @@ mod tests {
         fn changes_are_exact(
             a in prop::collection::vec(1..4_u64, 0..12),
             b in prop::collection::vec(1..4_u64, 0..12),
+            drops in (0..12_u64, 0..12_u64),
         ) {
-            let mut patched = log(&a);
-            patched.apply(log(&a).changes(&log(&b))).unwrap();
-            prop_assert_eq!(patched, log(&b));
+            let (mut a, mut b) = (log(&a), log(&b));
+            a.drop_up_to(a.last_index().min(Index(drops.0)));
+            b.drop_up_to(b.last_index().min(Index(drops.1)));
+            let mut patched = a.clone();
+            match a.changes(&b) {
+                LogChanges::Replaced(log) => patched = log,
+                LogChanges::Edited { changes, start } => {
+                    patched.apply(changes).unwrap();
+                    patched.drop_up_to(start);
+                }
+            }
+            prop_assert_eq!(patched, b);
         }
     }
 }

@@ -5,6 +5,7 @@
 
 use super::append_entries::{AppendEntries, AppendEntriesResponse};
 use super::client_request::{ClientRequest, ClientResponse};
+use super::install_snapshot::{InstallSnapshot, InstallSnapshotResponse};
 use super::position::Term;
 use super::request_vote::{RequestVote, RequestVoteResponse};
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,10 @@ pub enum Message {
     ClientRequest(ClientRequest),
     /// The response of a server to a client.
     ClientResponse(ClientResponse),
+    /// "Invoked by leader to send chunks of a snapshot to a follower" (section 7).
+    InstallSnapshot(InstallSnapshot),
+    /// The results of InstallSnapshot, from a follower to the leader.
+    InstallSnapshotResponse(InstallSnapshotResponse),
 }
 
 impl Message {
@@ -36,6 +41,8 @@ impl Message {
             Message::RequestVoteResponse(args) => Some(args.term),
             Message::AppendEntries(args) => Some(args.term),
             Message::AppendEntriesResponse(args) => Some(args.term),
+            Message::InstallSnapshot(args) => Some(args.term),
+            Message::InstallSnapshotResponse(args) => Some(args.term),
             Message::ClientRequest(_) | Message::ClientResponse(_) => None,
         }
     }
@@ -51,6 +58,8 @@ impl fmt::Debug for Message {
             Message::AppendEntriesResponse(args) => args.fmt(f),
             Message::ClientRequest(args) => args.fmt(f),
             Message::ClientResponse(args) => args.fmt(f),
+            Message::InstallSnapshot(args) => args.fmt(f),
+            Message::InstallSnapshotResponse(args) => args.fmt(f),
         }
     }
 }

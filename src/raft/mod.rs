@@ -16,6 +16,7 @@
 //! | AppendEntries RPC, and Leaders' rules | `append_entries.rs` |
 //! | Rules for Servers | this file |
 //! | section 8, client interaction; thesis section 6.3 | `client_request.rs`, `apply.rs`; `client_session.rs` (clients) |
+//! | InstallSnapshot RPC (Figure 13), and log compaction (section 7) | `install_snapshot.rs`, `snapshot.rs` |
 //! | RPCs are retried (section 5.5, and what a real network asks of it) | `retry.rs` |
 //!
 //! Three rules stand where they take effect, and not in the file of their box: CAN-3 in the AppendEntries
@@ -39,6 +40,7 @@ mod apply;
 mod changes;
 mod client_request;
 mod client_session;
+mod install_snapshot;
 mod invariants;
 mod log;
 mod members;
@@ -49,20 +51,23 @@ mod progress;
 mod request_vote;
 mod retry;
 mod sessions;
+mod snapshot;
 mod state;
 
 pub use append_entries::{AppendEntries, AppendEntriesResponse, Outcome};
-pub use changes::Changes;
+pub use changes::{Changes, SnapshotChange};
 pub use client_request::{ClientRequest, ClientResponse, PENDING};
 pub use client_session::{Invocation, Session};
-pub use log::{Entry, Log, LogChange, Payload};
+pub use install_snapshot::{InstallSnapshot, InstallSnapshotResponse};
+pub use log::{Entry, Log, LogChange, LogChanges, Payload};
 pub use members::Members;
 pub use message::Message;
 pub use parameters::{Copies, Parameters, Retry, SetupError};
 pub use position::{Index, Term};
-pub use progress::{Attempt, Leader, Progress};
+pub use progress::{Attempt, Leader, Progress, Sending};
 pub use request_vote::{RequestVote, RequestVoteResponse};
 pub use sessions::{SessionRecord, Sessions};
+pub use snapshot::{Incoming, Part, Snapshot};
 pub use state::{Disagreement, Persistent, Role, Server};
 
 use crate::state_machine::StateMachine;
@@ -166,6 +171,7 @@ impl<S: StateMachine> Raft<S> {
         if term > server.persistent.current_term {
             server.persistent.current_term = term;
             server.persistent.voted_for = None;
+            server.incoming = None; // it was the snapshot of an earlier leader
             self.become_follower(server, None, o);
         }
     }
@@ -212,6 +218,8 @@ impl<S: StateMachine> Raft<S> {
             Message::RequestVoteResponse(args) => is_peer && args.term.is_real(),
             Message::AppendEntries(args) => is_peer && args.is_well_formed(),
             Message::AppendEntriesResponse(args) => is_peer && args.term.is_real(),
+            Message::InstallSnapshot(args) => is_peer && args.is_well_formed(),
+            Message::InstallSnapshotResponse(args) => is_peer && args.term.is_real(),
             Message::ClientRequest(_) => !is_member,
             Message::ClientResponse(_) => false,
         }
@@ -222,10 +230,10 @@ impl<S: StateMachine> Actor for Raft<S> {
     type Msg = Message;
     type Timer = Timer;
     type State = Server<S>;
-    type Storage = Persistent;
+    type Storage = Persistent<S>;
     type Random = ();
 
-    fn on_start(&self, _id: Id, storage: &Option<Persistent>, o: &mut Out<Self>) -> Server<S> {
+    fn on_start(&self, _id: Id, storage: &Option<Persistent<S>>, o: &mut Out<Self>) -> Server<S> {
         // "When servers start up, they begin as followers" (§5.2).
         self.reset_election_timer(o);
         Server::restored(self.members.clone(), storage.clone().unwrap_or_default())
@@ -267,6 +275,14 @@ impl<S: StateMachine> Actor for Raft<S> {
             Message::AppendEntriesResponse(args) => {
                 self.update_term(server, args.term, o);
                 self.handle_append_entries_response(server, src, args, o);
+            }
+            Message::InstallSnapshot(args) => {
+                self.update_term(server, args.term, o);
+                self.handle_install_snapshot(server, src, args, o);
+            }
+            Message::InstallSnapshotResponse(args) => {
+                self.update_term(server, args.term, o);
+                self.handle_install_snapshot_response(server, src, args, o);
             }
             Message::ClientRequest(args) => self.client_request(server, src, args, o),
             Message::ClientResponse(_) => {}

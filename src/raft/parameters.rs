@@ -33,6 +33,15 @@ pub struct Parameters {
     /// The largest number of client sessions. Above it, the least recently used session is evicted. At
     /// least 1.
     pub max_sessions: u32,
+    /// A server takes a snapshot when it has applied this many entries since the last one; `None` if it never
+    /// takes one. At least 1.
+    pub snapshot_after: Option<u64>,
+    /// The log keeps at most this many entries that the snapshot covers, so that slow followers still get
+    /// entries.
+    pub snapshot_margin: u64,
+    /// A leader keeps at most this many entries that its own snapshot covers, while an earlier snapshot is on
+    /// its way to a follower that will need the entries after it. At least `snapshot_margin`.
+    pub snapshot_hold: u64,
 }
 
 /// The rule by which a leader treats a copy of a request that stands uncommitted in its log.
@@ -90,6 +99,9 @@ pub enum SetupError {
     /// The limit on uncommitted bytes is so low that the largest entry would never be accepted.
     #[error("max-uncommitted-bytes is {0}, but one entry may have {1} bytes (max-bytes)")]
     MaxUncommittedBytes(u64, usize),
+    /// A leader would keep fewer entries for a follower that needs them than it always keeps.
+    #[error("snapshot-hold is {0}, but must be at least snapshot-margin, which is {1}")]
+    SnapshotHold(u64, u64),
 }
 
 impl Parameters {
@@ -123,6 +135,7 @@ impl Parameters {
             ("max-entries", self.max_entries as u64),
             ("max-uncommitted", self.max_uncommitted),
             ("max-sessions", u64::from(self.max_sessions)),
+            ("snapshot-after", self.snapshot_after.unwrap_or(1)),
         ] {
             if value == 0 {
                 return Err(SetupError::Zero(name));
@@ -134,6 +147,9 @@ impl Parameters {
         if self.max_uncommitted_bytes < self.max_bytes as u64 {
             let (bytes, entry) = (self.max_uncommitted_bytes, self.max_bytes);
             return Err(SetupError::MaxUncommittedBytes(bytes, entry));
+        }
+        if self.snapshot_hold < self.snapshot_margin {
+            return Err(SetupError::SnapshotHold(self.snapshot_hold, self.snapshot_margin));
         }
         Ok(())
     }
@@ -151,6 +167,9 @@ impl Default for Parameters {
             copies: Copies::Awaited,
             retry: Retry::WhenLost { smallest_batch: Self::UNFRAGMENTED },
             max_sessions: 1024,
+            snapshot_after: Some(10_000),
+            snapshot_margin: 10_000,
+            snapshot_hold: 200_000,
         }
     }
 }
@@ -200,6 +219,8 @@ mod tests {
         assert_eq!(changed(|it| it.max_entries = 0), Err(SetupError::Zero("max-entries")));
         assert_eq!(changed(|it| it.max_uncommitted = 0), Err(SetupError::Zero("max-uncommitted")));
         assert_eq!(changed(|it| it.max_sessions = 0), Err(SetupError::Zero("max-sessions")));
+        let never = |it: &mut Parameters| it.snapshot_after = Some(0);
+        assert_eq!(changed(never), Err(SetupError::Zero("snapshot-after")));
         let ones = |it: &mut Parameters| {
             (it.max_entries, it.max_uncommitted, it.max_sessions) = (1, 1, 1);
         };

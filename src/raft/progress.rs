@@ -6,22 +6,24 @@
 
 use super::log::Log;
 use super::position::Index;
+use super::snapshot::{Part, Snapshot};
 use super::state::Role;
 use serde::{Deserialize, Serialize};
 use stateright::actor::Id;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 /// "Volatile state on leaders (Reinitialized after election)": the progress of each *other* member.
-#[derive(Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Leader {
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Leader<S> {
     /// The progress of each follower, by its id.
-    pub followers: BTreeMap<Id, Progress>,
+    pub followers: BTreeMap<Id, Progress<S>>,
 }
 
 /// What a leader knows of one follower's log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Progress {
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Progress<S> {
     /// "for each server, index of the next log entry to send to that server (initialized to
     /// leader last log index + 1)"
     pub next_index: Index,
@@ -32,25 +34,58 @@ pub struct Progress {
     /// lost. The field is `None` for a follower that has caught up, and always under
     /// [`Retry::EveryHeartbeat`](super::Retry::EveryHeartbeat).
     pub attempt: Option<Attempt>,
+    /// The snapshot that the leader sends, if the follower needs entries that the leader's log no longer
+    /// holds. Meanwhile `next_index` is the index after the snapshot.
+    pub sending: Option<Sending<S>>,
 }
 
-impl Leader {
+/// A snapshot on its way to one follower. The leader keeps the snapshot, although it may take a later one
+/// meanwhile: otherwise a large snapshot would never arrive.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Sending<S> {
+    /// The snapshot that is sent.
+    pub snapshot: Arc<Snapshot<S>>,
+    /// The part of the snapshot that the next piece is cut from.
+    pub part: Part,
+    /// The number of bytes of the snapshot before that part.
+    pub part_offset: u64,
+    /// The number of bytes that the follower has: the offset of the piece that is on its way.
+    pub offset: u64,
+    /// The number of pieces that were lost. The leader stops counting where a larger number would change
+    /// nothing.
+    pub losses: u32,
+    /// The number of heartbeats that the follower has answered since it last got a piece, at most 2.
+    pub doubts: u8,
+}
+
+impl<S> Leader<S> {
     /// A leader that has just been elected, and whose log ends at `last_log_index`.
     pub(super) fn elected(followers: impl Iterator<Item = Id>, last_log_index: Index) -> Self {
-        let progress =
-            Progress { next_index: last_log_index.next(), match_index: Index(0), attempt: None };
-        Self { followers: followers.map(|follower| (follower, progress)).collect() }
+        let progress = || Progress {
+            next_index: last_log_index.next(),
+            match_index: Index(0),
+            attempt: None,
+            sending: None,
+        };
+        Self { followers: followers.map(|follower| (follower, progress())).collect() }
     }
 }
 
-impl Role {
+impl<S> Default for Leader<S> {
+    /// A leader without followers.
+    fn default() -> Self {
+        Self { followers: BTreeMap::new() }
+    }
+}
+
+impl<S> Role<S> {
     /// A leader's knowledge of a follower.
     ///
     /// # Panics
     ///
     /// Panics unless the server leads and the follower is another member. The rules for leaders are called
     /// for nobody else.
-    pub(super) fn progress(&mut self, follower: Id) -> &mut Progress {
+    pub(super) fn progress(&mut self, follower: Id) -> &mut Progress<S> {
         let Self::Leader(leader) = self else {
             panic!("a rule for leaders was called on {self:?}")
         };
@@ -59,10 +94,10 @@ impl Role {
     }
 }
 
-impl Progress {
-    /// Whether the leader has sent the follower entries that the follower has not answered.
+impl<S> Progress<S> {
+    /// Whether the leader has sent the follower entries or a piece of a snapshot, and waits for the answer.
     pub(super) fn awaits_answer(&self) -> bool {
-        self.attempt.is_some_and(|attempt| attempt.last.is_some())
+        self.sending.is_some() || self.attempt.is_some_and(|attempt| attempt.last.is_some())
     }
 }
 
@@ -111,8 +146,26 @@ impl fmt::Display for Attempt {
     }
 }
 
-/// Shows `next={1:3 2:2} match={1:2 2:0}`, and `unanswered={1:..2}` if answers are awaited.
-impl fmt::Debug for Leader {
+/// Shows `5@1200/2`: the snapshot up to entry 5, of which 1200 bytes have arrived, after two losses.
+impl<S> fmt::Display for Sending<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.snapshot.last_index, self.offset)?;
+        if self.losses > 0 {
+            write!(f, "/{}", self.losses)?;
+        }
+        f.write_str(&"?".repeat(self.doubts.into()))
+    }
+}
+
+impl<S> fmt::Debug for Sending<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Shows `next={1:3 2:2} match={1:2 2:0}`, `unanswered={1:..2}` if answers are awaited, and
+/// `sending={2:5@1200}` if a snapshot is on its way.
+impl<S> fmt::Debug for Leader<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fn of_each<T: fmt::Display>(values: impl Iterator<Item = (Id, T)>) -> String {
             let pairs: Vec<_> =
@@ -120,9 +173,15 @@ impl fmt::Debug for Leader {
             pairs.join(" ")
         }
         let all = || self.followers.iter().map(|(id, progress)| (*id, progress));
+        let sending = of_each(all().filter_map(|(id, it)| Some((id, it.sending.as_ref()?))));
         write!(f, " next={{{}}}", of_each(all().map(|(id, it)| (id, it.next_index))))?;
         write!(f, " match={{{}}}", of_each(all().map(|(id, it)| (id, it.match_index))))?;
         let unanswered = of_each(all().filter_map(|(id, it)| Some((id, it.attempt?))));
-        if unanswered.is_empty() { Ok(()) } else { write!(f, " unanswered={{{unanswered}}}") }
+        for (name, value) in [("unanswered", unanswered), ("sending", sending)] {
+            if !value.is_empty() {
+                write!(f, " {name}={{{value}}}")?;
+            }
+        }
+        Ok(())
     }
 }

@@ -56,6 +56,7 @@ impl<S: StateMachine> Raft<S> {
         persistent.current_term = persistent.current_term.next();
         persistent.voted_for = Some(id);
         server.role = Role::Candidate { votes_granted: BTreeSet::from([id]) };
+        server.incoming = None; // it was the snapshot of an earlier leader
         self.await_election(server, o);
 
         let (last_log_term, last_log_index) = server.persistent.log.last();
@@ -125,6 +126,6 @@ impl<S: StateMachine> Raft<S> {
         let term = server.persistent.current_term;
         server.persistent.log.append(Entry { term, payload: Payload::Noop });
         self.heartbeat(server, o);
-        Self::advance_commit_index(server, o);
+        self.advance_commit_index(server, o);
     }
 }

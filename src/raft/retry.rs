@@ -24,7 +24,7 @@
 
 use super::append_entries::AppendEntries;
 use super::position::Index;
-use super::progress::{Attempt, Progress};
+use super::progress::{Attempt, Progress, Sending};
 use super::state::Server;
 use super::{Message, Parameters, Raft, Retry};
 use crate::state_machine::StateMachine;
@@ -35,7 +35,7 @@ const LONGEST_PAUSE: u32 = 4;
 
 impl Parameters {
     /// The largest number of bytes of entries in an AppendEntries after this many losses.
-    fn batch_bytes(&self, losses: u32) -> usize {
+    pub(super) fn batch_bytes(&self, losses: u32) -> usize {
         match self.retry {
             Retry::EveryHeartbeat => self.max_bytes,
             Retry::WhenLost { smallest_batch } => {
@@ -45,7 +45,7 @@ impl Parameters {
     }
 
     /// The number of times a batch is halved before it is as small as it gets.
-    fn halvings(&self) -> u32 {
+    pub(super) fn halvings(&self) -> u32 {
         (0..usize::BITS)
             .find(|losses| self.batch_bytes(*losses) == self.batch_bytes(*losses + 1))
             .unwrap_or(0)
@@ -58,9 +58,15 @@ impl<S: StateMachine> Raft<S> {
     /// [LDR-3] "If last log index ≥ nextIndex for a follower: send AppendEntries RPC with log entries
     /// starting at nextIndex", within the limits on a message.
     pub(super) fn append_entries(&self, server: &mut Server<S>, follower: Id, o: &mut Out<Self>) {
-        let Progress { next_index: next, attempt, .. } = server.role.progress(follower);
-        let losses = attempt.map_or(0, |attempt| attempt.losses);
+        let Progress { next_index: next, attempt, sending, .. } = server.role.progress(follower);
         let log = &server.persistent.log;
+        let prev_log_index = next.prev();
+        let prev_log_term = match (&sending, log.term(prev_log_index)) {
+            (Some(_), _) => return self.send_piece(server, follower, o),
+            (None, None) => return self.begin_snapshot(server, follower, o),
+            (None, Some(term)) => term,
+        };
+        let losses = attempt.map_or(0, |attempt| attempt.losses);
         let entries = log.entries_from(
             *next,
             self.parameters.max_entries,
@@ -70,34 +76,41 @@ impl<S: StateMachine> Raft<S> {
             let last = Some(Index(next.prev().0 + entries.len() as u64));
             *attempt = Some(Attempt { last, losses, pause: 0 });
         }
-        let args = AppendEntries {
-            term: server.persistent.current_term,
-            prev_log_index: next.prev(),
-            prev_log_term: log.term(next.prev()).expect("next_index is at most one beyond the log"),
-            entries,
-            leader_commit: server.commit_index,
-        };
+        let term = server.persistent.current_term;
+        let leader_commit = server.commit_index;
+        let args = AppendEntries { term, prev_log_index, prev_log_term, entries, leader_commit };
         o.send(follower, Message::AppendEntries(args));
     }
 
     /// Sends the heartbeat to one follower.
     ///
     /// [LDR-5] While an AppendEntries with entries is unanswered, the heartbeat has none and follows the
-    /// last of those entries.
+    /// last of those entries. While a snapshot is on its way, the heartbeat follows its last included entry.
     pub(super) fn heartbeat_to(&self, server: &mut Server<S>, follower: Id, o: &mut Out<Self>) {
-        let Progress { next_index: next, attempt, .. } = server.role.progress(follower);
-        let after = match attempt {
-            Some(Attempt { last: Some(last), .. }) => *last,
-            Some(Attempt { pause, .. }) if *pause > 1 => {
+        let Progress { next_index: next, attempt, sending, .. } = server.role.progress(follower);
+        let (prev_log_index, term) = match (sending, attempt) {
+            (Some(sending), _) if self.parameters.retry == Retry::EveryHeartbeat => {
+                sending.was_repeated();
+                return self.send_piece(server, follower, o);
+            }
+            (Some(Sending { snapshot, .. }), _) => (snapshot.last_index, Some(snapshot.last_term)),
+            (None, Some(Attempt { last: Some(last), .. })) => {
+                (*last, server.persistent.log.term(*last))
+            }
+            (None, Some(Attempt { pause, .. })) if *pause > 1 => {
                 *pause -= 1;
-                next.prev()
+                (next.prev(), server.persistent.log.term(next.prev()))
             }
             _ => return self.append_entries(server, follower, o),
         };
+        // The log may have dropped that entry meanwhile. Then the follower needs a snapshot.
+        let Some(prev_log_term) = term else {
+            return self.begin_snapshot(server, follower, o);
+        };
         let args = AppendEntries {
             term: server.persistent.current_term,
-            prev_log_index: after,
-            prev_log_term: server.persistent.log.term(after).expect("entries of the log were sent"),
+            prev_log_index,
+            prev_log_term,
             entries: Vec::new(),
             leader_commit: server.commit_index,
         };

@@ -33,6 +33,11 @@ impl Sessions {
         self.0.iter().map(|(session, record)| (*session, record))
     }
 
+    /// The open sessions whose ids are greater than `session`, in the order of their ids.
+    pub(super) fn after(&self, session: Index) -> impl Iterator<Item = (Index, &SessionRecord)> {
+        self.0.range_from(session.next()).map(|(session, record)| (*session, record))
+    }
+
     /// The number of open sessions.
     pub fn len(&self) -> usize {
         self.0.len()

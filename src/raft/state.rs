@@ -3,27 +3,33 @@
 //! A [`Server`] holds the whole box. Every change of the [`Persistent`] part is saved, and
 //! [`Server::restored`] starts a server from a saved `Persistent`. All other state is volatile. The
 //! variables of candidates and leaders stand inside the [`Role`], so they exist only while the server has
-//! that role.
+//! that role. Section 7 adds a [`Snapshot`] to the persistent state: it stands for the entries that the log
+//! no longer holds.
 
 use super::log::Log;
 use super::members::Members;
 use super::position::{Index, Term};
 use super::progress::Leader;
 use super::sessions::Sessions;
+use super::snapshot::{Incoming, Snapshot};
 use serde::{Deserialize, Serialize};
 use stateright::actor::Id;
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
 /// Persistent state on all servers. The node stores this value: no other state survives a crash.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Persistent {
+pub struct Persistent<S> {
     /// "latest term server has seen (initialized to 0 on first boot, increases monotonically)"
     pub current_term: Term,
     /// "candidateId that received vote in current term (or null if none)"
     pub voted_for: Option<Id>,
+    /// The state that the first entries led to (section 7). A server that has never taken or installed a
+    /// snapshot has the state before the first entry.
+    pub snapshot: Arc<Snapshot<S>>,
     /// "log entries; each entry contains command for state machine, and term when entry was
-    /// received by leader (first index is 1)"
+    /// received by leader (first index is 1)". The log may lack entries that the snapshot covers.
     pub log: Log,
 }
 
@@ -41,9 +47,11 @@ pub struct Server<S> {
     /// The members of the cluster, the server itself included.
     pub members: Members,
     /// The role of the server, with the variables that only this role has.
-    pub role: Role,
+    pub role: Role<S>,
     /// The part of the state that survives a crash.
-    pub persistent: Persistent,
+    pub persistent: Persistent<S>,
+    /// The snapshot of the current leader, as far as it has arrived; `None` if no piece has.
+    pub incoming: Option<Arc<Incoming<S>>>,
     /// The client sessions, which are part of the replicated state machine (thesis section 6.3).
     pub sessions: Sessions,
     /// The state machine that committed commands are applied to.
@@ -53,7 +61,7 @@ pub struct Server<S> {
 /// The server states of Figure 4, and one more: halted. A variable that only a leader has does not exist
 /// in the other roles.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Role {
+pub enum Role<S> {
     /// "Respond to RPCs from candidates and leaders."
     Follower {
         /// The leader of the current term, once the server has heard of it: "so follower can redirect
@@ -67,7 +75,7 @@ pub enum Role {
     },
     /// The server leads its term. The value holds the "volatile state on leaders (Reinitialized after
     /// election)".
-    Leader(Leader),
+    Leader(Leader<S>),
     /// A leader contradicted an entry that this server had committed. The server refused and does nothing
     /// any more (GUARD-1). No model reaches this role.
     Halted(Disagreement),
@@ -91,17 +99,22 @@ pub struct Disagreement {
     pub proposed: Term,
 }
 
-impl<S: Default> Server<S> {
+impl<S: Clone> Server<S> {
     /// A server that has just started from its saved state; all volatile state is initial.
-    pub fn restored(members: Members, persistent: Persistent) -> Self {
+    ///
+    /// [SNAP-2] A server starts with the state of its snapshot. Everything that a snapshot covers is
+    /// committed and applied.
+    pub fn restored(members: Members, persistent: Persistent<S>) -> Self {
+        let snapshot = persistent.snapshot.clone();
         Self {
             members,
-            commit_index: Index::default(),
-            last_applied: Index::default(),
+            commit_index: snapshot.last_index,
+            last_applied: snapshot.last_index,
             role: Role::Follower { leader: None },
+            incoming: None,
             persistent,
-            sessions: Sessions::default(),
-            machine: S::default(),
+            sessions: snapshot.sessions.clone(),
+            machine: snapshot.machine.clone(),
         }
     }
 }
@@ -113,8 +126,13 @@ impl<S> Server<S> {
     }
 
     /// What the server knows of its followers, if it leads its current term.
-    pub fn leader(&self) -> Option<&Leader> {
+    pub fn leader(&self) -> Option<&Leader<S>> {
         if let Role::Leader(leader) = &self.role { Some(leader) } else { None }
+    }
+
+    /// Whether the server follows this leader.
+    pub fn follows(&self, other: Id) -> bool {
+        matches!(self.role, Role::Follower { leader: Some(leader) } if leader == other)
     }
 
     /// Whether the server has halted, because it refused to contradict an entry it had committed (GUARD-1).
@@ -127,7 +145,7 @@ impl<S> Server<S> {
 /// `leader t2 voted=0 log=[1.noop 2.noop] commit=1 next={1:3 2:2} match={1:2 2:0} sessions={} {}`.
 impl<S: fmt::Debug> fmt::Debug for Server<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Persistent { current_term, voted_for, log } = &self.persistent;
+        let Persistent { current_term, voted_for, snapshot, log } = &self.persistent;
         let name = match &self.role {
             Role::Follower { .. } => "follower",
             Role::Candidate { .. } => "candidate",
@@ -138,16 +156,22 @@ impl<S: fmt::Debug> fmt::Debug for Server<S> {
         if let Some(id) = voted_for {
             write!(f, " voted={}", usize::from(*id))?;
         }
+        if snapshot.last_index > Index(0) {
+            write!(f, " {snapshot:?}")?;
+        }
         write!(f, " log={log:?} commit={}", self.commit_index)?;
         if self.last_applied != self.commit_index {
             write!(f, " applied={}", self.last_applied)?;
         }
         write!(f, "{:?} {:?}", self.role, self.sessions)?;
+        if let Some(incoming) = &self.incoming {
+            write!(f, " {incoming:?}")?;
+        }
         write!(f, " {:?}", self.machine)
     }
 }
 
-impl fmt::Debug for Role {
+impl<S> fmt::Debug for Role<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Role::Follower { leader: None } => Ok(()),

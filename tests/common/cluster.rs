@@ -76,7 +76,7 @@ impl<S: StateMachine + 'static> Cluster<S> {
         &mut self,
         server: u64,
         directory: u128,
-        store: impl Store<Persistent> + Send + 'static,
+        store: impl Store<Persistent<S>> + Send + 'static,
     ) {
         let peers = self.proxies.iter().filter(|(peer, _)| **peer != server);
         let peers = peers.map(|(peer, proxy)| (*peer, proxy.address())).collect();

@@ -15,8 +15,9 @@ use bytes::Bytes;
 use checked_raft::kv::{self, Kv, Output};
 use checked_raft::raft::{
     AppendEntries, AppendEntriesResponse, ClientRequest, ClientResponse, Copies, Entry, Index,
-    Leader, Log, Members, Message, Outcome, Parameters, Payload, Persistent, Progress, Raft,
-    RequestVote, RequestVoteResponse, Retry, Role, Server, Term, Timer,
+    InstallSnapshot, InstallSnapshotResponse, Leader, Log, Members, Message, Outcome, Parameters,
+    Payload, Persistent, Progress, Raft, RequestVote, RequestVoteResponse, Retry, Role, Server,
+    Term, Timer,
 };
 use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
@@ -43,7 +44,7 @@ pub(crate) struct Step {
 /// repeated with every heartbeat, and copies of requests appended, unless a test says otherwise.
 pub(crate) fn follower(term: u64, log: &[u64]) -> Given {
     let log = noops(log).into_iter().collect();
-    let persistent = Persistent { current_term: Term(term), voted_for: None, log };
+    let persistent = Persistent { current_term: Term(term), log, ..Persistent::default() };
     let server = Server::restored(members(3), persistent);
     let mut parameters = Parameters::default();
     (parameters.retry, parameters.copies) = (Retry::EveryHeartbeat, Copies::Appended);
@@ -60,7 +61,7 @@ pub(crate) fn candidate(term: u64, log: &[u64], votes: &[usize]) -> Given {
 pub(crate) fn leader(term: u64, log: &[u64], peers: &[(usize, u64, u64)]) -> Given {
     let followers = peers.iter().map(|(id, next, matched)| {
         let (next_index, match_index) = (Index(*next), Index(*matched));
-        (Id::from(*id), Progress { next_index, match_index, attempt: None })
+        (Id::from(*id), Progress { next_index, match_index, attempt: None, sending: None })
     });
     let leader = Leader { followers: followers.collect() };
     follower(term, log).voted_for(0).role(Role::Leader(leader))
@@ -118,9 +119,14 @@ impl Given {
         self
     }
 
-    fn role(mut self, role: Role) -> Self {
+    fn role(mut self, role: Role<Kv>) -> Self {
         self.server.role = role;
         self
+    }
+
+    /// The actor.
+    pub(crate) fn raft(&self) -> &Raft<Kv> {
+        &self.raft
     }
 
     /// The state.
@@ -142,7 +148,7 @@ impl Given {
 
     /// It crashes, loses all but `storage`, and starts again.
     #[track_caller]
-    pub(crate) fn starts_with(self, storage: Option<Persistent>) -> Step {
+    pub(crate) fn starts_with(self, storage: Option<Persistent<Kv>>) -> Step {
         let mut out = Out::new();
         let server = self.raft.on_start(Id::from(0), &storage, &mut out);
         let out = self.text(&out);
@@ -294,6 +300,29 @@ fn append_response(term: u64, outcome: Outcome) -> Message {
     Message::AppendEntriesResponse(AppendEntriesResponse { term: Term(term), outcome })
 }
 
+pub(crate) fn install_snapshot(
+    term: u64,
+    last: (u64, u64),
+    offset: u64,
+    data: &[u8],
+    done: bool,
+) -> Message {
+    Message::InstallSnapshot(InstallSnapshot {
+        term: Term(term),
+        last_included_index: Index(last.1),
+        last_included_term: Term(last.0),
+        offset,
+        data: Bytes::copy_from_slice(data),
+        done,
+    })
+}
+
+/// The follower has so many bytes of the snapshot up to this index.
+pub(crate) fn wants(term: u64, last_included_index: u64, offset: u64) -> Message {
+    let (term, last_included_index) = (Term(term), Index(last_included_index));
+    Message::InstallSnapshotResponse(InstallSnapshotResponse { term, last_included_index, offset })
+}
+
 pub(crate) fn register(sequence: u64) -> Message {
     Message::ClientRequest(ClientRequest::Register { sequence })
 }
@@ -364,6 +393,15 @@ fn message(msg: &Message) -> String {
             )
         }
         Message::AppendEntriesResponse(args) => format!("{} t{}", outcome(args.outcome), args.term),
+        Message::InstallSnapshot(args) => {
+            let last = position(args.last_included_term, args.last_included_index);
+            let (from, to) = (args.offset, args.offset + args.data.len() as u64);
+            let done = if args.done { " done" } else { "" };
+            format!("InstallSnapshot t{} last={last} {from}..{to}{done}", args.term)
+        }
+        Message::InstallSnapshotResponse(args) => {
+            format!("Wants t{} i{} {}", args.term, args.last_included_index, args.offset)
+        }
         Message::ClientRequest(_) => panic!("a server asks nothing of a client: {msg:?}"),
         Message::ClientResponse(response) => client_response(response),
     }

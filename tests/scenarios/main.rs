@@ -53,6 +53,7 @@ scenarios! {
     minority_partition_refuses_writes,
     restart_keeps_vote,
     session_eviction,
+    snapshot_for_a_follower,
     split_vote,
     stale_append_entries_does_not_truncate,
 }

@@ -12,10 +12,10 @@ use serde::Serialize;
 use std::sync::atomic::AtomicBool;
 
 /// The first bytes of a log: its kind, and the version of the directory's format.
-pub(super) const MAGIC: [u8; 8] = *b"durable\x02";
+pub(super) const MAGIC: [u8; 8] = *b"durable\x03";
 
-/// The first bytes of a log of the earlier format: its directory has no census.
-pub(super) const EARLIER: [u8; 8] = *b"durable\x01";
+/// The first bytes of logs of earlier formats. The first had no census, the second no snapshots.
+pub(super) const EARLIER: [[u8; 8]; 2] = [*b"durable\x01", *b"durable\x02"];
 
 /// A log open for appending.
 pub(super) struct Log {

@@ -71,7 +71,7 @@ fn check_magic(log: &mut Reader, dir: &Dir) -> Result<(), StoreError> {
     if log.size >= magic.len() as u64 {
         log.file.read_at(0, &mut magic)?;
     }
-    if magic == EARLIER {
+    if EARLIER.contains(&magic) {
         return Err(StoreError::EarlierFormat { dir: dir.path.clone() });
     }
     if magic != MAGIC {

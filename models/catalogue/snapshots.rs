@@ -1,0 +1,186 @@
+//! Models with snapshots: servers that take one after each entry or two, and send it to each other.
+
+use super::super::ghost::Watch;
+use super::super::process::Asks;
+use super::super::spec::Spec;
+use super::REGISTERED_PREFIX;
+use crate::kv::Command;
+use crate::raft::{Copies, Retry};
+
+/// S0 leads term 1 of three servers. S0 and S1 have committed its no-op, and each has a snapshot up to there.
+/// S2 has received nothing. All messages are lost.
+const COVERED_PREFIX: &str = "\
+timeout S0
+settle S0 S1            # S0 leads term 1, and its no-op is committed
+timeout S0 Heartbeat
+settle S0 S1            # S1 hears of it
+lose-network";
+
+/// S0 leads term 1 of three servers, and C3 has executed a command. S0 and S1 each have a snapshot up to that
+/// command, entry 3. S2 has received nothing. All messages are lost.
+const SESSION_COVERED_PREFIX: &str = "\
+timeout S0
+settle S0 S1            # S0 leads term 1
+deliver C3 S0
+settle S0 S1
+deliver S0 C3           # the session is open
+deliver C3 S0
+settle S0 S1
+deliver S0 C3           # the command is done
+timeout S0 Heartbeat
+settle S0 S1
+lose-network";
+
+/// The models with snapshots.
+pub(super) fn table() -> Vec<Spec> {
+    let commits = Watch { leaders: true, committed: true, ..Watch::default() };
+    let clients = Watch { history: true, ..commits };
+    let create = || Command::Cas { key: "x".into(), old: None, new: "1".into() }.encode();
+    let put = |value: &'static str| Command::Put("x".into(), value.into()).encode();
+    let snapshots = |name, about| Spec { snapshot_after: Some(1), ..Spec::base(name, about) };
+    let covered = &["a server has a snapshot", "all servers commit"];
+    vec![
+        Spec {
+            watch: commits,
+            restarts: true,
+            sometimes: covered,
+            tuples: (2_439, 2_439),
+            ..snapshots("snapshot", "Three servers replace a no-op by a snapshot, with restarts.")
+        },
+        Spec {
+            watch: commits,
+            servers: 2,
+            max_term: 3,
+            restarts: true,
+            sometimes: covered,
+            tuples: (2_641, 2_645),
+            ..snapshots("snapshot-two", "Two servers with snapshots, three terms, with restarts.")
+        },
+        Spec {
+            watch: commits,
+            max_term: 2,
+            sometimes: covered,
+            tuples: (11_214, 12_075),
+            ..snapshots("snapshot-terms", "Three servers with snapshots, two terms.")
+        },
+        Spec {
+            watch: commits,
+            max_term: 2,
+            restarts: true,
+            prefix: COVERED_PREFIX,
+            sometimes: covered,
+            tuples: (5_615, 5_729),
+            ..snapshots("snapshot-behind", "A follower gets a snapshot of either of two leaders.")
+        },
+        Spec {
+            watch: commits,
+            max_term: 3,
+            snapshot_margin: 1,
+            prefix: COVERED_PREFIX,
+            sometimes: covered,
+            tuples: (9_045, 9_779),
+            ..snapshots("snapshot-margin", "Logs keep an entry that a snapshot covers.")
+        },
+        Spec {
+            watch: clients,
+            servers: 2,
+            restarts: true,
+            clients: vec![vec![create()]],
+            max_client_entries: 9,
+            max_index: Some(4),
+            sometimes: &["a server has a snapshot", "a client is done"],
+            tuples: (2_554, 2_554),
+            ..snapshots("snapshot-client", "A retry after a snapshot is not applied again.")
+        },
+        Spec {
+            watch: clients,
+            servers: 2,
+            max_term: 2,
+            restarts: true,
+            clients: vec![vec![create()]],
+            max_client_entries: 9,
+            max_index: Some(5),
+            prefix: REGISTERED_PREFIX,
+            sometimes: &["a server has a snapshot", "a client is done"],
+            tuples: (5_220, 5_220),
+            ..snapshots("snapshot-failover", "A client retries over a change of leader.")
+        },
+        Spec {
+            watch: clients,
+            max_term: 2,
+            clients: vec![vec![create()]],
+            asks: Asks::All,
+            max_client_entries: 9,
+            max_index: Some(4),
+            prefix: SESSION_COVERED_PREFIX,
+            sometimes: &["all servers commit", "a leader changes between pieces"],
+            tuples: (1_492, 1_492),
+            ..snapshots("snapshot-pieces", "A snapshot in two pieces, and a leader change between.")
+        },
+        Spec {
+            watch: clients,
+            max_term: 2,
+            restarts: true,
+            clients: vec![vec![create()]],
+            asks: Asks::All,
+            max_client_entries: 9,
+            max_index: Some(4),
+            prefix: SESSION_COVERED_PREFIX,
+            sometimes: &["all servers commit", "a leader changes between pieces"],
+            tuples: (15_402, 15_567),
+            ..snapshots("snapshot-pieces-restarts", "A snapshot in two pieces, with restarts.")
+        },
+        Spec {
+            watch: clients,
+            max_term: 1,
+            clients: vec![vec![create(), put("2")]],
+            asks: Asks::All,
+            max_client_entries: 9,
+            max_index: Some(4),
+            max_bytes: 128,
+            retry: Retry::WhenLost { smallest_batch: 8 },
+            copies: Copies::Awaited,
+            fragment: Some(60),
+            prefix: SESSION_COVERED_PREFIX,
+            sometimes: &["all servers commit"],
+            tuples: (18_968, 18_984),
+            ..snapshots("snapshot-fragments", "Pieces of a snapshot that are too large get lost.")
+        },
+        Spec {
+            watch: commits,
+            max_term: 2,
+            restarts: true,
+            sometimes: covered,
+            tuples: (83_108, 91_121),
+            ..snapshots("snapshot-terms-restarts", "Two terms with snapshots, with restarts.")
+        },
+        Spec {
+            watch: commits,
+            max_term: 3,
+            sometimes: covered,
+            tuples: (148_378, 178_870),
+            ..snapshots("snapshot-three-terms", "Three terms of three servers with snapshots.")
+        },
+        Spec {
+            watch: clients,
+            max_term: 3,
+            clients: vec![vec![create()]],
+            asks: Asks::All,
+            max_client_entries: 9,
+            max_index: Some(5),
+            prefix: SESSION_COVERED_PREFIX,
+            sometimes: &["all servers commit", "a leader changes between pieces"],
+            tuples: (24_381, 26_028),
+            ..snapshots("snapshot-pieces-three", "A snapshot in two pieces, and three leaders.")
+        },
+        Spec {
+            watch: commits,
+            max_term: 2,
+            retry: Retry::WhenLost { smallest_batch: 64 },
+            copies: Copies::Awaited,
+            sometimes: covered,
+            tuples: (424_026, 428_505),
+            ..snapshots("snapshot-deployed", "Snapshots, with a node's own parameters.")
+        },
+    ]
+}
