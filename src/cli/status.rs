@@ -57,6 +57,8 @@ struct Row<'a> {
     last_log_index: Option<u64>,
     commit_index: Option<u64>,
     last_applied: Option<u64>,
+    snapshot_index: Option<u64>,
+    log_start: Option<u64>,
     progress: Option<&'a [Progress]>,
     majority_heard_ms_ago: Option<u64>,
     warnings: Option<&'a [String]>,
@@ -171,6 +173,8 @@ impl<'a> Row<'a> {
             last_log_index: status.map(|it| it.last_log_index),
             commit_index: status.map(|it| it.commit_index),
             last_applied: status.map(|it| it.last_applied),
+            snapshot_index: status.map(|it| it.snapshot_index),
+            log_start: status.map(|it| it.log_start),
             progress: status.map(|it| it.progress.as_slice()),
             majority_heard_ms_ago: status.and_then(|it| it.majority_heard_ms_ago),
             warnings: status.map(|it| it.warnings.as_slice()),
@@ -226,9 +230,12 @@ fn dropped(counts: &Counts) -> Option<String> {
 }
 
 fn cells(status: &ServerStatus) -> [String; 8] {
-    let progress = status.progress.iter().map(|Progress { id, next_index, match_index }| {
-        format!("{id}: match {match_index}, next {next_index}")
-    });
+    let progress =
+        status.progress.iter().map(|Progress { id, next_index, match_index, snapshot_bytes }| {
+            let snapshot =
+                snapshot_bytes.map(|bytes| format!(", has {bytes} bytes of the snapshot"));
+            format!("{id}: match {match_index}, next {next_index}{}", snapshot.unwrap_or_default())
+        });
     [
         status.role.clone(),
         status.term.to_string(),
@@ -262,7 +269,12 @@ mod tests {
             last_log_index: 9,
             commit_index: 8,
             last_applied: 8,
-            progress: vec![Progress { id: 2, next_index: 9, match_index: 7 }],
+            snapshot_index: 6,
+            log_start: 5,
+            progress: vec![
+                Progress { id: 2, next_index: 9, match_index: 7, snapshot_bytes: None },
+                Progress { id: 3, next_index: 7, match_index: 0, snapshot_bytes: Some(1234) },
+            ],
             members: Vec::new(),
             majority_heard_ms_ago: Some(31),
             warnings: vec!["it is a test".to_owned()],
@@ -283,7 +295,11 @@ mod tests {
             {
                 "id": 1, "address": "127.0.0.1:7001", "reachable": true, "role": "leader",
                 "term": 3, "leader": 1, "last_log_index": 9, "commit_index": 8, "last_applied": 8,
-                "progress": [{ "id": 2, "next_index": 9, "match_index": 7 }],
+                "snapshot_index": 6, "log_start": 5,
+                "progress": [
+                    { "id": 2, "next_index": 9, "match_index": 7, "snapshot_bytes": null },
+                    { "id": 3, "next_index": 7, "match_index": 0, "snapshot_bytes": 1234 },
+                ],
                 "majority_heard_ms_ago": 31, "warnings": ["it is a test"], "counters": {
                     "received": 5, "sent": 4, "cut": 3,
                     "dropped": { "checksum": 2, "magic": 0, "mailbox_full": 7 },
@@ -292,14 +308,14 @@ mod tests {
             {
                 "id": 2, "address": "127.0.0.1:7002", "reachable": false, "role": null,
                 "term": null, "leader": null, "last_log_index": null, "commit_index": null,
-                "last_applied": null, "progress": null, "majority_heard_ms_ago": null,
-                "warnings": null, "counters": null,
+                "last_applied": null, "snapshot_index": null, "log_start": null, "progress": null,
+                "majority_heard_ms_ago": null, "warnings": null, "counters": null,
             },
             {
                 "id": null, "address": "127.0.0.1:7009", "reachable": false, "role": null,
                 "term": null, "leader": null, "last_log_index": null, "commit_index": null,
-                "last_applied": null, "progress": null, "majority_heard_ms_ago": null,
-                "warnings": null, "counters": null,
+                "last_applied": null, "snapshot_index": null, "log_start": null, "progress": null,
+                "majority_heard_ms_ago": null, "warnings": null, "counters": null,
             },
         ]});
         assert_eq!(serde_json::to_value(report).expect("it has a JSON form"), expected);
@@ -320,7 +336,8 @@ mod tests {
         let text = String::from_utf8(out).expect("text");
         let line = |part: &str| text.lines().find(|line| line.contains(part)).expect("a line");
         assert!(line("7001").contains("leader"), "{text}");
-        assert!(line("7001").contains("2: match 7, next 9"), "{text}");
+        assert!(line("7001").contains("2: match 7, next 9 "), "{text}");
+        line("3: match 0, next 7, has 1234 bytes of the snapshot");
         assert!(line("7001").contains("31 ms ago"), "{text}");
         assert!(line("7002").contains("unreachable"), "{text}");
         assert!(line("7009").contains("unreachable"), "{text}");

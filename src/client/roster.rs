@@ -373,7 +373,12 @@ mod tests {
         let mut roster = Roster::new(&[at(1)]).expect("an address");
         let nonce = nonce(&mut roster, 1);
         let mut alien = serde_json::from_slice::<ServerStatus>(&report(1, 1, None)).expect("sound");
-        alien.progress.push(Progress { id: 2, next_index: 1, match_index: 0 });
+        alien.progress.push(Progress {
+            id: 2,
+            next_index: 1,
+            match_index: 0,
+            snapshot_bytes: None,
+        });
         alien.members.push(Member { id: CLIENTS, address: at(4) });
         for (server, nonce, status) in [
             (1, nonce ^ 1, report(1, 1, None)),

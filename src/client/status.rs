@@ -24,6 +24,12 @@ pub struct ServerStatus {
     pub commit_index: u64,
     /// The index of the last entry applied to the server's state machine.
     pub last_applied: u64,
+    /// The index of the last entry that the server's snapshot covers; 0 if the server has no snapshot.
+    #[serde(default)]
+    pub snapshot_index: u64,
+    /// The index of the last entry that the server's log has dropped; 0 if the log has dropped none.
+    #[serde(default)]
+    pub log_start: u64,
     /// How far each other server is, as far as a leader knows; empty unless the server leads.
     pub progress: Vec<Progress>,
     /// The servers of the cluster, the reporting one included, and where they are.
@@ -62,6 +68,10 @@ pub struct Progress {
     pub next_index: u64,
     /// The index of the last entry that the server is known to have.
     pub match_index: u64,
+    /// The number of bytes that the server has of a snapshot which the leader sends to it; `None` if the
+    /// leader sends it no snapshot.
+    #[serde(default)]
+    pub snapshot_bytes: Option<u64>,
 }
 
 /// A server and where it is.
