@@ -11,8 +11,9 @@ use crate::durable::Durable;
 use serde::Serialize;
 use std::sync::atomic::AtomicBool;
 
-/// The first bytes of a log: its kind, and the version of the directory's format.
-pub(super) const MAGIC: [u8; 8] = *b"durable\x03";
+/// The first bytes of a log: its kind, and the version of the directory's format. No single flipped bit
+/// makes it an earlier version, so damage is told from age. That is why there is no version 3.
+pub(super) const MAGIC: [u8; 8] = *b"durable\x04";
 
 /// The first bytes of logs of earlier formats. The first had no census, the second no snapshots.
 pub(super) const EARLIER: [[u8; 8]; 2] = [*b"durable\x01", *b"durable\x02"];
