@@ -25,7 +25,7 @@ fn main() {
 
 fn run(clients: usize, warm_up: Duration, measured: Duration) {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
-    let processes = Processes::bootstrap(folder.path(), false);
+    let processes = Processes::bootstrap(folder.path(), false, &[]);
     let start = Barrier::new(clients);
     let mut latencies: Vec<Duration> = thread::scope(|scope| {
         let threads: Vec<_> = (0..clients)

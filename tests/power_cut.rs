@@ -6,7 +6,7 @@ mod sim_disk;
 
 use checked_raft::client::{KvClient, Options};
 use checked_raft::kv::Kv;
-use checked_raft::raft::Persistent;
+use checked_raft::raft::{Parameters, Persistent};
 use checked_raft::runtime::NodeError;
 use checked_raft::runtime::store::{
     Disk, DiskFile, Guard, Identity, LogStore, Options as StoreOptions,
@@ -43,8 +43,8 @@ struct Machines {
 }
 
 impl Machines {
-    fn new(seed: u64, has_sync: bool) -> Self {
-        let cluster = Cluster::new(SERVERS, seed, Faults::NONE, |_| {});
+    fn new(seed: u64, has_sync: bool, configure: fn(&mut Parameters)) -> Self {
+        let cluster = Cluster::new(SERVERS, seed, Faults::NONE, configure);
         let disks = (1..=SERVERS).map(|server| (server, SimDisk::new())).collect();
         let mut machines = Self { cluster, disks, has_sync };
         for server in 1..=SERVERS {
@@ -97,10 +97,11 @@ fn identity(server: u64) -> Identity {
     Identity { cluster: CLUSTER.to_owned(), server, members, directory: server.into() }
 }
 
-/// Clients work while power is cut, now at one server, now at all. What has gone wrong, if anything.
-fn run(seed: u64, has_sync: bool) -> Result<(), String> {
+/// Clients work while power is cut, now at one server, now at all. The machines in the end, or what has gone
+/// wrong.
+fn run(seed: u64, has_sync: bool, configure: fn(&mut Parameters)) -> Result<Machines, String> {
     let random = &mut StdRng::seed_from_u64(seed);
-    let mut machines = Machines::new(seed, has_sync);
+    let mut machines = Machines::new(seed, has_sync, configure);
     let recorder = Recorder::default();
     let (puts_ended, is_over) = (AtomicU64::new(0), AtomicBool::new(false));
     let (timeout, retry_interval) = (Duration::from_secs(10), Duration::from_millis(50));
@@ -125,18 +126,32 @@ fn run(seed: u64, has_sync: bool) -> Result<(), String> {
     })?;
     let client = machines.cluster.client(options).map_err(|error| error.to_string())?;
     read_all(&recorder, CLIENTS, &mut KvClient::new(client))?;
-    recorder.history().check().map_err(|violation| violation.to_string())
+    recorder.history().check().map_err(|violation| violation.to_string())?;
+    Ok(machines)
 }
 
 #[test]
 fn acknowledged_writes_survive_power_cuts_of_one_and_of_all_servers() {
-    run(7, true).unwrap_or_else(|problem| panic!("{problem}"));
+    run(7, true, |_| {}).unwrap_or_else(|problem| panic!("{problem}"));
+}
+
+#[test]
+fn acknowledged_writes_survive_power_cuts_of_servers_that_take_and_send_snapshots() {
+    let often = |parameters: &mut Parameters| {
+        (parameters.snapshot_after, parameters.snapshot_margin) = (Some(8), 1);
+    };
+    let machines = run(8, true, often).unwrap_or_else(|problem| panic!("{problem}"));
+    for server in 1..=SERVERS {
+        wait_for("a server that has dropped entries", || {
+            machines.cluster.status(server).filter(|status| status.log_start > 100)
+        });
+    }
 }
 
 /// That the test above can fail: the same disks, and a store whose syncs do nothing.
 #[test]
 fn without_syncs_the_loss_is_noticed() {
-    let problem = run(7, false).expect_err("a power cut takes what was not synced");
+    let problem = run(7, false, |_| {}).err().expect("a power cut takes what was not synced");
     assert!(problem.contains("does not start again") || problem.contains("no linearization"));
 }
 

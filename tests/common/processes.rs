@@ -2,8 +2,13 @@
 
 use super::{LONG, wait_for};
 use checked_raft::client::{self, Client, KvClient, Options, ServerStatus};
+use checked_raft::deploy::trace_steps;
+use checked_raft::kv::Kv;
+use checked_raft::raft::Message;
+use checked_raft::runtime::Event;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::io::BufReader;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -15,14 +20,19 @@ const SERVERS: u64 = 3;
 
 /// Servers 1, 2 and 3. They are killed when it is dropped.
 pub(crate) struct Processes {
+    /// Where the other servers send to.
     addresses: BTreeMap<u64, SocketAddr>,
+    /// Where each server listens, which is there unless it has moved.
+    listen: BTreeMap<u64, SocketAddr>,
     folder: PathBuf,
     has_trace: bool,
+    /// More options of `raft node`.
+    options: Vec<String>,
     running: BTreeMap<u64, Child>,
 }
 
 impl Processes {
-    pub(crate) fn bootstrap(folder: &Path, has_trace: bool) -> Self {
+    pub(crate) fn bootstrap(folder: &Path, has_trace: bool, options: &[&str]) -> Self {
         let sockets = (1..=SERVERS).map(|server| {
             (server, UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port"))
         });
@@ -30,8 +40,11 @@ impl Processes {
         let sockets: BTreeMap<_, _> = sockets.collect();
         let address = |socket: &UdpSocket| socket.local_addr().expect("it is bound");
         let addresses = sockets.iter().map(|(server, socket)| (*server, address(socket)));
-        let (addresses, folder) = (addresses.collect(), folder.to_owned());
-        let mut processes = Self { addresses, folder, has_trace, running: BTreeMap::new() };
+        let addresses: BTreeMap<_, _> = addresses.collect();
+        let (listen, folder) = (addresses.clone(), folder.to_owned());
+        let options = options.iter().map(|option| (*option).to_owned()).collect();
+        let running = BTreeMap::new();
+        let mut processes = Self { addresses, listen, folder, has_trace, options, running };
         drop(sockets);
         for server in 1..=SERVERS {
             processes.spawn(server, &["--bootstrap"]);
@@ -48,7 +61,7 @@ impl Processes {
         let log = File::options().append(true).create(true).open(self.path(server, "log"));
         let mut command = Command::new(env!("CARGO_BIN_EXE_raft"));
         command.args(["node", "--cluster", CLUSTER, "--id", &server.to_string()]);
-        command.args(["--listen", &self.addresses[&server].to_string()]);
+        command.args(["--listen", &self.listen[&server].to_string()]);
         for (peer, address) in self.addresses.iter().filter(|(peer, _)| **peer != server) {
             command.args(["--peer", &format!("{peer}={address}")]);
         }
@@ -56,10 +69,24 @@ impl Processes {
         if self.has_trace {
             command.arg("--trace").arg(self.path(server, "trace"));
         }
-        command.args(more).stdin(Stdio::null()).stdout(Stdio::null());
+        command.args(&self.options).args(more).stdin(Stdio::null()).stdout(Stdio::null());
         command.stderr(log.expect("a log file"));
         let earlier = self.running.insert(server, command.spawn().expect("it starts"));
         assert!(earlier.is_none(), "server {server} is running");
+    }
+
+    /// Lets a server that does not run listen elsewhere from its next start on. The others do not know: they
+    /// send to where it was. Returns both places.
+    pub(crate) fn relocate(&mut self, server: u64) -> (SocketAddr, SocketAddr) {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let new = socket.local_addr().expect("it is bound");
+        self.listen.insert(server, new);
+        (self.addresses[&server], new)
+    }
+
+    /// Where a server listens.
+    pub(crate) fn address(&self, server: u64) -> SocketAddr {
+        self.listen[&server]
     }
 
     /// SIGKILL.
@@ -81,12 +108,30 @@ impl Processes {
         self.folder.join(format!("{server}.{what}"))
     }
 
+    /// Counts the snapshots that a server took and those that it installed. Its trace tells, which the actor
+    /// must reproduce.
+    pub(crate) fn snapshots(&self, server: u64) -> (u32, u32) {
+        let trace = BufReader::new(File::open(self.path(server, "trace")).expect("a trace"));
+        let (mut taken, mut installed) = (0, 0);
+        for step in trace_steps::<Kv, _>(trace) {
+            let step = step.unwrap_or_else(|error| panic!("server {server}: {error}"));
+            let Some(before) = step.before else { continue };
+            if before.persistent.snapshot.last_index < step.after.persistent.snapshot.last_index {
+                match step.event {
+                    Event::Message { msg: Message::InstallSnapshot(_), .. } => installed += 1,
+                    _ => taken += 1,
+                }
+            }
+        }
+        (taken, installed)
+    }
+
     fn log(&self, server: u64) -> String {
         fs::read_to_string(self.path(server, "log")).unwrap_or_default()
     }
 
     fn all_addresses(&self) -> Vec<SocketAddr> {
-        self.addresses.values().copied().collect()
+        self.listen.values().copied().collect()
     }
 
     /// Waits for a server that leads a majority: one other at least follows it in its term.
@@ -103,6 +148,18 @@ impl Processes {
             let is_known = statuses.iter().any(|it| leads(&it));
             (is_known && statuses.iter().filter(follows).count() >= 2).then_some(leader)
         })
+    }
+
+    /// What a server says of itself, if it does at once.
+    pub(crate) fn status(&self, server: u64) -> Option<ServerStatus> {
+        let timeout = Duration::from_millis(200);
+        let options = Options { timeout, ..Options::default() };
+        client::inspect(CLUSTER, self.listen[&server], &options).ok()
+    }
+
+    /// The process of a running server.
+    pub(crate) fn process(&self, server: u64) -> u32 {
+        self.running[&server].id()
     }
 
     pub(crate) fn client(&self) -> KvClient {
