@@ -31,7 +31,7 @@ fn entry() -> Entry {
 /// A follower of term 1 with so many entries.
 fn follower(length: u64) -> Server<Kv> {
     let log = (0..length).map(|_| entry()).collect();
-    let persistent = Persistent { current_term: Term(1), voted_for: None, log };
+    let persistent = Persistent { current_term: Term(1), log, ..Persistent::default() };
     raft().on_start(Id::from(0), &Some(persistent), &mut Out::new())
 }
 
@@ -50,7 +50,7 @@ fn leader(length: u64) -> Server<Kv> {
     let response = RequestVoteResponse { term: Term(2), vote_granted: true };
     let (elected, _) = handle(&state, 1, Message::RequestVoteResponse(response));
     let outcome = Outcome::Match(elected.persistent.log.last_index());
-    let response = AppendEntriesResponse { term: Term(2), outcome };
+    let response = AppendEntriesResponse { term: Term(2), outcome, round: 0 };
     handle(&elected, 1, Message::AppendEntriesResponse(response)).0
 }
 
@@ -86,7 +86,8 @@ fn bench_call(
 fn append(server: &Server<Kv>) -> Message {
     let (prev_log_term, prev_log_index) = server.persistent.log.last();
     let (term, entries, leader_commit) = (Term(1), vec![entry()], Index(0));
-    let args = AppendEntries { term, prev_log_index, prev_log_term, entries, leader_commit };
+    let args =
+        AppendEntries { term, prev_log_index, prev_log_term, entries, leader_commit, round: 0 };
     Message::AppendEntries(args)
 }
 
@@ -102,7 +103,7 @@ fn bench(c: &mut Criterion) {
     });
     bench_call(c, "leader takes an acknowledgement", leader, 2, |server| {
         let outcome = Outcome::Match(server.persistent.log.last_index());
-        Message::AppendEntriesResponse(AppendEntriesResponse { term: Term(2), outcome })
+        Message::AppendEntriesResponse(AppendEntriesResponse { term: Term(2), outcome, round: 0 })
     });
 }
 

@@ -4,6 +4,7 @@
 
 use bytes::Bytes;
 use checked_raft::durable::Durable;
+use checked_raft::kv::Kv;
 use checked_raft::map::{DiffItem, Map};
 use checked_raft::raft::{Entry, Payload, Persistent, Term};
 use checked_raft::runtime::store::{Disk, DiskFile, Guard, Identity, LogStore, RealDisk, Store};
@@ -136,7 +137,7 @@ fn long_log(what: &str, size: u64, written: u64) {
 /// Entries as of a Raft log, each in a record of its own, then opened: from records, and once more.
 fn million() {
     let temp = temp();
-    let mut store = bootstrap::<Persistent>(Arc::new(Hasty(RealDisk)), temp.path());
+    let mut store = bootstrap::<Persistent<Kv>>(Arc::new(Hasty(RealDisk)), temp.path());
     let mut value = Persistent::default();
     for sequence in 0..1_000_000 {
         let (client, session) = ((1 << 40).into(), checked_raft::raft::Index(1));
@@ -148,7 +149,7 @@ fn million() {
     drop(store);
     for time_of in ["first", "second", "third"] {
         let taken = time(|| {
-            let store = open::<Persistent>(Arc::new(RealDisk), temp.path());
+            let store = open::<Persistent<Kv>>(Arc::new(RealDisk), temp.path());
             assert_eq!(store.saves(), 1_000_000);
         });
         println!("opening a million entries, the {time_of} time: {taken:.2?}");

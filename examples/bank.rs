@@ -11,6 +11,7 @@ use bytes::Bytes;
 use checked_raft::client::{Client, Options};
 use checked_raft::deploy::{DEFAULT_CLUSTER, LocalCluster};
 use checked_raft::models::Spec;
+use checked_raft::raft::Operation;
 use checked_raft::runtime::Stop;
 use checked_raft::state_machine::StateMachine;
 use serde::{Deserialize, Serialize};
@@ -53,9 +54,10 @@ fn transfer(from: u8, amount: u8) -> Bytes {
 
 /// Covers every state of two servers and a client that moves more than there is.
 fn check() {
+    let transfers = [transfer(0, 7), transfer(0, 7)].map(Operation::Command);
     let spec = Spec {
         servers: 2,
-        clients: vec![vec![transfer(0, 7), transfer(0, 7)]],
+        clients: vec![transfers.into()],
         max_client_entries: 4,
         ..Spec::base("bank", "A client moves more than there is.")
     };

@@ -5,13 +5,14 @@
 //! beginning starts from a scripted state, and the script is printed with its verdict. A model that takes
 //! long is marked as deep: `raft check --deep` runs it.
 
+mod reads;
 mod snapshots;
 
 use super::ghost::Watch;
 use super::process::Asks;
 use super::spec::{Differing, Spec};
 use crate::kv::Command;
-use crate::raft::{Copies, Retry};
+use crate::raft::{Copies, Operation, Retry};
 
 /// The size of a no-op, as it counts among the bytes of entries of an AppendEntries.
 const NOOP: usize = 51;
@@ -150,6 +151,7 @@ pub fn catalogue() -> Vec<Spec> {
     let mut catalogue = table();
     catalogue.extend(deployed(&catalogue));
     catalogue.extend(snapshots::table());
+    catalogue.extend(reads::table());
     for spec in &mut catalogue {
         spec.plain = PLAIN.contains(&spec.name);
     }
@@ -157,7 +159,7 @@ pub fn catalogue() -> Vec<Spec> {
 }
 
 /// The models that take seconds without the engine's reductions.
-const PLAIN: [&str; 31] = [
+const PLAIN: [&str; 41] = [
     "election",
     "elections",
     "election-4",
@@ -189,6 +191,16 @@ const PLAIN: [&str; 31] = [
     "backpressure-terms",
     "small-messages",
     "unlike-servers",
+    "snapshot",
+    "snapshot-two",
+    "snapshot-behind",
+    "snapshot-client",
+    "snapshot-pieces",
+    "snapshot-failover",
+    "snapshot-margin",
+    "read-own-write",
+    "read-deposed",
+    "read-deployed",
 ];
 
 #[expect(clippy::too_many_lines, reason = "it is a table")]
@@ -196,14 +208,20 @@ fn table() -> Vec<Spec> {
     let elections = Watch { leaders: true, votes: true, ..Watch::default() };
     let commits = Watch { leaders: true, committed: true, ..Watch::default() };
     let clients = Watch { leaders: true, committed: true, history: true, ..Watch::default() };
-    let put = |value: &'static str| Command::Put("x".into(), value.into()).encode();
-    let get = || Command::Get("x".into()).encode();
+    let put =
+        |value: &'static str| Operation::Command(Command::Put("x".into(), value.into()).encode());
+    let get = || Operation::Command(Command::Get("x".into()).encode());
     // Unlike a put, this command answers differently when it is applied twice.
-    let create = || Command::Cas { key: "x".into(), old: None, new: "1".into() }.encode();
-    let delete = || Command::Delete("x".into()).encode();
+    let create = || {
+        Operation::Command(Command::Cas { key: "x".into(), old: None, new: "1".into() }.encode())
+    };
+    let delete = || Operation::Command(Command::Delete("x".into()).encode());
     // This command changes the value again, so a late copy of the put before it would show.
-    let advance =
-        || Command::Cas { key: "x".into(), old: Some("1".into()), new: "2".into() }.encode();
+    let advance = || {
+        Operation::Command(
+            Command::Cas { key: "x".into(), old: Some("1".into()), new: "2".into() }.encode(),
+        )
+    };
     vec![
         Spec {
             watch: elections,
@@ -377,7 +395,9 @@ fn table() -> Vec<Spec> {
                 max_uncommitted_bytes: 200,
                 max_sessions: 1,
             }),
-            clients: vec![vec![Command::Put("x".into(), "1".repeat(150).into()).encode()]],
+            clients: vec![vec![Operation::Command(
+                Command::Put("x".into(), "1".repeat(150).into()).encode(),
+            )]],
             max_client_entries: 3,
             sometimes: &["a client is done"],
             tuples: (7_472, 7_472),

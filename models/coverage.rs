@@ -93,6 +93,12 @@ pub const LABELS: &[&str] = &[
     "ClientRequest: a command is appended",
     "ClientRequest: what is appended is sent at once",
     "ClientRequest: what is appended waits for a reply",
+    "read: begins a round",
+    "read: waits for the next round",
+    "read: waits already",
+    "read: the next round begins",
+    "read: is answered",
+    "read: is refused by a leader that steps down",
     "apply: a no-op",
     "apply: a session is opened",
     "apply: a session is evicted",
@@ -153,6 +159,7 @@ fn label_server<S: Replicated>(
     if !matches!(step.event, Event::Restart) {
         label_apply(before, after, labels);
         label_snapshot(before, after, labels);
+        label_reads(step, before, after, labels);
     }
 }
 
@@ -401,7 +408,7 @@ fn append_entries_response<S: Replicated>(
 
 /// Whether the leader knows an uncommitted entry at `index` to be on a majority.
 fn is_on_majority<S: Replicated>(leader: &Server<S>, index: Index) -> bool {
-    let Some(Leader { followers }) = leader.leader() else { return false };
+    let Some(Leader { followers, .. }) = leader.leader() else { return false };
     let copies = 1 + followers.values().filter(|it| it.match_index >= index).count();
     index > leader.commit_index && copies > followers.len().div_ceil(2)
 }
@@ -421,6 +428,7 @@ fn client_request<S: Replicated>(
             "ClientRequest: refused, a follower does not know who leads"
         }
         (Role::Candidate { .. } | Role::Halted(_), _) => "ClientRequest: refused by a candidate",
+        (Role::Leader(leader), ClientRequest::Read { .. }) => return read(leader, after, labels),
         (Role::Leader(_), _) if before.persistent.log == after.persistent.log => {
             if step.out.is_empty() {
                 "ClientRequest: dropped, too much is uncommitted, or a copy of it waits"
@@ -440,6 +448,48 @@ fn client_request<S: Replicated>(
         } else {
             "ClientRequest: what is appended waits for a reply"
         });
+    }
+}
+
+/// Labels a read that a leader has received.
+fn read<S: Replicated>(before: &Leader<S>, after: &Server<S>, labels: &mut Vec<&'static str>) {
+    let Some(after) = after.leader() else { return };
+    labels.push(if after.round > before.round {
+        "read: begins a round"
+    } else if after.reads.len() > before.reads.len() {
+        "read: waits for the next round"
+    } else {
+        "read: waits already"
+    });
+}
+
+/// Adds labels for reads that are answered or refused.
+fn label_reads<S: Replicated>(
+    step: &ClusterOutput<'_, S>,
+    before: &Server<S>,
+    after: &Server<S>,
+    labels: &mut Vec<&'static str>,
+) {
+    let is_answer = |command: &_| {
+        matches!(command, Command::Send(_, Message::ClientResponse(ClientResponse::Read { .. })))
+    };
+    if step.out.iter().any(is_answer) {
+        labels.push("read: is answered");
+    }
+    let Some(old) = before.leader().filter(|leader| !leader.reads.is_empty()) else { return };
+    match after.leader() {
+        None => labels.push("read: is refused by a leader that steps down"),
+        Some(new)
+            if matches!(
+                step.event,
+                Event::Deliver { msg: Message::AppendEntriesResponse(_), .. }
+            ) =>
+        {
+            if new.round > old.round {
+                labels.push("read: the next round begins");
+            }
+        }
+        Some(_) => {}
     }
 }
 

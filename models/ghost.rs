@@ -120,7 +120,7 @@ impl Ghost {
         let client = step.who;
         for (command, outcome) in after.outcomes.iter().enumerate().skip(before.outcomes.len()) {
             self.history.push(ClientEvent { client, command, outcome: Some(outcome.clone()) });
-            if after.session.command().is_some() {
+            if after.session.operation().is_some() {
                 self.history.push(ClientEvent { client, command: command + 1, outcome: None });
             }
         }

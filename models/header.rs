@@ -13,7 +13,7 @@
 //!
 //! ```text
 //! servers 5
-//! client put x 1; get x   a client and its commands; any number of such lines
+//! client put x 1; read x  a client and its commands (get, delete, cas) and reads; any number of such lines
 //! max-entries 1           as in `Parameters`; likewise max-sessions, snapshot-after, snapshot-margin
 //! start
 //! ```
@@ -22,6 +22,7 @@ use super::ghost::Watch;
 use super::script::without_comment;
 use super::spec::Spec;
 use crate::kv::Command;
+use crate::raft::Operation;
 use bytes::Bytes;
 
 /// The header of a script.
@@ -111,12 +112,21 @@ fn take_part(spec: &mut Spec, verb: &str, rest: &str) -> Result<(), String> {
         "snapshot-after" => spec.snapshot_after = Some(number()?.into()),
         "snapshot-margin" => spec.snapshot_margin = number()?.into(),
         _ => {
-            let commands = rest.split(';').map(|command| client_command(command.trim()));
+            let commands = rest.split(';').map(|command| client_operation(command.trim()));
             let commands = commands.collect::<Result<Vec<_>, _>>()?;
-            spec.clients.push(commands.iter().map(Command::encode).collect());
+            spec.clients.push(commands);
         }
     }
     Ok(())
+}
+
+fn client_operation(text: &str) -> Result<Operation, String> {
+    if let Some(query) = text.strip_prefix("read ") {
+        return Ok(Operation::Query(
+            Command::Get(Bytes::copy_from_slice(query.as_bytes())).encode(),
+        ));
+    }
+    client_command(text).map(|command| Operation::Command(command.encode()))
 }
 
 fn client_command(text: &str) -> Result<Command, String> {

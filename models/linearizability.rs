@@ -6,7 +6,7 @@
 use super::ghost::{ClientEvent, Ghost};
 use super::process::Replicated;
 use super::properties::ClusterChange;
-use crate::raft::Invocation;
+use crate::raft::{Invocation, Operation};
 use crate::state_machine::StateMachine;
 use bytes::Bytes;
 use stateright::actor::Id;
@@ -18,18 +18,21 @@ use std::collections::BTreeMap;
 pub struct Sequential<S>(S);
 
 impl<S: StateMachine> SequentialSpec for Sequential<S> {
-    type Op = Bytes;
+    type Op = Operation;
     type Ret = Bytes;
 
-    fn invoke(&mut self, command: &Bytes) -> Bytes {
-        self.0.apply(command)
+    fn invoke(&mut self, operation: &Operation) -> Bytes {
+        match operation {
+            Operation::Command(command) => self.0.apply(command),
+            Operation::Query(query) => self.0.query(query),
+        }
     }
 }
 
 /// Whether the history is still linearizable after this step. It is judged only when a client sees an
 /// outcome, since only a return can make a history impossible.
 pub fn linearizable<S: Replicated>(
-    commands: &BTreeMap<Id, Vec<Bytes>>,
+    operations: &BTreeMap<Id, Vec<Operation>>,
     step: &ClusterChange<'_, S>,
     ghost: &Ghost,
 ) -> bool {
@@ -37,14 +40,14 @@ pub fn linearizable<S: Replicated>(
         (Some(before), Some(after)) => before.outcomes.len() < after.outcomes.len(),
         _ => false,
     };
-    !returned || is_linearizable::<S>(commands, &ghost.history)
+    !returned || is_linearizable::<S>(operations, &ghost.history)
 }
 
 /// Whether the history has a linearization. A command of unknown outcome stays open: it may take effect at
 /// any time after its invocation, or never. The tester allows one open command per thread, so a client with
 /// an open command goes on as a new thread.
 pub fn is_linearizable<S: StateMachine>(
-    commands: &BTreeMap<Id, Vec<Bytes>>,
+    operations: &BTreeMap<Id, Vec<Operation>>,
     history: &[ClientEvent],
 ) -> bool {
     let mut tester = LinearizabilityTester::new(Sequential::<S>::default());
@@ -53,7 +56,7 @@ pub fn is_linearizable<S: StateMachine>(
         let incarnation = incarnation.entry(*client).or_default();
         let thread = (*client, *incarnation);
         let done = match outcome {
-            None => tester.on_invoke(thread, commands[client][*command].clone()),
+            None => tester.on_invoke(thread, operations[client][*command].clone()),
             Some(Invocation::Applied(response)) => tester.on_return(thread, response.clone()),
             Some(Invocation::Unknown | Invocation::TooLarge(_)) => {
                 *incarnation += 1;

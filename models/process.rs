@@ -7,10 +7,9 @@
 use super::mutants::Mutant;
 use crate::kv::Kv;
 use crate::raft::{
-    ClientResponse, Entry, Invocation, Message, Persistent, Raft, Server, Session, Timer,
+    ClientResponse, Entry, Invocation, Message, Operation, Persistent, Raft, Server, Session, Timer,
 };
 use crate::state_machine::StateMachine;
-use bytes::Bytes;
 use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
 use std::fmt;
@@ -31,12 +30,12 @@ pub enum Process<S: Replicated = Kv> {
     Client(Client),
 }
 
-/// A client that executes its commands one after the other and retries each until it is answered.
+/// A client that executes its operations one after the other and retries each until it is answered.
 pub struct Client {
     /// The servers that the client may ask.
     pub servers: Vec<Id>,
-    /// The client's commands, in order.
-    pub commands: Vec<Bytes>,
+    /// The client's commands and queries, in order.
+    pub operations: Vec<Operation>,
     /// Which servers the client asks at a time.
     pub asks: Asks,
 }
@@ -186,8 +185,8 @@ impl Client {
 
     fn on_start<S: Replicated>(&self, o: &mut Out<Process<S>>) -> ClientState {
         let mut session = Session::new(self.servers.clone());
-        if let Some(command) = self.commands.first() {
-            session.invoke(command.clone());
+        if let Some(operation) = self.operations.first() {
+            session.invoke(operation.clone());
             self.send(&session, o);
         }
         ClientState { session, outcomes: Vec::new() }
@@ -206,8 +205,8 @@ impl Client {
         let before = client.session.request();
         if let Some(outcome) = client.session.on_response(response) {
             client.outcomes.push(outcome);
-            if let Some(command) = self.commands.get(client.outcomes.len()) {
-                client.session.invoke(command.clone());
+            if let Some(operation) = self.operations.get(client.outcomes.len()) {
+                client.session.invoke(operation.clone());
             }
         }
         if client.session.request() != before {

@@ -10,8 +10,8 @@ use super::replay::Replay;
 use crate::durable::Durable;
 use crate::kv::Kv;
 use crate::raft::{
-    AppendEntriesResponse, ClientRequest, ClientResponse, Entry, Index, Log, Message, Outcome,
-    Parameters, Payload, Persistent, Progress, Role, Server, Snapshot, Term, Timer,
+    AppendEntriesResponse, ClientRequest, ClientResponse, Entry, Index, Leader, Log, Message,
+    Outcome, Parameters, Payload, Persistent, Progress, Read, Role, Server, Snapshot, Term, Timer,
 };
 use actorcheck::{Change, Event, Local, Output, View};
 use stateright::actor::{Command, Id};
@@ -383,7 +383,7 @@ pub fn one_timer_is_armed<S: Replicated>(_: Id, local: ClusterLocal<'_, S>) -> b
     let wanted = match (local.state.server(), local.state.client()) {
         (Some(server), _) if server.is_leader() => Some(ProcessTimer::Server(Timer::Heartbeat)),
         (Some(_), _) => Some(ProcessTimer::Server(Timer::Election)),
-        (None, Some(client)) => client.session.command().map(|_| ProcessTimer::Retry),
+        (None, Some(client)) => client.session.operation().map(|_| ProcessTimer::Retry),
         (None, None) => None,
     };
     local.timers.iter().eq(&wanted)
@@ -560,7 +560,7 @@ fn is_justified<S>(saved: &Persistent<S>, to: Id, msg: &Message) -> bool {
                 Outcome::Conflict { prev_log_index, term, index } => {
                     log.term(prev_log_index) == term
                         && log.term(index) == term
-                        && log.term(index.prev()) < term
+                        && (index == log.start().next() || log.term(index.prev()) < term)
                 }
                 Outcome::StaleTerm => true,
             };
@@ -596,6 +596,7 @@ pub fn clients_are_told_what_was_applied<S: Replicated>(step: &ClusterOutput<'_,
         return true;
     };
     let told = step.out.iter().filter_map(|command| match command {
+        Command::Send(_, Message::ClientResponse(ClientResponse::Read { .. })) => None,
         Command::Send(to, Message::ClientResponse(response)) if !is_refusal(response) => {
             Some((*to, response.clone()))
         }
@@ -617,7 +618,8 @@ fn is_refusal(response: &ClientResponse) -> bool {
     matches!(response, ClientResponse::NotLeader { .. } | ClientResponse::TooLarge { .. })
 }
 
-/// A server that does not lead answers with the leader it knows, if any, and does nothing else. A leader
+/// A server that does not lead answers with the leader it knows, if any, and does nothing else. A leader that
+/// steps down refuses the reads that wait. A leader
 /// appends the request as its last entry, refuses it if it is too large, or drops it. It drops a request
 /// only while some entry is uncommitted. An entry that it appends is within the limits. Besides requests,
 /// only its election makes a leader's log grow.
@@ -637,8 +639,11 @@ pub fn requests_are_appended_or_refused<S: Replicated>(
     });
     let refusals: Vec<_> = refusals.collect();
     let Event::Deliver { src, msg: Message::ClientRequest(request) } = step.event else {
-        let led = before.is_leader() && after.is_leader();
-        return refusals.is_empty() && (!led || ends_alike(before, after));
+        if !after.is_leader() && !matches!(step.event, Event::Restart) {
+            let refusals = refusals.into_iter().map(|(to, response)| (to, response.clone()));
+            return refusals.eq(refused_reads(before));
+        }
+        return refusals.is_empty() && (!before.is_leader() || ends_alike(before, after));
     };
     let sequence = request.sequence();
     let known = match &before.role {
@@ -648,6 +653,84 @@ pub fn requests_are_appended_or_refused<S: Replicated>(
     };
     let refusal = ClientResponse::NotLeader { sequence, leader: known };
     before == after && step.out.len() == 1 && refusals == [(*src, &refusal)]
+}
+
+/// The refusals that a leader owes the clients whose reads wait when it steps down.
+fn refused_reads<S>(before: &Server<S>) -> impl Iterator<Item = (Id, ClientResponse)> {
+    let reads = before.leader().map_or(&[][..], |leader| &leader.reads[..]);
+    reads.iter().map(|read| {
+        (read.client, ClientResponse::NotLeader { sequence: read.sequence, leader: None })
+    })
+}
+
+/// A leader answers a read once a majority has answered a round that began after the read came, and once it
+/// has applied all that was committed then (thesis 6.4). The answer says what its state machine holds. A
+/// leader answers each read as soon as that is so, and no other server answers reads.
+pub fn reads_wait_for_a_round<S: Replicated>(step: &ClusterOutput<'_, S>) -> bool {
+    let (Some(before), Some(after)) = (step.before.state.server(), step.after.state.server())
+    else {
+        return true;
+    };
+    let answers = step.out.iter().filter_map(|command| match command {
+        Command::Send(to, Message::ClientResponse(ClientResponse::Read { sequence, response })) => {
+            Some((*to, *sequence, response.clone()))
+        }
+        _ => None,
+    });
+    let (Some(old), Some(new)) = (before.leader(), after.leader()) else {
+        return answers.count() == 0;
+    };
+    let come = match step.event {
+        Event::Deliver {
+            src,
+            msg: Message::ClientRequest(ClientRequest::Read { sequence, query }),
+        } => {
+            let (client, sequence, query) = (*src, *sequence, query.clone());
+            let (round, index) = (old.round + 1, before.commit_index);
+            Some(Read { client, sequence, query, round, index })
+        }
+        _ => None,
+    };
+    let is_due = |read: &&Read| new.has_answered(read.round) && read.index <= after.last_applied;
+    // A server that is alone is a majority, and answers a read when it comes.
+    let alone = come.iter().filter(|_| new.followers.is_empty());
+    let due = old.reads.iter().chain(alone).filter(is_due);
+    let due = due.map(|read| (read.client, read.sequence, after.machine.query(&read.query)));
+    let is_right = |read: &Read| {
+        let is_new = come.as_ref().is_some_and(|come| {
+            (come.client, come.sequence, come.round) == (read.client, read.sequence, read.round)
+                && read.index >= come.index
+                && read.query == come.query
+        });
+        is_new || old.reads.contains(read)
+    };
+    answers.eq(due)
+        && new.reads.iter().all(|read| is_right(read) && !is_due(&read))
+        && new.followers.iter().all(|(id, progress)| {
+            progress.round
+                <= old.followers.get(id).map_or(0, |it| it.round).max(told_round(step, *id))
+        })
+}
+
+impl<S> Leader<S> {
+    /// Whether a majority has answered a round, the leader included.
+    fn has_answered(&self, round: u64) -> bool {
+        let answered = 1 + self.followers.values().filter(|it| it.round >= round).count();
+        self.round >= round && answered > self.followers.len().div_ceil(2)
+    }
+}
+
+/// The round that a follower has just answered in the leader's own term; zero if it has not.
+fn told_round<S: Replicated>(step: &ClusterOutput<'_, S>, follower: Id) -> u64 {
+    let term = step.before.state.server().map(|server| server.persistent.current_term);
+    match step.event {
+        Event::Deliver { src, msg: Message::AppendEntriesResponse(args) }
+            if *src == follower && Some(args.term) == term =>
+        {
+            args.round
+        }
+        _ => 0,
+    }
 }
 
 /// Whether the two logs hold the same entries, but for entries that one of them has dropped.
@@ -672,6 +755,8 @@ fn is_taken<S: Replicated>(
         ClientRequest::Command { session, sequence, command } => {
             Payload::Command { client, session, sequence, command }
         }
+        // "Reads wait for a round" judges reads.
+        ClientRequest::Read { .. } => return refusals.is_empty() && ends_alike(before, after),
     };
     let wanted = Entry { term: before.persistent.current_term, payload };
     let fits = wanted.size() <= limits.max_bytes;
@@ -779,7 +864,7 @@ pub fn all_clients_are_done<S: Replicated>(view: &ClusterView<'_, S>) -> bool {
 }
 
 fn is_done(client: &ClientState) -> bool {
-    !client.outcomes.is_empty() && client.session.command().is_none()
+    !client.outcomes.is_empty() && client.session.operation().is_none()
 }
 
 /// Two logs hold entries of different terms at the same index.

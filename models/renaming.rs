@@ -8,7 +8,7 @@ use super::ghost::{ClientEvent, Ghost};
 use super::process::{ClientState, ProcessState, ProcessTimer, Replicated};
 use crate::raft::{
     AppendEntries, ClientResponse, Disagreement, Entry, Leader, Log, Message, Payload, Persistent,
-    Role, Server,
+    Read, Role, Server,
 };
 use stateright::actor::Id;
 use stateright::{Rewrite, RewritePlan};
@@ -56,10 +56,13 @@ impl<S: Replicated> Rewrite<Id> for Role<S> {
             Role::Candidate { votes_granted } => {
                 Role::Candidate { votes_granted: votes_granted.rewrite(plan) }
             }
-            Role::Leader(Leader { followers }) => {
+            Role::Leader(Leader { followers, round, reads }) => {
                 let renamed =
                     followers.iter().map(|(id, progress)| (plan.rewrite(id), progress.clone()));
-                Role::Leader(Leader { followers: renamed.collect() })
+                let read =
+                    |read: &Read| Read { client: plan.rewrite(&read.client), ..read.clone() };
+                let reads = reads.iter().map(read).collect();
+                Role::Leader(Leader { followers: renamed.collect(), round: *round, reads })
             }
             Role::Halted(disagreement) => Role::Halted(Disagreement {
                 leader: plan.rewrite(&disagreement.leader),
@@ -107,14 +110,21 @@ impl Rewrite<Id> for Message {
     fn rewrite<P>(&self, plan: &RewritePlan<Id, P>) -> Self {
         match self {
             Message::AppendEntries(args) => {
-                let AppendEntries { term, prev_log_index, prev_log_term, entries, leader_commit } =
-                    args;
+                let AppendEntries {
+                    term,
+                    prev_log_index,
+                    prev_log_term,
+                    entries,
+                    leader_commit,
+                    round,
+                } = args;
                 Message::AppendEntries(AppendEntries {
                     term: *term,
                     prev_log_index: *prev_log_index,
                     prev_log_term: *prev_log_term,
                     entries: entries.rewrite(plan),
                     leader_commit: *leader_commit,
+                    round: *round,
                 })
             }
             Message::ClientResponse(ClientResponse::NotLeader { sequence, leader }) => {

@@ -13,12 +13,11 @@ use super::properties as p;
 use super::script::Runner;
 use super::{Cluster, ClusterBound};
 use crate::kv::Kv;
-use crate::raft::{Copies, Parameters, Payload, Raft, Retry, Server};
+use crate::raft::{Copies, Operation, Parameters, Payload, Raft, Retry, Server};
 use actorcheck::{
     Event, RECOVERABILITY, Recovery, StatePredicate, StateProperty, StepPredicate, StepProperty,
     Symmetry, Tally, World,
 };
-use bytes::Bytes;
 use stateright::actor::{ActorModel, Id};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,8 +31,8 @@ pub struct Spec {
     pub about: &'static str,
     /// Number of servers; they are S0, S1, ...
     pub servers: usize,
-    /// The commands of each client, as bytes; clients are numbered after the servers.
-    pub clients: Vec<Vec<Bytes>>,
+    /// The commands and queries of each client; clients are numbered after the servers.
+    pub clients: Vec<Vec<Operation>>,
     /// Which servers a client asks.
     pub asks: Asks,
     /// Highest term of any server.
@@ -67,6 +66,8 @@ pub struct Spec {
     pub snapshot_margin: u64,
     /// Highest index of any log, if it is bounded. Logs that drop entries need this bound.
     pub max_index: Option<u64>,
+    /// Most rounds that a leader begins for reads. Each copy of a read may begin one.
+    pub max_rounds: u64,
     /// If set, the last server has other limits than the others: servers of one cluster may differ in them.
     pub last_server: Option<Differing>,
     /// Which ghosts the model keeps; a property that needs another ghost is not asked.
@@ -122,7 +123,7 @@ fn of_pair<S: Replicated>(
     StatePredicate::Pair(Arc::new(holds))
 }
 
-/// Whether a call stands for a message that the network loses each time. The member that gets it does
+/// Whether a call stands for a message that the network loses each time. The process that gets it does
 /// nothing, so the properties of outputs do not ask about its server.
 fn never_arrives<S: Replicated>(output: &p::ClusterOutput<'_, S>, fragments: Fragments) -> bool {
     matches!(output.event, Event::Deliver { msg, .. } if fragments.lose(msg)) && output.is_silent()
@@ -152,6 +153,7 @@ impl Spec {
             snapshot_after: None,
             snapshot_margin: 0,
             max_index: None,
+            max_rounds: 1,
             last_server: None,
             watch: Watch::default(),
             sometimes: &["a leader is elected"],
@@ -193,6 +195,9 @@ impl Spec {
             bounds.insert("snapshot_margin", self.snapshot_margin);
             bounds.insert("max_bytes", self.max_bytes as u64);
         }
+        if self.has_queries() {
+            bounds.insert("max_rounds", self.max_rounds);
+        }
         if let Some(max_index) = self.max_index {
             bounds.insert("max_index", max_index);
         }
@@ -202,6 +207,11 @@ impl Spec {
             bounds.insert("last_server_max_uncommitted_bytes", last.max_uncommitted_bytes);
         }
         bounds
+    }
+
+    /// Whether a client has a query.
+    fn has_queries(&self) -> bool {
+        self.clients.iter().flatten().any(|operation| matches!(operation, Operation::Query(_)))
     }
 
     /// The bounds in one line.
@@ -306,9 +316,9 @@ impl Spec {
                 Some(fault) => Process::Mutant(Mutant::new(raft, fault), fragments),
             }
         };
-        let clients = self.clients.iter().map(|commands| {
-            let (servers, commands) = (servers.clone(), commands.clone());
-            Process::Client(Client { servers, commands, asks: self.asks })
+        let clients = self.clients.iter().map(|operations| {
+            let (servers, operations) = (servers.clone(), operations.clone());
+            Process::Client(Client { servers, operations, asks: self.asks })
         });
         let actors = ActorModel::new((), ()).actors(servers.iter().map(process)).actors(clients);
         let bounds = self.bound_list();
@@ -414,6 +424,13 @@ impl Spec {
                 limit: max_client_entries,
                 within: of_server(within, max_client_entries),
             });
+        }
+        if self.has_queries() {
+            let within =
+                |server: &Server<S>, limit| server.leader().is_none_or(|it| it.round <= limit);
+            let limit = self.max_rounds;
+            let within = of_server(within, limit);
+            bounds.push(ClusterBound { name: "max_rounds", limit, within });
         }
         if let Some(limit) = self.max_index {
             let within = |server: &Server<S>, limit| server.persistent.log.last_index().0 <= limit;
@@ -535,16 +552,19 @@ impl Spec {
             steps.push(of_change(("Exactly once", p::exactly_once)));
             steps.extend(of_clients.into_iter().map(of_limited));
         }
+        if self.has_queries() {
+            steps.push(of_output(("Reads wait for a round", p::reads_wait_for_a_round)));
+        }
         if self.watch.committed {
             let holds = StepPredicate::Change(Arc::new(p::state_machine_safety));
             steps.insert(0, StepProperty { name: "State Machine Safety", holds });
         }
         if self.watch.history {
             let numbered = self.clients.iter().enumerate();
-            let commands: BTreeMap<_, _> =
+            let operations: BTreeMap<_, _> =
                 numbered.map(|(n, list)| (Id::from(self.servers + n), list.clone())).collect();
             let holds = move |change: &p::ClusterChange<'_, S>, ghost: &Ghost| {
-                linearizable(&commands, change, ghost)
+                linearizable(&operations, change, ghost)
             };
             let holds = StepPredicate::Change(Arc::new(holds));
             steps.push(StepProperty { name: "Linearizability", holds });

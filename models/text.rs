@@ -114,10 +114,12 @@ impl<'a, S: Replicated> Text<'a, S> {
                 let entries =
                     if entries.is_empty() { "nothing".to_owned() } else { entries.join(", ") };
                 let (term, commit) = (args.term, args.leader_commit);
-                format!("AppendEntries t{term}, after {after}: {entries}; commit {commit}")
+                let round = round(args.round);
+                format!("AppendEntries t{term}, after {after}: {entries}; commit {commit}{round}")
             }
             Message::AppendEntriesResponse(args) => {
-                format!("AppendEntriesResponse t{}, {}", args.term, outcome(args.outcome))
+                let (term, round) = (args.term, round(args.round));
+                format!("AppendEntriesResponse t{term}, {}{round}", outcome(args.outcome))
             }
             Message::InstallSnapshot(args) => {
                 let last = position(args.last_included_index, args.last_included_term);
@@ -136,6 +138,9 @@ impl<'a, S: Replicated> Text<'a, S> {
             Message::ClientRequest(ClientRequest::Command { session, sequence, command }) => {
                 format!("Command #{sequence} of session {session}: {}", S::describe(command))
             }
+            Message::ClientRequest(ClientRequest::Read { sequence, query }) => {
+                format!("Read #{sequence}: {}", S::describe(query))
+            }
             Message::ClientResponse(response) => self.response(response),
         }
     }
@@ -147,6 +152,9 @@ impl<'a, S: Replicated> Text<'a, S> {
             }
             ClientResponse::Applied { sequence, response } => {
                 format!("Applied #{sequence}: {}", S::describe_answer(response))
+            }
+            ClientResponse::Read { sequence, response } => {
+                format!("Read #{sequence}: {}", S::describe_answer(response))
             }
             ClientResponse::SessionExpired { sequence } => format!("SessionExpired #{sequence}"),
             ClientResponse::NotLeader { sequence, leader: None } => {
@@ -267,6 +275,7 @@ impl<'a, S: Replicated> Text<'a, S> {
             }
             Role::Leader(after) => {
                 self.sending_change(before, after, parts);
+                self.reads_change(before, after, parts);
                 self.indexes_change("next", before, after, |it| it.next_index, parts);
                 self.indexes_change("match", before, after, |it| it.match_index, parts);
             }
@@ -274,6 +283,17 @@ impl<'a, S: Replicated> Text<'a, S> {
                 let (leader, index) = (self.name(disagreement.leader), disagreement.index);
                 parts.push(format!("refuses what {leader} has at {index}"));
             }
+        }
+    }
+
+    fn reads_change(&self, before: &Server<S>, after: &Leader<S>, parts: &mut Vec<String>) {
+        let old = before.leader().map_or(&[][..], |leader| &leader.reads[..]);
+        for read in after.reads.iter().filter(|read| !old.contains(read)) {
+            let (client, sequence) = (self.name(read.client), read.sequence);
+            let (round, index) = (read.round, read.index);
+            parts.push(format!(
+                "read #{sequence} of {client} waits for round {round} and entry {index}"
+            ));
         }
     }
 
@@ -360,13 +380,18 @@ fn applied_change<S: PartialEq + fmt::Debug>(
 
 /// Notes that a client has finished its last command.
 fn finished(before: &ClientState, after: &ClientState, parts: &mut Vec<String>) {
-    if before.session.command().is_some() && after.session.command().is_none() {
+    if before.session.operation().is_some() && after.session.operation().is_none() {
         parts.push("is done".to_owned());
     }
 }
 
 fn position(index: Index, term: Term) -> String {
     if index == Index(0) { "0".to_owned() } else { format!("{index}@t{term}") }
+}
+
+/// The round of a leader that has had a read.
+fn round(round: u64) -> String {
+    if round == 0 { String::new() } else { format!(", round {round}") }
 }
 
 fn outcome(outcome: Outcome) -> String {

@@ -26,11 +26,13 @@ mod status;
 
 pub use error::{ClientError, Sightings};
 pub use kv::{KeyPage, KvClient, Swap};
-pub use log::{LogEntry, LogPage, log_page};
+pub use log::{LogEntry, LogPage, log_page, peek};
 pub use pace::LONGEST_WAIT;
 pub use status::{Counts, Member, Progress, ServerStatus, Surveyed, inspect, survey};
 
-use crate::raft::{ClientRequest, ClientResponse, Invocation, Message, Parameters, Session};
+use crate::raft::{
+    ClientRequest, ClientResponse, Invocation, Message, Operation, Parameters, Session,
+};
 use crate::runtime::endpoint::{self, Deadline, Endpoint};
 use bytes::Bytes;
 use pace::{Answered, Moment, Pace};
@@ -144,18 +146,41 @@ impl Client {
         if bytes > limit {
             return Err(ClientError::TooLarge { bytes, limit, copies: 0 });
         }
-        self.copies = 0;
-        self.session.invoke(command);
-        let result = self.drive();
-        self.session.abandon();
-        self.flight = None;
-        match result? {
+        match self.run(Operation::Command(command))? {
             Invocation::Applied(response) => Ok(response),
             Invocation::Unknown => Err(ClientError::Expired),
             Invocation::TooLarge(limit) => {
                 Err(ClientError::TooLarge { bytes, limit, copies: self.copies })
             }
         }
+    }
+
+    /// Asks the state machine a query, which changes nothing, and returns the answer. The answer reflects all
+    /// commands that had ended before this call, by any client: the read is linearizable. It costs the
+    /// servers no entry of the log. A query that gets no answer may be asked again without harm.
+    pub fn query(&mut self, query: Bytes) -> Result<Bytes, ClientError> {
+        let bytes = query.len() as u64;
+        let limit = Parameters::LARGEST_MAX_BYTES as u64;
+        if bytes > limit {
+            return Err(ClientError::TooLarge { bytes, limit, copies: 0 });
+        }
+        match self.run(Operation::Query(query)) {
+            Ok(Invocation::Applied(answer)) => Ok(answer),
+            Ok(outcome) => unreachable!("only a command ends with {outcome:?}"),
+            Err(ClientError::NoSession { seen, timeout }) => {
+                Err(ClientError::Unanswered { seen, timeout })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn run(&mut self, operation: Operation) -> Result<Invocation, ClientError> {
+        self.copies = 0;
+        self.session.invoke(operation);
+        let result = self.drive();
+        self.session.abandon();
+        self.flight = None;
+        result
     }
 
     /// Makes one attempt after the other, each with more patience, until the command in flight has

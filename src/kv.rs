@@ -189,6 +189,18 @@ impl StateMachine for Kv {
         }
     }
 
+    /// A query is the encoding of a command that reads: `Get` or `Keys`. All others are malformed.
+    fn query(&self, query: &[u8]) -> Bytes {
+        let output = match Command::try_from(query) {
+            Ok(Command::Get(key)) => Output::Value(self.0.get(&key).cloned()),
+            Ok(Command::Keys { prefix, after, limit }) => self.keys(prefix, after, limit),
+            Ok(Command::Put(..) | Command::Delete(_) | Command::Cas { .. }) | Err(_) => {
+                Output::Malformed
+            }
+        };
+        output.encode()
+    }
+
     /// A part is a run of keys with their values. The next part begins at its first key.
     fn part(&self, from: &[u8], limit: usize) -> Part {
         let mut rest = self.0.range_from(Bytes::copy_from_slice(from)).peekable();

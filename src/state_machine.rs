@@ -55,6 +55,12 @@ pub trait StateMachine:
     /// the client's session keeps the result until the client's next command.
     fn apply(&mut self, command: &[u8]) -> Bytes;
 
+    /// Answers a query, which changes nothing. A query is the encoding of a command unless the state machine
+    /// has a language of its own for queries. By default the answer is what the command would return now.
+    fn query(&self, query: &[u8]) -> Bytes {
+        self.clone().apply(query)
+    }
+
     /// One part of the state, for a snapshot that travels to another server.
     ///
     /// The first part begins at the empty place. Each part names the place at which the next one begins. A

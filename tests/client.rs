@@ -4,7 +4,7 @@ mod common;
 
 use bytes::Bytes;
 use checked_raft::client::{self, Client, ClientError, KvClient, Options, Swap};
-use checked_raft::kv::Kv;
+use checked_raft::kv::{Command, Kv, Output};
 use checked_raft::raft::{ClientRequest, ClientResponse, Copies, Index, Message, Persistent};
 use checked_raft::runtime::store::{Life, MemoryStore};
 use checked_raft::runtime::wire::{self, Body, Datagram};
@@ -124,6 +124,56 @@ fn one_reachable_server_is_enough_to_find_them_all() {
     assert_eq!(kv.cas("k", Some("1".into()), "2").expect("a result"), Swap::Done);
     kv.delete("k").expect("a result");
     assert_eq!(kv.get("k").expect("a result"), None);
+}
+
+#[test]
+fn a_read_sees_what_has_been_written_and_takes_no_entry() {
+    let cluster = cluster::<Kv>(3, 4, Faults::NONE);
+    let mut kv = KvClient::new(cluster.client(patient()).expect("a server answers"));
+    kv.put("k", "1").expect("a result");
+    let last = |server| cluster.status(server).expect("it answers").last_log_index;
+    let leader = cluster.leader();
+    let before = last(leader);
+    for _ in 0..20 {
+        assert_eq!(kv.get("k").expect("a result").as_deref(), Some(&b"1"[..]));
+    }
+    assert_eq!(last(leader), before);
+    assert_eq!(kv.get_through_log("k").expect("a result").as_deref(), Some(&b"1"[..]));
+    assert_eq!(last(leader), before + 1);
+    let query = Command::Put("k".into(), "2".into());
+    assert_eq!(kv.query(&query).expect("a result"), Output::Malformed, "a query changes nothing");
+    assert_eq!(kv.get("k").expect("a result").as_deref(), Some(&b"1"[..]));
+}
+
+#[test]
+fn over_a_bad_network_a_read_never_goes_back() {
+    let cluster = cluster::<Kv>(3, 5, Faults::BAD);
+    let options = Options { retry_interval: Duration::from_millis(25), ..patient() };
+    let mut writer = KvClient::new(cluster.client(options.clone()).expect("a server answers"));
+    let mut reader = KvClient::new(cluster.client(options).expect("a server answers"));
+    let seen = |kv: &mut KvClient| {
+        let value = kv.get("n").expect("a result").unwrap_or_else(|| "0".into());
+        std::str::from_utf8(&value).expect("a number").parse::<u32>().expect("a number")
+    };
+    for number in 1..10_u32 {
+        writer.put("n", number.to_string()).expect("a result");
+        assert_eq!(seen(&mut reader), number, "the put has ended");
+    }
+}
+
+/// A leader that hears from nobody answers no read, although it does not know that it is deposed.
+#[test]
+fn without_a_majority_no_read_is_answered() {
+    let mut cluster = cluster::<Kv>(3, 6, Faults::NONE);
+    let mut kv = KvClient::new(cluster.client(patient()).expect("a server answers"));
+    kv.put("k", "1").expect("a result");
+    let leader = cluster.leader();
+    for server in cluster.servers().filter(|server| *server != leader).collect::<Vec<_>>() {
+        cluster.stop(server).expect("a clean stop");
+    }
+    let mut kv = KvClient::new(cluster.client(impatient()).expect("the leader answers"));
+    let error = kv.get("k").expect_err("nobody else is there");
+    assert!(!error.is_outcome_unknown(), "{error}");
 }
 
 #[test]
@@ -428,6 +478,9 @@ fn obliging(request: &ClientRequest) -> ClientResponse {
         ClientRequest::Command { sequence, .. } => {
             ClientResponse::Applied { sequence, response: "done".into() }
         }
+        ClientRequest::Read { sequence, .. } => {
+            ClientResponse::Read { sequence, response: "seen".into() }
+        }
     }
 }
 
@@ -476,7 +529,7 @@ fn a_command_that_was_sent_once_and_refused_has_no_effect() {
 fn a_retry_is_the_same_request_again() {
     let script = |_, request: &ClientRequest| match request {
         ClientRequest::Register { .. } => Some(obliging(request)),
-        ClientRequest::Command { .. } => None,
+        ClientRequest::Command { .. } | ClientRequest::Read { .. } => None,
     };
     let requests = scripted(2, &script, |addresses| {
         let mut client = Client::connect(CLUSTER, addresses, impatient()).expect("they answer");

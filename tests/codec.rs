@@ -11,9 +11,9 @@ use checked_raft::kv::{Command, Kv, Output};
 use checked_raft::models::process::ProcessTimer;
 use checked_raft::models::{Cluster, ClusterState, Spec};
 use checked_raft::raft::{
-    AppendEntries, AppendEntriesResponse, ClientRequest, ClientResponse, Entry, Index, Log,
-    Message, Outcome, Parameters, Payload, Persistent, Raft, RequestVote, RequestVoteResponse,
-    Server, Session, Term, Timer,
+    AppendEntries, AppendEntriesResponse, ClientRequest, ClientResponse, Entry, Index,
+    InstallSnapshot, InstallSnapshotResponse, Log, Message, Operation, Outcome, Parameters,
+    Payload, Persistent, Raft, RequestVote, RequestVoteResponse, Server, Session, Term, Timer,
 };
 use checked_raft::state_machine::StateMachine;
 use proptest::prelude::*;
@@ -107,13 +107,16 @@ fn walked() -> Seen {
         Command::Get(bytes("x")),
         Command::Delete(bytes("x")),
     ];
-    let commands: Vec<_> = commands.iter().map(Command::encode).collect();
+    let query = Operation::Query(Command::Get(bytes("x")).encode());
+    let commands = commands.iter().map(|command| Operation::Command(command.encode()));
+    let commands: Vec<_> = commands.chain([query]).collect();
     let spec = Spec {
         servers: SERVERS,
         clients: vec![commands.clone(), commands],
         restarts: true,
         max_entries: 3,
         max_sessions: 1,
+        snapshot_after: Some(3),
         ..Spec::base("walk", "five servers, two clients, one session")
     };
     let (cluster, mut seen) = (spec.cluster(), Seen::default());
@@ -253,13 +256,30 @@ fn entry(most: usize) -> impl Strategy<Value = Entry> {
 
 fn append_entries() -> impl Strategy<Value = AppendEntries> {
     let entries = prop::collection::vec(entry(8), 0..4);
-    (term(), index(), term(), entries, index(), any::<bool>()).prop_map(
-        |(term, prev_log_index, prev_log_term, mut entries, leader_commit, sort)| {
+    (term(), index(), term(), entries, index(), any::<bool>(), 0..3_u64).prop_map(
+        |(term, prev_log_index, prev_log_term, mut entries, leader_commit, sort, round)| {
             // Otherwise hardly any would be well-formed.
             if sort {
                 entries.sort_by_key(|entry| entry.term);
             }
-            AppendEntries { term, prev_log_index, prev_log_term, entries, leader_commit }
+            AppendEntries { term, prev_log_index, prev_log_term, entries, leader_commit, round }
+        },
+    )
+}
+
+/// A piece of a snapshot; some are the beginning or the whole of one.
+fn install_snapshot() -> impl Strategy<Value = InstallSnapshot> {
+    let whole = Bytes::from_static(&[3, 0, 0, 0, 1, 1, 0]);
+    let data = prop_oneof![Just(whole.clone()), Just(whole.slice(..4)), bytes(9)];
+    let offset = prop_oneof![Just(0), Just(4), number()];
+    (term(), index(), term(), offset, data, any::<bool>()).prop_map(
+        |(term, last_included_index, last_included_term, offset, data, done)| InstallSnapshot {
+            term,
+            last_included_index,
+            last_included_term,
+            offset,
+            data,
+            done,
         },
     )
 }
@@ -280,6 +300,7 @@ fn client_request() -> impl Strategy<Value = ClientRequest> {
         (index(), number(), bytes(8)).prop_map(|(session, sequence, command)| {
             ClientRequest::Command { session, sequence, command }
         }),
+        (number(), bytes(8)).prop_map(|(sequence, query)| ClientRequest::Read { sequence, query }),
     ]
 }
 
@@ -294,23 +315,38 @@ fn client_response() -> impl Strategy<Value = ClientResponse> {
             .prop_map(|(sequence, leader)| ClientResponse::NotLeader { sequence, leader }),
         (number(), number())
             .prop_map(|(sequence, limit)| ClientResponse::TooLarge { sequence, limit }),
+        (number(), bytes(8))
+            .prop_map(|(sequence, response)| ClientResponse::Read { sequence, response }),
     ]
 }
 
 fn message() -> impl Strategy<Value = Message> {
     prop_oneof![
-        (term(), index(), term()).prop_map(|(term, last_log_index, last_log_term)| {
-            Message::RequestVote(RequestVote { term, last_log_index, last_log_term })
-        }),
-        (term(), any::<bool>()).prop_map(|(term, vote_granted)| {
-            Message::RequestVoteResponse(RequestVoteResponse { term, vote_granted })
-        }),
-        append_entries().prop_map(Message::AppendEntries),
-        (term(), outcome()).prop_map(|(term, outcome)| {
-            Message::AppendEntriesResponse(AppendEntriesResponse { term, outcome })
-        }),
-        client_request().prop_map(Message::ClientRequest),
-        client_response().prop_map(Message::ClientResponse),
+        (term(), index(), term())
+            .prop_map(|(term, last_log_index, last_log_term)| {
+                Message::RequestVote(RequestVote { term, last_log_index, last_log_term })
+            })
+            .boxed(),
+        (term(), any::<bool>())
+            .prop_map(|(term, vote_granted)| {
+                Message::RequestVoteResponse(RequestVoteResponse { term, vote_granted })
+            })
+            .boxed(),
+        append_entries().prop_map(Message::AppendEntries).boxed(),
+        (term(), outcome(), number())
+            .prop_map(|(term, outcome, round)| {
+                Message::AppendEntriesResponse(AppendEntriesResponse { term, outcome, round })
+            })
+            .boxed(),
+        install_snapshot().prop_map(Message::InstallSnapshot).boxed(),
+        (term(), index(), number())
+            .prop_map(|(term, last_included_index, offset)| {
+                let response = InstallSnapshotResponse { term, last_included_index, offset };
+                Message::InstallSnapshotResponse(response)
+            })
+            .boxed(),
+        client_request().prop_map(Message::ClientRequest).boxed(),
+        client_response().prop_map(Message::ClientResponse).boxed(),
     ]
 }
 
@@ -354,7 +390,8 @@ fn assert_sound(before: &Persistent<Kv>, after: &Persistent<Kv>) -> Result<(), T
     if before.current_term == after.current_term && before.voted_for.is_some() {
         prop_assert_eq!(before.voted_for, after.voted_for);
     }
-    prop_assert!(after.log.iter().zip(1..).all(|((index, _), n)| index == Index(n)));
+    let indexes = after.log.start().0 + 1..;
+    prop_assert!(after.log.iter().zip(indexes).all(|((index, _), n)| index == Index(n)));
     prop_assert!(after.log.iter().map(|(_, entry)| entry.term).is_sorted());
     prop_assert!(after.log.last().0 <= after.current_term);
     Ok(())
@@ -413,11 +450,11 @@ proptest! {
     #[test]
     fn any_response_is_handled_by_a_client(responses in prop::collection::vec(client_response(), 0..12)) {
         let mut session = Session::new(vec![Id::from(0), Id::from(1)]);
-        session.invoke(Bytes::new());
+        session.invoke(Operation::Command(Bytes::new()));
         let mut ends = 0;
         for response in responses {
             ends += usize::from(session.on_response(response).is_some());
-            prop_assert_eq!(session.command().is_none(), ends == 1);
+            prop_assert_eq!(session.operation().is_none(), ends == 1);
         }
         prop_assert!(ends <= 1, "a command ended {} times", ends);
     }
@@ -449,6 +486,7 @@ fn assert_fits(entries: Vec<Entry>) {
         prev_log_term: Term(max),
         entries,
         leader_commit: Index(max),
+        round: max,
     });
     let length = encode(&message).len();
     assert!(length + ENVELOPE <= DATAGRAM, "{length} bytes do not fit a datagram");

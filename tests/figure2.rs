@@ -7,6 +7,8 @@
 //! if it did not change.
 
 mod given;
+#[path = "figure2/reads.rs"]
+mod reads;
 #[path = "figure2/snapshots.rs"]
 mod snapshots;
 

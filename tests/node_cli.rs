@@ -829,3 +829,54 @@ fn a_log_that_cannot_be_shown_is_a_clear_error() {
     let nobody = run(raft(["log", "1", "--server", "127.0.0.1:1", "--timeout", "200ms"]));
     nobody.refused(&["no server of cluster \"raft\" answered"]);
 }
+
+// ---- Reads --------------------------------------------------------------------------------------
+
+/// `raft get` against the server at `address`.
+fn get(address: SocketAddr, arguments: &[&str]) -> Ended {
+    let mut command = raft(["get", "--server", &address.to_string(), "--timeout", "10s"]);
+    command.args(arguments);
+    run(command)
+}
+
+#[test]
+fn a_value_is_read_from_the_leader_through_the_log_or_from_one_server() {
+    let trio = Trio::start();
+    let address = trio.addresses()[0];
+    let mut client = Client::connect("raft", &trio.addresses(), options()).expect("they answer");
+    put(&mut client, "k", b"v".to_vec());
+    let last = || ask(trio.servers[trio.leader()].address()).last_log_index;
+    let before = last();
+    assert_eq!(get(address, &["k"]).out, "v\n");
+    assert_eq!(last(), before, "a read takes no entry");
+    assert_eq!(get(address, &["k", "--log"]).out, "v\n");
+    assert_eq!(last(), before + 2, "a session and a command");
+    for id in ["1", "2", "3"] {
+        // A follower may be behind for a moment, and says so.
+        let local = || {
+            let ended = get(address, &["k", "--local", id]);
+            assert!(ended.err.starts_with(&format!("from server {id} alone: it may be stale\n")));
+            (ended.out == "v\n").then_some(())
+        };
+        wait_for("the value", local);
+    }
+    let none = get(address, &["other", "--local", "1"]);
+    assert_eq!(none.status.code(), Some(1), "{none:?}");
+    get(address, &["k", "--local", "9"]).refused(&["no server 9", "1, 2, 3"]);
+    get(address, &["k", "--local", "1", "--log"]).refused(&["cannot be used with"]);
+}
+
+#[test]
+fn without_a_majority_a_read_is_refused_and_one_server_can_still_be_asked() {
+    let mut trio = Trio::start();
+    let mut client = Client::connect("raft", &trio.addresses(), options()).expect("they answer");
+    put(&mut client, "k", b"v".to_vec());
+    let leader = trio.leader();
+    let (id, address) = ((leader + 1).to_string(), trio.addresses()[leader]);
+    let kept = trio.nodes.remove(leader);
+    trio.nodes.drain(..).for_each(Process::kill);
+    run(raft(["get", "k", "--server", &address.to_string(), "--timeout", "500ms"]))
+        .refused(&["no leader answered the read within 500ms"]);
+    assert_eq!(get(address, &["k", "--local", &id]).out, "v\n");
+    kept.kill();
+}

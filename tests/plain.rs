@@ -21,9 +21,9 @@ const SMALL: u64 = 20_000;
 const LARGER: [&str; 6] =
     ["late-ack", "fragments-3", "two-terms", "three-terms", "four-servers", "two-sessions"];
 
-/// The models that the plain checker has not done, because each has more than 200,000 maximal states without
-/// reductions. Nor has it done a deep model.
-const NOT_DONE: [&str; 13] = [
+/// The models that the plain checker has not done. The first thirteen have more than 200,000 maximal states
+/// each without reductions, and the others have not been tried. Nor has it done a deep model.
+const NOT_DONE: [&str; 22] = [
     "five-servers",
     "command",
     "three-terms-restarts",
@@ -37,6 +37,15 @@ const NOT_DONE: [&str; 13] = [
     "command-deployed",
     "command-asking-all-deployed",
     "two-clients-failover-deployed",
+    "snapshot-terms-restarts",
+    "snapshot-three-terms",
+    "snapshot-pieces-three",
+    "snapshot-reads",
+    "snapshot-deployed",
+    "read",
+    "read-rounds",
+    "read-terms",
+    "read-late-answers",
 ];
 
 /// Compares the searches of one model.

@@ -1,8 +1,7 @@
 //! The client's side of a session: a retry keeps its number, an answer counts for the request in flight
 //! only, and an outcome that nobody can know is said to be unknown.
 
-use bytes::Bytes;
-use checked_raft::raft::{ClientRequest, ClientResponse, Index, Invocation, Session};
+use checked_raft::raft::{ClientRequest, ClientResponse, Index, Invocation, Operation, Session};
 use stateright::actor::Id;
 
 fn servers() -> Vec<Id> {
@@ -12,7 +11,7 @@ fn servers() -> Vec<Id> {
 /// A client with this command in flight, registered as session 5 by request number 1.
 fn invoking(command: &'static str) -> Session {
     let mut session = Session::new(servers());
-    session.invoke(command.into());
+    session.invoke(Operation::Command(command.into()));
     assert_eq!(session.on_response(registered(1, 5)), None);
     session
 }
@@ -58,7 +57,7 @@ fn assert_ignored(session: &Session, response: ClientResponse) {
 #[test]
 fn nothing_is_sent_when_nothing_is_in_flight() {
     let session = Session::new(servers());
-    assert_eq!((session.request(), session.command(), session.sequence()), (None, None, 0));
+    assert_eq!((session.request(), session.operation(), session.sequence()), (None, None, 0));
     for response in endings(0).into_iter().chain([registered(0, 5), not_leader(0, Some(2))]) {
         assert_ignored(&session, response);
     }
@@ -67,20 +66,20 @@ fn nothing_is_sent_when_nothing_is_in_flight() {
 #[test]
 fn the_first_command_registers_the_session_first() {
     let mut session = Session::new(servers());
-    session.invoke("a".into());
+    session.invoke(Operation::Command("a".into()));
     assert_eq!(session.request(), Some(register_of(0, 1)));
     assert_eq!(session.on_response(registered(1, 5)), None);
     assert_eq!(session.request(), Some(command_of(0, 2, "a")));
     assert_eq!(session.on_response(applied(2, "r")), Some(Invocation::Applied("r".into())));
-    assert_eq!((session.request(), session.command()), (None, None));
-    session.invoke("b".into());
+    assert_eq!((session.request(), session.operation()), (None, None));
+    session.invoke(Operation::Command("b".into()));
     assert_eq!(session.request(), Some(command_of(0, 3, "b")));
 }
 
 #[test]
 fn a_retry_keeps_the_number_and_goes_to_the_next_server() {
     let mut session = Session::new(servers());
-    session.invoke("a".into());
+    session.invoke(Operation::Command("a".into()));
     session.on_timeout();
     assert_eq!(session.request(), Some(register_of(1, 1)));
     session.on_response(registered(1, 5));
@@ -94,13 +93,13 @@ fn a_retry_keeps_the_number_and_goes_to_the_next_server() {
 #[test]
 fn the_hint_of_a_server_that_does_not_lead_is_followed_with_the_same_number() {
     let mut session = Session::new(servers());
-    session.invoke("a".into());
+    session.invoke(Operation::Command("a".into()));
     assert_eq!(session.on_response(not_leader(1, Some(2))), None);
     assert_eq!(session.request(), Some(register_of(2, 1)));
     session.on_response(registered(1, 5));
     assert_eq!(session.on_response(not_leader(2, Some(1))), None);
     assert_eq!(session.request(), Some(command_of(1, 2, "a")));
-    assert_eq!(session.command(), Some(&Bytes::from("a")));
+    assert_eq!(session.operation(), Some(&Operation::Command("a".into())));
 }
 
 #[test]
@@ -126,14 +125,14 @@ fn a_response_to_another_request_is_ignored() {
     let mut session = session;
     assert_eq!(session.on_response(applied(2, "r")), Some(Invocation::Applied("r".into())));
     assert_ignored(&session, applied(2, "r"));
-    session.invoke("b".into());
+    session.invoke(Operation::Command("b".into()));
     assert_ignored(&session, applied(2, "r"));
 }
 
 #[test]
 fn an_answer_to_a_command_cannot_answer_a_registration() {
     let mut session = Session::new(servers());
-    session.invoke("a".into());
+    session.invoke(Operation::Command("a".into()));
     for response in endings(1) {
         assert_ignored(&session, response);
     }
@@ -147,7 +146,7 @@ fn an_expired_session_leaves_the_outcome_unknown_and_the_next_command_registers_
     let expired = ClientResponse::SessionExpired { sequence: 2 };
     assert_eq!(session.on_response(expired), Some(Invocation::Unknown));
     assert_eq!(session.request(), None, "the command is not repeated under another session");
-    session.invoke("b".into());
+    session.invoke(Operation::Command("b".into()));
     assert_eq!(session.request(), Some(register_of(0, 3)));
     assert_ignored(&session, registered(1, 5)); // the old session, once more
     session.on_response(registered(3, 8));
@@ -160,7 +159,7 @@ fn a_command_that_is_too_large_is_not_applied_and_the_session_stays() {
     let mut session = invoking("a");
     let refused = ClientResponse::TooLarge { sequence: 2, limit: 7 };
     assert_eq!(session.on_response(refused), Some(Invocation::TooLarge(7)));
-    session.invoke("b".into());
+    session.invoke(Operation::Command("b".into()));
     assert_eq!(session.request(), Some(command_of(0, 3, "b")));
 }
 
@@ -168,12 +167,12 @@ fn a_command_that_is_too_large_is_not_applied_and_the_session_stays() {
 fn an_abandoned_command_is_not_repeated_and_its_late_answer_is_ignored() {
     let mut session = invoking("a");
     session.abandon();
-    assert_eq!((session.request(), session.command()), (None, None));
+    assert_eq!((session.request(), session.operation()), (None, None));
     for response in endings(2) {
         assert_ignored(&session, response);
     }
     // The session stays good, and the abandoned number is not used again.
-    session.invoke("b".into());
+    session.invoke(Operation::Command("b".into()));
     assert_eq!(session.request(), Some(command_of(0, 3, "b")));
     for response in endings(2) {
         assert_ignored(&session, response);
@@ -184,10 +183,10 @@ fn an_abandoned_command_is_not_repeated_and_its_late_answer_is_ignored() {
 #[test]
 fn a_registration_abandoned_is_made_anew() {
     let mut session = Session::new(servers());
-    session.invoke("a".into());
+    session.invoke(Operation::Command("a".into()));
     session.abandon();
     assert_ignored(&session, registered(1, 5));
-    session.invoke("b".into());
+    session.invoke(Operation::Command("b".into()));
     assert_eq!(session.request(), Some(register_of(0, 2)));
     assert_ignored(&session, registered(1, 5));
     session.on_response(registered(2, 5));
@@ -195,9 +194,9 @@ fn a_registration_abandoned_is_made_anew() {
 }
 
 #[test]
-#[should_panic(expected = "one command at a time is in flight")]
-fn a_second_command_in_flight_is_a_mistake_of_the_caller() {
-    invoking("a").invoke("b".into());
+#[should_panic(expected = "one operation at a time is in flight")]
+fn a_second_operation_in_flight_is_a_mistake_of_the_caller() {
+    invoking("a").invoke(Operation::Command("b".into()));
 }
 
 #[test]

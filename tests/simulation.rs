@@ -15,7 +15,7 @@ use checked_raft::kv::Command as KvCommand;
 use checked_raft::models::ghost::Watch;
 use checked_raft::models::process::{Process, ProcessTimer};
 use checked_raft::models::{Cluster, ClusterAction, ClusterState, Spec};
-use checked_raft::raft::{Index, Invocation, Message, Payload, Timer};
+use checked_raft::raft::{Index, Invocation, Message, Operation, Payload, Timer};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{FileFailurePersistence, TestRunner};
@@ -106,7 +106,7 @@ impl Schedule {
             clients: self
                 .clients
                 .iter()
-                .map(|it| it.iter().map(KvCommand::encode).collect())
+                .map(|it| it.iter().map(|it| Operation::Command(it.encode())).collect())
                 .collect(),
             restarts: true,
             max_entries: self.max_entries,

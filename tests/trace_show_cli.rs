@@ -16,11 +16,14 @@ use tempfile::TempDir;
 /// The number of a client on the network.
 const CLIENT: usize = 1 << 32;
 
+/// A server, what it has saved, and its trace.
+type Traced = (Server<Kv>, Option<Persistent<Kv>>, TraceWriter);
+
 /// Three servers, each with its trace, in a network that a seed decides about.
 struct Trio {
     directory: TempDir,
     raft: Raft<Kv>,
-    servers: BTreeMap<Id, (Server<Kv>, Option<Persistent<Kv>>, TraceWriter)>,
+    servers: BTreeMap<Id, Traced>,
     network: Vec<(Id, Id, Message)>,
     armed: BTreeSet<(Id, Timer)>,
     batch: u64,

@@ -41,6 +41,7 @@ fn bodies() -> impl Strategy<Value = Body<Msg>> {
         any::<(u64, Vec<u8>)>().prop_map(|(nonce, status)| Body::Report { nonce, status }),
         any::<(u64, u64)>().prop_map(|(nonce, from)| Body::Browse { nonce, from }),
         any::<(u64, Vec<u8>)>().prop_map(|(nonce, page)| Body::Page { nonce, page }),
+        any::<(u64, Vec<u8>)>().prop_map(|(nonce, query)| Body::Peek { nonce, query }),
         hellos().prop_map(Body::Hello),
         refusals().prop_map(Body::Refused),
     ]
@@ -190,7 +191,7 @@ fn each_defect_has_its_own_reason() {
     assert_eq!(decode(&vec![0; MAX_DATAGRAM + 1]), Err(Reject::Oversized));
     assert_eq!(decode(&with(0, b'X')), Err(Reject::Magic));
     assert_eq!(decode(&with(3, wire::VERSION + 1)), Err(Reject::Version));
-    assert_eq!(decode(&with(4, 9)), Err(Reject::Kind));
+    assert_eq!(decode(&with(4, 10)), Err(Reject::Kind));
     assert_eq!(
         decode(&with(OVERHEAD - 4, 99)),
         Err(Reject::Malformed),
@@ -281,7 +282,7 @@ fn a_datagram_of_this_version_looks_like_this() {
     ];
     let expected = sealed(expected.concat());
     assert_eq!(bytes, expected);
-    assert_eq!(bytes[bytes.len() - 4..], [0xbd, 0x87, 0x3f, 0xcd], "the checksum");
+    assert_eq!(bytes[bytes.len() - 4..], [230, 102, 112, 42], "the checksum");
 }
 
 /// Pins the payloads of what servers tell each other.
@@ -309,4 +310,7 @@ fn a_question_for_a_page_and_a_page_of_this_version_look_like_this() {
     let bytes = content(Body::Page { nonce: 1, page: b"{}".to_vec() });
     assert_eq!(bytes[4], 8);
     assert_eq!(bytes[OVERHEAD - 4..], [1, 0, 0, 0, 0, 0, 0, 0, b'{', b'}']);
+    let bytes = content(Body::Peek { nonce: 1, query: vec![5] });
+    assert_eq!(bytes[4], 9);
+    assert_eq!(bytes[OVERHEAD - 4..], [1, 0, 0, 0, 0, 0, 0, 0, 5]);
 }

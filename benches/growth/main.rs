@@ -7,6 +7,7 @@ use actorcheck::Engine;
 use checked_raft::kv::Command;
 use checked_raft::models::ghost::Watch;
 use checked_raft::models::{Spec, catalogue};
+use checked_raft::raft::Operation;
 use measure::{Measured, exhaust};
 
 fn main() {
@@ -50,7 +51,8 @@ fn servers(servers: usize) -> Spec {
 
 /// Three servers, two terms, and a client with so many commands.
 fn commands(commands: usize) -> Spec {
-    let put = |n: usize| Command::Put("x".into(), n.to_string().into()).encode();
+    let put =
+        |n: usize| Operation::Command(Command::Put("x".into(), n.to_string().into()).encode());
     Spec {
         watch: Watch { history: commands > 0, ..WATCH },
         max_term: 2,

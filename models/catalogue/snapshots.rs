@@ -4,8 +4,9 @@ use super::super::ghost::Watch;
 use super::super::process::Asks;
 use super::super::spec::Spec;
 use super::REGISTERED_PREFIX;
+use super::reads::DEPOSED_PREFIX;
 use crate::kv::Command;
-use crate::raft::{Copies, Retry};
+use crate::raft::{Copies, Operation, Retry};
 
 /// S0 leads term 1 of three servers. S0 and S1 have committed its no-op, and each has a snapshot up to there.
 /// S2 has received nothing. All messages are lost.
@@ -32,11 +33,16 @@ settle S0 S1
 lose-network";
 
 /// The models with snapshots.
+#[expect(clippy::too_many_lines, reason = "it is a table")]
 pub(super) fn table() -> Vec<Spec> {
     let commits = Watch { leaders: true, committed: true, ..Watch::default() };
     let clients = Watch { history: true, ..commits };
-    let create = || Command::Cas { key: "x".into(), old: None, new: "1".into() }.encode();
-    let put = |value: &'static str| Command::Put("x".into(), value.into()).encode();
+    let create = || {
+        Operation::Command(Command::Cas { key: "x".into(), old: None, new: "1".into() }.encode())
+    };
+    let put =
+        |value: &'static str| Operation::Command(Command::Put("x".into(), value.into()).encode());
+    let read = || Operation::Query(Command::Get("x".into()).encode());
     let snapshots = |name, about| Spec { snapshot_after: Some(1), ..Spec::base(name, about) };
     let covered = &["a server has a snapshot", "all servers commit"];
     vec![
@@ -45,6 +51,7 @@ pub(super) fn table() -> Vec<Spec> {
             restarts: true,
             sometimes: covered,
             tuples: (2_439, 2_439),
+            states: Some(39_243),
             ..snapshots("snapshot", "Three servers replace a no-op by a snapshot, with restarts.")
         },
         Spec {
@@ -172,6 +179,21 @@ pub(super) fn table() -> Vec<Spec> {
             sometimes: &["all servers commit", "a leader changes between pieces"],
             tuples: (24_381, 26_028),
             ..snapshots("snapshot-pieces-three", "A snapshot in two pieces, and three leaders.")
+        },
+        Spec {
+            watch: clients,
+            max_term: 2,
+            clients: vec![vec![put("1"), read()]],
+            asks: Asks::All,
+            max_client_entries: 9,
+            max_index: Some(5),
+            prefix: DEPOSED_PREFIX,
+            sometimes: &["a server has a snapshot", "two leaders at once", "a client is done"],
+            tuples: (35_743, 45_933),
+            ..snapshots(
+                "snapshot-reads",
+                "Reads of a server that is sent a snapshot, or sends one.",
+            )
         },
         Spec {
             watch: commits,

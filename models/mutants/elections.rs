@@ -394,6 +394,7 @@ fn send_once_more(handled: &mut Handled<'_>) {
                 handled.parameters.max_bytes,
             ),
             leader_commit: handled.before.commit_index,
+            round: leader.round,
         };
         handled.commands.push(Command::Send(*peer, Message::AppendEntries(args)));
     }

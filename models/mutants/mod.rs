@@ -19,6 +19,7 @@ mod equivalent;
 mod liveness;
 pub mod matrix;
 mod persistence;
+mod reads;
 mod replication;
 mod scenes;
 mod sessions;
@@ -74,6 +75,7 @@ pub fn catalogue() -> Vec<MutantSpec> {
         sessions::list(),
         liveness::list(),
         snapshots::list(),
+        reads::list(),
     ];
     areas.into_iter().flatten().collect()
 }

@@ -7,7 +7,7 @@ use crate::models::catalogue::{
 use crate::models::ghost::Watch;
 use crate::models::process::Asks;
 use crate::models::spec::Spec;
-use bytes::Bytes;
+use crate::raft::Operation;
 
 pub(super) const ELECTIONS: Watch =
     Watch { leaders: true, votes: false, committed: false, history: false };
@@ -133,22 +133,24 @@ redeliver C2 S0 sequence: 2,
 settle S0 S1
 lose-network";
 
-pub(super) fn put(value: &'static str) -> Bytes {
-    Command::Put("x".into(), value.into()).encode()
+pub(super) fn put(value: &'static str) -> Operation {
+    Operation::Command(Command::Put("x".into(), value.into()).encode())
 }
 
 /// Unlike a put, this command answers differently when it is applied twice.
-pub(super) fn create() -> Bytes {
-    Command::Cas { key: "x".into(), old: None, new: "1".into() }.encode()
+pub(super) fn create() -> Operation {
+    Operation::Command(Command::Cas { key: "x".into(), old: None, new: "1".into() }.encode())
 }
 
 /// This command changes the value again, so a late copy of the put before it would show.
-pub(super) fn advance() -> Bytes {
-    Command::Cas { key: "x".into(), old: Some("1".into()), new: "2".into() }.encode()
+pub(super) fn advance() -> Operation {
+    Operation::Command(
+        Command::Cas { key: "x".into(), old: Some("1".into()), new: "2".into() }.encode(),
+    )
 }
 
-fn get() -> Bytes {
-    Command::Get("x".into()).encode()
+fn get() -> Operation {
+    Operation::Command(Command::Get("x".into()).encode())
 }
 
 /// One term of three servers, with restarts.
@@ -310,7 +312,7 @@ pub(super) fn late_ack() -> Spec {
 }
 
 /// One server and clients; the server commits every entry that it appends.
-pub(super) fn alone(clients: Vec<Vec<Bytes>>, max_sessions: u32) -> Spec {
+pub(super) fn alone(clients: Vec<Vec<Operation>>, max_sessions: u32) -> Spec {
     Spec {
         watch: HISTORY,
         servers: 1,
@@ -350,8 +352,8 @@ pub(super) fn late_copy() -> Spec {
     }
 }
 
-/// A model of the catalogue with snapshots.
-pub(super) fn snapshots(name: &str) -> Spec {
+/// A model of the catalogue.
+pub(super) fn find_model(name: &str) -> Spec {
     find(name).expect("the catalogue has this model")
 }
 
@@ -374,6 +376,73 @@ pub(super) fn snapshot_mixed() -> Spec {
     Spec {
         clients: vec![vec![put("1"), put("2")]],
         max_index: Some(5),
-        ..snapshots("snapshot-pieces")
+        ..find_model("snapshot-pieces")
     }
+}
+
+/// S0 has executed the command of C3, and S1 holds it. Then S1 is elected.
+const ELECTED_PREFIX: &str = "\
+timeout S0
+settle S0 S1 S2         # S0 leads term 1
+deliver C3 S0
+settle S0 S1 S2
+deliver S0 C3           # the session of C3 is open
+deliver C3 S0
+settle S0 S1
+deliver S0 C3           # the command is done, and S1 holds it
+lose-network";
+
+/// A leader that does not know yet what is committed.
+pub(super) fn read_after_election() -> Spec {
+    Spec {
+        watch: Watch { committed: true, ..HISTORY },
+        clients: vec![vec![put("1"), read()]],
+        asks: Asks::All,
+        max_term: 2,
+        max_client_entries: 2,
+        prefix: ELECTED_PREFIX,
+        ..Spec::base("mutant-read-after-election", "a read at a leader that has just been elected")
+    }
+}
+
+/// A server that leads two terms.
+pub(super) fn read_of_two_terms() -> Spec {
+    Spec {
+        watch: HISTORY,
+        clients: vec![vec![read()]],
+        asks: Asks::All,
+        max_term: 2,
+        restarts: true,
+        ..Spec::base("mutant-read-of-two-terms", "a read in two terms of one leader")
+    }
+}
+
+/// S0 led term 1 and has answered the first read of C3 by its round 1. A copy of that answer of S1 is still
+/// under way. S1 leads term 2 and has executed the command of C3, and S0 does not know that.
+const LATE_ANSWER_PREFIX: &str = "\
+timeout S0
+settle S0 S1 S2         # S0 leads term 1
+lose-network
+timeout C3              # the first read was lost, too
+deliver C3 S0
+deliver S0 S1
+deliver S1 S0           # a majority has answered round 1
+deliver S0 C3
+timeout S1
+deliver S1 S2
+deliver S2 S1           # S1 leads term 2
+deliver C3 S1
+settle S1 S2
+deliver S1 C3           # the session of C3 is open
+deliver C3 S1
+settle S1 S2
+deliver S1 C3           # the command is done";
+
+/// A read at a deposed leader, and a late answer to an earlier round.
+pub(super) fn read_late_answer() -> Spec {
+    Spec { prefix: LATE_ANSWER_PREFIX, ..find_model("read-late-answers") }
+}
+
+fn read() -> Operation {
+    Operation::Query(Command::Get("x".into()).encode())
 }

@@ -67,13 +67,13 @@ fn snapshot_without_sessions() -> MutantSpec {
         name: "snapshot-without-sessions",
         breaks: "SNAP-1",
         caught_by: "Snapshots hold what is committed",
-        seen_in: "Ongaro's thesis, section 6.3",
+        seen_in: "ongardie/dissertation, section 6.3",
         about: "A snapshot holds the state machine and not the sessions.",
         story: "S0 executes a command of C2 and takes a snapshot of the key-value store alone. When S0 \
                 restarts, it does not know the session any more. A retry of the command is told that its \
                 session has expired, although the command was executed.",
         difference: "`Snapshot { machine, .. }`",
-        spec: scenes::snapshots("snapshot-client"),
+        spec: scenes::find_model("snapshot-client"),
         fault: Fault {
             after: |handled| edit_snapshot(handled, |it, _| it.sessions = Sessions::default()),
             ..Fault::NONE
@@ -92,7 +92,7 @@ fn snapshot_ahead_of_applied() -> MutantSpec {
                 takes a snapshot, and notes the index of its last entry. The snapshot lacks an entry that \
                 it claims to cover.",
         difference: "`last_index: log.last_index()`",
-        spec: scenes::snapshots("snapshot-margin"),
+        spec: scenes::find_model("snapshot-margin"),
         fault: Fault {
             after: |handled| {
                 edit_snapshot(handled, |it, server| {
@@ -109,12 +109,12 @@ fn snapshot_of_the_current_term() -> MutantSpec {
         name: "snapshot-of-the-current-term",
         breaks: "SNAP-1",
         caught_by: "Snapshots join logs",
-        seen_in: "WRaft, in SandTable (2024)",
+        seen_in: "willemt/raft, WRaft#4 of SandTable",
         about: "A snapshot gives the server's current term for the term of its last entry.",
         story: "S1 leads term 2 and has a snapshot up to entry 1 of term 1. S2 needs that snapshot, and \
                 installs it as one up to an entry of term 2. No log has such an entry.",
         difference: "`last_term: current_term`",
-        spec: scenes::snapshots("snapshot-behind"),
+        spec: scenes::find_model("snapshot-behind"),
         fault: Fault {
             after: |handled| {
                 edit_snapshot(handled, |it, server| {
@@ -136,14 +136,14 @@ fn stale_snapshot_installed() -> MutantSpec {
         story: "S2 installs the snapshot up to entry 1. It leads term 2 and commits entry 2 with S0. \
                 Then a copy of the snapshot arrives, and S2 goes back to entry 1.",
         difference: "`if last_included_index <= commit_index` is missing",
-        spec: scenes::snapshots("snapshot-behind"),
+        spec: scenes::find_model("snapshot-behind"),
         fault: Fault { before: forget_what_is_committed, ..Fault::NONE },
     }
 }
 
 /// Makes the actor install a snapshot of what it has committed already.
 fn forget_what_is_committed(arriving: &mut Arriving<'_>) {
-    let server = &mut arriving.server;
+    let server = &mut *arriving.server;
     if let Message::InstallSnapshot(args) = &arriving.msg
         && args.last_included_index < server.commit_index
     {
@@ -163,7 +163,7 @@ fn log_kept_under_snapshot() -> MutantSpec {
                 so the log does not join the snapshot. Entries that it appends get indexes that the \
                 snapshot covers.",
         difference: "`Discard the entire log` is missing",
-        spec: scenes::snapshots("snapshot-behind"),
+        spec: scenes::find_model("snapshot-behind"),
         fault: Fault {
             after: |handled| {
                 if has_installed(handled) {
@@ -207,12 +207,12 @@ fn sessions_not_installed() -> MutantSpec {
         name: "sessions-not-installed",
         breaks: "IS-8",
         caught_by: "Exactly once",
-        seen_in: "Ongaro's thesis, section 6.3",
+        seen_in: "ongardie/dissertation, section 6.3",
         about: "A server installs the state machine of a snapshot and keeps its own sessions.",
         story: "S2 installs a snapshot in which C3 has a session, and has no session of its own. It will \
                 tell a retry of C3 that the session has expired, while the other servers answer it.",
         difference: "`server.sessions = snapshot.sessions` is missing",
-        spec: scenes::snapshots("snapshot-pieces"),
+        spec: scenes::find_model("snapshot-pieces"),
         fault: Fault {
             after: |handled| {
                 if has_installed(handled) {
@@ -234,7 +234,7 @@ fn machine_not_installed() -> MutantSpec {
         story: "S2 installs a snapshot, counts its entries as applied, and keeps its own empty key-value \
                 store.",
         difference: "`server.machine = snapshot.machine` is missing",
-        spec: scenes::snapshots("snapshot-pieces"),
+        spec: scenes::find_model("snapshot-pieces"),
         fault: Fault {
             after: |handled| {
                 if has_installed(handled) {
@@ -256,7 +256,7 @@ fn snapshot_acked_before_saved() -> MutantSpec {
         story: "S2 installs the snapshot and acknowledges it, but has not written it yet. S0 counts on a \
                 copy that a crash of S2 would lose.",
         difference: "`send(Match); save(snapshot)`",
-        spec: Spec { restarts: true, ..scenes::snapshots("snapshot-behind") },
+        spec: Spec { restarts: true, ..scenes::find_model("snapshot-behind") },
         fault: Fault {
             save: |before, after| {
                 if after.persistent.snapshot == before.persistent.snapshot {
@@ -275,12 +275,12 @@ fn snapshot_acked_by_its_first_piece() -> MutantSpec {
         name: "snapshot-acked-by-its-first-piece",
         breaks: "IS-4",
         caught_by: "Acknowledged is what was sent",
-        seen_in: "the paper, Figure 13",
+        seen_in: "ongardie/dissertation, Figure 5.3",
         about: "A server acknowledges the snapshot when its first piece has come.",
         story: "S2 gets the first of two pieces and answers that it has the whole snapshot. S0 counts S2 \
                 among those that have the entries in it.",
         difference: "`Reply and wait for more data chunks if done is false` is missing",
-        spec: scenes::snapshots("snapshot-pieces"),
+        spec: scenes::find_model("snapshot-pieces"),
         fault: Fault {
             after: |handled| {
                 let Some(args) = install_snapshot(handled) else { return };
@@ -289,7 +289,7 @@ fn snapshot_acked_by_its_first_piece() -> MutantSpec {
                         && matches!(msg, Message::InstallSnapshotResponse(it) if it.offset > 0)
                     {
                         let outcome = Outcome::Match(args.last_included_index);
-                        let response = AppendEntriesResponse { term: args.term, outcome };
+                        let response = AppendEntriesResponse { term: args.term, outcome, round: 0 };
                         *msg = Message::AppendEntriesResponse(response);
                     }
                 }
@@ -304,7 +304,7 @@ fn pieces_mixed() -> MutantSpec {
         name: "pieces-mixed",
         breaks: "IS-2",
         caught_by: "Snapshots hold what is committed",
-        seen_in: "the paper, Figure 13",
+        seen_in: "ongardie/dissertation, Figure 5.3",
         about: "A server goes on with the pieces of another snapshot where those of the last one ended.",
         story: "S2 has the first piece of a snapshot of S0, with the session of C3. Then S1 leads, whose \
                 snapshot covers another command of C3. S2 adds the second piece of that snapshot to the \
@@ -337,12 +337,12 @@ fn piece_in_any_order() -> MutantSpec {
         name: "piece-in-any-order",
         breaks: "IS-3",
         caught_by: "Snapshots hold what is committed",
-        seen_in: "the paper, Figure 13",
+        seen_in: "ongardie/dissertation, Figure 5.3",
         about: "A server begins with whatever piece comes first.",
         story: "S2 has the first of two pieces and restarts. The second piece comes, and S2 takes it for \
                 the beginning. It installs a snapshot without the session of C3.",
         difference: "`if offset != incoming.offset` is missing for a snapshot of which nothing has come",
-        spec: scenes::snapshots("snapshot-pieces-restarts"),
+        spec: scenes::find_model("snapshot-pieces-restarts"),
         fault: Fault {
             before: |arriving| {
                 let has_nothing = arriving.server.incoming.is_none();
@@ -367,7 +367,7 @@ fn log_saved_without_snapshot() -> MutantSpec {
         story: "S0 commits its no-op and takes a snapshot. It saves that its log starts after the no-op, \
                 and crashes before it saves the snapshot. The no-op is in neither.",
         difference: "`save(log); save(snapshot)`",
-        spec: scenes::snapshots("snapshot"),
+        spec: scenes::find_model("snapshot"),
         fault: Fault {
             save: |before, after| {
                 let mut first = after.persistent.clone();
@@ -392,7 +392,7 @@ fn restart_before_the_snapshot() -> MutantSpec {
         story: "S0 has dropped the no-op that its snapshot covers. When S0 restarts, it does not find \
                 the snapshot, and its log starts behind what it has applied.",
         difference: "`snapshot: Snapshot::default()` at the start",
-        spec: scenes::snapshots("snapshot"),
+        spec: scenes::find_model("snapshot"),
         fault: Fault {
             load: |mut persistent| {
                 persistent.snapshot = Arc::default();
@@ -408,12 +408,12 @@ fn snapshot_of_an_earlier_term() -> MutantSpec {
         name: "snapshot-of-an-earlier-term",
         breaks: "IS-1",
         caught_by: "Who is followed was elected",
-        seen_in: "the paper, Figure 13",
+        seen_in: "ongardie/dissertation, Figure 5.3",
         about: "A server obeys the snapshot of a leader that has been deposed.",
         story: "S2 is in term 2. A snapshot of S0, which led term 1, comes late. S2 takes S0 for the \
                 leader of term 2.",
         difference: "`Reply immediately if term < currentTerm` is missing",
-        spec: scenes::snapshots("snapshot-behind"),
+        spec: scenes::find_model("snapshot-behind"),
         fault: Fault {
             before: |arriving| {
                 let term = arriving.current_term();
@@ -431,12 +431,12 @@ fn dropped_entries_appended_again() -> MutantSpec {
         name: "dropped-entries-appended-again",
         breaks: "SNAP-5",
         caught_by: "Acknowledged is what was sent",
-        seen_in: "WRaft, in SandTable (2024)",
+        seen_in: "willemt/raft, WRaft#1 of SandTable",
         about: "A server appends entries that it has dropped, for it does not find the entry before them.",
         story: "S1 has dropped entry 1, which its snapshot covers. A copy of the AppendEntries that \
                 brought the entry comes late. S1 appends the entry once more, as entry 2.",
         difference: "an AppendEntries that begins before the log is taken to follow its last entry",
-        spec: Spec { max_index: Some(3), ..scenes::snapshots("snapshot-behind") },
+        spec: Spec { max_index: Some(3), ..scenes::find_model("snapshot-behind") },
         fault: Fault {
             before: |arriving| {
                 let log = &arriving.server.persistent.log;
@@ -457,12 +457,12 @@ fn restarted_follower_not_heard() -> MutantSpec {
         name: "restarted-follower-not-heard",
         breaks: "SNAP-4",
         caught_by: "Recoverability",
-        seen_in: "the paper, Figure 13",
+        seen_in: "ongardie/dissertation, Figure 5.3",
         about: "A leader never sends an earlier piece again, although the follower has forgotten it.",
         story: "S2 has the first of two pieces and restarts. S0 repeats the second piece, which S2 \
                 cannot use, and ignores that S2 asks for the first one.",
         difference: "an answer that asks for an earlier piece is always taken for an old one",
-        spec: scenes::snapshots("snapshot-pieces-restarts"),
+        spec: scenes::find_model("snapshot-pieces-restarts"),
         fault: Fault {
             after: |handled| {
                 let Some((follower, Message::InstallSnapshotResponse(args))) = handled.event else {
@@ -485,12 +485,12 @@ fn lost_piece_not_repeated() -> MutantSpec {
         name: "lost-piece-not-repeated",
         breaks: "SNAP-7",
         caught_by: "Recoverability",
-        seen_in: "WRaft, in SandTable (2024)",
+        seen_in: "willemt/raft, WRaft#3 of SandTable",
         about: "A leader that sends no entries in its heartbeats does not send a lost piece again.",
         story: "The network loses the piece. S2 answers each heartbeat that it lacks the entries, and S0 \
                 goes on waiting for the answer to the piece.",
         difference: "the follower's answers to heartbeats are ignored while a snapshot is on its way",
-        spec: scenes::snapshots("snapshot-fragments"),
+        spec: scenes::find_model("snapshot-fragments"),
         fault: Fault {
             after: |handled| {
                 if handled.append_entries_response().is_some() {
@@ -514,7 +514,7 @@ fn snapshot_never_sent() -> MutantSpec {
         story: "S2 lacks entry 1, which S0 and S1 have dropped. Neither of them sends its snapshot, so \
                 S2 never gets the entry nor anything after it.",
         difference: "the leader sends nothing when its log does not hold the entry before `next_index`",
-        spec: scenes::snapshots("snapshot-behind"),
+        spec: scenes::find_model("snapshot-behind"),
         fault: Fault {
             after: |handled| {
                 handled.commands.retain(|command| {
@@ -531,12 +531,12 @@ fn entries_dropped_before_they_are_applied() -> MutantSpec {
         name: "entries-dropped-before-they-are-applied",
         breaks: "SNAP-1",
         caught_by: "Committed is durable",
-        seen_in: "Specula",
+        seen_in: "camunda/camunda#6092",
         about: "With a snapshot, a server drops all entries of its log, also those behind the snapshot.",
         story: "S2 leads term 2 and has appended its no-op, entry 2. It commits entry 1 and takes a \
                 snapshot up to there. It drops entry 2, which others have acknowledged.",
         difference: "`log = Log::after(last_term, last_index)` when a snapshot is taken",
-        spec: scenes::snapshots("snapshot-terms"),
+        spec: scenes::find_model("snapshot-terms"),
         fault: Fault {
             after: |handled| {
                 let persistent = &mut handled.server.persistent;

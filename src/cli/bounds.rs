@@ -4,6 +4,7 @@ use checked_raft::kv::Command;
 use checked_raft::models::Spec;
 use checked_raft::models::ghost::Watch;
 use checked_raft::models::process::Asks;
+use checked_raft::raft::Operation;
 use clap::{Args, Parser};
 use std::fmt::Write;
 
@@ -57,9 +58,12 @@ impl Bounds {
     /// The model with these bounds, if they are given.
     pub(super) fn spec(&self) -> Option<Spec> {
         let servers = usize::from(self.servers?);
-        let put = |n: u8| Command::Put("x".into(), n.to_string().into()).encode();
+        let put =
+            |n: u8| Operation::Command(Command::Put("x".into(), n.to_string().into()).encode());
         let clients = match (self.two_clients, self.commands) {
-            (true, _) => vec![vec![put(1)], vec![Command::Get("x".into()).encode()]],
+            (true, _) => {
+                vec![vec![put(1)], vec![Operation::Command(Command::Get("x".into()).encode())]]
+            }
             (false, None | Some(0)) => Vec::new(),
             (false, Some(commands)) => vec![(1..=commands).map(put).collect()],
         };

@@ -5,9 +5,11 @@
 //! is a value like others.
 
 use super::servers::{Servers, failed};
+use super::status::PATIENCE;
 use super::{Failure, Status};
 use bytes::Bytes;
-use checked_raft::client::Swap;
+use checked_raft::client::{self, Swap};
+use checked_raft::kv::{Command, Output};
 use clap::{Arg, ArgAction, Args};
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -29,12 +31,19 @@ pub(super) struct Put {
 
 /// Print the value of a key
 ///
-/// The exit code is 1 if the key has no value, and 2 for any error.
+/// The answer reflects every write that had ended before. The leader asks a majority whether it still
+/// leads, and writes nothing. The exit code is 1 if the key has no value, and 2 for any error.
 #[derive(Args)]
 #[command(disable_help_flag = true, arg = help())]
 pub(super) struct Get {
     #[arg(allow_hyphen_values = true)]
     key: OsString,
+    /// Read by an entry of the log, as a write is done
+    #[arg(long, conflicts_with = "local")]
+    log: bool,
+    /// Read what server N has applied itself, which may be old; that works without a leader
+    #[arg(long, value_name = "N")]
+    local: Option<u64>,
     #[command(flatten)]
     servers: Servers,
 }
@@ -105,13 +114,36 @@ impl Put {
 
 impl Get {
     pub(super) fn run(&self, out: &mut dyn Write) -> Result<Status, Failure> {
-        let value = self.servers.connect()?.get(bytes(&self.key)).map_err(failed)?;
+        let key = bytes(&self.key);
+        let value = match self.local {
+            Some(server) => self.peek(server)?,
+            None if self.log => self.servers.connect()?.get_through_log(key).map_err(failed)?,
+            None => self.servers.connect()?.get(key).map_err(failed)?,
+        };
         let Some(value) = value else {
             return Ok(no(format_args!("{} has no value", shown(&self.key))));
         };
         out.write_all(&value)?;
         writeln!(out)?;
         Ok(Status::Success)
+    }
+}
+
+impl Get {
+    /// The value that one server has, with a word on standard error that it may be old.
+    fn peek(&self, server: u64) -> Result<Option<Bytes>, Failure> {
+        let (addresses, options) = (self.servers.addresses()?, self.servers.options(PATIENCE));
+        let query = Command::Get(bytes(&self.key)).encode();
+        let answer = client::peek(&self.servers.cluster, &addresses, server, &query, &options)
+            .map_err(failed)?;
+        match Output::try_from(&answer[..]) {
+            Ok(Output::Value(value)) => {
+                // If nobody reads the warning, the value still stands on standard output.
+                let _ = writeln!(io::stderr(), "from server {server} alone: it may be stale");
+                Ok(value)
+            }
+            _ => Err(Failure::Refused(format!("server {server} runs another state machine"))),
+        }
     }
 }
 

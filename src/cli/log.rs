@@ -35,6 +35,7 @@ struct Report<'a> {
     id: u64,
     role: &'a str,
     term: u64,
+    log_start: u64,
     last_log_index: u64,
     commit_index: u64,
     last_applied: u64,
@@ -82,6 +83,7 @@ impl<'a> Report<'a> {
             id: page.id,
             role: &page.role,
             term: page.term,
+            log_start: page.log_start,
             last_log_index: page.last_log_index,
             commit_index: page.commit_index,
             last_applied: page.last_applied,
@@ -93,6 +95,10 @@ impl<'a> Report<'a> {
 
 fn print(page: &LogPage, out: &mut dyn Write) -> Result<(), Failure> {
     let LogPage { id, role, term, last_log_index, commit_index, last_applied, .. } = page;
+    if page.log_start > 0 {
+        let start = page.log_start;
+        writeln!(out, "entries up to {start} have made way for a snapshot")?;
+    }
     writeln!(
         out,
         "server {id}, {role} in term {term}: last entry {last_log_index}, committed up to \

@@ -151,10 +151,14 @@ enum Told {
         prev_log_term: u64,
         entries: Vec<LogEntry>,
         leader_commit: u64,
+        #[serde(skip_serializing_if = "is_zero")]
+        round: u64,
     },
     AppendEntriesResponse {
         term: u64,
         outcome: Answer,
+        #[serde(skip_serializing_if = "is_zero")]
+        round: u64,
     },
     InstallSnapshot {
         term: u64,
@@ -176,6 +180,14 @@ enum Told {
         session: u64,
         sequence: u64,
         command: String,
+    },
+    Read {
+        sequence: u64,
+        query: String,
+    },
+    ReadAnswer {
+        sequence: u64,
+        response: String,
     },
     Registered {
         sequence: u64,
@@ -211,12 +223,12 @@ struct LogEntry {
     index: u64,
     term: u64,
     #[serde(flatten)]
-    payload: Operation,
+    payload: EntryKind,
 }
 
 #[derive(Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-enum Operation {
+enum EntryKind {
     Noop,
     Register { client: String, sequence: u64, max_sessions: u32 },
     Command { client: String, session: u64, sequence: u64, command: String },
@@ -402,9 +414,11 @@ impl Teller<'_> {
                     .map(|(index, entry)| self.entry(index, entry))
                     .collect(),
                 leader_commit: args.leader_commit.0,
+                round: args.round,
             },
             Message::AppendEntriesResponse(args) => Told::AppendEntriesResponse {
                 term: args.term.0,
+                round: args.round,
                 outcome: match args.outcome {
                     Outcome::Match(index) => Answer::Match { index: index.0 },
                     Outcome::Conflict { prev_log_index, term, index } => Answer::Conflict {
@@ -441,6 +455,9 @@ impl Teller<'_> {
             ClientResponse::Applied { sequence, ref response } => {
                 Told::Applied { sequence, response: Kv::describe_answer(response) }
             }
+            ClientResponse::Read { sequence, ref response } => {
+                Told::ReadAnswer { sequence, response: Kv::describe_answer(response) }
+            }
             ClientResponse::SessionExpired { sequence } => Told::SessionExpired { sequence },
             ClientResponse::NotLeader { sequence, leader } => {
                 Told::NotLeader { sequence, leader: leader.map(|id| self.name(id)) }
@@ -451,13 +468,13 @@ impl Teller<'_> {
 
     fn entry(&self, index: u64, entry: &Entry) -> LogEntry {
         let payload = match &entry.payload {
-            Payload::Noop => Operation::Noop,
-            Payload::Register { client, sequence, max_sessions } => Operation::Register {
+            Payload::Noop => EntryKind::Noop,
+            Payload::Register { client, sequence, max_sessions } => EntryKind::Register {
                 client: self.name(*client),
                 sequence: *sequence,
                 max_sessions: *max_sessions,
             },
-            Payload::Command { client, session, sequence, command } => Operation::Command {
+            Payload::Command { client, session, sequence, command } => EntryKind::Command {
                 client: self.name(*client),
                 session: session.0,
                 sequence: *sequence,
@@ -476,6 +493,9 @@ fn told_request(request: &ClientRequest) -> Told {
             sequence: *sequence,
             command: Kv::describe(command),
         },
+        ClientRequest::Read { sequence, query } => {
+            Told::Read { sequence: *sequence, query: Kv::describe(query) }
+        }
     }
 }
 

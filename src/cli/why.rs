@@ -5,7 +5,7 @@ use checked_raft::kv::Kv;
 use checked_raft::models::ghost::{Ghost, role_name};
 use checked_raft::models::process::Process;
 use checked_raft::models::{Cluster, ClusterState};
-use checked_raft::raft::{Invocation, Server};
+use checked_raft::raft::{Invocation, Operation, Server};
 use checked_raft::state_machine::StateMachine;
 use stateright::actor::Id;
 use std::fmt::Write;
@@ -190,7 +190,11 @@ fn commands(world: &Cluster) -> Vec<String> {
     });
     let lines = clients.flat_map(|(n, client)| {
         let name = world.names[n].clone();
-        let commands = client.commands.iter().map(|command| Kv::describe(command)).enumerate();
+        let text = |operation: &Operation| match operation {
+            Operation::Command(command) => Kv::describe(command),
+            Operation::Query(query) => format!("read: {}", Kv::describe(query)),
+        };
+        let commands = client.operations.iter().map(text).enumerate();
         commands.map(move |(number, text)| format!("command {} of {name}: {text}", number + 1))
     });
     lines.collect()

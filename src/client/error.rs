@@ -70,6 +70,14 @@ pub enum ClientError {
         /// How long the client waited.
         timeout: Duration,
     },
+    /// No leader answered a read in time. A read has no effect.
+    #[error("no leader answered the read within {timeout:?}. {seen}")]
+    Unanswered {
+        /// The servers that the client has seen meanwhile.
+        seen: Sightings,
+        /// How long the client waited.
+        timeout: Duration,
+    },
     /// The command was sent and no result came in time.
     #[error("no result within {timeout:?}{UNKNOWN}. {seen}")]
     TimedOut {
@@ -115,6 +123,7 @@ impl ClientError {
             | Self::NoServer { .. }
             | Self::NoSuchServer { .. }
             | Self::Unreachable { .. }
+            | Self::Unanswered { .. }
             | Self::NoSession { .. } => false,
         }
     }

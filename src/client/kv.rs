@@ -47,8 +47,17 @@ impl KvClient {
         }
     }
 
-    /// Reads the value of `key`; `None` if the key has none.
+    /// Reads the value of `key`; `None` if the key has none. The read is linearizable and takes no entry of
+    /// the log.
     pub fn get(&mut self, key: impl Into<Bytes>) -> Result<Option<Bytes>, ClientError> {
+        match self.query(&Command::Get(key.into()))? {
+            Output::Value(value) => Ok(value),
+            output => Err(unexpected(&output)),
+        }
+    }
+
+    /// Reads the value of `key` by a command, which takes an entry of the log.
+    pub fn get_through_log(&mut self, key: impl Into<Bytes>) -> Result<Option<Bytes>, ClientError> {
         match self.execute(&Command::Get(key.into()))? {
             Output::Value(value) => Ok(value),
             output => Err(unexpected(&output)),
@@ -84,7 +93,7 @@ impl KvClient {
         prefix: impl Into<Bytes>,
         after: Option<Bytes>,
     ) -> Result<KeyPage, ClientError> {
-        match self.execute(&Command::Keys { prefix: prefix.into(), after, limit: PAGE })? {
+        match self.query(&Command::Keys { prefix: prefix.into(), after, limit: PAGE })? {
             Output::Keys { keys, more } => {
                 let next = keys.last().filter(|_| more).cloned();
                 Ok(KeyPage { keys, next })
@@ -95,11 +104,20 @@ impl KvClient {
 
     /// Executes any command of the store, once.
     pub fn execute(&mut self, command: &Command) -> Result<Output, ClientError> {
-        let response = self.0.execute(command.encode())?;
-        Output::try_from(&response[..]).map_err(|error| {
-            ClientError::OtherMachine(format!("an answer that cannot be read ({error})"))
-        })
+        decoded(&self.0.execute(command.encode())?)
     }
+
+    /// Reads by a command that changes nothing, without an entry of the log. Every other command is
+    /// malformed.
+    pub fn query(&mut self, command: &Command) -> Result<Output, ClientError> {
+        decoded(&self.0.query(command.encode())?)
+    }
+}
+
+fn decoded(answer: &[u8]) -> Result<Output, ClientError> {
+    Output::try_from(answer).map_err(|error| {
+        ClientError::OtherMachine(format!("an answer that cannot be read ({error})"))
+    })
 }
 
 fn unexpected(output: &Output) -> ClientError {

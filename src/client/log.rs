@@ -1,9 +1,11 @@
-//! The log of one server, a page at a time. [`log_page`] asks the server for a page.
+//! Questions to one server of a cluster. [`log_page`] asks for a page of its log, and [`peek`] asks its state
+//! machine.
 
 use super::error::ClientError;
 use super::roster::{Roster, open};
 use super::{Deadline, Options};
-use crate::runtime::endpoint::Heard;
+use crate::raft::Message;
+use crate::runtime::endpoint::{Endpoint, Heard, SendError};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
@@ -16,6 +18,9 @@ pub struct LogPage {
     pub role: String,
     /// The server's current term.
     pub term: u64,
+    /// The index of the last entry that has made way for a snapshot; zero if none has.
+    #[serde(default)]
+    pub log_start: u64,
     /// The index of the last entry of the server's log.
     pub last_log_index: u64,
     /// The index of the last entry that the server knows to be committed.
@@ -60,6 +65,35 @@ pub fn log_page(
     from: u64,
     options: &Options,
 ) -> Result<LogPage, ClientError> {
+    let page = ask_one(cluster, addresses, server, options, |endpoint, address, nonce| {
+        endpoint.browse(server, address, nonce, from)
+    })?;
+    serde_json::from_slice(&page)
+        .map_err(|error| ClientError::OtherMachine(format!("a page that cannot be read ({error})")))
+}
+
+/// Asks the state machine of server `server` a query. The server answers from what it has applied itself, so
+/// the answer may be old. One of `addresses` where some server answers is enough.
+pub fn peek(
+    cluster: &str,
+    addresses: &[SocketAddr],
+    server: u64,
+    query: &[u8],
+    options: &Options,
+) -> Result<Vec<u8>, ClientError> {
+    ask_one(cluster, addresses, server, options, |endpoint, address, nonce| {
+        endpoint.peek(server, address, nonce, query.to_vec())
+    })
+}
+
+/// Asks one server of the cluster a question of its own, and returns the answer.
+fn ask_one(
+    cluster: &str,
+    addresses: &[SocketAddr],
+    server: u64,
+    options: &Options,
+    ask: impl Fn(&Endpoint<Message>, SocketAddr, u64) -> Result<(), SendError>,
+) -> Result<Vec<u8>, ClientError> {
     let mut roster = Roster::new(addresses)?;
     let mut endpoint = open(cluster, addresses)?;
     let (deadline, timeout) = (Deadline::after(options.timeout), options.timeout);
@@ -78,7 +112,7 @@ pub fn log_page(
     let broken = |source| ClientError::Socket { source, in_flight: false };
     let question = rand::random();
     while !deadline.has_passed() {
-        if let Err(error) = endpoint.browse(server, address, question, from) {
+        if let Err(error) = ask(&endpoint, address, question) {
             tracing::debug!(server, %address, "cannot send a question: {error}");
         }
         let round = deadline.min(Deadline::after(options.retry_interval));
@@ -86,9 +120,7 @@ pub fn log_page(
             if let Heard::Page { server: who, nonce, page } = heard
                 && (who, nonce) == (server, question)
             {
-                return serde_json::from_slice(&page).map_err(|error| {
-                    ClientError::OtherMachine(format!("a page that cannot be read ({error})"))
-                });
+                return Ok(page);
             }
         }
     }

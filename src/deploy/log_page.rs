@@ -25,7 +25,7 @@ const BYTES: usize = 16 * 1024;
 /// reads. The page has at least one entry if there is one.
 pub(super) fn log_page<S: StateMachine>(id: u64, server: &Server<S>, from: u64) -> Value {
     let log = &server.persistent.log;
-    let first = Index(from.max(1));
+    let first = Index(from).max(log.start().next());
     let (mut entries, mut bytes) = (Vec::new(), 0);
     // In this order no index is counted behind the last entry, whatever index was asked for.
     for (entry, index) in log.entries_from(first, ENTRIES, READ).into_iter().zip(first.0..) {
@@ -42,6 +42,7 @@ pub(super) fn log_page<S: StateMachine>(id: u64, server: &Server<S>, from: u64) 
         "id": id,
         "role": role(server),
         "term": server.persistent.current_term.0,
+        "log_start": log.start().0,
         "last_log_index": log.last_index().0,
         "commit_index": server.commit_index.0,
         "last_applied": server.last_applied.0,

@@ -24,7 +24,7 @@ pub fn status<S: StateMachine>(id: Id, server: &Server<S>) -> Value {
     let (leader, progress) = match &server.role {
         Role::Follower { leader } => (*leader, Vec::new()),
         Role::Candidate { .. } | Role::Halted(_) => (None, Vec::new()),
-        Role::Leader(Leader { followers }) => {
+        Role::Leader(Leader { followers, .. }) => {
             let progress = followers.iter().map(|(follower, it)| {
                 json!({
                     "id": number(*follower),

@@ -184,14 +184,17 @@ mod tests {
         let persistent = Persistent { current_term: Term(1), log, ..Persistent::default() };
         let match_index = Index(index);
         let next_index = match_index.next();
-        let progress = Progress { next_index, match_index, attempt: None, sending: None };
+        let progress = Progress { next_index, match_index, attempt: None, sending: None, round: 0 };
         let followers = [1, 2].map(|id| (Id::from(id), progress.clone())).into();
         let members = raft().members().clone();
-        Server { role: Role::Leader(Leader { followers }), ..Server::restored(members, persistent) }
+        Server {
+            role: Role::Leader(Leader { followers, ..Leader::default() }),
+            ..Server::restored(members, persistent)
+        }
     }
 
     fn answer(outcome: Outcome) -> Message {
-        Message::AppendEntriesResponse(AppendEntriesResponse { term: Term(1), outcome })
+        Message::AppendEntriesResponse(AppendEntriesResponse { term: Term(1), outcome, round: 0 })
     }
 
     #[test]
@@ -242,6 +245,7 @@ mod tests {
             prev_log_term: Term(6),
             entries: Vec::new(),
             leader_commit: Index(4),
+            round: 0,
         };
         receive(&mut suspicion, server, 2, Message::AppendEntries(args));
         let text = suspicion.must_stop().expect("it has halted");

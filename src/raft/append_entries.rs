@@ -29,6 +29,8 @@ pub struct AppendEntries {
     pub entries: Vec<Entry>,
     /// "leader's commitIndex"
     pub leader_commit: Index,
+    /// The leader's round, which the answer repeats (READ-2). It is zero until the leader has a read.
+    pub round: u64,
 }
 
 /// The results of AppendEntries.
@@ -38,6 +40,8 @@ pub struct AppendEntriesResponse {
     pub term: Term,
     /// Figure 2's `success`, with the facts that the leader needs to act on it.
     pub outcome: Outcome,
+    /// The round of the request.
+    pub round: u64,
 }
 
 /// Figure 2's `success` says true or false. Over a network that reorders and duplicates, the leader
@@ -54,8 +58,8 @@ pub enum Outcome {
         prev_log_index: Index,
         /// The term of the follower's entry at `prev_log_index`; `None` if the follower's log is shorter.
         term: Option<Term>,
-        /// The first index that the follower stores for `term`. If the follower's log is shorter, this is the
-        /// index after its last entry.
+        /// The first index that the follower's log holds for `term`. If the log is shorter, this is the index
+        /// after its last entry.
         index: Index,
     },
     /// Success is false, because the term of the request is earlier than the follower's.
@@ -98,8 +102,9 @@ impl<S: StateMachine> Raft<S> {
         args: AppendEntries,
         o: &mut Out<Self>,
     ) {
+        let round = args.round;
         let respond = |term, outcome, o: &mut Out<Self>| {
-            let response = AppendEntriesResponse { term, outcome };
+            let response = AppendEntriesResponse { term, outcome, round };
             o.send(leader, Message::AppendEntriesResponse(response));
         };
         // [AE-1] "Reply false if term < currentTerm (§5.1)"
@@ -121,9 +126,8 @@ impl<S: StateMachine> Raft<S> {
         let last_new = Index(args.prev_log_index.0 + args.entries.len() as u64);
         // [SNAP-5] Entries that the log has dropped are committed, so the leader has the same ones. A request
         // that begins among them is about what follows them.
-        let args = match args.behind(log) {
-            Some(args) => args,
-            None => return respond(args.term, Outcome::Match(last_new), o),
+        let Some(args) = args.behind(log) else {
+            return respond(args.term, Outcome::Match(last_new), o);
         };
         // [AE-2] "Reply false if log doesn't contain an entry at prevLogIndex whose term matches
         // prevLogTerm (§5.3)"
@@ -170,13 +174,29 @@ impl<S: StateMachine> Raft<S> {
         args: AppendEntriesResponse,
         o: &mut Out<Self>,
     ) {
-        if args.term != server.persistent.current_term || !server.is_leader() {
+        if args.term != server.persistent.current_term {
             return;
         }
+        // part of READ-2: every answer of this term shows that the follower knew of no later one
+        let Role::Leader(Leader { round, .. }) = server.role else { return };
+        let progress = server.role.progress(follower);
+        progress.round = progress.round.max(args.round.min(round));
+        self.act_on_outcome(server, follower, args.outcome, o);
+        Self::answer_reads(server, o);
+    }
+
+    /// Does raft.tla's `HandleAppendEntriesResponse` for an answer of the current term.
+    fn act_on_outcome(
+        &self,
+        server: &mut Server<S>,
+        follower: Id,
+        outcome: Outcome,
+        o: &mut Out<Self>,
+    ) {
         let log = &server.persistent.log;
         let progress = server.role.progress(follower);
-        let Progress { next_index, match_index, attempt, sending } = progress;
-        match args.outcome {
+        let Progress { next_index, match_index, attempt, sending, .. } = progress;
+        match outcome {
             // [LDR-3a] "If successful: update nextIndex and matchIndex for follower (§5.3)". A success
             // never lowers them, because the network may reorder replies.
             Outcome::Match(index) if index > *match_index && index <= log.last_index() => {
@@ -227,7 +247,7 @@ impl<S: StateMachine> Raft<S> {
 
     /// Does raft.tla's `AdvanceCommitIndex`.
     pub(super) fn advance_commit_index(&self, server: &mut Server<S>, o: &mut Out<Self>) {
-        let Leader { followers } = server.leader().expect("only a leader advances by replies");
+        let Leader { followers, .. } = server.leader().expect("only a leader advances by replies");
         let log = &server.persistent.log;
         let mut matched: Vec<Index> = followers.values().map(|it| it.match_index).collect();
         matched.push(log.last_index()); // the leader's own log

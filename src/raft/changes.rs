@@ -154,7 +154,7 @@ mod tests {
                     let mut log = log.clone();
                     log.drop_up_to(Index(start));
                     let snapshot = Arc::new(snapshot.clone());
-                    values.push(Persistent { log, snapshot, ..Persistent::default() });
+                    values.push(Persistent { snapshot, log, ..Persistent::default() });
                 }
             }
         }

@@ -39,6 +39,13 @@ pub enum ClientRequest {
         /// The command: opaque bytes.
         command: Bytes,
     },
+    /// Reads the state machine, without a session and without an entry of the log (`read_index.rs`).
+    Read {
+        /// The client's number for the request.
+        sequence: u64,
+        /// The query: opaque bytes.
+        query: Bytes,
+    },
 }
 
 /// The response to a [`ClientRequest`]. Every response repeats the request's `sequence`.
@@ -78,15 +85,22 @@ pub enum ClientResponse {
         /// The largest number of bytes that a command may have.
         limit: u64,
     },
+    /// The answer of the state machine to a read.
+    Read {
+        /// The sequence number of the request.
+        sequence: u64,
+        /// The state machine's answer.
+        response: Bytes,
+    },
 }
 
 impl ClientRequest {
     /// The client's number for the request.
     pub fn sequence(&self) -> u64 {
         match self {
-            ClientRequest::Register { sequence } | ClientRequest::Command { sequence, .. } => {
-                *sequence
-            }
+            ClientRequest::Register { sequence }
+            | ClientRequest::Command { sequence, .. }
+            | ClientRequest::Read { sequence, .. } => *sequence,
         }
     }
 }
@@ -115,18 +129,19 @@ impl<S: StateMachine> Raft<S> {
             }
             Role::Leader(_) => {}
         }
-        let entry = Entry {
-            term: server.persistent.current_term,
-            payload: match request {
-                ClientRequest::Register { sequence } => {
-                    let max_sessions = self.parameters.max_sessions;
-                    Payload::Register { client, sequence, max_sessions }
-                }
-                ClientRequest::Command { session, sequence, command } => {
-                    Payload::Command { client, session, sequence, command }
-                }
-            },
+        let payload = match request {
+            ClientRequest::Register { sequence } => {
+                let max_sessions = self.parameters.max_sessions;
+                Payload::Register { client, sequence, max_sessions }
+            }
+            ClientRequest::Command { session, sequence, command } => {
+                Payload::Command { client, session, sequence, command }
+            }
+            ClientRequest::Read { sequence, query } => {
+                return Self::read(server, client, sequence, query, o);
+            }
         };
+        let entry = Entry { term: server.persistent.current_term, payload };
         // [CLI-2] A command that does not fit a message is refused before it enters the log.
         if entry.size() > self.parameters.max_bytes {
             let overhead = entry.size() - entry.command_len();
@@ -194,7 +209,7 @@ impl<S> Server<S> {
 
     /// The followers that, by `next_index`, have every entry before `index` but not the one at `index`.
     fn followers_that_lack_only(&self, index: Index) -> Vec<Id> {
-        let Role::Leader(Leader { followers }) = &self.role else { return Vec::new() };
+        let Role::Leader(Leader { followers, .. }) = &self.role else { return Vec::new() };
         let lacks = |it: &Progress<S>| it.next_index == index && it.sending.is_none();
         followers.iter().filter(|(_, it)| lacks(it)).map(|(id, _)| *id).collect()
     }

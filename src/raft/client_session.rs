@@ -1,10 +1,10 @@
 //! Client interaction on the client: the state that a client keeps so that a retry is not a second
 //! invocation (thesis section 6.3).
 //!
-//! A caller starts a command with [`Session::invoke`] and sends what [`Session::request`] returns. The caller
-//! passes each answer to [`Session::on_response`], and calls [`Session::on_timeout`] when no answer came.
-//! `on_response` returns an [`Invocation`] once the command has ended. While no session is open,
-//! `request` returns a `Register` request.
+//! A caller starts an [`Operation`] with [`Session::invoke`] and sends what [`Session::request`] returns. The
+//! caller passes each answer to [`Session::on_response`], and calls [`Session::on_timeout`] when no answer
+//! came. `on_response` returns an [`Invocation`] once the operation has ended. While a command waits and no
+//! session is open, `request` returns a `Register` request. A query needs no session.
 //!
 //! [`Session`] is as pure as the servers. The client actor of the models and the UDP client library both use
 //! it. Each of the two has its own way to send and to wait.
@@ -15,7 +15,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use stateright::actor::Id;
 
-/// A client's view of its session. One command at a time is in flight.
+/// A client's view of its session. One operation at a time is in flight.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Session {
     /// The servers, in the order in which the client tries them, and the position of the one it asks now.
@@ -30,14 +30,23 @@ pub struct Session {
     id: Option<Index>,
     /// The sequence number of the request in flight, or of the last one if none is in flight.
     sequence: u64,
-    /// The command in flight, if any.
-    command: Option<Bytes>,
+    /// The operation in flight, if any.
+    operation: Option<Operation>,
 }
 
-/// The way in which an invocation of a command ended.
+/// What a client asks of the state machine.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Operation {
+    /// A command, which is applied once, in a session.
+    Command(Bytes),
+    /// A query, which changes nothing and needs no session.
+    Query(Bytes),
+}
+
+/// The way in which an operation ended.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Invocation {
-    /// The command was applied exactly once, with this response.
+    /// The command was applied exactly once, with this response; or this is the answer to a query.
     Applied(Bytes),
     /// The session expired. The command was applied once or never, and nobody can say which.
     Unknown,
@@ -51,25 +60,26 @@ impl Session {
     /// randomly-chosen server" (§8): the caller chooses the order of `servers`.
     pub fn new(servers: Vec<Id>) -> Self {
         assert!(!servers.is_empty(), "a client needs a server to ask");
-        Self { servers, target: 0, turn: 0, id: None, sequence: 0, command: None }
+        Self { servers, target: 0, turn: 0, id: None, sequence: 0, operation: None }
     }
 
-    /// Starts a command. The session registers first if it has not done so.
-    pub fn invoke(&mut self, command: Bytes) {
-        assert!(self.command.is_none(), "one command at a time is in flight");
-        self.command = Some(command);
+    /// Starts an operation. For a command, the session registers first if it has not done so.
+    pub fn invoke(&mut self, operation: Operation) {
+        assert!(self.operation.is_none(), "one operation at a time is in flight");
+        self.operation = Some(operation);
         self.sequence += 1;
     }
 
-    /// Gives up the command in flight, whose outcome is then unknown. The session stays usable: once a later
-    /// command has been applied, a late copy of the abandoned one has an old number and is ignored.
+    /// Gives up the operation in flight; the outcome of a command is then unknown. The session stays usable:
+    /// once a later command has been applied, a late copy of the abandoned one has an old number and is
+    /// ignored.
     pub fn abandon(&mut self) {
-        self.command = None;
+        self.operation = None;
     }
 
-    /// The command in flight, if any.
-    pub fn command(&self) -> Option<&Bytes> {
-        self.command.as_ref()
+    /// The operation in flight, if any.
+    pub fn operation(&self) -> Option<&Operation> {
+        self.operation.as_ref()
     }
 
     /// The sequence number of the request in flight, or of the last one if none is in flight.
@@ -77,14 +87,16 @@ impl Session {
         self.sequence
     }
 
-    /// The request to send now, and the server to send it to; `None` if no command is in flight. Sending the
-    /// request once more is a retry.
+    /// The request to send now, and the server to send it to; `None` if no operation is in flight. Sending
+    /// the request once more is a retry.
     pub fn request(&self) -> Option<(Id, ClientRequest)> {
-        let command = self.command.clone()?;
         let sequence = self.sequence;
-        let request = match self.id {
-            None => ClientRequest::Register { sequence },
-            Some(session) => ClientRequest::Command { session, sequence, command },
+        let request = match (self.operation.clone()?, self.id) {
+            (Operation::Query(query), _) => ClientRequest::Read { sequence, query },
+            (Operation::Command(_), None) => ClientRequest::Register { sequence },
+            (Operation::Command(command), Some(session)) => {
+                ClientRequest::Command { session, sequence, command }
+            }
         };
         Some((self.servers[self.target], request))
     }
@@ -100,7 +112,7 @@ impl Session {
     pub fn on_response(&mut self, response: ClientResponse) -> Option<Invocation> {
         match response {
             ClientResponse::Registered { sequence, session } => {
-                if self.awaits(sequence) && self.id.is_none() {
+                if self.awaits_command(sequence) && self.id.is_none() {
                     self.id = Some(session);
                     self.sequence += 1;
                 }
@@ -117,6 +129,13 @@ impl Session {
             ClientResponse::TooLarge { sequence, limit } => {
                 self.finish(sequence, Invocation::TooLarge(limit))
             }
+            ClientResponse::Read { sequence, response } => {
+                let is_query = matches!(self.operation, Some(Operation::Query(_)));
+                (is_query && self.awaits(sequence)).then(|| {
+                    self.operation = None;
+                    Invocation::Applied(response)
+                })
+            }
             ClientResponse::NotLeader { sequence, leader } => {
                 let hint = leader.and_then(|id| self.servers.iter().position(|s| *s == id));
                 if let (true, Some(target)) = (self.awaits(sequence), hint) {
@@ -129,15 +148,20 @@ impl Session {
 
     /// Whether a response with this sequence number answers the request in flight, and not an earlier one.
     fn awaits(&self, sequence: u64) -> bool {
-        self.command.is_some() && self.sequence == sequence
+        self.operation.is_some() && self.sequence == sequence
+    }
+
+    /// Whether a response with this sequence number answers the command in flight.
+    fn awaits_command(&self, sequence: u64) -> bool {
+        matches!(self.operation, Some(Operation::Command(_))) && self.awaits(sequence)
     }
 
     /// Ends the command in flight, if a response with this sequence number answers it.
     fn finish(&mut self, sequence: u64, outcome: Invocation) -> Option<Invocation> {
-        if self.id.is_none() || !self.awaits(sequence) {
+        if self.id.is_none() || !self.awaits_command(sequence) {
             return None;
         }
-        self.command = None;
+        self.operation = None;
         Some(outcome)
     }
 }
@@ -150,7 +174,7 @@ mod tests {
     fn every_server_gets_its_turn_whatever_the_hints_say() {
         let servers: Vec<_> = (0..5).map(Id::from).collect();
         let mut session = Session::new(servers.clone());
-        session.invoke(Bytes::new());
+        session.invoke(Operation::Command(Bytes::new()));
         let mut asked = Vec::new();
         for _ in &servers {
             asked.push(session.request().unwrap().0);

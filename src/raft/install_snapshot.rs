@@ -21,7 +21,7 @@
 use super::append_entries::{AppendEntriesResponse, Outcome};
 use super::log::Log;
 use super::position::{Index, Term};
-use super::progress::{Progress, Sending};
+use super::progress::{Leader, Progress, Sending};
 use super::snapshot::{Incoming, Snapshot};
 use super::state::Server;
 use super::{Message, Raft};
@@ -30,6 +30,10 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use stateright::actor::{Id, Out};
 use std::sync::Arc;
+
+/// The most entries that a server drops with one snapshot. A leader that has held many entries drops them
+/// with the next few snapshots, because dropping takes time, and its followers wait for heartbeats.
+const DROPPED_AT_ONCE: u64 = 50_000;
 
 /// The arguments of InstallSnapshot (Figure 13).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -80,7 +84,7 @@ impl<S: StateMachine> Raft<S> {
     pub(super) fn take_snapshot_if_due(&self, server: &mut Server<S>) {
         let Some(snapshot_after) = self.parameters.snapshot_after else { return };
         let last_index = server.last_applied;
-        if last_index.0 - server.persistent.snapshot.last_index.0 < snapshot_after {
+        if last_index.0 < server.persistent.snapshot.last_index.0.saturating_add(snapshot_after) {
             return;
         }
         let last_term = server.persistent.log.term(last_index);
@@ -99,10 +103,12 @@ impl<S: StateMachine> Raft<S> {
         let behind = |entries: u64| Index(covered.0.saturating_sub(entries));
         // [SNAP-6] A leader keeps the entries that follow a snapshot which is on its way, as long as they
         // are at most `snapshot_hold`.
-        let held = server.leader().and_then(|leader| leader.oldest_on_its_way()).unwrap_or(covered);
+        let held = server.leader().and_then(Leader::oldest_on_its_way).unwrap_or(covered);
         let held = held.max(behind(self.parameters.snapshot_hold));
-        let up_to = behind(self.parameters.snapshot_margin).min(held);
-        if up_to > server.persistent.log.start() {
+        let start = server.persistent.log.start();
+        let at_once = Index(start.0.saturating_add(DROPPED_AT_ONCE));
+        let up_to = behind(self.parameters.snapshot_margin).min(held).min(at_once);
+        if up_to > start {
             server.persistent.log.drop_up_to(up_to);
         }
     }
@@ -232,7 +238,7 @@ impl<S> Sending<S> {
     }
 }
 
-impl<S> super::Leader<S> {
+impl<S> Leader<S> {
     /// The last included index of the oldest snapshot that is on its way to a follower which has already
     /// answered a piece of it.
     fn oldest_on_its_way(&self) -> Option<Index> {
@@ -281,7 +287,7 @@ impl<S: StateMachine> Raft<S> {
 
         let matches = |o: &mut Out<Self>| {
             let outcome = Outcome::Match(last_included_index);
-            let response = AppendEntriesResponse { term, outcome };
+            let response = AppendEntriesResponse { term, outcome, round: 0 };
             o.send(leader, Message::AppendEntriesResponse(response));
         };
         // Everything in a snapshot is committed, and this server has committed as much.
@@ -298,17 +304,13 @@ impl<S: StateMachine> Raft<S> {
             self.apply_committed(server, o);
             return matches(o);
         }
-        match Self::receive_piece(server, args) {
-            Some(snapshot) => {
-                Self::install(server, snapshot);
-                matches(o);
-            }
-            None => {
-                let offset = server.incoming.as_ref().map_or(0, |incoming| incoming.offset);
-                let response = InstallSnapshotResponse { term, last_included_index, offset };
-                o.send(leader, Message::InstallSnapshotResponse(response));
-            }
+        if let Some(snapshot) = Self::receive_piece(server, args) {
+            Self::install(server, snapshot);
+            return matches(o);
         }
+        let offset = server.incoming.as_ref().map_or(0, |incoming| incoming.offset);
+        let response = InstallSnapshotResponse { term, last_included_index, offset };
+        o.send(leader, Message::InstallSnapshotResponse(response));
     }
 
     /// Adds a piece to what has come. Returns the snapshot if that completes it.

@@ -53,6 +53,10 @@ impl<S> Server<S> {
                     "a leader knows the progress of each other member, and of no one else",
                 ),
                 (
+                    leader.followers.values().all(|it| it.round <= leader.round),
+                    "a follower answers no round that has not begun",
+                ),
+                (
                     leader.is_within(last_log_index),
                     "match_index < next_index <= last log index + 1 for each follower",
                 ),

@@ -17,6 +17,7 @@
 //! | Rules for Servers | this file |
 //! | section 8, client interaction; thesis section 6.3 | `client_request.rs`, `apply.rs`; `client_session.rs` (clients) |
 //! | InstallSnapshot RPC (Figure 13), and log compaction (section 7) | `install_snapshot.rs`, `snapshot.rs` |
+//! | reads without a log entry (section 8, thesis section 6.4) | `read_index.rs` |
 //! | RPCs are retried (section 5.5, and what a real network asks of it) | `retry.rs` |
 //!
 //! Three rules stand where they take effect, and not in the file of their box: CAN-3 in the AppendEntries
@@ -48,6 +49,7 @@ mod message;
 mod parameters;
 mod position;
 mod progress;
+mod read_index;
 mod request_vote;
 mod retry;
 mod sessions;
@@ -57,7 +59,7 @@ mod state;
 pub use append_entries::{AppendEntries, AppendEntriesResponse, Outcome};
 pub use changes::{Changes, SnapshotChange};
 pub use client_request::{ClientRequest, ClientResponse, PENDING};
-pub use client_session::{Invocation, Session};
+pub use client_session::{Invocation, Operation, Session};
 pub use install_snapshot::{InstallSnapshot, InstallSnapshotResponse};
 pub use log::{Entry, Log, LogChange, LogChanges, Payload};
 pub use members::Members;
@@ -65,6 +67,7 @@ pub use message::Message;
 pub use parameters::{Copies, Parameters, Retry, SetupError};
 pub use position::{Index, Term};
 pub use progress::{Attempt, Leader, Progress, Sending};
+pub use read_index::{Read, WAITING_READS};
 pub use request_vote::{RequestVote, RequestVoteResponse};
 pub use sessions::{SessionRecord, Sessions};
 pub use snapshot::{Incoming, Part, Snapshot};
@@ -179,9 +182,10 @@ impl<S: StateMachine> Raft<S> {
     /// Makes the server a follower: of `leader`, or of nobody yet. The vote of the term is kept, because
     /// only a new term frees it.
     fn become_follower(&self, server: &mut Server<S>, leader: Option<Id>, o: &mut Out<Self>) {
-        if server.is_leader() {
+        if let Role::Leader(left) = &server.role {
             o.cancel_timer(Timer::Heartbeat);
             self.reset_election_timer(o);
+            Self::refuse_reads(left, o);
         }
         server.role = Role::Follower { leader };
     }

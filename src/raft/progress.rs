@@ -6,6 +6,7 @@
 
 use super::log::Log;
 use super::position::Index;
+use super::read_index::Read;
 use super::snapshot::{Part, Snapshot};
 use super::state::Role;
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,10 @@ use std::sync::Arc;
 pub struct Leader<S> {
     /// The progress of each follower, by its id.
     pub followers: BTreeMap<Id, Progress<S>>,
+    /// The number of rounds that the leader has begun to make sure that it leads (READ-2).
+    pub round: u64,
+    /// The reads that wait, in the order in which they came.
+    pub reads: Vec<Read>,
 }
 
 /// What a leader knows of one follower's log.
@@ -37,6 +42,8 @@ pub struct Progress<S> {
     /// The snapshot that the leader sends, if the follower needs entries that the leader's log no longer
     /// holds. Meanwhile `next_index` is the index after the snapshot.
     pub sending: Option<Sending<S>>,
+    /// The latest round that the follower has answered.
+    pub round: u64,
 }
 
 /// A snapshot on its way to one follower. The leader keeps the snapshot, although it may take a later one
@@ -66,15 +73,17 @@ impl<S> Leader<S> {
             match_index: Index(0),
             attempt: None,
             sending: None,
+            round: 0,
         };
-        Self { followers: followers.map(|follower| (follower, progress())).collect() }
+        let followers = followers.map(|follower| (follower, progress())).collect();
+        Self { followers, round: 0, reads: Vec::new() }
     }
 }
 
 impl<S> Default for Leader<S> {
     /// A leader without followers.
     fn default() -> Self {
-        Self { followers: BTreeMap::new() }
+        Self { followers: BTreeMap::new(), round: 0, reads: Vec::new() }
     }
 }
 
@@ -164,7 +173,9 @@ impl<S> fmt::Debug for Sending<S> {
 }
 
 /// Shows `next={1:3 2:2} match={1:2 2:0}`, `unanswered={1:..2}` if answers are awaited, and
-/// `sending={2:5@1200}` if a snapshot is on its way.
+/// `sending={2:5@1200}` if a snapshot is on its way. Once there was a read, this shows the rounds as in
+/// `round=2 answered={1:2 2:1}`, and each read that waits. Here `read=9#4:r2@3` is number 4 of client 9,
+/// which waits for round 2 and for entry 3.
 impl<S> fmt::Debug for Leader<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fn of_each<T: fmt::Display>(values: impl Iterator<Item = (Id, T)>) -> String {
@@ -176,11 +187,18 @@ impl<S> fmt::Debug for Leader<S> {
         let sending = of_each(all().filter_map(|(id, it)| Some((id, it.sending.as_ref()?))));
         write!(f, " next={{{}}}", of_each(all().map(|(id, it)| (id, it.next_index))))?;
         write!(f, " match={{{}}}", of_each(all().map(|(id, it)| (id, it.match_index))))?;
+        let rounds = of_each(all().filter(|_| self.round > 0).map(|(id, it)| (id, it.round)));
         let unanswered = of_each(all().filter_map(|(id, it)| Some((id, it.attempt?))));
         for (name, value) in [("unanswered", unanswered), ("sending", sending)] {
             if !value.is_empty() {
                 write!(f, " {name}={{{value}}}")?;
             }
+        }
+        if self.round > 0 {
+            write!(f, " round={} answered={{{rounds}}}", self.round)?;
+        }
+        for Read { client, sequence, round, index, .. } in &self.reads {
+            write!(f, " read={}#{sequence}:r{round}@{index}", usize::from(*client))?;
         }
         Ok(())
     }

@@ -23,7 +23,7 @@
 //! harm.
 
 use super::append_entries::AppendEntries;
-use super::position::Index;
+use super::position::{Index, Term};
 use super::progress::{Attempt, Progress, Sending};
 use super::state::Server;
 use super::{Message, Parameters, Raft, Retry};
@@ -77,8 +77,9 @@ impl<S: StateMachine> Raft<S> {
             *attempt = Some(Attempt { last, losses, pause: 0 });
         }
         let term = server.persistent.current_term;
-        let leader_commit = server.commit_index;
-        let args = AppendEntries { term, prev_log_index, prev_log_term, entries, leader_commit };
+        let (leader_commit, round) = (server.commit_index, server.round());
+        let args =
+            AppendEntries { term, prev_log_index, prev_log_term, entries, leader_commit, round };
         o.send(follower, Message::AppendEntries(args));
     }
 
@@ -87,32 +88,38 @@ impl<S: StateMachine> Raft<S> {
     /// [LDR-5] While an AppendEntries with entries is unanswered, the heartbeat has none and follows the
     /// last of those entries. While a snapshot is on its way, the heartbeat follows its last included entry.
     pub(super) fn heartbeat_to(&self, server: &mut Server<S>, follower: Id, o: &mut Out<Self>) {
-        let Progress { next_index: next, attempt, sending, .. } = server.role.progress(follower);
-        let (prev_log_index, term) = match (sending, attempt) {
+        let Progress { attempt, sending, .. } = server.role.progress(follower);
+        match (sending, attempt) {
             (Some(sending), _) if self.parameters.retry == Retry::EveryHeartbeat => {
                 sending.was_repeated();
                 return self.send_piece(server, follower, o);
             }
-            (Some(Sending { snapshot, .. }), _) => (snapshot.last_index, Some(snapshot.last_term)),
-            (None, Some(Attempt { last: Some(last), .. })) => {
-                (*last, server.persistent.log.term(*last))
-            }
-            (None, Some(Attempt { pause, .. })) if *pause > 1 => {
-                *pause -= 1;
-                (next.prev(), server.persistent.log.term(next.prev()))
-            }
-            _ => return self.append_entries(server, follower, o),
-        };
-        // The log may have dropped that entry meanwhile. Then the follower needs a snapshot.
-        let Some(prev_log_term) = term else {
-            return self.begin_snapshot(server, follower, o);
-        };
+            (Some(_), _) | (None, Some(Attempt { last: Some(_), .. })) => {}
+            (None, Some(Attempt { pause, .. })) if *pause > 1 => *pause -= 1,
+            (None, _) => return self.append_entries(server, follower, o),
+        }
+        match server.asks_about(follower) {
+            Some((index, term)) => Self::empty_append_entries(server, follower, index, term, o),
+            // The log has dropped that entry meanwhile, so the follower needs a snapshot.
+            None => self.begin_snapshot(server, follower, o),
+        }
+    }
+
+    /// Sends an AppendEntries without entries, which asks whether the follower's log matches at a position.
+    pub(super) fn empty_append_entries(
+        server: &Server<S>,
+        follower: Id,
+        prev_log_index: Index,
+        prev_log_term: Term,
+        o: &mut Out<Self>,
+    ) {
         let args = AppendEntries {
             term: server.persistent.current_term,
             prev_log_index,
             prev_log_term,
             entries: Vec::new(),
             leader_commit: server.commit_index,
+            round: server.round(),
         };
         o.send(follower, Message::AppendEntries(args));
     }
@@ -138,5 +145,25 @@ impl<S: StateMachine> Raft<S> {
             return;
         }
         self.append_entries(server, follower, o);
+    }
+}
+
+impl<S> Server<S> {
+    /// The position that an AppendEntries without entries asks a follower about: the last entry that is
+    /// unanswered, or the one before `next_index`. `None` if the log has dropped that entry.
+    pub(super) fn asks_about(&self, follower: Id) -> Option<(Index, Term)> {
+        let Progress { next_index, attempt, sending, .. } =
+            self.leader()?.followers.get(&follower)?;
+        if let Some(Sending { snapshot, .. }) = sending {
+            return Some((snapshot.last_index, snapshot.last_term));
+        }
+        let unanswered = attempt.and_then(|attempt| attempt.last);
+        let index = unanswered.unwrap_or(next_index.prev());
+        Some((index, self.persistent.log.term(index)?))
+    }
+
+    /// The present round of a leader; zero if the server does not lead.
+    fn round(&self) -> u64 {
+        self.leader().map_or(0, |leader| leader.round)
     }
 }

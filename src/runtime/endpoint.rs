@@ -113,6 +113,17 @@ impl<M: Serialize + DeserializeOwned> Endpoint<M> {
         self.send(server, address, Body::Browse { nonce, from })
     }
 
+    /// Asks the state of server `server` at `address` a query. The state may be old.
+    pub fn peek(
+        &self,
+        server: u64,
+        address: SocketAddr,
+        nonce: u64,
+        query: Vec<u8>,
+    ) -> Result<(), SendError> {
+        self.send(server, address, Body::Peek { nonce, query })
+    }
+
     fn send(&self, addressee: u64, address: SocketAddr, body: Body<M>) -> Result<(), SendError> {
         let (cluster, sender) = (self.cluster, self.number);
         let life = Life::default();
@@ -152,6 +163,7 @@ impl<M: Serialize + DeserializeOwned> Endpoint<M> {
             | Body::Request(_)
             | Body::Inspect { .. }
             | Body::Browse { .. }
+            | Body::Peek { .. }
             | Body::Hello(_)
             | Body::Refused(_) => Err(Reject::UnexpectedKind),
         }

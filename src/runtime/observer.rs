@@ -76,6 +76,12 @@ pub trait Observer<A: Actor> {
         Value::Null
     }
 
+    /// Answers a query to the state of this one actor, which may be old. The answer must fit a datagram, and
+    /// making it must not take long. By the time it is sent, all that it shows is durable.
+    fn peek(&self, _state: &A::State, _query: &[u8]) -> Vec<u8> {
+        Vec::new()
+    }
+
     /// Problems that people should look into, in sentences. They become part of the node's status. The
     /// observer is given the time since the node started.
     fn warnings(&self, _: Duration) -> Vec<String> {

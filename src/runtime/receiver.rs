@@ -50,6 +50,8 @@ pub(super) enum Incoming<M> {
     Inspect { client: u64, address: SocketAddr, nonce: u64 },
     /// A client's question for a page.
     Browse { client: u64, address: SocketAddr, nonce: u64, from: u64 },
+    /// A client's query to this server's state.
+    Peek { client: u64, address: SocketAddr, nonce: u64, query: Vec<u8> },
 }
 
 impl<M> Incoming<M> {
@@ -57,7 +59,7 @@ impl<M> Incoming<M> {
         match self {
             Self::Peer { .. } | Self::Hello { .. } | Self::Refused { .. } => Class::Peer,
             Self::Client { .. } => Class::Client,
-            Self::Inspect { .. } | Self::Browse { .. } => Class::Inspection,
+            Self::Inspect { .. } | Self::Browse { .. } | Self::Peek { .. } => Class::Inspection,
         }
     }
 
@@ -66,7 +68,10 @@ impl<M> Incoming<M> {
         match self {
             Self::Peer { claim, .. } | Self::Hello { claim, .. } => Some(claim.server),
             Self::Refused { server, .. } => Some(*server),
-            Self::Client { .. } | Self::Inspect { .. } | Self::Browse { .. } => None,
+            Self::Client { .. }
+            | Self::Inspect { .. }
+            | Self::Browse { .. }
+            | Self::Peek { .. } => None,
         }
     }
 }
@@ -86,7 +91,7 @@ impl Gate {
     fn admit(&self, header: &Header) -> Result<(), Reject> {
         let cluster = match header.kind {
             Kind::Peer | Kind::Hello | Kind::Refused => self.peer_cluster,
-            Kind::Request | Kind::Inspect | Kind::Browse => self.client_cluster,
+            Kind::Request | Kind::Inspect | Kind::Browse | Kind::Peek => self.client_cluster,
             Kind::Reply | Kind::Report | Kind::Page => return Err(Reject::UnexpectedKind),
         };
         if header.cluster != cluster {
@@ -101,7 +106,9 @@ impl Gate {
             Kind::Peer | Kind::Hello | Kind::Refused if !self.peers.contains(&header.sender) => {
                 Err(Reject::UnknownPeer)
             }
-            Kind::Request | Kind::Inspect | Kind::Browse if header.sender < CLIENTS => {
+            Kind::Request | Kind::Inspect | Kind::Browse | Kind::Peek
+                if header.sender < CLIENTS =>
+            {
                 Err(Reject::NotAClient)
             }
             _ => Ok(()),
@@ -124,6 +131,9 @@ impl Gate {
             Body::Inspect { nonce } => Ok(Incoming::Inspect { client: sender, address, nonce }),
             Body::Browse { nonce, from } => {
                 Ok(Incoming::Browse { client: sender, address, nonce, from })
+            }
+            Body::Peek { nonce, query } => {
+                Ok(Incoming::Peek { client: sender, address, nonce, query })
             }
             Body::Reply(_) | Body::Report { .. } | Body::Page { .. } => Err(Reject::UnexpectedKind),
         }

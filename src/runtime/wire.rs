@@ -100,8 +100,10 @@ pub enum Kind {
     Refused = 6,
     /// A client's question to a server for a page of what its actor keeps.
     Browse = 7,
-    /// A server's answer to `Browse`.
+    /// A server's answer to `Browse` or to `Peek`.
     Page = 8,
+    /// A client's query to the state of one server, which may be old.
+    Peek = 9,
 }
 
 impl Kind {
@@ -116,6 +118,7 @@ impl Kind {
             Self::Refused,
             Self::Browse,
             Self::Page,
+            Self::Peek,
         ]
         .into_iter()
         .find(|kind| *kind as u8 == byte)
@@ -173,12 +176,23 @@ pub enum Body<M> {
         /// The first index that the page is to show.
         from: u64,
     },
-    /// A page of what a server's actor keeps.
+    /// A page of what a server's actor keeps, or the answer to a query.
     Page {
         /// The nonce of the question that this answers.
         nonce: u64,
-        /// The page in JSON; `null` if the server has no pages.
+        /// The page in JSON; `null` if the server has no pages. Or the answer of [`Observer::peek`].
+        ///
+        /// [`Observer::peek`]: super::Observer::peek
         page: Vec<u8>,
+    },
+    /// A query to the state of the server's actor, which [`Observer::peek`] answers.
+    ///
+    /// [`Observer::peek`]: super::Observer::peek
+    Peek {
+        /// A number that comes back with the answer.
+        nonce: u64,
+        /// The query, as the actor's state understands it.
+        query: Vec<u8>,
     },
 }
 
@@ -195,6 +209,7 @@ impl<M> Body<M> {
             Self::Refused(_) => Kind::Refused,
             Self::Browse { .. } => Kind::Browse,
             Self::Page { .. } => Kind::Page,
+            Self::Peek { .. } => Kind::Peek,
         }
     }
 }
@@ -342,7 +357,9 @@ pub fn encode<M: Serialize>(datagram: &Datagram<M>) -> Result<Vec<u8>, EncodeErr
             bytes.extend(nonce.to_le_bytes());
             bytes.extend(from.to_le_bytes());
         }
-        Body::Report { nonce, status: text } | Body::Page { nonce, page: text } => {
+        Body::Report { nonce, status: text }
+        | Body::Page { nonce, page: text }
+        | Body::Peek { nonce, query: text } => {
             bytes.extend(nonce.to_le_bytes());
             bytes.extend(text);
         }
@@ -391,6 +408,10 @@ pub fn decode<M: DeserializeOwned>(
         Kind::Page => {
             let (nonce, page) = number(payload)?;
             Body::Page { nonce, page: page.to_vec() }
+        }
+        Kind::Peek => {
+            let (nonce, query) = number(payload)?;
+            Body::Peek { nonce, query: query.to_vec() }
         }
     };
     Ok(Datagram { cluster, sender, life, saves, addressee, body })

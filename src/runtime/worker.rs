@@ -181,6 +181,10 @@ where
                 let status = self.status();
                 batch.put(Output::Report { address, client, nonce, status });
             }
+            Incoming::Peek { client, address, nonce, query } => {
+                let page = self.node.observer.peek(&self.state, &query);
+                batch.put(Output::Page { address, client, nonce, page });
+            }
             Incoming::Browse { client, address, nonce, from } => {
                 let page = self.node.observer.page(&self.state, from).to_string().into_bytes();
                 batch.put(Output::Page { address, client, nonce, page });

@@ -33,7 +33,7 @@ impl Drop for EndOnDrop<'_> {
 
 impl Load<'_> {
     /// Until it is over: puts to keys of its own, each written once, and to shared keys by turns;
-    /// among them gets, deletes, and compare-and-swaps of the value seen last.
+    /// among them gets (most without an entry of the log), deletes, and compare-and-swaps of the value seen last.
     pub(crate) fn run(&self, kv: &mut KvClient) {
         let random = &mut StdRng::seed_from_u64(self.seed);
         let mut numbers = 0u64..;
@@ -45,7 +45,12 @@ impl Load<'_> {
             record(self.recorder, self.client, kv, &put);
             self.puts_ended.fetch_add(1, Ordering::Relaxed);
             let key = shared(random);
-            let seen = record(self.recorder, self.client, kv, &Command::Get(key.clone()));
+            let get = Command::Get(key.clone());
+            let seen = if random.random_bool(0.25) {
+                record(self.recorder, self.client, kv, &get)
+            } else {
+                read(self.recorder, self.client, kv, &get)
+            };
             if let (Some(Output::Value(old)), true) = (seen, random.random_bool(0.5)) {
                 let new = format!("{value}.swapped").into();
                 let cas = Command::Cas { key: key.clone(), old, new };
@@ -81,6 +86,23 @@ pub(crate) fn record(
     }
 }
 
+/// Reads without an entry of the log and writes down what the client sees.
+fn read(recorder: &Recorder, client: u64, kv: &mut KvClient, command: &Command) -> Option<Output> {
+    let operation = recorder.invoke(client, command);
+    match kv.query(command) {
+        Ok(output) => {
+            recorder.return_(operation, output.clone());
+            Some(output)
+        }
+        // A read has no effect, so nothing need explain it.
+        Err(ClientError::Unanswered { .. }) => {
+            recorder.cancel(operation);
+            None
+        }
+        Err(error) => panic!("client {client}: {error}"),
+    }
+}
+
 /// Reads every key once more, as a client of its own. Together with the judge of histories: every
 /// acknowledged write is readable.
 pub(crate) fn read_all(recorder: &Recorder, client: u64, kv: &mut KvClient) -> Result<(), String> {
@@ -88,7 +110,7 @@ pub(crate) fn read_all(recorder: &Recorder, client: u64, kv: &mut KvClient) -> R
     let keys: BTreeSet<&Bytes> =
         history.operations.values().map(|operation| operation.command.key()).collect();
     for key in keys {
-        let output = record(recorder, client, kv, &Command::Get(key.clone()));
+        let output = read(recorder, client, kv, &Command::Get(key.clone()));
         output.ok_or_else(|| format!("the last read of {key:?} has no result"))?;
     }
     Ok(())

@@ -61,9 +61,12 @@ pub(crate) fn candidate(term: u64, log: &[u64], votes: &[usize]) -> Given {
 pub(crate) fn leader(term: u64, log: &[u64], peers: &[(usize, u64, u64)]) -> Given {
     let followers = peers.iter().map(|(id, next, matched)| {
         let (next_index, match_index) = (Index(*next), Index(*matched));
-        (Id::from(*id), Progress { next_index, match_index, attempt: None, sending: None })
+        (
+            Id::from(*id),
+            Progress { next_index, match_index, attempt: None, sending: None, round: 0 },
+        )
     });
-    let leader = Leader { followers: followers.collect() };
+    let leader = Leader { followers: followers.collect(), ..Leader::default() };
     follower(term, log).voted_for(0).role(Role::Leader(leader))
 }
 
@@ -279,7 +282,25 @@ pub(crate) fn append_entries(
         prev_log_term,
         entries,
         leader_commit,
+        round: 0,
     })
+}
+
+/// The same message of a leader in this round, or an answer to it.
+pub(crate) fn of_round(round: u64, msg: Message) -> Message {
+    match msg {
+        Message::AppendEntries(args) => Message::AppendEntries(AppendEntries { round, ..args }),
+        Message::AppendEntriesResponse(args) => {
+            Message::AppendEntriesResponse(AppendEntriesResponse { round, ..args })
+        }
+        msg => panic!("{msg:?} has no round"),
+    }
+}
+
+/// A client reads a key.
+pub(crate) fn read(sequence: u64, key: &'static str) -> Message {
+    let query = kv::Command::Get(key.into()).encode();
+    Message::ClientRequest(ClientRequest::Read { sequence, query })
 }
 
 pub(crate) fn matched(term: u64, index: u64) -> Message {
@@ -297,7 +318,7 @@ pub(crate) fn stale_term(term: u64) -> Message {
 }
 
 fn append_response(term: u64, outcome: Outcome) -> Message {
-    Message::AppendEntriesResponse(AppendEntriesResponse { term: Term(term), outcome })
+    Message::AppendEntriesResponse(AppendEntriesResponse { term: Term(term), outcome, round: 0 })
 }
 
 pub(crate) fn install_snapshot(
@@ -387,12 +408,12 @@ fn message(msg: &Message) -> String {
         Message::AppendEntries(args) => {
             let prev = position(args.prev_log_term, args.prev_log_index);
             let entries: Log = args.entries.iter().cloned().collect();
-            format!(
-                "AppendEntries t{} prev={prev} {entries:?} commit={}",
-                args.term, args.leader_commit
-            )
+            let (term, commit, round) = (args.term, args.leader_commit, round(args.round));
+            format!("AppendEntries t{term} prev={prev} {entries:?} commit={commit}{round}")
         }
-        Message::AppendEntriesResponse(args) => format!("{} t{}", outcome(args.outcome), args.term),
+        Message::AppendEntriesResponse(args) => {
+            format!("{} t{}{}", outcome(args.outcome), args.term, round(args.round))
+        }
         Message::InstallSnapshot(args) => {
             let last = position(args.last_included_term, args.last_included_index);
             let (from, to) = (args.offset, args.offset + args.data.len() as u64);
@@ -405,6 +426,10 @@ fn message(msg: &Message) -> String {
         Message::ClientRequest(_) => panic!("a server asks nothing of a client: {msg:?}"),
         Message::ClientResponse(response) => client_response(response),
     }
+}
+
+fn round(round: u64) -> String {
+    if round == 0 { String::new() } else { format!(" round {round}") }
 }
 
 fn position(term: Term, index: Index) -> String {
@@ -432,6 +457,10 @@ fn client_response(response: &ClientResponse) -> String {
         ClientResponse::Applied { sequence, response } => {
             let output = Output::try_from(&response[..]).expect("an output of the store");
             format!("Applied #{sequence} {output:?}")
+        }
+        ClientResponse::Read { sequence, response } => {
+            let output = Output::try_from(&response[..]).expect("an answer of the store");
+            format!("Read #{sequence}: {output:?}")
         }
         ClientResponse::SessionExpired { sequence } => format!("SessionExpired #{sequence}"),
         ClientResponse::NotLeader { sequence, leader } => {

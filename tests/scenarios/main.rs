@@ -43,6 +43,7 @@ macro_rules! scenarios {
 }
 
 scenarios! {
+    deposed_leader_refuses_reads,
     double_vote_after_step_down,
     duplicated_command_is_applied_once,
     figure_7,
