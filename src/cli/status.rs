@@ -232,8 +232,7 @@ fn dropped(counts: &Counts) -> Option<String> {
 fn cells(status: &ServerStatus) -> [String; 8] {
     let progress =
         status.progress.iter().map(|Progress { id, next_index, match_index, snapshot_bytes }| {
-            let snapshot =
-                snapshot_bytes.map(|bytes| format!(", has {bytes} bytes of the snapshot"));
+            let snapshot = snapshot_bytes.map(|bytes| format!("\n   snapshot {bytes} B"));
             format!("{id}: match {match_index}, next {next_index}{}", snapshot.unwrap_or_default())
         });
     [
@@ -337,7 +336,8 @@ mod tests {
         let line = |part: &str| text.lines().find(|line| line.contains(part)).expect("a line");
         assert!(line("7001").contains("leader"), "{text}");
         assert!(line("7001").contains("2: match 7, next 9 "), "{text}");
-        line("3: match 0, next 7, has 1234 bytes of the snapshot");
+        line("3: match 0, next 7");
+        line("   snapshot 1234 B");
         assert!(line("7001").contains("31 ms ago"), "{text}");
         assert!(line("7002").contains("unreachable"), "{text}");
         assert!(line("7009").contains("unreachable"), "{text}");

@@ -8,7 +8,7 @@ use super::contact::{Contact, Standing};
 use super::log_page::log_page;
 use super::saves::Saves;
 use super::suspicion::Suspicion;
-use crate::raft::{Parameters, Raft, Role, Server, Term};
+use crate::raft::{Index, Leader, Parameters, Raft, Role, Server, Term};
 use crate::runtime::trace::TraceWriter;
 use crate::runtime::wire::CLIENTS;
 use crate::runtime::{Commit, Event, Observer};
@@ -43,6 +43,12 @@ pub(super) enum News {
     Leads(Term),
     SteppedDown(Term),
     Follows(Id, Term),
+    /// The server has taken a snapshot of its own state, up to this entry.
+    TookSnapshot(Index),
+    /// The server has installed its leader's snapshot, up to this entry.
+    InstalledSnapshot(Index),
+    /// The server leads and begins to send this follower its snapshot, up to this entry.
+    SendsSnapshot(Id, Index),
     /// The number of elections that had no winner, as far as this candidate knows.
     StoodInVain(u64),
     /// The server has known no leader for this long.
@@ -134,6 +140,10 @@ impl<S: StateMachine + Serialize> Observer<Raft<S>> for Journal {
         log_page(self.id, state, from)
     }
 
+    fn peek(&self, state: &Server<S>, query: &[u8]) -> Vec<u8> {
+        state.machine.query(query).into()
+    }
+
     fn must_stop(&self) -> Option<String> {
         self.suspicion.must_stop()
     }
@@ -155,6 +165,32 @@ fn news<S>(before: &Server<S>, after: &Server<S>) -> Vec<News> {
         }
         _ => {}
     }
+    news.extend(news_of_snapshots(before, after));
+    news
+}
+
+fn news_of_snapshots<S>(before: &Server<S>, after: &Server<S>) -> Vec<News> {
+    let (old, new) = (&before.persistent, &after.persistent);
+    let mut news = Vec::new();
+    let last = new.snapshot.last_index;
+    if last > old.snapshot.last_index {
+        // A server that installs a snapshot has no entry up to there.
+        let is_installed = new.log.start() == last && old.log.last_index() < last;
+        let took = if is_installed { News::InstalledSnapshot } else { News::TookSnapshot };
+        news.push(took(last));
+    }
+    let Some(leader) = after.leader() else { return news };
+    for (follower, progress) in &leader.followers {
+        let sent = |leader: &Leader<S>| {
+            let sending = leader.followers.get(follower)?.sending.as_ref()?;
+            Some(sending.snapshot.last_index)
+        };
+        if let Some(last) = progress.sending.as_ref().map(|it| it.snapshot.last_index)
+            && before.leader().and_then(sent) != Some(last)
+        {
+            news.push(News::SendsSnapshot(*follower, last));
+        }
+    }
     news
 }
 
@@ -167,6 +203,14 @@ impl News {
             News::SteppedDown(term) => tracing::info!(id, term = term.0, "stepped down"),
             News::Follows(leader, term) => {
                 tracing::info!(id, term = term.0, leader = usize::from(leader), "follows");
+            }
+            News::TookSnapshot(last) => tracing::debug!(id, last_index = last.0, "took a snapshot"),
+            News::InstalledSnapshot(last) => {
+                tracing::info!(id, last_index = last.0, "installed the leader's snapshot");
+            }
+            News::SendsSnapshot(follower, last) => {
+                let (follower, last_index) = (usize::from(follower), last.0);
+                tracing::info!(id, follower, last_index, "sends its snapshot to a follower");
             }
             News::StoodInVain(elections) => tracing::info!(
                 id,
@@ -310,7 +354,7 @@ mod tests {
         assert_eq!(seen.status(Duration::from_millis(600))["majority_heard_ms_ago"], 500);
         assert_eq!(seen.warnings(Duration::from_millis(600)).len(), 1);
 
-        let args = AppendEntriesResponse { term: Term(2), outcome: Outcome::StaleTerm };
+        let args = AppendEntriesResponse { term: Term(2), outcome: Outcome::StaleTerm, round: 0 };
         let msg = Message::AppendEntriesResponse(args);
         let lines = logged(|| {
             show(seen, &leader, &Event::Message { src: Id::from(2), msg }, &leader);
