@@ -11,7 +11,7 @@ use checked_raft::models::process::ProcessTimer;
 use checked_raft::models::{Cluster, Spec};
 use stateright::actor::{Actor, Out};
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -152,19 +152,59 @@ fn line(row: &Row, first: &str) -> String {
     }
 }
 
-/// The same models without the seeded bug hold: it is the bug that is caught, not the model.
+/// The same models without the seeded bug hold: it is the bug that is caught, not the model. `docs/bugs.md` says
+/// so of each bug. `UPDATE_GOLDEN=1 cargo test --test mutants` writes it anew.
 #[test]
 fn without_its_bug_the_model_of_a_mutant_shows_no_violation() {
-    let mut seen = BTreeSet::new();
+    let mut exhausted_models = BTreeMap::new();
+    let mut rows = String::new();
     for mutant in mutants::catalogue() {
         let Spec { clients, watch, prefix, .. } = &mutant.spec;
         // Many mutants share a model.
-        if !seen.insert(format!("{} {clients:?} {watch:?} {prefix}", mutant.spec.bounds_text())) {
-            continue;
-        }
-        let states = exhausted(mutant.spec.cluster());
-        assert!(states.is_ok(), "{}: {states:?}", mutant.name);
+        let model = format!("{} {clients:?} {watch:?} {prefix}", mutant.spec.bounds_text());
+        let counts =
+            exhausted_models.entry(model).or_insert_with(|| exhausted(mutant.spec.cluster()));
+        assert!(counts.is_ok(), "{}: {counts:?}", mutant.name);
+        let tuples = counts.as_ref().map_or(0, |(tuples, _)| *tuples);
+        rows.push_str(&bug(&mutant, tuples));
     }
+    let page = format!("{BUGS_HEAD}{rows}");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(BUGS, page).expect("it can be written");
+        return;
+    }
+    let recorded = std::fs::read_to_string(BUGS).unwrap_or_default();
+    assert!(recorded == page, "{BUGS} is of other bugs: UPDATE_GOLDEN=1 cargo test --test mutants");
+}
+
+const BUGS: &str = "docs/bugs.md";
+
+const BUGS_HEAD: &str = "\
+# Reported bugs, and how the checker finds them
+
+Each row is a bug that somebody reported for a real system, or that a source warns of. A *mutant* has that bug. The
+checker finds it in the model of the row: `raft check --mutant NAME` shows the steps. The model without the bug is
+exhausted, and nothing is violated; the last column says with how many tuples. A test makes this page.
+
+| reported for | bug | mutant | falls to | steps | exhausted when mended |
+|---|---|---|---|---|---|
+";
+
+/// The row of a mutant.
+fn bug(mutant: &MutantSpec, tuples: u64) -> String {
+    let MutantSpec { name, caught_by, seen_in, about, .. } = mutant;
+    let recorded = std::fs::read_to_string(GOLDEN).unwrap_or_default();
+    let line = recorded.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")));
+    let steps =
+        line.and_then(|line| line.strip_prefix(&format!("{caught_by} "))?.split(' ').next());
+    let steps = steps.unwrap_or("?");
+    let source = match seen_in.split_once('#') {
+        Some((repository, number)) if number.chars().all(|c| c.is_ascii_digit()) => {
+            format!("[{seen_in}](https://github.com/{repository}/issues/{number})")
+        }
+        _ => (*seen_in).to_owned(),
+    };
+    format!("| {source} | {about} | `{name}` | {caught_by} | {steps} | {tuples} |\n")
 }
 
 /// The wrapper itself is no bug: without a fault it is the actor, tuple by tuple.
@@ -185,7 +225,7 @@ fn mutants_of_liveness_violate_no_other_property() {
         cluster.recovery = None;
         exhausted(cluster).map_err(|violated| format!("{}: {violated:?}", mutant.name))
     });
-    assert_eq!(caught.flatten().count(), 7);
+    assert_eq!(caught.flatten().count(), 9);
 }
 
 /// The property that would be the first to fall does not.
