@@ -341,9 +341,8 @@ pub fn snapshots_hold_what_is_committed<S: Replicated>(
         && replay.holds(sessions, machine)
 }
 
-/// A log starts at or before the last included index of the snapshot, and the log holds that entry's term, or
-/// no entry behind the snapshot: no entry is lost between the two. A server has applied all that its snapshot
-/// covers.
+/// A log starts at or before the last included index of the snapshot, and knows that entry's term. So no entry
+/// is lost between the two. A server has applied all that its snapshot covers.
 pub fn snapshots_join_logs<S: Replicated>(_: Id, local: ClusterLocal<'_, S>) -> bool {
     let Some(server) = local.state.server() else { return true };
     let Persistent { snapshot, log, .. } = &server.persistent;
@@ -363,8 +362,8 @@ pub fn snapshots_are_monotone<S: Replicated>(step: &ClusterChange<'_, S>) -> boo
     before.0 <= after.0 && before.1 <= after.1
 }
 
-/// A store that writes differences only has, after each save, exactly what was saved. The difference names a
-/// snapshot that a server took of its own state by its index alone; see [`crate::raft::Changes`].
+/// After each save, a store that writes only differences has exactly what was saved. For a server's own
+/// snapshot the difference names only the index; see [`crate::raft::Changes`].
 pub fn the_store_restores_what_is_saved<S: Replicated>(step: &ClusterChange<'_, S>) -> bool {
     let nothing = Persistent::default();
     let (before, after) = match (step.before.storage, step.after.storage) {

@@ -47,7 +47,7 @@ pub(super) fn table() -> Vec<Spec> {
             max_rounds: 2,
             sometimes: &["a client is done"],
             tuples: (29_934, 46_434),
-            ..Spec::base("read", "A read, its copies, and two rounds of a leader.")
+            ..Spec::base("read", "A leader answers a read and its copies with two rounds.")
         },
         Spec {
             watch,
@@ -113,7 +113,10 @@ pub(super) fn table() -> Vec<Spec> {
             prefix: DEPOSED_PREFIX,
             sometimes: &["two leaders at once", "a client is done"],
             tuples: (6_548, 7_063),
-            ..Spec::base("read-deployed", "The same, with a node's own parameters.")
+            ..Spec::base(
+                "read-deployed",
+                "A deposed leader that repeats as a node does answers no read.",
+            )
         },
     ]
 }

@@ -1,4 +1,4 @@
-//! Models with snapshots: servers that take one after each entry or two, and send it to each other.
+//! Models with snapshots. Each server takes one after every entry, and a leader sends its own to followers.
 
 use super::super::ghost::Watch;
 use super::super::process::Asks;
@@ -122,7 +122,7 @@ pub(super) fn table() -> Vec<Spec> {
             prefix: SESSION_COVERED_PREFIX,
             sometimes: &["all servers commit", "a leader changes between pieces"],
             tuples: (1_492, 1_492),
-            ..snapshots("snapshot-pieces", "A snapshot in two pieces, and a leader change between.")
+            ..snapshots("snapshot-pieces", "The leader changes between two pieces of a snapshot.")
         },
         Spec {
             watch: clients,
@@ -135,7 +135,10 @@ pub(super) fn table() -> Vec<Spec> {
             prefix: SESSION_COVERED_PREFIX,
             sometimes: &["all servers commit", "a leader changes between pieces"],
             tuples: (15_402, 15_567),
-            ..snapshots("snapshot-pieces-restarts", "A snapshot in two pieces, with restarts.")
+            ..snapshots(
+                "snapshot-pieces-restarts",
+                "A snapshot travels in two pieces, and servers restart.",
+            )
         },
         Spec {
             watch: clients,
@@ -178,7 +181,7 @@ pub(super) fn table() -> Vec<Spec> {
             prefix: SESSION_COVERED_PREFIX,
             sometimes: &["all servers commit", "a leader changes between pieces"],
             tuples: (24_381, 26_028),
-            ..snapshots("snapshot-pieces-three", "A snapshot in two pieces, and three leaders.")
+            ..snapshots("snapshot-pieces-three", "Three leaders send a snapshot in two pieces.")
         },
         Spec {
             watch: clients,
@@ -190,10 +193,7 @@ pub(super) fn table() -> Vec<Spec> {
             prefix: DEPOSED_PREFIX,
             sometimes: &["a server has a snapshot", "two leaders at once", "a client is done"],
             tuples: (35_743, 45_933),
-            ..snapshots(
-                "snapshot-reads",
-                "Reads of a server that is sent a snapshot, or sends one.",
-            )
+            ..snapshots("snapshot-reads", "Clients read from servers that send or get a snapshot.")
         },
         Spec {
             watch: commits,
@@ -202,7 +202,10 @@ pub(super) fn table() -> Vec<Spec> {
             copies: Copies::Awaited,
             sometimes: covered,
             tuples: (424_026, 428_505),
-            ..snapshots("snapshot-deployed", "Snapshots, with a node's own parameters.")
+            ..snapshots(
+                "snapshot-deployed",
+                "Servers take snapshots, and repeat lost messages as a node does.",
+            )
         },
     ]
 }

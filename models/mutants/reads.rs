@@ -57,8 +57,8 @@ fn read_without_round() -> MutantSpec {
         caught_by: "Linearizability",
         seen_in: "ongardie/dissertation, section 6.4",
         about: "A leader answers a read at once.",
-        story: "S1 leads term 2 and has executed the command of C3. S0 still believes that it leads, and \
-                answers the read of C4 without the command.",
+        story: "S1 leads term 2 and has executed the command of C3. S0 still believes that it leads, \
+                and answers the next read of C3 from its old state.",
         difference: "the read is served when it comes",
         spec: scenes::find_model("read-deposed"),
         fault: Fault { after: |handled| answer(handled, |_| true), ..Fault::NONE },
@@ -72,8 +72,8 @@ fn read_joins_the_round() -> MutantSpec {
         caught_by: "Reads wait for a round",
         seen_in: "ongardie/dissertation, section 6.4",
         about: "A read that comes while a round is under way is served by that round.",
-        story: "S0 has begun a round for a read of C3, and S1 has answered it. Then a read of C4 comes. That \
-                answer may be older than a later leader, but S0 answers both reads by it.",
+        story: "S0 has begun a round for a read of C3, and S1 has answered it. Then a read of C4 \
+                comes. That answer may be older than a later leader, but S0 answers both reads by it.",
         difference: "`round: leader.round` while a round is under way",
         spec: scenes::find_model("read-rounds"),
         fault: Fault {
@@ -97,8 +97,8 @@ fn round_not_compared() -> MutantSpec {
         caught_by: "Reads wait for a round",
         seen_in: "etcd-io/etcd#20418",
         about: "Any answer of a follower counts for the present round.",
-        story: "S1 has acknowledged an entry. Then the read comes, and S0 begins a round. The acknowledgement \
-                arrives, and S0 takes it for an answer to the round.",
+        story: "S1 has acknowledged an entry. Then the read comes, and S0 begins a round. The \
+                acknowledgement arrives, and S0 takes it for an answer to the round.",
         difference: "`progress.round = leader.round` for every answer",
         spec: scenes::find_model("read"),
         fault: Fault {
@@ -120,8 +120,8 @@ fn own_answer_counted_twice() -> MutantSpec {
         caught_by: "Linearizability",
         seen_in: "ongardie/dissertation, section 6.4",
         about: "A leader counts itself twice among those that have answered a round.",
-        story: "S0 has been deposed, and nobody answers its round. It counts itself twice, which makes two of \
-                three, and answers the read from its old state.",
+        story: "S0 has been deposed, and nobody answers its round. It counts itself twice, which \
+                makes two of three, and answers the read from its old state.",
         difference: "the leader's own round counts twice",
         spec: scenes::find_model("read-deposed"),
         fault: Fault {
@@ -149,8 +149,9 @@ fn read_before_the_first_entry() -> MutantSpec {
         caught_by: "Linearizability",
         seen_in: "etcd-io/etcd#7331",
         about: "A new leader answers reads before an entry of its term is committed.",
-        story: "S0 has executed a command. S1 holds it and is elected, but does not know yet that it is \
-                committed. A majority answers its round, and S1 answers the read without the command.",
+        story: "S0 has executed a command. S1 holds it and is elected, but does not know yet that it \
+                is committed. A majority answers its round, and S1 answers the read without the \
+                command.",
         difference: "`index: commit_index`",
         spec: scenes::read_after_election(),
         fault: Fault {
@@ -176,8 +177,8 @@ fn round_of_an_earlier_term() -> MutantSpec {
         caught_by: "Reads wait for a round",
         seen_in: "hashicorp/raft#666",
         about: "An answer of an earlier term counts for a round of this one.",
-        story: "S1 has answered round 1 of S0 in term 1. S0 leads term 2 and has begun its round 1 there. The old \
-                answer arrives, and S0 counts it.",
+        story: "S1 has answered round 1 of S0 in term 1. S0 leads term 2 and has begun its round 1 \
+                there. The old answer arrives, and S0 counts it.",
         difference: "the term of an answer is not compared before its round counts",
         spec: scenes::read_of_two_terms(),
         fault: Fault {
@@ -216,8 +217,9 @@ fn round_starts_over() -> MutantSpec {
         caught_by: "Linearizability",
         seen_in: "etcd-io/etcd#20418",
         about: "A leader numbers its rounds from 1 again when no read waits.",
-        story: "S0 has answered a read by its round 1. It is deposed and does not know it. A second read comes, \
-                and S0 begins a round 1 once more. A late copy of an answer to the first one confirms it.",
+        story: "S0 has answered a read by its round 1. It is deposed and does not know it. A second \
+                read comes, and S0 begins a round 1 once more. A late copy of an answer to the first \
+                one confirms it.",
         difference: "`round = 0` once all reads are answered",
         spec: scenes::read_late_answer(),
         fault: Fault {
@@ -243,8 +245,8 @@ fn reads_kept_by_who_steps_down() -> MutantSpec {
         caught_by: "Reads wait for a round",
         seen_in: "ongardie/dissertation, section 6.4",
         about: "A leader that steps down answers the reads that wait, instead of refusing them.",
-        story: "A read waits at S0 when it hears of term 2. S0 follows, and answers the read from its state, \
-                which may lack what the new leader has committed.",
+        story: "S0 hears of term 2 while a read waits. S0 follows, and answers the read from its \
+                state, which may lack what the new leader has committed.",
         difference: "the reads are answered when the leader steps down",
         spec: scenes::find_model("read-terms"),
         fault: Fault {

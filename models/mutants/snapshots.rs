@@ -133,8 +133,8 @@ fn stale_snapshot_installed() -> MutantSpec {
         caught_by: "Commit index is monotone",
         seen_in: "camunda/camunda#6092",
         about: "A late copy of a snapshot replaces what the server has committed since.",
-        story: "S2 installs the snapshot up to entry 1. It leads term 2 and commits entry 2 with S0. \
-                Then a copy of the snapshot arrives, and S2 goes back to entry 1.",
+        story: "S2 installs the snapshot of S1, which leads term 2, up to entry 1. S1 and S2 commit \
+                entry 2. Then a copy of the snapshot arrives, and S2 goes back to entry 1.",
         difference: "`if last_included_index <= commit_index` is missing",
         spec: scenes::find_model("snapshot-behind"),
         fault: Fault { before: forget_what_is_committed, ..Fault::NONE },
@@ -146,6 +146,8 @@ fn forget_what_is_committed(arriving: &mut Arriving<'_>) {
     let server = &mut *arriving.server;
     if let Message::InstallSnapshot(args) = &arriving.msg
         && args.last_included_index < server.commit_index
+        && args.term >= server.persistent.current_term
+        && !server.is_leader()
     {
         (server.commit_index, server.last_applied) = (Index(0), Index(0));
         server.persistent.log = Log::default();
@@ -158,7 +160,7 @@ fn log_kept_under_snapshot() -> MutantSpec {
         breaks: "IS-7",
         caught_by: "Snapshots join logs",
         seen_in: "databendlabs/openraft#753",
-        about: "A server that installs a snapshot keeps entries that conflict with it.",
+        about: "A server that installs a snapshot leaves its log as it is.",
         story: "S2 has an empty log and installs the snapshot up to entry 1. It leaves the log as it is, \
                 so the log does not join the snapshot. Entries that it appends get indexes that the \
                 snapshot covers.",
@@ -230,7 +232,7 @@ fn machine_not_installed() -> MutantSpec {
         breaks: "IS-8",
         caught_by: "Exactly once",
         seen_in: "rqlite/rqlite#2759",
-        about: "A server moves its indexes to those of a snapshot before it has restored the state machine.",
+        about: "A server takes over the indexes of a snapshot and keeps its own state machine.",
         story: "S2 installs a snapshot, counts its entries as applied, and keeps its own empty key-value \
                 store.",
         difference: "`server.machine = snapshot.machine` is missing",
@@ -252,7 +254,7 @@ fn snapshot_acked_before_saved() -> MutantSpec {
         breaks: "IS-5",
         caught_by: "Match index is replicated",
         seen_in: "etcd-io/etcd#20426",
-        about: "A server acknowledges a snapshot before it is on its disk.",
+        about: "A server acknowledges a snapshot that its disk does not have yet.",
         story: "S2 installs the snapshot and acknowledges it, but has not written it yet. S0 counts on a \
                 copy that a crash of S2 would lose.",
         difference: "`send(Match); save(snapshot)`",
@@ -305,7 +307,7 @@ fn pieces_mixed() -> MutantSpec {
         breaks: "IS-2",
         caught_by: "Snapshots hold what is committed",
         seen_in: "ongardie/dissertation, Figure 5.3",
-        about: "A server goes on with the pieces of another snapshot where those of the last one ended.",
+        about: "A server adds pieces of one snapshot to the pieces of another.",
         story: "S2 has the first piece of a snapshot of S0, with the session of C3. Then S1 leads, whose \
                 snapshot covers another command of C3. S2 adds the second piece of that snapshot to the \
                 first piece of S0's.",
@@ -363,9 +365,10 @@ fn log_saved_without_snapshot() -> MutantSpec {
         breaks: "STORE",
         caught_by: "Snapshots join logs",
         seen_in: "etcd-io/etcd#20426",
-        about: "A server saves that its log starts later, and the snapshot in a second write.",
-        story: "S0 commits its no-op and takes a snapshot. It saves that its log starts after the no-op, \
-                and crashes before it saves the snapshot. The no-op is in neither.",
+        about: "A server saves the start of its log first, and its snapshot in a second write.",
+        story: "S0 commits its no-op and takes a snapshot. It saves that its log starts after the \
+                no-op, and crashes before it saves the snapshot. Neither the saved log nor the saved \
+                snapshot has the no-op.",
         difference: "`save(log); save(snapshot)`",
         spec: scenes::find_model("snapshot"),
         fault: Fault {
@@ -390,7 +393,7 @@ fn restart_before_the_snapshot() -> MutantSpec {
         seen_in: "NodeDB-Lab/nodedb#162",
         about: "A server that restarts does not find its snapshot.",
         story: "S0 has dropped the no-op that its snapshot covers. When S0 restarts, it does not find \
-                the snapshot, and its log starts behind what it has applied.",
+                the snapshot, and its log starts after entries that it has not applied.",
         difference: "`snapshot: Snapshot::default()` at the start",
         spec: scenes::find_model("snapshot"),
         fault: Fault {
@@ -487,8 +490,8 @@ fn lost_piece_not_repeated() -> MutantSpec {
         caught_by: "Recoverability",
         seen_in: "willemt/raft, WRaft#3 of SandTable",
         about: "A leader that sends no entries in its heartbeats does not send a lost piece again.",
-        story: "The network loses the piece. S2 answers each heartbeat that it lacks the entries, and S0 \
-                goes on waiting for the answer to the piece.",
+        story: "The network loses the piece. S2 answers each heartbeat with a conflict, and S0 goes on \
+                waiting for the answer to the piece.",
         difference: "the follower's answers to heartbeats are ignored while a snapshot is on its way",
         spec: scenes::find_model("snapshot-fragments"),
         fault: Fault {
@@ -533,8 +536,8 @@ fn entries_dropped_before_they_are_applied() -> MutantSpec {
         caught_by: "Committed is durable",
         seen_in: "camunda/camunda#6092",
         about: "With a snapshot, a server drops all entries of its log, also those behind the snapshot.",
-        story: "S2 leads term 2 and has appended its no-op, entry 2. It commits entry 1 and takes a \
-                snapshot up to there. It drops entry 2, which others have acknowledged.",
+        story: "S2 holds entry 2 and has acknowledged it. S2 learns that entry 1 is committed, and \
+                takes a snapshot up to there. It drops entry 2, too.",
         difference: "`log = Log::after(last_term, last_index)` when a snapshot is taken",
         spec: scenes::find_model("snapshot-terms"),
         fault: Fault {

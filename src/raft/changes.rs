@@ -29,7 +29,7 @@ pub struct Changes<S> {
     pub voted_for: Option<Id>,
     /// The change of the snapshot, if it changed.
     pub snapshot: Option<SnapshotChange<S>>,
-    /// The changes of the log. They come from a comparison of the two maps, not from an append or a
+    /// The changes of the log. They come from a comparison of the two logs, not from an append or a
     /// truncation.
     pub log: LogChanges,
 }
@@ -37,7 +37,7 @@ pub struct Changes<S> {
 /// The difference between two snapshots.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SnapshotChange<S> {
-    /// The snapshot has moved on to this index: it is the one before it, with the entries of the log applied.
+    /// The snapshot has moved on to this index: applying entries of the log to the earlier one gives it.
     Advanced(Index),
     /// Here is the whole next snapshot.
     Replaced(Arc<Snapshot<S>>),
@@ -80,8 +80,8 @@ impl<S: StateMachine> Durable for Persistent<S> {
 }
 
 impl<S: StateMachine> Persistent<S> {
-    /// The next snapshot is this one with entries applied if the two logs hold them all: this log those up to
-    /// the start of the next log, the next log those behind its start.
+    /// If the two logs hold every entry between the snapshots, the change is an index. This log then holds those
+    /// up to the start of the next log, which holds the others.
     fn snapshot_change(&self, next: &Self) -> SnapshotChange<S> {
         let Snapshot { last_index, last_term, .. } = *next.snapshot;
         let from = &self.snapshot;

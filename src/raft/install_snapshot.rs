@@ -15,7 +15,7 @@
 //! and answers every other piece with what it has. A new term starts over, for the follower forgets what an
 //! earlier leader has sent. Under [`Retry::WhenLost`](super::Retry) heartbeats meanwhile are empty
 //! AppendEntries about the last included entry. The follower answers them with a conflict, which tells the
-//! leader that the follower can be reached. Two of them without a piece in between mean that the piece was
+//! leader that the follower can be reached. Two of these answers without a piece in between mean that it was
 //! lost (SNAP-7).
 
 use super::append_entries::{AppendEntriesResponse, Outcome};
@@ -60,7 +60,7 @@ pub struct InstallSnapshotResponse {
     pub term: Term,
     /// The snapshot that the answer is about.
     pub last_included_index: Index,
-    /// The number of bytes of that snapshot that the follower has: the offset that it waits for.
+    /// The number of bytes that the follower has of it, or of a later snapshot: the offset that it waits for.
     pub offset: u64,
 }
 
@@ -90,7 +90,7 @@ impl<S: StateMachine> Raft<S> {
         let last_term = server.persistent.log.term(last_index);
         server.persistent.snapshot = Arc::new(Snapshot {
             last_index,
-            last_term: last_term.expect("an applied entry behind the snapshot is in the log"),
+            last_term: last_term.expect("an applied entry after the snapshot is in the log"),
             sessions: server.sessions.clone(),
             machine: server.machine.clone(),
         });
@@ -100,14 +100,14 @@ impl<S: StateMachine> Raft<S> {
     /// Drops what the log need not hold any more.
     fn compact_log(&self, server: &mut Server<S>) {
         let covered = server.persistent.snapshot.last_index;
-        let behind = |entries: u64| Index(covered.0.saturating_sub(entries));
-        // [SNAP-6] A leader keeps the entries that follow a snapshot which is on its way, as long as they
-        // are at most `snapshot_hold`.
+        let before = |entries: u64| Index(covered.0.saturating_sub(entries));
+        // [SNAP-6] A leader keeps the entries after a snapshot of which a follower has a piece, but at most
+        // `snapshot_hold`.
         let held = server.leader().and_then(Leader::oldest_on_its_way).unwrap_or(covered);
-        let held = held.max(behind(self.parameters.snapshot_hold));
+        let held = held.max(before(self.parameters.snapshot_hold));
         let start = server.persistent.log.start();
         let at_once = Index(start.0.saturating_add(DROPPED_AT_ONCE));
-        let up_to = behind(self.parameters.snapshot_margin).min(held).min(at_once);
+        let up_to = before(self.parameters.snapshot_margin).min(held).min(at_once);
         if up_to > start {
             server.persistent.log.drop_up_to(up_to);
         }
@@ -153,7 +153,8 @@ impl<S: StateMachine> Raft<S> {
 
     /// Acts on the answer to a heartbeat: the follower can be reached, and lacks the last included entry.
     ///
-    /// [SNAP-7] A piece is sent again once the follower has answered two heartbeats without it, half as long.
+    /// [SNAP-7] The second such answer makes the leader send the piece again, half as long, and so does each
+    /// answer after it.
     pub(super) fn doubt_piece(&self, server: &mut Server<S>, follower: Id, o: &mut Out<Self>) {
         let halvings = self.parameters.halvings();
         let sending = server.role.progress(follower).sending.as_mut();
@@ -167,8 +168,8 @@ impl<S: StateMachine> Raft<S> {
 
     /// The leader's side of InstallSnapshot.
     ///
-    /// [SNAP-4] The follower's answer asks for the piece that follows. An answer that asks for an earlier one
-    /// counts only if a piece was lost: the follower has restarted. All other answers are old.
+    /// [SNAP-4] The follower's answer asks for the piece that follows. An answer that asks for the first one
+    /// again counts only after a repetition: the follower has forgotten the rest. All other answers are old.
     pub(super) fn handle_install_snapshot_response(
         &self,
         server: &mut Server<S>,
@@ -213,15 +214,15 @@ impl<S: StateMachine> Sending<S> {
         (Bytes::copy_from_slice(&bytes[from..to]), to == bytes.len() && next.is_none())
     }
 
-    /// Moves on to the piece at `offset`, if that lies within this part or at its end. Returns whether it
-    /// does.
+    /// Moves on to the piece at `offset`. Returns false if neither this part nor the beginning of the next one
+    /// has such a piece.
     fn advance_to(&mut self, offset: u64, max_bytes: usize) -> bool {
         let (bytes, next) = self.snapshot.encoded(&self.part, max_bytes);
         let end = self.part_offset + bytes.len() as u64;
         match next {
             _ if offset < end => {}
             Some(next) if offset == end => (self.part, self.part_offset) = (next, end),
-            _ => return false, // nobody has sent so much
+            _ => return false, // no piece begins there
         }
         (self.offset, self.doubts) = (offset, 0);
         true
@@ -232,7 +233,7 @@ impl<S> Sending<S> {
     /// This many doubts mean that the piece was lost.
     const LOST: u8 = 2;
 
-    /// Notes that the piece is sent again: the follower's answer may ask for any offset.
+    /// Notes that the piece is sent again: from now on an answer may ask for the first piece.
     pub(super) fn was_repeated(&mut self) {
         self.doubts = Self::LOST;
     }

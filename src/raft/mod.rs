@@ -70,7 +70,7 @@ pub use progress::{Attempt, Leader, Progress, Sending};
 pub use read_index::{Read, WAITING_READS};
 pub use request_vote::{RequestVote, RequestVoteResponse};
 pub use sessions::{SessionRecord, Sessions};
-pub use snapshot::{Incoming, Part, Snapshot};
+pub use snapshot::{Incoming, Place, Snapshot};
 pub use state::{Disagreement, Persistent, Role, Server};
 
 use crate::state_machine::StateMachine;

@@ -7,7 +7,7 @@
 use super::log::Log;
 use super::position::Index;
 use super::read_index::Read;
-use super::snapshot::{Part, Snapshot};
+use super::snapshot::{Place, Snapshot};
 use super::state::Role;
 use serde::{Deserialize, Serialize};
 use stateright::actor::Id;
@@ -53,15 +53,16 @@ pub struct Sending<S> {
     /// The snapshot that is sent.
     pub snapshot: Arc<Snapshot<S>>,
     /// The part of the snapshot that the next piece is cut from.
-    pub part: Part,
+    pub part: Place,
     /// The number of bytes of the snapshot before that part.
     pub part_offset: u64,
     /// The number of bytes that the follower has: the offset of the piece that is on its way.
     pub offset: u64,
-    /// The number of pieces that were lost. The leader stops counting where a larger number would change
-    /// nothing.
+    /// The number of losses, with those of the entries that the leader sent before. The leader stops counting
+    /// where a larger number would change nothing.
     pub losses: u32,
-    /// The number of heartbeats that the follower has answered since it last got a piece, at most 2.
+    /// The number of heartbeats that the follower has answered since its last answer to a piece, at most 2. A
+    /// repetition of the piece sets it to 2.
     pub doubts: u8,
 }
 
@@ -155,7 +156,8 @@ impl fmt::Display for Attempt {
     }
 }
 
-/// Shows `5@1200/2`: the snapshot up to entry 5, of which 1200 bytes have arrived, after two losses.
+/// Shows `5@1200/2?`: the snapshot up to entry 5, of which 1200 bytes have arrived, after two losses and with
+/// one doubt.
 impl<S> fmt::Display for Sending<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}@{}", self.snapshot.last_index, self.offset)?;

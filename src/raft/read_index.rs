@@ -4,11 +4,11 @@
 //! its state may be old. So a leader first makes sure that it still leads. It sends a round of AppendEntries,
 //! and each answer repeats the number of the round. Suppose that a majority has answered a round which began
 //! after the read came. Then no later leader had been elected when the read came. The leader answers from its
-//! state machine (READ-3), once that has come as far as was committed when the read came (READ-1).
+//! state machine (READ-3), once it has applied all that was committed when the read came (READ-1).
 //!
 //! All reads that wait share one round. A read that comes while a round is under way waits for the next one,
 //! because the answers to the present round may be older than the read. Every AppendEntries carries the
-//! present round, so a heartbeat repeats a round that was lost.
+//! present round, so the next one repeats a round that was lost.
 //!
 //! A read has no session. It may be repeated, and each copy is a read of its own.
 
@@ -83,7 +83,7 @@ impl<S: StateMachine> Raft<S> {
     }
 
     /// Answers the reads that need wait no longer, and begins the next round if reads wait for it. A leader
-    /// calls this function after every answer of a follower.
+    /// calls this function when a read comes, and after every answer to an AppendEntries.
     ///
     /// [READ-3] "The leader waits for its state machine to advance at least as far as the readIndex" and
     /// "issues the query against its state machine and replies to the client with the results" (thesis 6.4).

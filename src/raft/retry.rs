@@ -149,8 +149,8 @@ impl<S: StateMachine> Raft<S> {
 }
 
 impl<S> Server<S> {
-    /// The position that an AppendEntries without entries asks a follower about: the last entry that is
-    /// unanswered, or the one before `next_index`. `None` if the log has dropped that entry.
+    /// The position that an empty AppendEntries asks about: the last included entry of a snapshot on its way,
+    /// the last unanswered entry, or the one before `next_index`. `None` if the log has dropped that entry.
     pub(super) fn asks_about(&self, follower: Id) -> Option<(Index, Term)> {
         let Progress { next_index, attempt, sending, .. } =
             self.leader()?.followers.get(&follower)?;

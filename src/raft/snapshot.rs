@@ -33,7 +33,7 @@ pub struct Snapshot<S> {
 
 /// The place in a snapshot at which a part begins. Sessions come first, then the state machine.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Part {
+pub enum Place {
     /// The sessions whose ids are greater than this one.
     SessionsAfter(Index),
     /// What the state machine holds from this place on; see [`StateMachine::part`].
@@ -61,22 +61,22 @@ impl<S: StateMachine> Snapshot<S> {
     }
 
     /// The part at which the stream begins.
-    pub(super) fn first_part(&self) -> Part {
+    pub(super) fn first_part(&self) -> Place {
         if self.sessions.is_empty() {
-            Part::Machine(Bytes::new())
+            Place::Machine(Bytes::new())
         } else {
-            Part::SessionsAfter(Index(0))
+            Place::SessionsAfter(Index(0))
         }
     }
 
     /// One part of the stream with its length before it, and the part that follows; `None` after the last
-    /// one. A part has about `limit` bytes, or more if one session or one value of the state machine has.
-    pub(super) fn encoded(&self, part: &Part, limit: usize) -> (Vec<u8>, Option<Part>) {
+    /// one. A part has about `limit` bytes, or as many more as its largest session or value takes.
+    pub(super) fn encoded(&self, part: &Place, limit: usize) -> (Vec<u8>, Option<Place>) {
         let (content, next) = match part {
-            Part::SessionsAfter(after) => self.sessions_after(*after, limit),
-            Part::Machine(from) => {
+            Place::SessionsAfter(after) => self.sessions_after(*after, limit),
+            Place::Machine(from) => {
                 let state_machine::Part { bytes, next } = self.machine.part(from, limit);
-                (Content::Machine(bytes), next.map(Part::Machine))
+                (Content::Machine(bytes), next.map(Place::Machine))
             }
         };
         let mut bytes = vec![0; LENGTH];
@@ -87,7 +87,7 @@ impl<S: StateMachine> Snapshot<S> {
         (bytes, next)
     }
 
-    fn sessions_after(&self, after: Index, limit: usize) -> (Content, Option<Part>) {
+    fn sessions_after(&self, after: Index, limit: usize) -> (Content, Option<Place>) {
         /// An upper bound of what a record takes besides its last response.
         const OVERHEAD: usize = 5 * 10;
         let (mut records, mut bytes) = (Vec::new(), 0);
@@ -98,8 +98,8 @@ impl<S: StateMachine> Snapshot<S> {
         }
         let last = records.last().map_or(after, |(session, _)| *session);
         let next = match rest.peek() {
-            Some(_) => Part::SessionsAfter(last),
-            None => Part::Machine(Bytes::new()),
+            Some(_) => Place::SessionsAfter(last),
+            None => Place::Machine(Bytes::new()),
         };
         (Content::Sessions(records), Some(next))
     }
@@ -108,7 +108,7 @@ impl<S: StateMachine> Snapshot<S> {
 /// A snapshot of which a follower has received the first bytes.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Incoming<S> {
-    /// What the complete parts make: the snapshot, once all of them have come.
+    /// The snapshot as far as the complete parts make it.
     pub snapshot: Snapshot<S>,
     /// The number of bytes that have come: the offset of the next piece.
     pub offset: u64,
@@ -124,7 +124,7 @@ impl<S: StateMachine> Incoming<S> {
         Self { snapshot, offset: 0, rest: Bytes::new() }
     }
 
-    /// Adds the piece that follows. Fails if a part that it completes is not one.
+    /// Adds the piece that follows. Fails if the bytes of a complete part do not decode.
     pub(super) fn add(&mut self, piece: &[u8]) -> Result<(), String> {
         self.offset += piece.len() as u64;
         let mut rest = self.rest.to_vec();
