@@ -84,11 +84,6 @@ impl Processes {
         (self.addresses[&server], new)
     }
 
-    /// Where a server listens.
-    pub(crate) fn address(&self, server: u64) -> SocketAddr {
-        self.listen[&server]
-    }
-
     /// SIGKILL.
     pub(crate) fn kill(&mut self, server: u64) {
         let mut child = self.running.remove(&server).expect("it is running");
