@@ -341,8 +341,8 @@ pub fn snapshots_hold_what_is_committed<S: Replicated>(
         && replay.holds(sessions, machine)
 }
 
-/// A log starts at or before the last included index of the snapshot, and knows that entry's term. So no entry
-/// is lost between the two. A server has applied all that its snapshot covers.
+/// A log starts at or before the last included index of the snapshot, and knows that entry's term. So no
+/// entry is lost between the two. A server has applied all that its snapshot covers.
 pub fn snapshots_join_logs<S: Replicated>(_: Id, local: ClusterLocal<'_, S>) -> bool {
     let Some(server) = local.state.server() else { return true };
     let Persistent { snapshot, log, .. } = &server.persistent;

@@ -80,8 +80,8 @@ impl<S: StateMachine> Durable for Persistent<S> {
 }
 
 impl<S: StateMachine> Persistent<S> {
-    /// If the two logs hold every entry between the snapshots, the change is an index. This log then holds those
-    /// up to the start of the next log, which holds the others.
+    /// If the two logs hold every entry between the snapshots, the change is an index. This log then holds
+    /// those up to the start of the next log, which holds the others.
     fn snapshot_change(&self, next: &Self) -> SnapshotChange<S> {
         let Snapshot { last_index, last_term, .. } = *next.snapshot;
         let from = &self.snapshot;

@@ -214,8 +214,8 @@ impl<S: StateMachine> Sending<S> {
         (Bytes::copy_from_slice(&bytes[from..to]), to == bytes.len() && next.is_none())
     }
 
-    /// Moves on to the piece at `offset`. Returns false if neither this part nor the beginning of the next one
-    /// has such a piece.
+    /// Moves on to the piece at `offset`. Returns false if neither this part nor the beginning of the next
+    /// one has such a piece.
     fn advance_to(&mut self, offset: u64, max_bytes: usize) -> bool {
         let (bytes, next) = self.snapshot.encoded(&self.part, max_bytes);
         let end = self.part_offset + bytes.len() as u64;
