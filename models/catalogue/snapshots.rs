@@ -67,7 +67,7 @@ pub(super) fn table() -> Vec<Spec> {
             watch: commits,
             max_term: 2,
             sometimes: covered,
-            tuples: (11_214, 12_075),
+            tuples: (11_502, 12_363),
             ..snapshots("snapshot-terms", "Three servers with snapshots, two terms.")
         },
         Spec {
@@ -76,7 +76,7 @@ pub(super) fn table() -> Vec<Spec> {
             restarts: true,
             prefix: COVERED_PREFIX,
             sometimes: covered,
-            tuples: (5_615, 5_729),
+            tuples: (6_095, 6_209),
             ..snapshots("snapshot-behind", "A follower gets a snapshot of either of two leaders.")
         },
         Spec {
@@ -85,7 +85,7 @@ pub(super) fn table() -> Vec<Spec> {
             snapshot_margin: 1,
             prefix: COVERED_PREFIX,
             sometimes: covered,
-            tuples: (9_045, 9_779),
+            tuples: (9_085, 9_819),
             ..snapshots("snapshot-margin", "Logs keep an entry that a snapshot covers.")
         },
         Spec {
@@ -121,7 +121,7 @@ pub(super) fn table() -> Vec<Spec> {
             max_index: Some(4),
             prefix: SESSION_COVERED_PREFIX,
             sometimes: &["all servers commit", "a leader changes between pieces"],
-            tuples: (1_492, 1_492),
+            tuples: (1_636, 1_636),
             ..snapshots("snapshot-pieces", "The leader changes between two pieces of a snapshot.")
         },
         Spec {
@@ -134,7 +134,7 @@ pub(super) fn table() -> Vec<Spec> {
             max_index: Some(4),
             prefix: SESSION_COVERED_PREFIX,
             sometimes: &["all servers commit", "a leader changes between pieces"],
-            tuples: (15_402, 15_567),
+            tuples: (16_842, 17_007),
             ..snapshots(
                 "snapshot-pieces-restarts",
                 "A snapshot travels in two pieces, and servers restart.",
@@ -153,7 +153,7 @@ pub(super) fn table() -> Vec<Spec> {
             fragment: Some(60),
             prefix: SESSION_COVERED_PREFIX,
             sometimes: &["all servers commit"],
-            tuples: (18_968, 18_984),
+            tuples: (19_304, 19_320),
             ..snapshots("snapshot-fragments", "Pieces of a snapshot that are too large get lost.")
         },
         Spec {
@@ -161,14 +161,14 @@ pub(super) fn table() -> Vec<Spec> {
             max_term: 2,
             restarts: true,
             sometimes: covered,
-            tuples: (83_108, 91_121),
+            tuples: (85_988, 94_001),
             ..snapshots("snapshot-terms-restarts", "Two terms with snapshots, with restarts.")
         },
         Spec {
             watch: commits,
             max_term: 3,
             sometimes: covered,
-            tuples: (148_378, 178_870),
+            tuples: (153_274, 183_886),
             ..snapshots("snapshot-three-terms", "Three terms of three servers with snapshots.")
         },
         Spec {
@@ -180,7 +180,7 @@ pub(super) fn table() -> Vec<Spec> {
             max_index: Some(5),
             prefix: SESSION_COVERED_PREFIX,
             sometimes: &["all servers commit", "a leader changes between pieces"],
-            tuples: (24_381, 26_028),
+            tuples: (26_289, 27_936),
             ..snapshots("snapshot-pieces-three", "Three leaders send a snapshot in two pieces.")
         },
         Spec {
@@ -192,7 +192,7 @@ pub(super) fn table() -> Vec<Spec> {
             max_index: Some(5),
             prefix: DEPOSED_PREFIX,
             sometimes: &["a server has a snapshot", "two leaders at once", "a client is done"],
-            tuples: (35_743, 45_933),
+            tuples: (41_937, 52_088),
             ..snapshots("snapshot-reads", "Clients read from servers that send or get a snapshot.")
         },
         Spec {
@@ -201,7 +201,7 @@ pub(super) fn table() -> Vec<Spec> {
             retry: Retry::WhenLost { smallest_batch: 64 },
             copies: Copies::Awaited,
             sometimes: covered,
-            tuples: (424_026, 428_505),
+            tuples: (425_322, 429_801),
             ..snapshots(
                 "snapshot-deployed",
                 "Servers take snapshots, and repeat lost messages as a node does.",

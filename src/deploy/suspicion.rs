@@ -184,7 +184,14 @@ mod tests {
         let persistent = Persistent { current_term: Term(1), log, ..Persistent::default() };
         let match_index = Index(index);
         let next_index = match_index.next();
-        let progress = Progress { next_index, match_index, attempt: None, sending: None, round: 0 };
+        let progress = Progress {
+            next_index,
+            match_index,
+            attempt: None,
+            sending: None,
+            catches_up: false,
+            round: 0,
+        };
         let followers = [1, 2].map(|id| (Id::from(id), progress.clone())).into();
         let members = raft().members().clone();
         Server {

@@ -10,7 +10,7 @@
 use super::log::{Entry, Log};
 use super::position::{Index, Term};
 use super::progress::{Leader, Progress};
-use super::state::{Disagreement, Role, Server};
+use super::state::{Disagreement, Persistent, Role, Server};
 use super::{Message, Raft, Timer};
 use crate::state_machine::StateMachine;
 use serde::{Deserialize, Serialize};
@@ -193,7 +193,7 @@ impl<S: StateMachine> Raft<S> {
         outcome: Outcome,
         o: &mut Out<Self>,
     ) {
-        let log = &server.persistent.log;
+        let Persistent { log, snapshot, .. } = &server.persistent;
         let progress = server.role.progress(follower);
         let Progress { next_index, match_index, attempt, sending, .. } = progress;
         match outcome {
@@ -203,7 +203,7 @@ impl<S: StateMachine> Raft<S> {
                 *match_index = index;
                 *next_index = index.next().max(*next_index);
                 *attempt = attempt.and_then(|attempt| attempt.answered(index, log));
-                progress.has_arrived(index);
+                progress.has_arrived(index, snapshot.last_index);
                 let lacks_more =
                     progress.next_index <= log.last_index() && !progress.awaits_answer();
                 self.advance_commit_index(server, o);

@@ -9,7 +9,8 @@
 //! From there on the leader sends entries.
 //!
 //! The leader holds on to the snapshot that it sends, and keeps the entries that follow it, up to a limit
-//! (SNAP-6). Otherwise a large snapshot would be out of date before it has arrived.
+//! (SNAP-6). Otherwise a large snapshot would be out of date before it has arrived. When it has arrived, the
+//! leader keeps the entries that the follower still lacks, until it has caught up.
 //!
 //! Pieces get lost, repeated and reordered. A follower takes only the piece that begins where its bytes end,
 //! and answers every other piece with what it has. A new term starts over, for the follower forgets what an
@@ -23,12 +24,13 @@ use super::log::Log;
 use super::position::{Index, Term};
 use super::progress::{Leader, Progress, Sending};
 use super::snapshot::{Incoming, Snapshot};
-use super::state::Server;
+use super::state::{Role, Server};
 use super::{Message, Raft};
 use crate::state_machine::StateMachine;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use stateright::actor::{Id, Out};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// The most entries that a server drops with one snapshot. A leader that has held many entries drops them
@@ -101,13 +103,18 @@ impl<S: StateMachine> Raft<S> {
     fn compact_log(&self, server: &mut Server<S>) {
         let covered = server.persistent.snapshot.last_index;
         let before = |entries: u64| Index(covered.0.saturating_sub(entries));
+        let limit = before(self.parameters.snapshot_hold);
+        let margin = before(self.parameters.snapshot_margin);
         // [SNAP-6] A leader keeps the entries after a snapshot of which a follower has a piece, but at most
-        // `snapshot_hold`.
-        let held = server.leader().and_then(Leader::oldest_on_its_way).unwrap_or(covered);
-        let held = held.max(before(self.parameters.snapshot_hold));
+        // `snapshot_hold`. When that snapshot has arrived, it keeps the entries that the follower lacks, until
+        // the margin is enough: else a follower that is far behind would soon need the next snapshot.
+        let held = match &mut server.role {
+            Role::Leader(leader) => leader.held_after(limit..margin).unwrap_or(margin),
+            _ => margin,
+        };
         let start = server.persistent.log.start();
         let at_once = Index(start.0.saturating_add(DROPPED_AT_ONCE));
-        let up_to = before(self.parameters.snapshot_margin).min(held).min(at_once);
+        let up_to = margin.min(held.max(limit)).min(at_once);
         if up_to > start {
             server.persistent.log.drop_up_to(up_to);
         }
@@ -240,18 +247,32 @@ impl<S> Sending<S> {
 }
 
 impl<S> Leader<S> {
-    /// The last included index of the oldest snapshot that is on its way to a follower which has already
-    /// answered a piece of it.
-    fn oldest_on_its_way(&self) -> Option<Index> {
-        let sending = self.followers.values().filter_map(|it| it.sending.as_ref());
-        sending.filter(|it| it.offset > 0).map(|it| it.snapshot.last_index).min()
+    /// The first position after which a follower needs entries because of a snapshot. No follower that has
+    /// come to the end of `range` catches up any more, nor one that has fallen behind its start.
+    fn held_after(&mut self, range: Range<Index>) -> Option<Index> {
+        for progress in self.followers.values_mut() {
+            progress.catches_up &= range.contains(&progress.match_index);
+        }
+        self.followers.values().filter_map(Progress::held_after).min()
     }
 }
 
 impl<S> Progress<S> {
-    /// Notes that the follower's log matches up to `index`: it needs no snapshot up to there any more.
-    pub(super) fn has_arrived(&mut self, index: Index) {
-        self.sending.take_if(|sending| sending.snapshot.last_index <= index);
+    /// The position after which the follower needs entries because of a snapshot, if there is one. A follower
+    /// that has not answered any piece may be down, so nothing is held for it.
+    fn held_after(&self) -> Option<Index> {
+        match &self.sending {
+            Some(sending) => (sending.offset > 0).then_some(sending.snapshot.last_index),
+            None => self.catches_up.then_some(self.match_index),
+        }
+    }
+
+    /// Notes that the follower's log matches up to `index`: it needs no snapshot up to there any more. The
+    /// leader's own snapshot covers the entries up to `covered`.
+    pub(super) fn has_arrived(&mut self, index: Index, covered: Index) {
+        if self.sending.take_if(|sending| sending.snapshot.last_index <= index).is_some() {
+            self.catches_up = index < covered;
+        }
     }
 }
 

@@ -42,6 +42,9 @@ pub struct Progress<S> {
     /// The snapshot that the leader sends, if the follower needs entries that the leader's log no longer
     /// holds. Meanwhile `next_index` is the index after the snapshot.
     pub sending: Option<Sending<S>>,
+    /// Whether the leader holds the entries after `match_index` (SNAP-6). A snapshot has arrived at the
+    /// follower, and the leader had taken a later one by then.
+    pub catches_up: bool,
     /// The latest round that the follower has answered.
     pub round: u64,
 }
@@ -74,6 +77,7 @@ impl<S> Leader<S> {
             match_index: Index(0),
             attempt: None,
             sending: None,
+            catches_up: false,
             round: 0,
         };
         let followers = followers.map(|follower| (follower, progress())).collect();
@@ -174,8 +178,9 @@ impl<S> fmt::Debug for Sending<S> {
     }
 }
 
-/// Shows `next={1:3 2:2} match={1:2 2:0}`, `unanswered={1:..2}` if answers are awaited, and
-/// `sending={2:5@1200}` if a snapshot is on its way. Once there was a read, this shows the rounds as in
+/// Shows `next={1:3 2:2} match={1:2 2:0}`, `unanswered={1:..2}` if answers are awaited,
+/// `sending={2:5@1200}` if a snapshot is on its way, and `held={2:5}` if the entries after the fifth are held
+/// for a follower that catches up. Once there was a read, this shows the rounds as in
 /// `round=2 answered={1:2 2:1}`, and each read that waits. Here `read=9#4:r2@3` is number 4 of client 9,
 /// which waits for round 2 and for entry 3.
 impl<S> fmt::Debug for Leader<S> {
@@ -187,11 +192,13 @@ impl<S> fmt::Debug for Leader<S> {
         }
         let all = || self.followers.iter().map(|(id, progress)| (*id, progress));
         let sending = of_each(all().filter_map(|(id, it)| Some((id, it.sending.as_ref()?))));
+        let held = all().filter(|(_, it)| it.catches_up);
+        let held = of_each(held.map(|(id, it)| (id, it.match_index)));
         write!(f, " next={{{}}}", of_each(all().map(|(id, it)| (id, it.next_index))))?;
         write!(f, " match={{{}}}", of_each(all().map(|(id, it)| (id, it.match_index))))?;
         let rounds = of_each(all().filter(|_| self.round > 0).map(|(id, it)| (id, it.round)));
         let unanswered = of_each(all().filter_map(|(id, it)| Some((id, it.attempt?))));
-        for (name, value) in [("unanswered", unanswered), ("sending", sending)] {
+        for (name, value) in [("unanswered", unanswered), ("sending", sending), ("held", held)] {
             if !value.is_empty() {
                 write!(f, " {name}={{{value}}}")?;
             }

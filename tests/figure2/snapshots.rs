@@ -231,6 +231,70 @@ fn snap_6_a_leader_keeps_the_entries_after_a_snapshot_on_its_way() {
     }
 }
 
+/// A leader whose snapshot up to entry 2 has arrived at follower 2, and which has committed entries 3 and 4
+/// with follower 1.
+fn has_arrived(change: impl FnOnce(&mut Parameters)) -> Given {
+    let answered = sends(change).receives(2, wants(2, 2, 1)).given();
+    let committed = answered.receives(1, matched(2, 3)).given();
+    commits(committed.receives(2, matched(2, 2)).given(), 4)
+}
+
+/// The leader appends one more entry, and follower 1 has it.
+fn commits(leads: Given, index: u64) -> Given {
+    let appended = leads.receives(CLIENT, register(index)).given();
+    appended.receives(1, matched(2, index)).given()
+}
+
+#[test]
+fn snap_6_a_leader_holds_what_a_follower_lacks_until_it_has_caught_up() {
+    let often = |it: &mut Parameters| it.snapshot_after = Some(1);
+    let start = |given: &Given| given.server().persistent.log.start();
+    // The follower goes on, and what it still lacks is held.
+    let behind = has_arrived(often);
+    assert_eq!(start(&behind), Index(2));
+    let nearer = commits(behind.receives(2, matched(2, 3)).given(), 5);
+    assert_eq!(start(&nearer), Index(3));
+    assert!(format!("{:?}", nearer.server()).contains(" match={1:5 2:3} held={2:3}"));
+    // Once it has all that a snapshot covers, nothing is held for it any more.
+    let whole = nearer.receives(2, matched(2, 5)).given();
+    let whole = whole.receives(CLIENT, register(6)).given().receives(2, matched(2, 6)).given();
+    assert_eq!(start(&whole), Index(6));
+    let later = commits(whole, 7);
+    assert_eq!(start(&later), Index(7));
+    assert!(!format!("{:?}", later.server()).contains("held"));
+}
+
+#[test]
+fn snap_6_a_follower_is_not_waited_for_when_the_margin_is_enough_or_the_limit_is_reached() {
+    let parameters = |margin, hold| {
+        move |it: &mut Parameters| {
+            (it.snapshot_after, it.snapshot_margin, it.snapshot_hold) = (Some(1), margin, hold);
+        }
+    };
+    // The entries that are covered, and those that the log holds of them.
+    let held = |given: &Given| {
+        let persistent = &given.server().persistent;
+        (persistent.snapshot.last_index.0, persistent.log.start().0)
+    };
+    // Follower 2 has entry 2, so after entry 4 the margin begins there.
+    let margin = has_arrived(parameters(2, 9));
+    assert_eq!(held(&margin), (4, 2));
+    assert_eq!(held(&commits(margin, 5)), (5, 3));
+    // It has fallen behind the limit with entry 5.
+    let limit = has_arrived(parameters(0, 2));
+    assert_eq!(held(&limit), (4, 2));
+    assert_eq!(held(&commits(limit, 5)), (5, 5));
+}
+
+#[test]
+fn snap_6_a_follower_that_has_got_the_latest_snapshot_is_given_the_margin() {
+    let often = |it: &mut Parameters| it.snapshot_after = Some(1);
+    let arrived =
+        sends(often).receives(2, wants(2, 2, 1)).given().receives(2, matched(2, 2)).given();
+    let committed = arrived.receives(1, matched(2, 3)).given();
+    assert_eq!(committed.server().persistent.log.start(), Index(3));
+}
+
 #[test]
 fn snap_7_a_piece_is_sent_again_once_two_heartbeats_are_answered_without_it() {
     let asks = |it: &mut Parameters| {

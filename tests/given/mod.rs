@@ -63,7 +63,14 @@ pub(crate) fn leader(term: u64, log: &[u64], peers: &[(usize, u64, u64)]) -> Giv
         let (next_index, match_index) = (Index(*next), Index(*matched));
         (
             Id::from(*id),
-            Progress { next_index, match_index, attempt: None, sending: None, round: 0 },
+            Progress {
+                next_index,
+                match_index,
+                attempt: None,
+                sending: None,
+                catches_up: false,
+                round: 0,
+            },
         )
     });
     let leader = Leader { followers: followers.collect(), ..Leader::default() };
