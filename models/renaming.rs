@@ -27,6 +27,7 @@ impl<S: Replicated> Rewrite<Id> for Server<S> {
         let Server {
             commit_index,
             last_applied,
+            applied_bytes,
             members,
             role,
             persistent,
@@ -37,6 +38,7 @@ impl<S: Replicated> Rewrite<Id> for Server<S> {
         Server {
             commit_index: *commit_index,
             last_applied: *last_applied,
+            applied_bytes: *applied_bytes,
             members: members.iter().map(|member| plan.rewrite(&member)).collect(),
             role: role.rewrite(plan),
             persistent: persistent.rewrite(plan),

@@ -85,15 +85,19 @@ pub(super) struct Settings {
     #[arg(long, value_name = "N")]
     #[serde(deserialize_with = "one")]
     snapshot_after: Option<u64>,
+    /// Take a snapshot, too, after this many bytes of applied entries [default: 67108864]
+    #[arg(long, value_name = "BYTES")]
+    #[serde(deserialize_with = "one")]
+    snapshot_after_bytes: Option<u64>,
     /// Most entries that the log keeps although a snapshot covers them [default: 10000]
     ///
     /// A follower that lacks more than these gets the snapshot.
     #[arg(long, value_name = "N")]
     #[serde(deserialize_with = "one")]
     snapshot_margin: Option<u64>,
-    /// Most entries that a leader keeps while an earlier snapshot is on its way [default: 200000]
+    /// Most entries that a leader keeps for a follower that gets an earlier snapshot [default: 200000]
     ///
-    /// A follower that gets a large snapshot needs the entries after it.
+    /// A follower that gets a large snapshot needs the entries after it, until it has caught up.
     #[arg(long, value_name = "N")]
     #[serde(deserialize_with = "one")]
     snapshot_hold: Option<u64>,
@@ -132,6 +136,7 @@ impl Settings {
             smallest_batch,
             max_sessions,
             snapshot_after,
+            snapshot_after_bytes,
             snapshot_margin,
             snapshot_hold,
             log,
@@ -152,6 +157,7 @@ impl Settings {
             smallest_batch: smallest_batch.or(others.smallest_batch),
             max_sessions: max_sessions.or(others.max_sessions),
             snapshot_after: snapshot_after.or(others.snapshot_after),
+            snapshot_after_bytes: snapshot_after_bytes.or(others.snapshot_after_bytes),
             snapshot_margin: snapshot_margin.or(others.snapshot_margin),
             snapshot_hold: snapshot_hold.or(others.snapshot_hold),
             log: log.or(others.log),
@@ -200,6 +206,7 @@ impl Settings {
         replace(&mut parameters.max_sessions, self.max_sessions);
         let snapshot_after = self.snapshot_after.map(|entries| (entries > 0).then_some(entries));
         replace(&mut parameters.snapshot_after, snapshot_after);
+        replace(&mut parameters.snapshot_after_bytes, self.snapshot_after_bytes);
         replace(&mut parameters.snapshot_margin, self.snapshot_margin);
         replace(&mut parameters.snapshot_hold, self.snapshot_hold);
         Ok(deployment)
@@ -352,6 +359,7 @@ mod tests {
         smallest-batch = 70
         max-sessions = 4
         snapshot-after = 5
+        snapshot-after-bytes = 50
         snapshot-margin = 6
         snapshot-hold = 7
         log = "debug"
@@ -360,7 +368,8 @@ mod tests {
     const LINE: &str = "--id 1 --listen [::1]:7001 --peer 2=[::1]:7002 --peer 3=[::1]:7003 --data d \
         --cluster c --trace t --election-timeout 100..200 --heartbeat 20 --max-entries 2 \
         --max-bytes 128 --max-uncommitted 3 --max-uncommitted-bytes 640 --smallest-batch 70 \
-        --max-sessions 4 --snapshot-after 5 --snapshot-margin 6 --snapshot-hold 7 --log debug";
+        --max-sessions 4 --snapshot-after 5 --snapshot-after-bytes 50 --snapshot-margin 6 \
+        --snapshot-hold 7 --log debug";
 
     #[test]
     fn a_file_and_a_command_line_say_the_same_in_the_same_words() {
@@ -384,6 +393,7 @@ mod tests {
             ["max_entries: 2,", "max_bytes: 128,", "max_uncommitted: 3,", "max_sessions: 4"];
         let bytes = ["max_uncommitted_bytes: 640,", "smallest_batch: 70"];
         let snapshots = ["snapshot_after: Some(5),", "snapshot_margin: 6,", "snapshot_hold: 7"];
+        let bytes = bytes.into_iter().chain(["snapshot_after_bytes: 50,"]);
         for part in limits.into_iter().chain(bytes).chain(snapshots) {
             assert!(text.contains(part), "{part}: {text}");
         }

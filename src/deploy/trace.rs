@@ -124,6 +124,7 @@ mod tests {
             retry: Retry::WhenLost { smallest_batch: 70 },
             max_sessions: 8,
             snapshot_after: Some(9),
+            snapshot_after_bytes: 90,
             snapshot_margin: 10,
             snapshot_hold: 11,
         };

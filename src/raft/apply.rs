@@ -29,6 +29,7 @@ impl<S: StateMachine> Raft<S> {
             // answer. A client that still waits sends its command again, and gets the answer by SES-4.
             let answers = server.is_leader() && entry.term == server.persistent.current_term;
             server.last_applied = index;
+            server.applied_bytes += entry.size() as u64;
             if let Some((client, response)) = server.apply(index, &entry).filter(|_| answers) {
                 o.send(client, Message::ClientResponse(response));
             }

@@ -33,9 +33,13 @@ use stateright::actor::{Id, Out};
 use std::ops::Range;
 use std::sync::Arc;
 
-/// The most entries that a server drops with one snapshot. A leader that has held many entries drops them
-/// with the next few snapshots, because dropping takes time, and its followers wait for heartbeats.
+/// The most entries that a server drops with one snapshot, unless the snapshot covers half as many new ones.
+/// A leader that has held many entries drops them with the next few snapshots, because dropping takes time,
+/// and its followers wait for heartbeats.
 const DROPPED_AT_ONCE: u64 = 50_000;
+
+/// After losses, the leader doubles the pieces again whenever this many more bytes have arrived.
+const GROWS_EVERY: u64 = 1 << 20;
 
 /// The arguments of InstallSnapshot (Figure 13).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -81,14 +85,17 @@ impl InstallSnapshot {
 
 impl<S: StateMachine> Raft<S> {
     /// [SNAP-1] "each server takes snapshots independently, covering just the committed entries in its log"
-    /// (§7). A server takes one when it has applied `snapshot_after` entries since the last one. It then
-    /// drops the entries up to there, but for the last `snapshot_margin`, which slow followers may need.
+    /// (§7). A server takes one when it has applied `snapshot_after` entries since the last one, or
+    /// `snapshot_after_bytes`. It then drops the entries up to there, but for the last `snapshot_margin`,
+    /// which slow followers may need.
     pub(super) fn take_snapshot_if_due(&self, server: &mut Server<S>) {
         let Some(snapshot_after) = self.parameters.snapshot_after else { return };
         let last_index = server.last_applied;
-        if last_index.0 < server.persistent.snapshot.last_index.0.saturating_add(snapshot_after) {
+        let new = last_index.0.saturating_sub(server.persistent.snapshot.last_index.0);
+        if new < snapshot_after && server.applied_bytes < self.parameters.snapshot_after_bytes {
             return;
         }
+        server.applied_bytes = 0;
         let last_term = server.persistent.log.term(last_index);
         server.persistent.snapshot = Arc::new(Snapshot {
             last_index,
@@ -96,24 +103,25 @@ impl<S: StateMachine> Raft<S> {
             sessions: server.sessions.clone(),
             machine: server.machine.clone(),
         });
-        self.compact_log(server);
+        self.compact_log(server, new);
     }
 
-    /// Drops what the log need not hold any more.
-    fn compact_log(&self, server: &mut Server<S>) {
+    /// Drops what the log need not hold any more, after a snapshot that covers `new` entries more.
+    fn compact_log(&self, server: &mut Server<S>, new: u64) {
         let covered = server.persistent.snapshot.last_index;
         let before = |entries: u64| Index(covered.0.saturating_sub(entries));
         let limit = before(self.parameters.snapshot_hold);
         let margin = before(self.parameters.snapshot_margin);
         // [SNAP-6] A leader keeps the entries after a snapshot of which a follower has a piece, but at most
-        // `snapshot_hold`. When that snapshot has arrived, it keeps the entries that the follower lacks, until
-        // the margin is enough: else a follower that is far behind would soon need the next snapshot.
+        // `snapshot_hold`. When that snapshot has arrived, it keeps the entries that the follower lacks until
+        // the margin is enough. Otherwise a follower that is far behind would soon need the next snapshot.
         let held = match &mut server.role {
             Role::Leader(leader) => leader.held_after(limit..margin).unwrap_or(margin),
             _ => margin,
         };
         let start = server.persistent.log.start();
-        let at_once = Index(start.0.saturating_add(DROPPED_AT_ONCE));
+        let at_once = DROPPED_AT_ONCE.max(new.saturating_mul(2));
+        let at_once = Index(start.0.saturating_add(at_once));
         let up_to = margin.min(held.max(limit)).min(at_once);
         if up_to > start {
             server.persistent.log.drop_up_to(up_to);
@@ -223,6 +231,8 @@ impl<S: StateMachine> Sending<S> {
 
     /// Moves on to the piece at `offset`. Returns false if neither this part nor the beginning of the next
     /// one has such a piece.
+    ///
+    /// Pieces grow with each MiB, so that a few losses do not slow down the rest of a transfer of hours.
     fn advance_to(&mut self, offset: u64, max_bytes: usize) -> bool {
         let (bytes, next) = self.snapshot.encoded(&self.part, max_bytes);
         let end = self.part_offset + bytes.len() as u64;
@@ -231,6 +241,8 @@ impl<S: StateMachine> Sending<S> {
             Some(next) if offset == end => (self.part, self.part_offset) = (next, end),
             _ => return false, // no piece begins there
         }
+        let grows = offset / GROWS_EVERY > self.offset / GROWS_EVERY;
+        self.losses = self.losses.saturating_sub(grows.into());
         (self.offset, self.doubts) = (offset, 0);
         true
     }
@@ -247,8 +259,8 @@ impl<S> Sending<S> {
 }
 
 impl<S> Leader<S> {
-    /// The first position after which a follower needs entries because of a snapshot. No follower that has
-    /// come to the end of `range` catches up any more, nor one that has fallen behind its start.
+    /// The first position after which a follower needs entries because of a snapshot. A follower stops
+    /// catching up when its `match_index` has left `range`: it needs no hold any more, or the next snapshot.
     fn held_after(&mut self, range: Range<Index>) -> Option<Index> {
         for progress in self.followers.values_mut() {
             progress.catches_up &= range.contains(&progress.match_index);
@@ -370,6 +382,7 @@ impl<S: StateMachine> Raft<S> {
         // [IS-8] "Reset state machine using snapshot contents (and load snapshot's cluster configuration)"
         server.commit_index = snapshot.last_index;
         server.last_applied = snapshot.last_index;
+        server.applied_bytes = 0;
         server.sessions = snapshot.sessions.clone();
         server.machine = snapshot.machine.clone();
         // [IS-5] "Save snapshot file, discard any existing or partial snapshot with a smaller index". `step`

@@ -36,11 +36,14 @@ pub struct Parameters {
     /// A server takes a snapshot when it has applied this many entries since the last one; `None` if it never
     /// takes one. At least 1.
     pub snapshot_after: Option<u64>,
+    /// A server that takes snapshots takes one, too, when the entries that it has applied since the last one
+    /// have this many bytes. At least 1.
+    pub snapshot_after_bytes: u64,
     /// The log keeps at most this many entries that the snapshot covers, so that slow followers still get
     /// entries.
     pub snapshot_margin: u64,
-    /// A leader keeps at most this many entries that its own snapshot covers, while an earlier snapshot is on
-    /// its way to a follower that will need the entries after it. At least `snapshot_margin`.
+    /// A leader keeps at most this many entries that its own snapshot covers, for a follower to which an
+    /// earlier snapshot is on its way or has come. At least `snapshot_margin`.
     pub snapshot_hold: u64,
 }
 
@@ -136,6 +139,7 @@ impl Parameters {
             ("max-uncommitted", self.max_uncommitted),
             ("max-sessions", u64::from(self.max_sessions)),
             ("snapshot-after", self.snapshot_after.unwrap_or(1)),
+            ("snapshot-after-bytes", self.snapshot_after_bytes),
         ] {
             if value == 0 {
                 return Err(SetupError::Zero(name));
@@ -168,6 +172,7 @@ impl Default for Parameters {
             retry: Retry::WhenLost { smallest_batch: Self::UNFRAGMENTED },
             max_sessions: 1024,
             snapshot_after: Some(10_000),
+            snapshot_after_bytes: 64 * 1024 * 1024,
             snapshot_margin: 10_000,
             snapshot_hold: 200_000,
         }
@@ -221,6 +226,8 @@ mod tests {
         assert_eq!(changed(|it| it.max_sessions = 0), Err(SetupError::Zero("max-sessions")));
         let never = |it: &mut Parameters| it.snapshot_after = Some(0);
         assert_eq!(changed(never), Err(SetupError::Zero("snapshot-after")));
+        let bytes = |it: &mut Parameters| it.snapshot_after_bytes = 0;
+        assert_eq!(changed(bytes), Err(SetupError::Zero("snapshot-after-bytes")));
         let ones = |it: &mut Parameters| {
             (it.max_entries, it.max_uncommitted, it.max_sessions) = (1, 1, 1);
         };

@@ -62,7 +62,7 @@ pub struct Sending<S> {
     /// The number of bytes that the follower has: the offset of the piece that is on its way.
     pub offset: u64,
     /// The number of losses, with those of the entries that the leader sent before. The leader stops counting
-    /// where a larger number would change nothing.
+    /// where a larger number would change nothing, and counts one down with each MiB that has arrived.
     pub losses: u32,
     /// The number of heartbeats that the follower has answered since its last answer to a piece, at most 2. A
     /// repetition of the piece sets it to 2.

@@ -44,6 +44,8 @@ pub struct Server<S> {
     /// "index of highest log entry applied to state machine (initialized to 0, increases
     /// monotonically)"
     pub last_applied: Index,
+    /// The number of bytes of the entries that the server has applied since its snapshot.
+    pub applied_bytes: u64,
     /// The members of the cluster, the server itself included.
     pub members: Members,
     /// The role of the server, with the variables that only this role has.
@@ -110,6 +112,7 @@ impl<S: Clone> Server<S> {
             members,
             commit_index: snapshot.last_index,
             last_applied: snapshot.last_index,
+            applied_bytes: 0,
             role: Role::Follower { leader: None },
             incoming: None,
             persistent,

@@ -113,8 +113,44 @@ fn snap_1_a_margin_of_covered_entries_stays_in_the_log() {
 }
 
 #[test]
+fn snap_1_a_snapshot_is_due_as_well_when_many_bytes_are_applied() {
+    let entry = command_entry(1, 9, 1, &put("k", "0123456789"));
+    let bytes = 3 * entry.size() as u64;
+    let many = |it: &mut Parameters| {
+        (it.snapshot_after, it.snapshot_after_bytes, it.snapshot_margin) = (Some(99), bytes, 0);
+    };
+    let mut server = follower(1, &[]).with(many).following(1);
+    // Each snapshot begins a new count.
+    for (last, expected) in [(1, 0), (2, 0), (3, 3), (4, 3), (5, 3), (6, 6), (7, 6)] {
+        let prev = if last == 1 { (0, 0) } else { (1, last - 1) };
+        let step = server.receives(1, append_entries(1, prev, vec![entry.clone()], last));
+        server = step.given();
+        assert_eq!(server.server().persistent.snapshot.last_index, Index(expected), "{last}");
+    }
+    // A server that starts again applies the entries after its snapshot anew, and counts them anew.
+    let saved = server.server().persistent.clone();
+    let again = server.starts_with(Some(saved)).given();
+    let again = again.receives(1, append_entries(1, (1, 7), vec![entry.clone()], 8)).given();
+    assert_eq!(again.server().persistent.snapshot.last_index, Index(6));
+    let again = again.receives(1, append_entries(1, (1, 8), vec![entry], 9)).given();
+    assert_eq!(again.server().persistent.snapshot.last_index, Index(9));
+}
+
+#[test]
+fn snap_1_a_log_does_not_grow_however_rarely_a_server_takes_a_snapshot() {
+    let rarely = |it: &mut Parameters| {
+        (it.snapshot_after, it.snapshot_margin) = (Some(60_000), 0);
+    };
+    let server = follower(1, &[]).with(rarely).following(1);
+    let server = server.receives(1, append(1, (0, 0), &vec![1; 60_000], 60_000)).given();
+    assert_eq!(server.server().persistent.log.start(), Index(60_000));
+}
+
+#[test]
 fn snap_1_a_server_may_never_take_one() {
-    let never = |it: &mut Parameters| (it.snapshot_after, it.snapshot_margin) = (None, 0);
+    let never = |it: &mut Parameters| {
+        (it.snapshot_after, it.snapshot_after_bytes, it.snapshot_margin) = (None, 1, 0);
+    };
     let server = follower(1, &[1, 1]).with(never).following(1);
     server.receives(1, append(1, (1, 2), &[], 2)).then(
         "follower t1 log=[1.noop 1.noop] commit=2 leader=1",
@@ -337,6 +373,40 @@ fn snap_7_a_piece_is_sent_again_once_two_heartbeats_are_answered_without_it() {
     assert_eq!(step.out(), ["to 2: InstallSnapshot t2 last=(t1 i2) 3..7 done"]);
     assert_eq!(unanswered(&step.given()), "{2:2@3}");
     once.receives(2, conflict(2, 1, None, 1)).ignored();
+}
+
+#[test]
+fn snap_7_pieces_grow_again_with_every_mib_that_has_arrived() {
+    const MIB: u64 = 1 << 20;
+    let asks = |it: &mut Parameters| {
+        it.retry = Retry::WhenLost { smallest_batch: 1280 };
+        (it.snapshot_after, it.snapshot_margin) = (Some(82), 0);
+    };
+    let value: &str = "v".repeat(30_000).leak();
+    let puts = (2..82)
+        .map(|number| command_entry(1, 2, number, &put(format!("{number:02}").leak(), value)));
+    let entries = [register_entry(1, 1, 8)].into_iter().chain(puts);
+    let whole = follower(1, &[1]).with(asks).holding(entries).following(1);
+    let whole = whole.receives(1, append(1, (1, 82), &[], 82)).given();
+    let elected = whole.times_out(Timer::Election).given().receives(1, vote(2, true)).given();
+    let mut leads = elected;
+    // It begins to send, and the first piece gets lost four times.
+    for _ in 0..5 {
+        leads = leads.receives(2, conflict(2, 82, None, 1)).given();
+    }
+    let (mut offset, mut longest) = (0, [0; 3]);
+    let mut msg = conflict(2, 82, None, 1);
+    while let (next, Some(piece)) = answer(leads, msg) {
+        leads = next;
+        let of_this_mib = &mut longest[usize::try_from(offset / MIB).expect("three MiB")];
+        *of_this_mib = piece.data.len().max(*of_this_mib);
+        offset = piece.offset + piece.data.len() as u64;
+        msg = wants(2, 82, offset);
+        if piece.done {
+            break;
+        }
+    }
+    assert_eq!(longest, [2048, 4096, 8192]);
 }
 
 #[test]
