@@ -15,7 +15,7 @@ use super::{Cluster, ClusterBound};
 use crate::kv::Kv;
 use crate::raft::{Copies, Operation, Parameters, Payload, Raft, Retry, Server};
 use actorcheck::{
-    Event, RECOVERABILITY, Recovery, StatePredicate, StateProperty, StepPredicate, StepProperty,
+    Event, Group, RECOVERABILITY, Recovery, StatePredicate, StateProperty, StepPredicate, StepProperty,
     Symmetry, Tally, World,
 };
 use stateright::actor::{ActorModel, Id};
@@ -578,11 +578,12 @@ impl Spec {
     fn recovery<S: Replicated>(&self) -> Recovery<Process<S>> {
         let servers: Vec<Id> = (0..self.servers).map(Id::from).collect();
         Recovery {
-            groups: subsets(&servers, self.servers / 2 + 1),
-            recovered: Arc::new(p::recoverability),
-            within: Arc::new(|start: &[p::Peer<'_, S>], now: &[p::Peer<'_, S>]| {
+            groups: subsets(&servers, self.servers / 2 + 1).into_iter().map(Group::of).collect(),
+            recovered: Arc::new(|_, start, now| p::recoverability(start, now)),
+            within: Arc::new(|_, start, now| {
                 p::latest_term(now).0 <= p::latest_term(start).0 + 2
             }),
+            acts: None,
         }
     }
 

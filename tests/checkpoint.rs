@@ -103,9 +103,9 @@ fn a_search_that_is_ended_while_it_looks_for_dead_ends_is_taken_up_again() {
     let mut world = spec.cluster();
     let mut recovery = world.recovery.take().expect("it is asked");
     let (recovered, interrupts) = (Arc::clone(&recovery.recovered), Arc::clone(&interrupted));
-    recovery.recovered = Arc::new(move |start, now| {
+    recovery.recovered = Arc::new(move |group, start, now| {
         interrupts.store(true, Ordering::Relaxed);
-        recovered(start, now)
+        recovered(group, start, now)
     });
     world.recovery = Some(recovery);
     let limits = Limits::unlimited(1);

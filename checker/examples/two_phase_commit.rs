@@ -4,7 +4,7 @@
 //! again from what it has saved. Run it with the number of resource managers:
 //! `cargo run --release --example two_phase_commit 8`.
 
-use actorcheck::{Recovery, World};
+use actorcheck::{Group, Recovery, World};
 use stateright::actor::{Actor, Id, Out, model_timeout};
 use stateright::{Rewrite, RewritePlan};
 use std::borrow::Cow;
@@ -209,12 +209,13 @@ pub(crate) fn that_ends(
     group: Vec<usize>,
 ) -> World<Participant, ()> {
     world.recoverable(Recovery {
-        groups: vec![group.into_iter().map(Id::from).collect()],
-        recovered: Arc::new(|_, now| {
+        groups: vec![Group::of(group.into_iter().map(Id::from))],
+        recovered: Arc::new(|_, _, now| {
             let resources = now.iter().filter(|(id, _)| usize::from(*id) != MANAGER);
             resources.into_iter().all(|(_, local)| local.state.ended().is_some())
         }),
-        within: Arc::new(|_, _| true),
+        within: Arc::new(|_, _, _| true),
+        acts: None,
     })
 }
 

@@ -25,7 +25,7 @@ pub use run::{
 pub use symmetry::{Permutation, Renaming, Symmetry};
 pub use view::{Change, Checkable, CommandOf, Event, EventOf, Ghostly, Local, Output, View};
 pub use world::{
-    Action, ActionOf, Bound, ChangePredicate, Kind, Labeller, Observer, OfActor, OfActorAndGhost,
-    OfGroup, OfPair, OfView, OutputPredicate, RECOVERABILITY, Recovery, State, StatePredicate,
-    StateProperty, StepPredicate, StepProperty, Tally, World,
+    Action, ActionOf, Bound, ChangePredicate, Group, Kind, Labeller, Observer, OfActor,
+    OfActorAndGhost, OfGroup, OfMember, OfPair, OfView, OutputPredicate, RECOVERABILITY, Recovery,
+    State, StatePredicate, StateProperty, StepPredicate, StepProperty, Tally, World,
 };

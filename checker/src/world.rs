@@ -25,7 +25,7 @@ use stateright::actor::{
 };
 use stateright::{Model, Path, Property};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -121,15 +121,43 @@ pub struct Bound<A: Actor, G> {
 pub struct Recovery<A: Actor> {
     /// The groups, each of which must be able to recover. A group that contains such a group is able to
     /// recover as well. Where actors are interchangeable, each renamed group must be in this list, too.
-    pub groups: Vec<Vec<Id>>,
+    pub groups: Vec<Group>,
     /// Whether a group has recovered. It gets the members when all messages were lost, and the members now.
     pub recovered: Arc<OfGroup<A>>,
     /// Whether a search for recovery may go on from the members now. It gets them at the start, and now.
     pub within: Arc<OfGroup<A>>,
+    /// Whether a member may act by itself now: its timers may fire. It gets the members now. `None` says that
+    /// every member always may. In a real network, an actor that hears
+    /// heartbeats in time does not time out.
+    pub acts: Option<Arc<OfMember<A>>>,
 }
 
-/// A predicate over the members of a group at the start, and the members now.
-pub type OfGroup<A> = dyn Fn(&[(Id, Local<'_, A>)], &[(Id, Local<'_, A>)]) -> bool + Send + Sync;
+/// Some actors, and the links between them that are cut for ever.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Group {
+    /// The members.
+    pub members: Vec<Id>,
+    /// The links that carry no message, as sender and receiver.
+    pub cut: BTreeSet<(Id, Id)>,
+}
+
+impl Group {
+    /// Members that can all send messages to each other.
+    pub fn of(members: impl IntoIterator<Item = Id>) -> Self {
+        Self { members: members.into_iter().collect(), cut: BTreeSet::new() }
+    }
+
+    /// Whether messages of one member arrive at another one.
+    pub fn is_linked(&self, from: Id, to: Id) -> bool {
+        self.members.contains(&to) && !self.cut.contains(&(from, to))
+    }
+}
+
+/// A predicate over a group, its members at the start, and its members now.
+pub type OfGroup<A> =
+    dyn Fn(&Group, &[(Id, Local<'_, A>)], &[(Id, Local<'_, A>)]) -> bool + Send + Sync;
+/// A predicate over a group, its members now, and one of them.
+pub type OfMember<A> = dyn Fn(&Group, &[(Id, Local<'_, A>)], Id) -> bool + Send + Sync;
 
 /// The name of the property that [`Recovery`] asks about.
 pub const RECOVERABILITY: &str = "Recoverability";

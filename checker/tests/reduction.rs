@@ -7,9 +7,9 @@ mod common;
 
 use actorcheck::engine::{Checkpoints, explore_and_visit, explore_by, explore_plainly};
 use actorcheck::{
-    Bound, Checkable, Event, Ghostly, Limits, Local, PropertyResult, RECOVERABILITY, Recovery,
-    Report, StatePredicate, StateProperty, StepPredicate, StepProperty, Tally, Verdict, View,
-    World,
+    Bound, Checkable, Event, Ghostly, Group, Limits, Local, PropertyResult, RECOVERABILITY,
+    Recovery, Report, StatePredicate, StateProperty, StepPredicate, StepProperty, Tally, Verdict,
+    View, World,
 };
 use common::confirmed as full;
 use common::full_search::{Tuples, is_dead_end, tuple};
@@ -841,20 +841,29 @@ proptest! {
         goal in 0..STATES,
         barrier in 0..=STATES,
         limit in 1..STATES,
+        is_cut: bool,
+        idle in 0..=STATES,
     ) {
         let mut world = system(&actors, restarts, [NOTHING, NOTHING, NOTHING, limit]);
+        let group = |[from, to]: [usize; 2]| {
+            let cut = is_cut.then_some((Id::from(from), Id::from(to)));
+            Group { cut: cut.into_iter().collect(), ..Group::of([from, to].map(Id::from)) }
+        };
         let is_there = |pair: &[usize; 2]| pair.iter().all(|n| *n < actors.len());
         let pairs = [[0, 1], [1, 2], [2, 0]].into_iter().filter(is_there);
         world.recovery = Some(Recovery {
-            groups: pairs.map(|pair| pair.map(Id::from).to_vec()).collect(),
-            recovered: Arc::new(move |start, now| {
+            groups: pairs.map(group).collect(),
+            recovered: Arc::new(move |_, start, now| {
                 let has_moved = start.iter().zip(now).all(|(a, b)| a.1.state != b.1.state);
                 has_moved || now.iter().any(|(_, local)| *local.state == goal)
             }),
-            within: Arc::new(move |start, now| {
+            within: Arc::new(move |_, start, now| {
                 let goes_on = |(_, local): &(Id, Local<'_, Tabled>)| *local.state != barrier;
                 now.iter().all(goes_on) || now.iter().zip(start).any(|(a, b)| a.1.state == b.1.state)
             }),
+            acts: Some(Arc::new(move |_, now, who| {
+                now.iter().all(|(id, local)| *id != who || *local.state != idle)
+            })),
         });
         let Some(full) = full(&world, 3_000) else { return Ok(()) };
         let dead = full.examples.iter().any(|state| is_dead_end(&world, state));

@@ -2,7 +2,8 @@
 
 use actorcheck::engine::explore_and_visit;
 use actorcheck::{
-    Engine, Event, Limits, Local, RECOVERABILITY, Recovery, State, Verdict, World, run, search,
+    Engine, Event, Group, Limits, Local, RECOVERABILITY, Recovery, State, Verdict, World, run,
+    search,
 };
 use stateright::actor::{Actor, Command, Id, Out, model_timeout};
 use std::borrow::Cow;
@@ -56,12 +57,13 @@ const STILL: Small =
 type OfMembers = fn(&[(Id, Local<'_, Small>)]) -> bool;
 
 fn recovers(world: World<Small, ()>, recovered: OfMembers, within: OfMembers) -> bool {
-    let groups = vec![(0..world.actors.actors.len()).map(Id::from).collect()];
+    let groups = vec![Group::of((0..world.actors.actors.len()).map(Id::from))];
     let checked = world
         .recoverable(Recovery {
             groups,
-            recovered: Arc::new(move |_, now| recovered(now)),
-            within: Arc::new(move |_, now| within(now)),
+            recovered: Arc::new(move |_, _, now| recovered(now)),
+            within: Arc::new(move |_, _, now| within(now)),
+            acts: None,
         })
         .check();
     let dead_end = checked.report.violated() == [RECOVERABILITY];

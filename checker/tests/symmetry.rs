@@ -5,8 +5,8 @@ mod common;
 
 use actorcheck::engine::explore_and_visit;
 use actorcheck::{
-    Bound, Limits, Local, RECOVERABILITY, Recovery, StatePredicate, StateProperty, StepPredicate,
-    StepProperty, Symmetry, Tally, Verdict, World,
+    Bound, Group, Limits, Local, RECOVERABILITY, Recovery, StatePredicate, StateProperty,
+    StepPredicate, StepProperty, Symmetry, Tally, Verdict, World,
 };
 use common::confirmed as full;
 use common::full_search::{counts, explored, results};
@@ -521,16 +521,17 @@ fn a_property_of_one_image_of_a_tuple_is_found_out() {
 
 #[test]
 fn recovery_that_tells_interchangeable_actors_apart_is_found_out() {
-    let groups = [[0, 1], [0, 2], [1, 2]].map(|group| group.map(Id::from).to_vec());
+    let groups = [[0, 1], [0, 2], [1, 2]].map(|group| Group::of(group.map(Id::from)));
     // The first group can recover and the last cannot, or the other way round.
     for favourite in [0, 2] {
         let said = complaint(|world| {
             world.recovery = Some(Recovery {
                 groups: groups.to_vec(),
-                recovered: Arc::new(move |_, now| {
+                recovered: Arc::new(move |_, _, now| {
                     now.iter().any(|(id, _)| *id == Id::from(favourite))
                 }),
-                within: Arc::new(|_, _| true),
+                within: Arc::new(|_, _, _| true),
+                acts: None,
             });
         });
         assert!(said.expect("it is found out").starts_with("recovery must not tell apart"));
@@ -552,9 +553,12 @@ fn recovery_is_not_by_two_ways_at_once() {
     world.actors.actors[1].table = both;
     world.symmetry = None;
     world.recovery = Some(Recovery {
-        groups: vec![vec![Id::from(0), Id::from(1)]],
-        recovered: Arc::new(|start, now| start[0].1.state.state != 0 || now[1].1.state.state == 2),
-        within: Arc::new(|_, _| true),
+        groups: vec![Group::of([0, 1].map(Id::from))],
+        recovered: Arc::new(|_, start, now| {
+            start[0].1.state.state != 0 || now[1].1.state.state == 2
+        }),
+        within: Arc::new(|_, _, _| true),
+        acts: None,
     });
     assert_eq!(explored(&world, WAYS[1]).0.violated(), [RECOVERABILITY]);
 }
@@ -566,9 +570,10 @@ type OfMembers = fn(&[(Id, Local<'_, Alike>)]) -> bool;
 fn recovering(table: &[(u8, Vec<Act>)], recovered: OfMembers, within: OfMembers) -> AlikeWorld {
     let mut world = system(table, 2, 0, NOTHING);
     world.recovery = Some(Recovery {
-        groups: vec![vec![Id::from(0), Id::from(1)]],
-        recovered: Arc::new(move |_, now| recovered(now)),
-        within: Arc::new(move |_, now| within(now)),
+        groups: vec![Group::of([0, 1].map(Id::from))],
+        recovered: Arc::new(move |_, _, now| recovered(now)),
+        within: Arc::new(move |_, _, now| within(now)),
+        acts: None,
     });
     world
 }

@@ -5,7 +5,7 @@ use super::json::kind;
 use super::subject::Subject;
 use super::{Failure, Status, why};
 use actorcheck::search::{Kill, Reach, shortest_of_each};
-use actorcheck::{Event, Kind, RECOVERABILITY, Recovery};
+use actorcheck::{Event, Kind, OfGroup, RECOVERABILITY, Recovery};
 use checked_raft::kv::Kv;
 use checked_raft::models::header::Header;
 use checked_raft::models::properties::Peer;
@@ -305,11 +305,11 @@ impl<'a> Verdicts<'a> {
         let (asked, cut) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
         apart.recovery = apart.recovery.map(|recovery| {
             let (within, asked, cut) = (recovery.within, Arc::clone(&asked), Arc::clone(&cut));
-            let within = Arc::new(move |start: &[Peer<'_, Kv>], now: &[Peer<'_, Kv>]| {
+            let within: Arc<OfGroup<_>> = Arc::new(move |group, start, now| {
                 let is_early = asked.fetch_add(1, Ordering::Relaxed) < MOST_ASKED;
                 let goes_on = is_early && longest(now) <= longest(start) + MOST_GROWTH;
                 cut.fetch_or(!goes_on, Ordering::Relaxed);
-                goes_on && within(start, now)
+                goes_on && within(group, start, now)
             });
             Recovery { within, ..recovery }
         });

@@ -11,7 +11,7 @@ use super::worker::Worker;
 use crate::run::{PropertyReport, PropertyResult, Report, TupleCounts, Verdict};
 use crate::view::{Checkable, Ghostly};
 use crate::world::{Kind, RECOVERABILITY};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 impl<'w, A: Checkable, G: Ghostly> Search<'w, '_, A, G> {
     /// The report, after the questions that can be asked only at the end: the number of maximal states, and
@@ -136,26 +136,30 @@ impl<'w, A: Checkable, G: Ghostly> Search<'w, '_, A, G> {
     fn look_for_dead_ends(&mut self) -> Option<&'static str> {
         let lookout = &self.lookout;
         let judged = Judged::new(self.shared.world.recovery.as_ref()?, lookout);
-        let found = self.shared.share_out(self.limits.threads, |shards| {
+        let is_found = AtomicBool::new(false);
+        let ended = self.shared.share_out(self.limits.threads, |shards| {
             let mut judge = judged.judge();
-            let mut found = false;
             for (_, shard) in shards {
                 let shard = shard.lock().held();
                 for (tuple, _) in shard.all() {
                     if let Some(reason) = lookout.reached() {
-                        return (found, Some(reason));
+                        return Some(reason);
                     }
                     match judge.is_dead_end(&self.shared.tables, tuple) {
-                        Ok(is_dead_end) => found |= is_dead_end,
-                        Err(reason) => return (found, Some(reason)),
+                        Ok(is_dead_end) => is_found.fetch_or(is_dead_end, Ordering::Relaxed),
+                        Err(reason) => return Some(reason),
+                    };
+                    // One dead end is a violation, and to find them all may take long.
+                    if is_found.load(Ordering::Relaxed) {
+                        return None;
                     }
                 }
             }
-            (found, None)
+            None
         });
-        self.dead_end = found.iter().any(|(found, _)| *found);
+        self.dead_end = is_found.into_inner();
         self.starts = judged.starts();
-        found.into_iter().find_map(|(_, reason)| reason)
+        ended.into_iter().flatten().next()
     }
 
     /// The number of maximal states by the messages that matter at the end. The number does not depend on the

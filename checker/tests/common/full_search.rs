@@ -4,7 +4,7 @@
 
 use actorcheck::engine::explore_and_visit;
 use actorcheck::{
-    Checkable, Engine, Event, Ghostly, Limits, Local, PropertyReport, Report, State,
+    Checkable, Engine, Event, Ghostly, Group, Limits, Local, PropertyReport, Report, State,
     StatePredicate, StateProperty, View, World, run,
 };
 use hashbrown::HashSet;
@@ -171,10 +171,10 @@ pub(crate) fn is_dead_end<A: Checkable, G: Ghostly>(
     let recovery = world.recovery.as_ref().expect("it is asked");
     recovery.groups.iter().any(|group| {
         fn members<'s, A: Checkable, G: Ghostly>(
-            group: &[Id],
+            group: &Group,
             view: &View<'s, A, G>,
         ) -> Vec<(Id, Local<'s, A>)> {
-            group.iter().map(|id| (*id, view.local(usize::from(*id)))).collect()
+            group.members.iter().map(|id| (*id, view.local(usize::from(*id)))).collect()
         }
         let first = state.clone().with_messages_lost();
         let first_view = first.view();
@@ -185,16 +185,24 @@ pub(crate) fn is_dead_end<A: Checkable, G: Ghostly>(
         while let Some(state) = waiting.pop() {
             let view = state.view();
             let now = members(group, &view);
-            if (recovery.recovered)(&start, &now) {
+            if (recovery.recovered)(group, &start, &now) {
                 return false;
             }
-            if !(recovery.within)(&start, &now) {
+            if !(recovery.within)(group, &start, &now) {
                 continue;
             }
             for action in world.enabled(&state) {
-                let may_do = group.contains(&action.who)
-                    && action.event != Event::Restart
-                    && !matches!(&action.event, Event::Deliver { src, .. } if !group.contains(src));
+                let is_member = |id: &Id| group.members.contains(id);
+                let may_act =
+                    || recovery.acts.as_ref().is_none_or(|acts| acts(group, &now, action.who));
+                let may_do = is_member(&action.who)
+                    && match &action.event {
+                        Event::Restart => false,
+                        Event::Deliver { src, .. } => {
+                            is_member(src) && !group.cut.contains(&(*src, action.who))
+                        }
+                        Event::Timeout(_) | Event::Choose { .. } => may_act(),
+                    };
                 if !may_do {
                     continue;
                 }

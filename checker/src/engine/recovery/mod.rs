@@ -3,9 +3,9 @@
 //!
 //! Only the local states of the group matter: the other actors do nothing, and there is no message to
 //! receive. So each combination of local states is judged once ([`Judged`]). The group has its timeouts, its
-//! choices and the messages that its members send to each other, and no restart. An [`Attempt`] looks for a
-//! way to recovery (`attempt.rs`), and one way is enough. So the verdict that a group recovers says that it
-//! is in no dead end. It does not say that the group cannot go round in circles.
+//! choices and the messages that its members send to each other over links that work, and no restart. An
+//! [`Attempt`] looks for a way to recovery (`attempt.rs`), and one way is enough. So the verdict that a group
+//! recovers says that it is in no dead end. It does not say that the group cannot go round in circles.
 
 mod attempt;
 
@@ -17,10 +17,9 @@ use super::tables::{Memo, Tables};
 use super::tuple::Tuple;
 use crate::run::{Limits, Lookout};
 use crate::view::{Checkable, Ghostly};
-use crate::world::{Recovery, State, World};
+use crate::world::{Group, Recovery, State, World};
 use attempt::Attempt;
-use stateright::actor::Id;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, RwLock};
 use std::time::Instant;
@@ -80,7 +79,7 @@ impl<A: Checkable> RecoveryJudge<'_, '_, A> {
         let mut dead = false;
         for (n, group) in GroupId::all().zip(&self.judged.recovery.groups) {
             start.clear();
-            start.extend(group.iter().map(|id| tuple.local(Slot::from(*id))));
+            start.extend(group.members.iter().map(|id| tuple.local(Slot::from(*id))));
             dead |= if let Some(is_dead) = self.mine[n.index()].get(&start[..]) {
                 *is_dead
             } else {
@@ -150,21 +149,25 @@ impl<A: Checkable> RecoveryJudge<'_, '_, A> {
         start: &[LocalId],
     ) -> (GroupId, Vec<LocalId>) {
         let groups = &self.judged.recovery.groups;
-        let images = groups[group.index()].iter().zip(start);
-        let images: BTreeMap<_, _> = images
-            .map(|(id, local)| {
-                let (to, image) = tables.local_image(n, Slot::from(*id), *local);
-                (to.id(), image)
-            })
-            .collect();
-        let is_image = |other: &Vec<Id>| {
-            other.len() == images.len() && other.iter().all(|id| images.contains_key(id))
+        let Group { members, cut } = &groups[group.index()];
+        let (mut images, mut names) = (BTreeMap::new(), BTreeMap::new());
+        for (id, local) in members.iter().zip(start) {
+            let (to, image) = tables.local_image(n, Slot::from(*id), *local);
+            images.insert(to.id(), image);
+            names.insert(*id, to.id());
+        }
+        let cut: BTreeSet<_> = cut.iter().map(|(from, to)| (names[from], names[to])).collect();
+        let is_image = |other: &Group| {
+            let mut members = other.members.iter();
+            other.members.len() == images.len()
+                && members.all(|id| images.contains_key(id))
+                && other.cut == cut
         };
         let renamed = groups.iter().position(is_image);
         let renamed = GroupId::of(
             renamed.expect("groups are renamed to groups where actors are interchangeable"),
         );
-        (renamed, groups[renamed.index()].iter().map(|id| images[id]).collect())
+        (renamed, groups[renamed.index()].members.iter().map(|id| images[id]).collect())
     }
 }
 
