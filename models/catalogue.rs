@@ -5,6 +5,7 @@
 //! beginning starts from a scripted state, and the script is printed with its verdict. A model that takes
 //! long is marked as deep: `raft check --deep` runs it.
 
+mod elections;
 mod reads;
 mod snapshots;
 
@@ -152,6 +153,7 @@ pub fn catalogue() -> Vec<Spec> {
     catalogue.extend(deployed(&catalogue));
     catalogue.extend(snapshots::table());
     catalogue.extend(reads::table());
+    catalogue.extend(elections::table());
     for spec in &mut catalogue {
         spec.plain = PLAIN.contains(&spec.name);
     }

@@ -13,8 +13,8 @@ use super::process::{ClientState, ProcessTimer, Replicated};
 use super::properties::ClusterOutput;
 use crate::raft::{
     AppendEntries, AppendEntriesResponse, ClientRequest, ClientResponse, Index, InstallSnapshot,
-    InstallSnapshotResponse, Invocation, Leader, Message, Outcome, Payload, RequestVote,
-    RequestVoteResponse, Role, Server, Timer,
+    InstallSnapshotResponse, Invocation, Leader, Message, Outcome, Payload, PreVote,
+    PreVoteResponse, RequestVote, RequestVoteResponse, Role, Server, Timer,
 };
 use actorcheck::Event;
 use stateright::actor::{Command, Id};
@@ -29,7 +29,12 @@ pub const LABELS: &[&str] = &[
     "timeout: a candidate stands again",
     "timeout: a server alone elects itself",
     "timeout: a leader sends heartbeats",
+    "timeout: a server asks for pre-votes",
+    "timeout: a leader has heard a majority",
+    "timeout: a leader has heard no majority, and steps down",
+    "timeout: a follower has not heard its leader lately",
     "restart: of a follower",
+    "restart: of a pre-candidate",
     "restart: of a candidate",
     "restart: of a leader",
     "RequestVote: refused, of an earlier term",
@@ -37,12 +42,24 @@ pub const LABELS: &[&str] = &[
     "RequestVote: refused, the candidate's log is behind",
     "RequestVote: granted",
     "RequestVote: granted again to the same",
+    "RequestVote: granted by a pre-candidate",
+    "RequestVote: ignored, a leader is heard",
     "RequestVoteResponse: of an earlier term",
     "RequestVoteResponse: a refusal",
     "RequestVoteResponse: after the election is decided",
     "RequestVoteResponse: counted already",
     "RequestVoteResponse: counts, no majority yet",
     "RequestVoteResponse: a majority elects",
+    "PreVote: granted",
+    "PreVote: refused, the term is not later",
+    "PreVote: refused, the log is behind",
+    "PreVote: refused, a leader is heard",
+    "PreVoteResponse: a refusal",
+    "PreVoteResponse: about another term",
+    "PreVoteResponse: to one who asks no more",
+    "PreVoteResponse: counted already",
+    "PreVoteResponse: counts, no majority yet",
+    "PreVoteResponse: a majority would vote",
     "AppendEntries: refused, of an earlier term",
     "AppendEntries: refused, the log is too short",
     "AppendEntries: refused, another term at that index",
@@ -135,14 +152,30 @@ fn label_server<S: Replicated>(
     match step.event {
         Event::Restart => labels.push(match before.role {
             Role::Follower { .. } => "restart: of a follower",
+            Role::PreCandidate { .. } => "restart: of a pre-candidate",
             Role::Candidate { .. } => "restart: of a candidate",
             Role::Leader(_) => "restart: of a leader",
             // The property "No committed entry is contested" says that no server halts.
             Role::Halted(_) => return,
         }),
         Event::Timeout(timer) => labels.extend(match (timer, &before.role) {
+            (ProcessTimer::Server(Timer::Election), Role::Leader(_)) => {
+                Some(if after.is_leader() {
+                    "timeout: a leader has heard a majority"
+                } else {
+                    "timeout: a leader has heard no majority, and steps down"
+                })
+            }
             (ProcessTimer::Server(Timer::Election), _) if after.is_leader() => {
                 Some("timeout: a server alone elects itself")
+            }
+            (ProcessTimer::Server(Timer::Election), _)
+                if matches!(after.role, Role::PreCandidate { .. }) =>
+            {
+                Some("timeout: a server asks for pre-votes")
+            }
+            (ProcessTimer::Server(Timer::Stickiness), _) => {
+                Some("timeout: a follower has not heard its leader lately")
             }
             (ProcessTimer::Server(Timer::Election), Role::Follower { .. }) => {
                 Some("timeout: a follower stands for election")
@@ -180,7 +213,14 @@ fn label_message<S: Replicated>(
         });
     }
     match msg {
+        Message::RequestVote(_) if before == after && step.out.is_empty() => {
+            labels.push("RequestVote: ignored, a leader is heard");
+        }
         Message::RequestVote(args) => labels.push(request_vote(src, args, before, after)),
+        Message::PreVote(args) => labels.push(pre_vote(step, args, before)),
+        Message::PreVoteResponse(args) if !is_later => {
+            labels.push(pre_vote_response(src, args, before, after));
+        }
         Message::RequestVoteResponse(args) if !is_later => {
             labels.push(request_vote_response(src, args, before, after));
         }
@@ -261,6 +301,9 @@ fn request_vote<S: Replicated>(
         Some(id) if id == candidate && same_term && before.persistent.voted_for == Some(id) => {
             "RequestVote: granted again to the same"
         }
+        Some(id) if id == candidate && same_term && is_asking(before) => {
+            "RequestVote: granted by a pre-candidate"
+        }
         Some(id) if id == candidate => "RequestVote: granted",
         Some(_) => "RequestVote: refused, has voted for another",
         None => "RequestVote: refused, the candidate's log is behind",
@@ -286,6 +329,52 @@ fn request_vote_response<S: Replicated>(
         }
         (Role::Candidate { .. }, _) => "RequestVoteResponse: counts, no majority yet",
         _ => "RequestVoteResponse: after the election is decided",
+    }
+}
+
+/// Whether the server asks for pre-votes.
+fn is_asking<S>(server: &Server<S>) -> bool {
+    matches!(server.role, Role::PreCandidate { .. })
+}
+
+fn pre_vote<S: Replicated>(
+    step: &ClusterOutput<'_, S>,
+    args: &PreVote,
+    server: &Server<S>,
+) -> &'static str {
+    let granted = step.out.iter().any(|command| {
+        matches!(command, Command::Send(_, Message::PreVoteResponse(it)) if it.pre_vote_granted)
+    });
+    if granted {
+        "PreVote: granted"
+    } else if args.next_term <= server.persistent.current_term {
+        "PreVote: refused, the term is not later"
+    } else if (args.last_log_term, args.last_log_index) < server.persistent.log.last() {
+        "PreVote: refused, the log is behind"
+    } else {
+        "PreVote: refused, a leader is heard"
+    }
+}
+
+fn pre_vote_response<S: Replicated>(
+    voter: Id,
+    args: &PreVoteResponse,
+    before: &Server<S>,
+    after: &Server<S>,
+) -> &'static str {
+    let Role::PreCandidate { pre_votes_granted } = &before.role else {
+        return "PreVoteResponse: to one who asks no more";
+    };
+    if !args.pre_vote_granted {
+        "PreVoteResponse: a refusal"
+    } else if args.next_term != before.persistent.current_term.next() {
+        "PreVoteResponse: about another term"
+    } else if pre_votes_granted.contains(&voter) {
+        "PreVoteResponse: counted already"
+    } else if is_asking(after) {
+        "PreVoteResponse: counts, no majority yet"
+    } else {
+        "PreVoteResponse: a majority would vote"
     }
 }
 
@@ -320,10 +409,13 @@ fn append_entries<S: Replicated>(
         Some(Outcome::Match(_)) => Some("AppendEntries: accepted, a conflicting suffix deleted"),
     });
     match (&before.role, &after.role) {
-        (Role::Candidate { .. }, Role::Follower { leader: Some(_) }) => {
+        (
+            Role::Candidate { .. } | Role::PreCandidate { .. },
+            Role::Follower { leader: Some(_), .. },
+        ) => {
             labels.push("AppendEntries: a candidate steps down");
         }
-        (Role::Follower { leader: None }, Role::Follower { leader: Some(_) }) => {
+        (Role::Follower { leader: None, .. }, Role::Follower { leader: Some(_), .. }) => {
             labels.push("AppendEntries: a follower learns who leads");
         }
         _ => {}
@@ -421,13 +513,15 @@ fn client_request<S: Replicated>(
     labels: &mut Vec<&'static str>,
 ) {
     labels.push(match (&before.role, args) {
-        (Role::Follower { leader: Some(_) }, _) => {
+        (Role::Follower { leader: Some(_), .. }, _) => {
             "ClientRequest: refused, a follower knows who leads"
         }
-        (Role::Follower { leader: None }, _) => {
+        (Role::Follower { leader: None, .. }, _) => {
             "ClientRequest: refused, a follower does not know who leads"
         }
-        (Role::Candidate { .. } | Role::Halted(_), _) => "ClientRequest: refused by a candidate",
+        (Role::PreCandidate { .. } | Role::Candidate { .. } | Role::Halted(_), _) => {
+            "ClientRequest: refused by a candidate"
+        }
         (Role::Leader(leader), ClientRequest::Read { .. }) => return read(leader, after, labels),
         (Role::Leader(_), _) if before.persistent.log == after.persistent.log => {
             if step.out.is_empty() {

@@ -131,6 +131,7 @@ impl Ghost {
 pub fn role_name<S>(role: &Role<S>) -> &'static str {
     match role {
         Role::Follower { .. } => "follower",
+        Role::PreCandidate { .. } => "pre-candidate",
         Role::Candidate { .. } => "candidate",
         Role::Leader(_) => "leader",
         Role::Halted(_) => "halted",

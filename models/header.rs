@@ -15,12 +15,13 @@
 //! servers 5
 //! client put x 1; read x  a client and its commands (get, delete, cas) and reads; any number of such lines
 //! max-entries 1           as in `Parameters`; likewise max-sessions, snapshot-after, snapshot-margin
+//! undisturbed             with pre-votes, stickiness and check-quorum, as on a node
 //! start
 //! ```
 
 use super::ghost::Watch;
 use super::script::without_comment;
-use super::spec::Spec;
+use super::spec::{Elections, Spec};
 use crate::kv::Command;
 use crate::raft::Operation;
 use bytes::Bytes;
@@ -80,6 +81,10 @@ impl Header {
             "mutant" => set(&mut self.mutant),
             "bounds" => set(&mut self.bounds),
             "violates" => set(&mut self.violates),
+            "undisturbed" if rest.is_empty() => {
+                self.scenario.get_or_insert_with(scenario).elections = Elections::ALL;
+                Ok(true)
+            }
             "servers" | "client" | "max-entries" | "max-sessions" | "snapshot-after"
             | "snapshot-margin" => {
                 take_part(self.scenario.get_or_insert_with(scenario), verb, rest)?;

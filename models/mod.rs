@@ -19,7 +19,7 @@ pub mod script;
 mod spec;
 pub mod text;
 
-pub use spec::{Differing, Spec};
+pub use spec::{Cuts, Differing, Elections, Spec};
 
 use crate::kv::Kv;
 use actorcheck::{ActionOf, Bound, State, World};

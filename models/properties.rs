@@ -10,11 +10,13 @@ use super::replay::Replay;
 use crate::durable::Durable;
 use crate::kv::Kv;
 use crate::raft::{
-    AppendEntriesResponse, ClientRequest, ClientResponse, Entry, Index, Leader, Log, Message,
-    Outcome, Parameters, Payload, Persistent, Progress, Read, Role, Server, Snapshot, Term, Timer,
+    AppendEntries, AppendEntriesResponse, ClientRequest, ClientResponse, Entry, Index,
+    InstallSnapshot, Leader, Log, Message, Outcome, Parameters, Payload, Persistent,
+    PreVoteResponse, Progress, Read, Role, Server, Snapshot, Term, Timer,
 };
-use actorcheck::{Change, Event, Local, Output, View};
+use actorcheck::{Change, Event, Group, Local, Output, View};
 use stateright::actor::{Command, Id};
+use std::collections::BTreeSet;
 
 /// A view of a cluster.
 pub type ClusterView<'a, S = Kv> = View<'a, Process<S>, Ghost>;
@@ -187,15 +189,21 @@ pub fn votes_counted_were_cast<S: Replicated>(a: Peer<'_, S>, b: Peer<'_, S>) ->
 }
 
 /// A server enters a new term in one of two ways. When it stands for election, it moves to the next term;
-/// in every other case it adopts the term of a message.
+/// in every other case it adopts the term of a message. It stands when its timer fires or when a pre-vote
+/// arrives.
 pub fn terms_begin_with_elections<S: Replicated>(step: &ClusterOutput<'_, S>) -> bool {
     let (Some(before), Some(after)) = (step.before.state.server(), step.after.state.server())
     else {
         return true;
     };
     let own = before.persistent.current_term;
+    let stands = matches!(before.role, Role::PreCandidate { .. })
+        && matches!(after.role, Role::Candidate { .. } | Role::Leader(_));
     let latest = match step.event {
         Event::Timeout(_) => own.next(),
+        Event::Deliver { msg: Message::PreVoteResponse(args), .. } if stands => {
+            own.next().max(args.term)
+        }
         Event::Deliver { msg, .. } => msg.term().map_or(own, |term| term.max(own)),
         Event::Restart | Event::Choose { .. } => own,
     };
@@ -204,8 +212,12 @@ pub fn terms_begin_with_elections<S: Replicated>(step: &ClusterOutput<'_, S>) ->
 
 /// A server votes for the candidate that asks it, in the term of the request, or for itself when it stands
 /// for election. It grants a vote only to a candidate whose log is at least as up-to-date as its own
-/// (§5.4.1). Asked again by that candidate, it grants the vote again, unless its own log has got ahead.
-pub fn votes_follow_requests<S: Replicated>(step: &ClusterOutput<'_, S>) -> bool {
+/// (§5.4.1). Asked again by that candidate, it grants the vote again, unless its own log has got ahead or it
+/// hears from its leader (STICK-1).
+pub fn votes_follow_requests<S: Replicated>(
+    step: &ClusterOutput<'_, S>,
+    parameters: &Parameters,
+) -> bool {
     let (Some(before), Some(after)) = (step.before.state.server(), step.after.state.server())
     else {
         return true;
@@ -223,11 +235,131 @@ pub fn votes_follow_requests<S: Replicated>(step: &ClusterOutput<'_, S>) -> bool
         let is_asked_for = !is_new || new.voted_for.is_none_or(|candidate| candidate == *src);
         return is_asked_for
             && (up_to_date || !is_given)
-            && (is_given || !was_given || !up_to_date);
+            && (is_given || !was_given || !up_to_date || hears_a_leader(before, parameters));
     }
-    let for_itself = matches!(step.event, Event::Timeout(_)).then_some(step.who);
+    let may_stand = matches!(
+        step.event,
+        Event::Timeout(_) | Event::Deliver { msg: Message::PreVoteResponse(_), .. }
+    );
+    let for_itself = may_stand.then_some(step.who);
     let is_kept = (old.current_term, old.voted_for) == (new.current_term, new.voted_for);
     !is_given && (is_kept || new.voted_for.is_none_or(|vote| Some(vote) == for_itself))
+}
+
+/// Whether the server leads, or has heard from its leader within the minimum election timeout.
+fn hears_a_leader<S>(server: &Server<S>, parameters: &Parameters) -> bool {
+    parameters.stickiness
+        && matches!(server.role, Role::Leader(_) | Role::Follower { is_sticky: true, .. })
+}
+
+/// A server that asks for pre-votes begins a term only when a majority would vote for it in that term (thesis
+/// 9.6). It counts itself, and every server that has granted it a pre-vote about that term. A pre-vote changes
+/// nothing on the server that gives it. That server would vote for the other one if the term is later than its
+/// own, the log is up-to-date, and it does not hear from a leader.
+pub fn elections_follow_pre_votes<S: Replicated>(
+    step: &ClusterOutput<'_, S>,
+    parameters: &Parameters,
+) -> bool {
+    let (Some(before), Some(after)) = (step.before.state.server(), step.after.state.server())
+    else {
+        return true;
+    };
+    let (old, new) = (&before.persistent, &after.persistent);
+    let granted = |server: &Server<S>| match &server.role {
+        Role::PreCandidate { pre_votes_granted } => Some(pre_votes_granted.clone()),
+        _ => None,
+    };
+    let alone = BTreeSet::from([step.who]);
+    let counted = match step.event {
+        Event::Deliver { src, msg: Message::PreVote(args) } => {
+            let pre_vote_granted = args.next_term > old.current_term
+                && (args.last_log_term, args.last_log_index) >= old.log.last()
+                && !hears_a_leader(before, parameters);
+            let (term, next_term) = (old.current_term, args.next_term);
+            let response = PreVoteResponse { term, next_term, pre_vote_granted };
+            let answer = Message::PreVoteResponse(response);
+            let is_answer = |command: &ClusterCommand<S>| match command {
+                Command::Send(to, msg) => (to, msg) == (src, &answer),
+                _ => false,
+            };
+            return before == after && step.out.len() == 1 && step.out.iter().all(is_answer);
+        }
+        Event::Deliver { src, msg: Message::PreVoteResponse(args) }
+            if args.pre_vote_granted && args.next_term == old.current_term.next() =>
+        {
+            granted(before).map(|mut granted| {
+                granted.insert(*src);
+                granted
+            })
+        }
+        Event::Timeout(ProcessTimer::Server(Timer::Election)) if !before.is_leader() => Some(alone),
+        _ => granted(before),
+    };
+    let is_welcome = counted.as_ref().is_some_and(|it| it.len() >= after.members.majority());
+    let stands = new.voted_for == Some(step.who)
+        && (old.current_term, old.voted_for) != (new.current_term, new.voted_for);
+    stands == is_welcome && granted(after).is_none_or(|granted| Some(granted) == counted)
+}
+
+/// Requests for votes do not concern a server that leads, or that has heard from its leader within the minimum
+/// election timeout (thesis 4.2.3). A follower that hears from the leader of its term does so for that long.
+pub fn leaders_in_touch_stay<S: Replicated>(
+    step: &ClusterOutput<'_, S>,
+    parameters: &Parameters,
+) -> bool {
+    let (Some(before), Some(after)) = (step.before.state.server(), step.after.state.server())
+    else {
+        return true;
+    };
+    let is_sticky =
+        |server: &Server<S>| matches!(server.role, Role::Follower { is_sticky: true, .. });
+    match step.event {
+        Event::Deliver { msg: Message::RequestVote(_), .. }
+            if hears_a_leader(before, parameters) =>
+        {
+            before == after && step.out.is_empty()
+        }
+        Event::Deliver { msg: Message::AppendEntries(AppendEntries { term, .. }), .. }
+        | Event::Deliver { msg: Message::InstallSnapshot(InstallSnapshot { term, .. }), .. }
+            if *term == after.persistent.current_term =>
+        {
+            after.is_leader() || is_sticky(after)
+        }
+        Event::Timeout(_) | Event::Restart => !is_sticky(after),
+        _ => !is_sticky(after) || is_sticky(before),
+    }
+}
+
+/// A leader steps down when its election timer fires, unless a majority has answered since that timer was set
+/// (thesis 6.2). It counts itself, and each follower from which an answer of its term came meanwhile.
+pub fn leaders_hear_a_majority<S: Replicated>(step: &ClusterOutput<'_, S>) -> bool {
+    let (Some(before), Some(after)) = (step.before.state.server(), step.after.state.server())
+    else {
+        return true;
+    };
+    let heard = |leader: &Leader<S>| {
+        let heard = leader.followers.iter().filter(|(_, it)| it.is_heard);
+        heard.map(|(id, _)| *id).collect::<BTreeSet<Id>>()
+    };
+    let Some(old) = before.leader().map(heard) else {
+        return after.leader().is_none_or(|leader| heard(leader).is_empty());
+    };
+    if let Event::Timeout(ProcessTimer::Server(Timer::Election)) = step.event {
+        let has_majority = old.len() + 1 >= before.members.majority();
+        let stays = after.leader().is_some_and(|leader| heard(leader).is_empty());
+        return if has_majority { stays } else { !after.is_leader() };
+    }
+    let current_term = before.persistent.current_term;
+    let answered = match step.event {
+        Event::Deliver { src, msg: Message::AppendEntriesResponse(args) } => {
+            (args.term == current_term).then_some(*src)
+        }
+        Event::Deliver { src, msg: Message::InstallSnapshotResponse(args) } => {
+            (args.term == current_term).then_some(*src)
+        }
+        _ => None,
+    };
+    after.leader().is_none_or(|leader| heard(leader) == old.into_iter().chain(answered).collect())
 }
 
 /// The server that a follower takes for the leader of its term was elected in that term.
@@ -237,7 +369,7 @@ pub fn who_is_followed_was_elected<S: Replicated>(
     ghost: &Ghost,
 ) -> bool {
     let Some(server) = local.state.server() else { return true };
-    let Role::Follower { leader: Some(leader) } = &server.role else { return true };
+    let Role::Follower { leader: Some(leader), .. } = &server.role else { return true };
     let elected = ghost.leaders.get(&server.persistent.current_term);
     elected.is_some_and(|elected| elected.contains(leader))
 }
@@ -376,22 +508,36 @@ pub fn the_store_restores_what_is_saved<S: Replicated>(step: &ClusterChange<'_, 
 
 // ---- timers ----
 
-/// A server has the timer of its role armed and no other: a server without a timer would never act again by
-/// itself. A client has its timer armed while it waits.
-pub fn one_timer_is_armed<S: Replicated>(_: Id, local: ClusterLocal<'_, S>) -> bool {
-    let wanted = match (local.state.server(), local.state.client()) {
-        (Some(server), _) if server.is_leader() => Some(ProcessTimer::Server(Timer::Heartbeat)),
-        (Some(_), _) => Some(ProcessTimer::Server(Timer::Election)),
-        (None, Some(client)) => client.session.operation().map(|_| ProcessTimer::Retry),
-        (None, None) => None,
+/// A server has the timers of its role armed and no others: a server without a timer would never act again by
+/// itself. Under check-quorum, a leader has the election timer, too. A sticky follower has a timer that ends
+/// that. A client has its timer armed while it waits.
+pub fn timers_suit_the_role<S: Replicated>(local: ClusterLocal<'_, S>, check_quorum: bool) -> bool {
+    let wanted: BTreeSet<ProcessTimer> = match (local.state.server(), local.state.client()) {
+        (Some(server), _) => {
+            let is_sticky = matches!(server.role, Role::Follower { is_sticky: true, .. });
+            let timers = [
+                (!server.is_leader() || check_quorum, Timer::Election),
+                (server.is_leader(), Timer::Heartbeat),
+                (is_sticky, Timer::Stickiness),
+            ];
+            timers.into_iter().filter(|(is_due, _)| *is_due).map(|(_, it)| it.into()).collect()
+        }
+        (None, Some(client)) => {
+            client.session.operation().map(|_| ProcessTimer::Retry).into_iter().collect()
+        }
+        (None, None) => BTreeSet::new(),
     };
-    local.timers.iter().eq(&wanted)
+    local.timers.iter().copied().collect::<BTreeSet<_>>() == wanted
 }
 
-/// A server restarts its election timer exactly when a rule says so (FOL-2, CAN-1, CAN-3). It does so when it
-/// starts, when its own timer fires, when it hears from the leader of its term, when it grants a vote, and
-/// when it steps down. If anybody could restart it, a server that cannot win would keep others from standing.
-pub fn election_timer_is_restarted_by_rule<S: Replicated>(step: &ClusterOutput<'_, S>) -> bool {
+/// A server restarts its election timer exactly when a rule says so (FOL-2, CAN-1, CAN-3, CQ-1). It does so
+/// when it starts, when its own timer fires, when it hears from the leader of its term, when it grants a vote,
+/// when it stands for election, and when it steps down. Under check-quorum, it also does so when it is
+/// elected. If anybody could restart it, a server that cannot win would keep others from standing.
+pub fn election_timer_is_restarted_by_rule<S: Replicated>(
+    step: &ClusterOutput<'_, S>,
+    parameters: &Parameters,
+) -> bool {
     let (Some(before), Some(after)) = (step.before.state.server(), step.after.state.server())
     else {
         return true;
@@ -406,6 +552,9 @@ pub fn election_timer_is_restarted_by_rule<S: Replicated>(step: &ClusterOutput<'
         _ => false,
     };
     let steps_down = before.is_leader() && !after.is_leader();
+    let is_elected = !before.is_leader() && after.is_leader() && parameters.check_quorum;
+    let stands = before.persistent.current_term < after.persistent.current_term
+        && after.persistent.voted_for == Some(step.who);
     let is_due = match step.event {
         Event::Restart => true,
         Event::Timeout(timer) => *timer == election,
@@ -417,7 +566,7 @@ pub fn election_timer_is_restarted_by_rule<S: Replicated>(step: &ClusterOutput<'
             let is_current = args.term == after.persistent.current_term;
             steps_down || (is_current && !after.is_leader() && !after.is_halted())
         }
-        _ => steps_down || step.out.iter().any(is_grant),
+        _ => steps_down || stands || is_elected || step.out.iter().any(is_grant),
     };
     step.out.iter().any(is_restart) == is_due
 }
@@ -538,6 +687,11 @@ fn is_justified<S>(saved: &Persistent<S>, to: Id, msg: &Message) -> bool {
         Message::RequestVoteResponse(args) => {
             args.term == saved.current_term && (!args.vote_granted || saved.voted_for == Some(to))
         }
+        Message::PreVote(args) => {
+            args.next_term == saved.current_term.next()
+                && (args.last_log_term, args.last_log_index) == saved.log.last()
+        }
+        Message::PreVoteResponse(args) => args.term == saved.current_term,
         Message::AppendEntries(args) => {
             let sent = (args.prev_log_index.0 + 1..).map(Index).zip(&args.entries);
             args.term == saved.current_term
@@ -647,8 +801,8 @@ pub fn requests_are_appended_or_refused<S: Replicated>(
     let sequence = request.sequence();
     let known = match &before.role {
         Role::Leader(_) => return is_taken(before, after, *src, request, &refusals, limits),
-        Role::Follower { leader } => *leader,
-        Role::Candidate { .. } | Role::Halted(_) => None,
+        Role::Follower { leader, .. } => *leader,
+        Role::PreCandidate { .. } | Role::Candidate { .. } | Role::Halted(_) => None,
     };
     let refusal = ClientResponse::NotLeader { sequence, leader: known };
     before == after && step.out.len() == 1 && refusals == [(*src, &refusal)]
@@ -819,6 +973,35 @@ pub fn recoverability<S: Replicated>(start: &[Peer<'_, S>], now: &[Peer<'_, S>])
             && log.term(leader.commit_index) == Some(*current_term)
             && servers().all(|server| server.commit_index >= leader.commit_index)
     })
+}
+
+/// A leader works: it has committed an entry of its term, and a majority that it reaches and hears knows so.
+pub fn works<S: Replicated>(group: &Group, now: &[Peer<'_, S>]) -> bool {
+    let servers = || now.iter().filter_map(|(id, local)| Some((*id, local.state.server()?)));
+    servers().any(|(id, leader)| {
+        let Persistent { current_term, log, .. } = &leader.persistent;
+        let is_with_it = |(other, server): &(Id, &Server<S>)| {
+            let is_linked = group.is_linked(id, *other) && group.is_linked(*other, id);
+            (*other == id || is_linked)
+                && server.persistent.current_term == *current_term
+                && server.commit_index >= leader.commit_index
+        };
+        leader.is_leader()
+            && log.term(leader.commit_index) == Some(*current_term)
+            && servers().filter(is_with_it).count() >= leader.members.majority()
+    })
+}
+
+/// Whether a server's timers may fire: its leader, if it has one, does not lead any more or cannot reach it.
+pub fn hears_no_leader<S: Replicated>(group: &Group, now: &[Peer<'_, S>], who: Id) -> bool {
+    let server = |id| now.iter().find(|it| it.0 == id).and_then(|it| it.1.state.server());
+    let Some(Role::Follower { leader: Some(id), .. }) = server(who).map(|it| &it.role) else {
+        return true;
+    };
+    let term = |server: &Server<S>| server.persistent.current_term;
+    let leads = server(*id)
+        .is_some_and(|leader| leader.is_leader() && Some(term(leader)) == server(who).map(term));
+    !leads || !group.is_linked(*id, who)
 }
 
 // ---- reachability: a model that never gets here shows nothing by its other properties ----

@@ -54,7 +54,12 @@ impl<S: Replicated> Rewrite<Id> for Server<S> {
 impl<S: Replicated> Rewrite<Id> for Role<S> {
     fn rewrite<P>(&self, plan: &RewritePlan<Id, P>) -> Self {
         match self {
-            Role::Follower { leader } => Role::Follower { leader: leader.rewrite(plan) },
+            Role::Follower { leader, is_sticky } => {
+                Role::Follower { leader: leader.rewrite(plan), is_sticky: *is_sticky }
+            }
+            Role::PreCandidate { pre_votes_granted } => {
+                Role::PreCandidate { pre_votes_granted: pre_votes_granted.rewrite(plan) }
+            }
             Role::Candidate { votes_granted } => {
                 Role::Candidate { votes_granted: votes_granted.rewrite(plan) }
             }
@@ -136,6 +141,8 @@ impl Rewrite<Id> for Message {
             // These messages name no process.
             Message::RequestVote(_)
             | Message::RequestVoteResponse(_)
+            | Message::PreVote(_)
+            | Message::PreVoteResponse(_)
             | Message::AppendEntriesResponse(_)
             | Message::InstallSnapshot(_)
             | Message::InstallSnapshotResponse(_)

@@ -15,8 +15,8 @@ use super::{Cluster, ClusterBound};
 use crate::kv::Kv;
 use crate::raft::{Copies, Operation, Parameters, Payload, Raft, Retry, Server};
 use actorcheck::{
-    Event, Group, RECOVERABILITY, Recovery, StatePredicate, StateProperty, StepPredicate, StepProperty,
-    Symmetry, Tally, World,
+    Event, Group, OfMember, RECOVERABILITY, Recovery, StatePredicate, StateProperty, StepPredicate,
+    StepProperty, Symmetry, Tally, World,
 };
 use stateright::actor::{ActorModel, Id};
 use std::collections::BTreeMap;
@@ -64,6 +64,10 @@ pub struct Spec {
     pub snapshot_after: Option<u64>,
     /// Most entries that a log keeps although a snapshot covers them.
     pub snapshot_margin: u64,
+    /// Which rules against disturbing elections are on.
+    pub elections: Elections,
+    /// Which links are cut where the model asks about recovery.
+    pub cuts: Cuts,
     /// Highest index of any log, if it is bounded. Logs that drop entries need this bound.
     pub max_index: Option<u64>,
     /// Most rounds that a leader begins for reads. Each copy of a read may begin one.
@@ -95,6 +99,55 @@ pub struct Differing {
     pub max_uncommitted_bytes: u64,
     /// Most open client sessions by the entries that the server creates.
     pub max_sessions: u32,
+}
+
+/// The switches of the rules against disturbing elections; see [`Parameters`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Elections {
+    /// Whether servers ask for pre-votes before they stand.
+    pub pre_vote: bool,
+    /// Whether a leader that hears no majority steps down.
+    pub check_quorum: bool,
+    /// Whether a server that hears its leader ignores requests for votes.
+    pub stickiness: bool,
+}
+
+impl Elections {
+    /// All rules are on, as on a node.
+    pub const ALL: Self = Self { pre_vote: true, check_quorum: true, stickiness: true };
+}
+
+/// The links that are cut where a model asks about recovery.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Cuts {
+    /// A majority is cut off from everybody else. Each majority must recover.
+    #[default]
+    Minority,
+    /// One server can send and not hear, each server in turn.
+    OneWay,
+    /// One server is the hub, each server in turn: all others have links with the hub only.
+    Bridge,
+}
+
+impl Cuts {
+    /// The groups of servers that must recover.
+    fn groups(self, servers: &[Id]) -> Vec<Group> {
+        let all_with = |is_cut: &dyn Fn(Id, Id) -> bool| {
+            let pairs = servers.iter().flat_map(|from| servers.iter().map(|to| (*from, *to)));
+            let cut = pairs.filter(|(from, to)| from != to && is_cut(*from, *to)).collect();
+            Group { cut, ..Group::of(servers.iter().copied()) }
+        };
+        let special = servers.iter().copied();
+        match self {
+            Self::Minority => {
+                subsets(servers, servers.len() / 2 + 1).into_iter().map(Group::of).collect()
+            }
+            Self::OneWay => special.map(|deaf| all_with(&|_, to| to == deaf)).collect(),
+            Self::Bridge => {
+                special.map(|hub| all_with(&|from, to| from != hub && to != hub)).collect()
+            }
+        }
+    }
 }
 
 /// All subsets of these ids that have `size` elements.
@@ -152,6 +205,8 @@ impl Spec {
             max_sessions: 8,
             snapshot_after: None,
             snapshot_margin: 0,
+            elections: Elections::default(),
+            cuts: Cuts::Minority,
             max_index: None,
             max_rounds: 1,
             last_server: None,
@@ -229,6 +284,17 @@ impl Spec {
         if self.copies == Copies::Awaited {
             text.push("copies=awaited".to_owned());
         }
+        match self.cuts {
+            Cuts::Minority => {}
+            Cuts::OneWay => text.push("cut=to one server".to_owned()),
+            Cuts::Bridge => text.push("cut=all but a hub".to_owned()),
+        }
+        let Elections { pre_vote, check_quorum, stickiness } = self.elections;
+        let switches =
+            [(pre_vote, "pre-vote"), (check_quorum, "check-quorum"), (stickiness, "stickiness")];
+        for (_, name) in switches.iter().filter(|(is_on, _)| *is_on) {
+            text.push(format!("{name}=on"));
+        }
         text.push("loss, duplication, reordering=unbounded".to_owned());
         text.join(" ")
     }
@@ -281,6 +347,9 @@ impl Spec {
             snapshot_after: self.snapshot_after.or(defaults.snapshot_after),
             snapshot_margin: self.snapshot_margin,
             snapshot_hold: self.snapshot_margin.max(defaults.snapshot_hold),
+            pre_vote: self.elections.pre_vote,
+            check_quorum: self.elections.check_quorum,
+            stickiness: self.elections.stickiness,
             ..defaults
         };
         match self.last_server {
@@ -459,6 +528,9 @@ impl Spec {
         let completeness = StatePredicate::ActorAndGhost(Arc::new(p::leader_completeness));
         let followed = StatePredicate::ActorAndGhost(Arc::new(p::who_is_followed_was_elected));
         let durable = StatePredicate::View(Arc::new(p::committed_is_durable));
+        let check_quorum = self.elections.check_quorum;
+        let timers =
+            move |_, local: p::ClusterLocal<'_, S>| p::timers_suit_the_role(local, check_quorum);
         let rows = [
             ("Election Safety", leaders, StatePredicate::Ghost(Arc::new(p::election_safety))),
             ("Log Matching", true, of_pair(p::log_matching)),
@@ -479,7 +551,7 @@ impl Spec {
             ("Match index below next index", true, of_actor(p::match_index_below_next_index)),
             ("Match index is replicated", true, of_pair(p::match_index_is_replicated)),
             ("No committed entry is contested", true, of_actor(p::no_committed_entry_is_contested)),
-            ("One timer is armed", true, of_actor(p::one_timer_is_armed)),
+            ("Timers suit the role", true, StatePredicate::Actor(Arc::new(timers))),
         ];
         let snapshots = self.snapshot_after.is_some();
         let held = StatePredicate::ActorAndGhost(Arc::new(p::snapshots_hold_what_is_committed));
@@ -504,10 +576,8 @@ impl Spec {
             ("Match index is monotone", p::match_index_is_monotone),
             ("Commits only its own term", p::commits_only_its_own_term),
         ];
-        let outputs: [(&str, OfOutput<S>); 6] = [
-            ("Election timer is restarted by rule", p::election_timer_is_restarted_by_rule),
+        let outputs: [(&str, OfOutput<S>); 4] = [
             ("Terms begin with elections", p::terms_begin_with_elections),
-            ("Votes follow requests", p::votes_follow_requests),
             ("Acknowledged is what was sent", p::acknowledged_is_what_was_sent),
             ("Saved before sent", p::saved_before_sent),
             ("Sends only what is durable", p::sends_only_what_is_durable),
@@ -518,8 +588,18 @@ impl Spec {
                 p::clients_are_told_what_was_applied(step)
             }),
         ];
-        let limited: [(&str, OfLimited<S>); 1] =
-            [("Messages are within limits", p::messages_are_within_limits)];
+        let limited: [(&str, OfLimited<S>); 3] = [
+            ("Messages are within limits", p::messages_are_within_limits),
+            ("Election timer is restarted by rule", p::election_timer_is_restarted_by_rule),
+            ("Votes follow requests", p::votes_follow_requests),
+        ];
+        let of_elections: [(&str, bool, OfLimited<S>); 3] = [
+            ("Elections follow pre-votes", self.elections.pre_vote, p::elections_follow_pre_votes),
+            ("Leaders in touch stay", self.elections.stickiness, p::leaders_in_touch_stay),
+            ("Leaders hear a majority", self.elections.check_quorum, |step, _| {
+                p::leaders_hear_a_majority(step)
+            }),
+        ];
         let of_change = |(name, holds): (&'static str, OfChange<S>)| {
             let holds = move |change: &p::ClusterChange<'_, S>, _: &Ghost| holds(change);
             StepProperty { name, holds: StepPredicate::Change(Arc::new(holds)) }
@@ -543,6 +623,8 @@ impl Spec {
         let changes = changes.into_iter().map(of_change);
         let mut steps: Vec<_> = changes.chain(outputs.into_iter().map(of_output)).collect();
         steps.extend(limited.into_iter().map(of_limited));
+        let asked = of_elections.into_iter().filter(|(_, is_on, _)| *is_on);
+        steps.extend(asked.map(|(name, _, holds)| of_limited((name, holds))));
         if self.snapshot_after.is_some() {
             steps.push(of_change(("Snapshots are monotone", p::snapshots_are_monotone)));
             let restores = p::the_store_restores_what_is_saved;
@@ -575,15 +657,20 @@ impl Spec {
     /// Every majority must be able to elect a leader and to commit a new entry. That entry is the no-op of
     /// a term later than all they know of: every elected leader already has the entries committed before.
     /// Terms may go beyond the model's bound, by two elections.
+    ///
+    /// If links are cut in another way, all servers together must come to have a leader that works. Then no
+    /// timer fires on a follower that its leader reaches: such a leader's heartbeats come in time.
     fn recovery<S: Replicated>(&self) -> Recovery<Process<S>> {
         let servers: Vec<Id> = (0..self.servers).map(Id::from).collect();
+        let acts: Arc<OfMember<Process<S>>> = Arc::new(p::hears_no_leader);
         Recovery {
-            groups: subsets(&servers, self.servers / 2 + 1).into_iter().map(Group::of).collect(),
-            recovered: Arc::new(|_, start, now| p::recoverability(start, now)),
-            within: Arc::new(|_, start, now| {
-                p::latest_term(now).0 <= p::latest_term(start).0 + 2
-            }),
-            acts: None,
+            groups: self.cuts.groups(&servers),
+            recovered: match self.cuts {
+                Cuts::Minority => Arc::new(|_, start, now| p::recoverability(start, now)),
+                Cuts::OneWay | Cuts::Bridge => Arc::new(|group, _, now| p::works(group, now)),
+            },
+            within: Arc::new(|_, start, now| p::latest_term(now).0 <= p::latest_term(start).0 + 2),
+            acts: (self.cuts != Cuts::Minority).then_some(acts),
         }
     }
 

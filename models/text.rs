@@ -132,6 +132,14 @@ impl<'a, S: Replicated> Text<'a, S> {
                 let (term, index, offset) = (args.term, args.last_included_index, args.offset);
                 format!("InstallSnapshotResponse t{term}, up to {index}: wants byte {offset}")
             }
+            Message::PreVote(args) => {
+                let last = position(args.last_log_index, args.last_log_term);
+                format!("PreVote for t{}, last entry {last}", args.next_term)
+            }
+            Message::PreVoteResponse(args) => {
+                let vote = if args.pre_vote_granted { "granted" } else { "refused" };
+                format!("PreVoteResponse t{}, for t{} {vote}", args.term, args.next_term)
+            }
             Message::ClientRequest(ClientRequest::Register { sequence }) => {
                 format!("Register #{sequence}")
             }
@@ -266,10 +274,17 @@ impl<'a, S: Replicated> Text<'a, S> {
             return;
         }
         match &after.role {
-            Role::Follower { leader: Some(id) } => {
-                parts.push(format!("follows {}", self.name(*id)));
+            Role::Follower { leader: Some(id), is_sticky } => parts.push(if *is_sticky {
+                format!("follows {}, and votes for nobody", self.name(*id))
+            } else if before.follows(*id) {
+                "votes again".to_owned()
+            } else {
+                format!("follows {}", self.name(*id))
+            }),
+            Role::Follower { leader: None, .. } => {}
+            Role::PreCandidate { pre_votes_granted } => {
+                parts.push(format!("has the pre-votes of {}", self.names(pre_votes_granted)));
             }
-            Role::Follower { leader: None } => {}
             Role::Candidate { votes_granted } => {
                 parts.push(format!("has the votes of {}", self.names(votes_granted)));
             }

@@ -9,11 +9,12 @@ use bytes::Bytes;
 use checked_raft::durable::Durable;
 use checked_raft::kv::{Command, Kv, Output};
 use checked_raft::models::process::ProcessTimer;
-use checked_raft::models::{Cluster, ClusterState, Spec};
+use checked_raft::models::{Cluster, ClusterState, Elections, Spec};
 use checked_raft::raft::{
     AppendEntries, AppendEntriesResponse, ClientRequest, ClientResponse, Entry, Index,
     InstallSnapshot, InstallSnapshotResponse, Log, Message, Operation, Outcome, Parameters,
-    Payload, Persistent, Raft, RequestVote, RequestVoteResponse, Server, Session, Term, Timer,
+    Payload, Persistent, PreVote, PreVoteResponse, Raft, RequestVote, RequestVoteResponse, Server,
+    Session, Term, Timer,
 };
 use checked_raft::state_machine::StateMachine;
 use proptest::prelude::*;
@@ -119,9 +120,11 @@ fn walked() -> Seen {
         snapshot_after: Some(3),
         ..Spec::base("walk", "five servers, two clients, one session")
     };
+    let undisturbed = Spec { elections: Elections::ALL, ..spec.clone() }.cluster();
     let (cluster, mut seen) = (spec.cluster(), Seen::default());
     for seed in 0..40 {
         seen.walk(&cluster, &mut StdRng::seed_from_u64(seed), 400);
+        seen.walk(&undisturbed, &mut StdRng::seed_from_u64(seed), 200);
     }
     seen
 }
@@ -332,6 +335,16 @@ fn message() -> impl Strategy<Value = Message> {
                 Message::RequestVoteResponse(RequestVoteResponse { term, vote_granted })
             })
             .boxed(),
+        (term(), index(), term())
+            .prop_map(|(next_term, last_log_index, last_log_term)| {
+                Message::PreVote(PreVote { next_term, last_log_index, last_log_term })
+            })
+            .boxed(),
+        (term(), term(), any::<bool>())
+            .prop_map(|(term, next_term, pre_vote_granted)| {
+                Message::PreVoteResponse(PreVoteResponse { term, next_term, pre_vote_granted })
+            })
+            .boxed(),
         append_entries().prop_map(Message::AppendEntries).boxed(),
         (term(), outcome(), number())
             .prop_map(|(term, outcome, round)| {
@@ -360,7 +373,7 @@ enum Hostile {
 fn hostile() -> impl Strategy<Value = Hostile> {
     prop_oneof![
         6 => (id(), message()).prop_map(|(src, msg)| Hostile::Message(src, msg)),
-        1 => prop::sample::select(vec![Timer::Election, Timer::Heartbeat]).prop_map(Hostile::Timeout),
+        1 => prop::sample::select(vec![Timer::Election, Timer::Heartbeat, Timer::Stickiness]).prop_map(Hostile::Timeout),
     ]
 }
 

@@ -7,6 +7,8 @@
 //! if it did not change.
 
 mod given;
+#[path = "figure2/pre_vote.rs"]
+mod pre_vote_rules;
 #[path = "figure2/reads.rs"]
 mod reads;
 #[path = "figure2/snapshots.rs"]
@@ -677,7 +679,7 @@ fn guard_2_a_term_out_of_reach_moves_the_own_by_a_bounded_step_and_is_not_answer
         behind = behind.receives(1, append(7 + 3 * REACH, (1, 1), &[], 1)).given();
     }
     assert_eq!(behind.server().persistent.current_term, Term(7 + 3 * REACH));
-    assert_eq!(behind.server().role, Role::Follower { leader: Some(Id::from(1)) });
+    assert_eq!(behind.server().role, Role::follower(Some(Id::from(1))));
 }
 
 // ---- leaders ----

@@ -225,7 +225,7 @@ fn mutants_of_liveness_violate_no_other_property() {
         cluster.recovery = None;
         exhausted(cluster).map_err(|violated| format!("{}: {violated:?}", mutant.name))
     });
-    assert_eq!(caught.flatten().count(), 9);
+    assert_eq!(caught.flatten().count(), 10);
 }
 
 /// The property that would be the first to fall does not.

@@ -272,7 +272,7 @@ fn vote_freed_by_a_leader() -> MutantSpec {
         spec: Spec { watch: scenes::ELECTIONS, ..scenes::led_alone() },
         fault: Fault {
             after: |handled| {
-                let known = matches!(handled.server.role, Role::Follower { leader: Some(_) });
+                let known = matches!(handled.server.role, Role::Follower { leader: Some(_), .. });
                 if known && handled.before.role != handled.server.role {
                     handled.server.persistent.voted_for = None;
                 }
@@ -296,7 +296,7 @@ fn vote_freed_by_stepping_down() -> MutantSpec {
         spec: Spec { restarts: false, ..scenes::election() },
         fault: Fault {
             after: |handled| {
-                let follows = matches!(handled.server.role, Role::Follower { leader: Some(_) });
+                let follows = matches!(handled.server.role, Role::Follower { leader: Some(_), .. });
                 if is_candidate(handled.before) && follows {
                     handled.server.persistent.voted_for = None;
                 }
@@ -323,7 +323,7 @@ fn term_goes_backwards() -> MutantSpec {
                 if let Some(term) = arriving.term().filter(|term| *term < current_term) {
                     arriving.server.persistent.current_term = term;
                     arriving.server.persistent.voted_for = None;
-                    arriving.server.role = Role::Follower { leader: None };
+                    arriving.server.role = Role::follower(None);
                 }
             },
             ..Fault::NONE
@@ -429,7 +429,7 @@ fn election_timer_not_rearmed() -> MutantSpec {
     MutantSpec {
         name: "election-timer-not-rearmed",
         breaks: "CAN-1",
-        caught_by: "One timer is armed",
+        caught_by: "Timers suit the role",
         seen_in: "stateright/stateright examples/raft.rs",
         about: "A candidate does not arm its timer again.",
         story: "S0 stands for election, and its timer has fired. The votes are split or lost. Nothing will \

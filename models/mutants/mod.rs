@@ -19,6 +19,7 @@ mod equivalent;
 mod liveness;
 pub mod matrix;
 mod persistence;
+mod pre_vote;
 mod reads;
 mod replication;
 mod scenes;
@@ -56,7 +57,7 @@ pub struct MutantSpec {
 
 /// A change that looks like a bug and breaks nothing: the property that it seems to break holds in its
 /// whole model. Some other properties may still be violated. The change `torn-vote` writes in two steps, so
-/// the wrapper itself violates `Memory equals storage`, `Votes counted were cast` and `One timer is armed`.
+/// the wrapper itself violates `Memory equals storage`, `Votes counted were cast` and `Timers suit the role`.
 /// No other server can see that. An entry that `commit-by-half` commits is not yet on a majority of disks.
 pub struct Equivalent {
     /// The change. `caught_by` is the property that would be the first to fall, if any did.
@@ -76,6 +77,7 @@ pub fn catalogue() -> Vec<MutantSpec> {
         liveness::list(),
         snapshots::list(),
         reads::list(),
+        pre_vote::list(),
     ];
     areas.into_iter().flatten().collect()
 }

@@ -225,7 +225,7 @@ fn heartbeat_stops() -> MutantSpec {
     MutantSpec {
         name: "heartbeat-stops",
         breaks: "LDR-1",
-        caught_by: "One timer is armed",
+        caught_by: "Timers suit the role",
         seen_in: "willemt/raft, WRaft#8 of SandTable",
         about: "A leader sends one heartbeat and no other.",
         story: "S0 is elected and sends a heartbeat, which is lost. Its timer is not armed again. It remains \

@@ -6,7 +6,7 @@ use crate::models::catalogue::{
 };
 use crate::models::ghost::Watch;
 use crate::models::process::Asks;
-use crate::models::spec::Spec;
+use crate::models::spec::{Elections, Spec};
 use crate::raft::Operation;
 
 pub(super) const ELECTIONS: Watch =
@@ -355,6 +355,50 @@ pub(super) fn late_copy() -> Spec {
 /// A model of the catalogue.
 pub(super) fn find_model(name: &str) -> Spec {
     find(name).expect("the catalogue has this model")
+}
+
+/// Pre-votes in one term.
+pub(super) fn pre_votes() -> Spec {
+    let elections = Elections { pre_vote: true, ..Elections::default() };
+    Spec {
+        watch: ELECTIONS,
+        elections,
+        ..Spec::base("mutant-pre-votes", "pre-votes before an election")
+    }
+}
+
+/// Pre-votes in two terms; no server receives entries of another leader.
+pub(super) fn pre_votes_of_two_terms() -> Spec {
+    Spec {
+        max_term: 2,
+        max_received: Some(0),
+        restarts: true,
+        ..Spec { name: "mutant-pre-votes-of-two-terms", ..pre_votes() }
+    }
+}
+
+/// A leader that steps down if it hears no majority.
+pub(super) fn heard() -> Spec {
+    let elections = Elections { check_quorum: true, ..Elections::default() };
+    Spec {
+        watch: ELECTIONS,
+        servers: 2,
+        elections,
+        max_term: 2,
+        ..Spec::base("mutant-heard", "a leader that looks whether it hears a majority")
+    }
+}
+
+/// Followers that hear their leader, and candidates that do not.
+pub(super) fn sticky() -> Spec {
+    let elections = Elections { pre_vote: false, ..Elections::ALL };
+    Spec {
+        watch: ELECTIONS,
+        elections,
+        max_term: 2,
+        max_received: Some(1),
+        ..Spec::base("mutant-sticky", "a candidate, while others hear their leader")
+    }
 }
 
 /// A snapshot that is on its way while the entries that it covers, and one more, arrive.

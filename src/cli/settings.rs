@@ -101,6 +101,20 @@ pub(super) struct Settings {
     #[arg(long, value_name = "N")]
     #[serde(deserialize_with = "one")]
     snapshot_hold: Option<u64>,
+    /// Ask the others for pre-votes before standing for election [default: on]
+    ///
+    /// With this, a server that has lost its connection does not depose the leader when it returns.
+    #[arg(long, value_name = "on|off")]
+    #[serde(deserialize_with = "one")]
+    pre_vote: Option<Switch>,
+    /// Ignore requests for votes while the leader is heard; needs `--check-quorum on` [default: on]
+    #[arg(long, value_name = "on|off")]
+    #[serde(deserialize_with = "one")]
+    stickiness: Option<Switch>,
+    /// A leader that hears no majority for an election timeout steps down [default: on]
+    #[arg(long, value_name = "on|off")]
+    #[serde(deserialize_with = "one")]
+    check_quorum: Option<Switch>,
     /// What to log: error, warn, info, debug, trace, or a filter as in `RUST_LOG` [default: info]
     #[arg(long, value_name = "FILTER")]
     log: Option<String>,
@@ -139,6 +153,9 @@ impl Settings {
             snapshot_after_bytes,
             snapshot_margin,
             snapshot_hold,
+            pre_vote,
+            stickiness,
+            check_quorum,
             log,
         } = self;
         Self {
@@ -160,6 +177,9 @@ impl Settings {
             snapshot_after_bytes: snapshot_after_bytes.or(others.snapshot_after_bytes),
             snapshot_margin: snapshot_margin.or(others.snapshot_margin),
             snapshot_hold: snapshot_hold.or(others.snapshot_hold),
+            pre_vote: pre_vote.or(others.pre_vote),
+            stickiness: stickiness.or(others.stickiness),
+            check_quorum: check_quorum.or(others.check_quorum),
             log: log.or(others.log),
         }
     }
@@ -209,6 +229,9 @@ impl Settings {
         replace(&mut parameters.snapshot_after_bytes, self.snapshot_after_bytes);
         replace(&mut parameters.snapshot_margin, self.snapshot_margin);
         replace(&mut parameters.snapshot_hold, self.snapshot_hold);
+        replace(&mut parameters.pre_vote, self.pre_vote.map(Switch::is_on));
+        replace(&mut parameters.stickiness, self.stickiness.map(Switch::is_on));
+        replace(&mut parameters.check_quorum, self.check_quorum.map(Switch::is_on));
         Ok(deployment)
     }
 }
@@ -238,6 +261,18 @@ struct Millis(Duration);
 
 #[derive(Clone, Debug)]
 struct Timeout(Range<Duration>);
+
+#[derive(Clone, Copy, Debug)]
+enum Switch {
+    On,
+    Off,
+}
+
+impl Switch {
+    fn is_on(self) -> bool {
+        matches!(self, Self::On)
+    }
+}
 
 impl FromStr for ServerId {
     type Err = String;
@@ -271,6 +306,18 @@ impl FromStr for Millis {
             .parse()
             .map_err(|_| format!("milliseconds are a number below 2^64, not {text:?}"))?;
         Ok(Self(Duration::from_millis(millis)))
+    }
+}
+
+impl FromStr for Switch {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "on" => Ok(Self::On),
+            "off" => Ok(Self::Off),
+            _ => Err(format!("a switch is on or off, not {text:?}")),
+        }
     }
 }
 
@@ -362,6 +409,9 @@ mod tests {
         snapshot-after-bytes = 50
         snapshot-margin = 6
         snapshot-hold = 7
+        pre-vote = "off"
+        stickiness = "off"
+        check-quorum = "off"
         log = "debug"
     "#;
 
@@ -369,7 +419,7 @@ mod tests {
         --cluster c --trace t --election-timeout 100..200 --heartbeat 20 --max-entries 2 \
         --max-bytes 128 --max-uncommitted 3 --max-uncommitted-bytes 640 --smallest-batch 70 \
         --max-sessions 4 --snapshot-after 5 --snapshot-after-bytes 50 --snapshot-margin 6 \
-        --snapshot-hold 7 --log debug";
+        --snapshot-hold 7 --pre-vote off --stickiness off --check-quorum off --log debug";
 
     #[test]
     fn a_file_and_a_command_line_say_the_same_in_the_same_words() {
@@ -394,7 +444,8 @@ mod tests {
         let bytes = ["max_uncommitted_bytes: 640,", "smallest_batch: 70"];
         let snapshots = ["snapshot_after: Some(5),", "snapshot_margin: 6,", "snapshot_hold: 7"];
         let bytes = bytes.into_iter().chain(["snapshot_after_bytes: 50,"]);
-        for part in limits.into_iter().chain(bytes).chain(snapshots) {
+        let switches = ["pre_vote: false", "stickiness: false", "check_quorum: false"];
+        for part in limits.into_iter().chain(bytes).chain(snapshots).chain(switches) {
             assert!(text.contains(part), "{part}: {text}");
         }
     }

@@ -173,6 +173,16 @@ enum Told {
         last_included_index: u64,
         offset: u64,
     },
+    PreVote {
+        next_term: u64,
+        last_log_index: u64,
+        last_log_term: u64,
+    },
+    PreVoteResponse {
+        term: u64,
+        next_term: u64,
+        pre_vote_granted: bool,
+    },
     Register {
         sequence: u64,
     },
@@ -358,8 +368,9 @@ impl Teller<'_> {
             Some(each.collect())
         };
         match &server.role {
-            Role::Follower { leader: followed } => leader = followed.map(|id| self.name(id)),
-            Role::Candidate { votes_granted } => votes = Some(self.names(votes_granted)),
+            Role::Follower { leader: followed, .. } => leader = followed.map(|id| self.name(id)),
+            Role::PreCandidate { pre_votes_granted: granted }
+            | Role::Candidate { votes_granted: granted } => votes = Some(self.names(granted)),
             Role::Leader(leader) => {
                 next = indexes(leader, |it| it.next_index);
                 matching = indexes(leader, |it| it.match_index);
@@ -441,6 +452,16 @@ impl Teller<'_> {
                 term: args.term.0,
                 last_included_index: args.last_included_index.0,
                 offset: args.offset,
+            },
+            Message::PreVote(args) => Told::PreVote {
+                next_term: args.next_term.0,
+                last_log_index: args.last_log_index.0,
+                last_log_term: args.last_log_term.0,
+            },
+            Message::PreVoteResponse(args) => Told::PreVoteResponse {
+                term: args.term.0,
+                next_term: args.next_term.0,
+                pre_vote_granted: args.pre_vote_granted,
             },
             Message::ClientRequest(request) => told_request(request),
             Message::ClientResponse(response) => self.response(response),

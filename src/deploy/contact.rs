@@ -39,10 +39,11 @@ impl Standing {
     pub(super) fn of<S>(server: &Server<S>) -> Self {
         match server.role {
             Role::Leader(_) => Self::Leads,
-            Role::Follower { leader: Some(_) } => Self::Follows,
-            Role::Follower { leader: None } | Role::Candidate { .. } | Role::Halted(_) => {
-                Self::Seeks
-            }
+            Role::Follower { leader: Some(_), .. } => Self::Follows,
+            Role::Follower { leader: None, .. }
+            | Role::PreCandidate { .. }
+            | Role::Candidate { .. }
+            | Role::Halted(_) => Self::Seeks,
         }
     }
 }
@@ -65,7 +66,7 @@ impl Contact {
         self.others_needed = members.majority() - 1;
     }
 
-    /// Notes that the server stands for election once more. There is news whenever the number of
+    /// Notes that the server campaigns once more, with a pre-vote or an election. There is news whenever the number of
     /// elections in vain has doubled.
     pub(super) fn stands(&mut self) -> Option<News> {
         let in_vain = self.candidacies;

@@ -8,7 +8,7 @@ use super::contact::{Contact, Standing};
 use super::log_page::log_page;
 use super::saves::Saves;
 use super::suspicion::Suspicion;
-use crate::raft::{Index, Leader, Parameters, Raft, Role, Server, Term};
+use crate::raft::{Index, Leader, Parameters, Raft, Role, Server, Term, Timer};
 use crate::runtime::trace::TraceWriter;
 use crate::runtime::wire::CLIENTS;
 use crate::runtime::{Commit, Event, Observer};
@@ -39,7 +39,10 @@ pub(super) struct Journal {
 /// The news that people are told of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum News {
-    Stands(Term),
+    /// The server asks the others whether they would vote for it.
+    AsksForPreVotes(Term),
+    /// The server stands for election in this term. `true` if it asked for pre-votes before.
+    Stands(Term, bool),
     Leads(Term),
     SteppedDown(Term),
     Follows(Id, Term),
@@ -89,6 +92,10 @@ impl<S: StateMachine + Serialize> Observer<Raft<S>> for Journal {
             trace.handled(batch, event, before, after, out);
         }
         if let Some(before) = before {
+            let campaigns = matches!(event, Event::Timeout(Timer::Election));
+            if let (true, Role::PreCandidate { .. }) = (campaigns, &after.role) {
+                self.news.push(News::AsksForPreVotes(after.persistent.current_term));
+            }
             self.news.extend(news(before, after));
             self.suspicion.see(event, before, after);
         }
@@ -108,7 +115,7 @@ impl<S: StateMachine + Serialize> Observer<Raft<S>> for Journal {
     fn committed(&mut self, commit: &Commit) {
         for news in std::mem::take(&mut self.news) {
             news.log(self.id, &self.saves);
-            if let News::Stands(_) = news
+            if let News::AsksForPreVotes(_) | News::Stands(_, false) = news
                 && let Some(in_vain) = self.contact.stands()
             {
                 in_vain.log(self.id, &self.saves);
@@ -159,8 +166,13 @@ fn news<S>(before: &Server<S>, after: &Server<S>) -> Vec<News> {
     }
     match &after.role {
         Role::Leader(_) if !before.is_leader() => news.push(News::Leads(term)),
-        Role::Candidate { .. } if !is_same_term => news.push(News::Stands(term)),
-        Role::Follower { leader: Some(leader) } if !is_same_term || !before.follows(*leader) => {
+        Role::Candidate { .. } if !is_same_term => {
+            let was_welcome = matches!(before.role, Role::PreCandidate { .. });
+            news.push(News::Stands(term, was_welcome));
+        }
+        Role::Follower { leader: Some(leader), .. }
+            if !is_same_term || !before.follows(*leader) =>
+        {
             news.push(News::Follows(*leader, term));
         }
         _ => {}
@@ -197,8 +209,9 @@ fn news_of_snapshots<S>(before: &Server<S>, after: &Server<S>) -> Vec<News> {
 impl News {
     fn log(self, id: u64, saves: &Saves) {
         match self {
-            // In a minority a server stands for election several times a second.
-            News::Stands(term) => tracing::debug!(id, term = term.0, "stands for election"),
+            // In a minority a server does these several times a second.
+            News::AsksForPreVotes(term) => tracing::debug!(id, term = term.0, "asks for pre-votes"),
+            News::Stands(term, _) => tracing::debug!(id, term = term.0, "stands for election"),
             News::Leads(term) => tracing::info!(id, term = term.0, "became leader"),
             News::SteppedDown(term) => tracing::info!(id, term = term.0, "stepped down"),
             News::Follows(leader, term) => {
@@ -238,7 +251,7 @@ impl News {
 mod tests {
     use super::*;
     use crate::kv::Kv;
-    use crate::raft::{AppendEntriesResponse, Leader, Message, Outcome, Persistent, Timer};
+    use crate::raft::{AppendEntriesResponse, Leader, Message, Outcome, Persistent};
     use std::sync::{Arc, Mutex};
 
     fn server(term: u64, role: Role<Kv>) -> Server<Kv> {
@@ -253,12 +266,12 @@ mod tests {
     fn a_change_of_role_is_told_once() {
         let leader = || Role::Leader(Leader::default());
         let candidate = || Role::Candidate { votes_granted: BTreeSet::new() };
-        let follower = |leader: Option<usize>| Role::Follower { leader: leader.map(Id::from) };
+        let follower = |leader: Option<usize>| Role::follower(leader.map(Id::from));
         let (two, none) = (Id::from(2), Vec::<News>::new);
         let t = Term;
         for (before, after, expected) in [
-            ((1, follower(None)), (2, candidate()), vec![News::Stands(t(2))]),
-            ((2, candidate()), (3, candidate()), vec![News::Stands(t(3))]),
+            ((1, follower(None)), (2, candidate()), vec![News::Stands(t(2), false)]),
+            ((2, candidate()), (3, candidate()), vec![News::Stands(t(3), false)]),
             ((2, candidate()), (2, candidate()), none()),
             ((2, candidate()), (2, leader()), vec![News::Leads(t(2))]),
             ((1, follower(None)), (2, leader()), vec![News::Leads(t(2))]),
@@ -341,7 +354,7 @@ mod tests {
     #[test]
     fn a_leader_without_its_majority_a_candidate_without_votes_and_a_slow_save_are_logged() {
         let leader = Role::Leader(Leader::default());
-        let (follower, leader) = (server(1, Role::Follower { leader: None }), server(2, leader));
+        let (follower, leader) = (server(1, Role::follower(None)), server(2, leader));
         let (timeout, mut journal) = (Event::Timeout(Timer::Election), journal());
         let seen: Seen = &mut journal;
         let lines = logged(|| {

@@ -22,8 +22,8 @@ use stateright::actor::Id;
 /// `terms_out_of_reach` says how many messages had a term that no elections can have led to.
 pub fn status<S: StateMachine>(id: Id, server: &Server<S>) -> Value {
     let (leader, progress) = match &server.role {
-        Role::Follower { leader } => (*leader, Vec::new()),
-        Role::Candidate { .. } | Role::Halted(_) => (None, Vec::new()),
+        Role::Follower { leader, .. } => (*leader, Vec::new()),
+        Role::PreCandidate { .. } | Role::Candidate { .. } | Role::Halted(_) => (None, Vec::new()),
         Role::Leader(Leader { followers, .. }) => {
             let progress = followers.iter().map(|(follower, it)| {
                 json!({
@@ -58,6 +58,7 @@ pub fn status<S: StateMachine>(id: Id, server: &Server<S>) -> Value {
 pub(super) fn role<S>(server: &Server<S>) -> &'static str {
     match &server.role {
         Role::Follower { .. } => "follower",
+        Role::PreCandidate { .. } => "pre-candidate",
         Role::Candidate { .. } => "candidate",
         Role::Leader(_) => "leader",
         Role::Halted(_) => "halted",

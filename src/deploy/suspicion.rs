@@ -191,6 +191,7 @@ mod tests {
             sending: None,
             catches_up: false,
             round: 0,
+            is_heard: false,
         };
         let followers = [1, 2].map(|id| (Id::from(id), progress.clone())).into();
         let members = raft().members().clone();
@@ -243,7 +244,7 @@ mod tests {
     fn a_server_that_halts_says_who_asked_for_what_and_what_to_do() {
         let mut suspicion = Suspicion::default();
         let mut server = leader_that_knows_two_acknowledged(5);
-        server.role = Role::Follower { leader: None };
+        server.role = Role::follower(None);
         (server.commit_index, server.last_applied) = (Index(5), Index(5));
         assert_eq!(suspicion.must_stop(), None);
         let args = AppendEntries {

@@ -127,6 +127,9 @@ mod tests {
             snapshot_after_bytes: 90,
             snapshot_margin: 10,
             snapshot_hold: 11,
+            pre_vote: false,
+            stickiness: false,
+            check_quorum: true,
         };
         let members = [1, 2, 9].map(actor_id);
         let raft = Raft::<Kv>::new(members, parameters.clone()).expect("sound parameters");

@@ -179,6 +179,7 @@ impl<S: StateMachine> Raft<S> {
         }
         // part of READ-2: every answer of this term shows that the follower knew of no later one
         let Role::Leader(Leader { round, .. }) = server.role else { return };
+        self.note_heard(server, follower);
         let progress = server.role.progress(follower);
         progress.round = progress.round.max(args.round.min(round));
         self.act_on_outcome(server, follower, args.outcome, o);
@@ -242,6 +243,7 @@ impl<S: StateMachine> Raft<S> {
     /// The server that is asked keeps its log, does not answer, and does nothing from then on.
     pub(super) fn halt(server: &mut Server<S>, disagreement: Disagreement, o: &mut Out<Self>) {
         o.cancel_timer(Timer::Election);
+        Self::end_stickiness(server, o);
         server.role = Role::Halted(disagreement);
     }
 

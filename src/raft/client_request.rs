@@ -121,10 +121,10 @@ impl<S: StateMachine> Raft<S> {
         // client's request and supply information about the most recent leader it has heard from"
         // (§8)
         match server.role {
-            Role::Follower { leader } => {
+            Role::Follower { leader, .. } => {
                 return respond(ClientResponse::NotLeader { sequence, leader }, o);
             }
-            Role::Candidate { .. } | Role::Halted(_) => {
+            Role::PreCandidate { .. } | Role::Candidate { .. } | Role::Halted(_) => {
                 return respond(ClientResponse::NotLeader { sequence, leader: None }, o);
             }
             Role::Leader(_) => {}

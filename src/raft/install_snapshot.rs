@@ -195,6 +195,7 @@ impl<S: StateMachine> Raft<S> {
         if args.term != server.persistent.current_term || !server.is_leader() {
             return;
         }
+        self.note_heard(server, follower);
         let max_bytes = self.parameters.max_bytes;
         let Some(sending) = &mut server.role.progress(follower).sending else { return };
         if args.last_included_index != sending.snapshot.last_index {

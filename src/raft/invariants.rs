@@ -35,6 +35,10 @@ impl<S> Server<S> {
         let (last_log_term, last_log_index) = log.last();
         let of_role = match &self.role {
             Role::Follower { .. } | Role::Halted(_) => None,
+            Role::PreCandidate { pre_votes_granted } => first_broken(&[(
+                pre_votes_granted.iter().all(|voter| self.members.contains(*voter)),
+                "a pre-candidate counts answers of members",
+            )]),
             Role::Candidate { votes_granted } => first_broken(&[
                 (last_log_term < *current_term, "a candidate holds no entry of its term"),
                 (

@@ -7,6 +7,7 @@ use super::append_entries::{AppendEntries, AppendEntriesResponse};
 use super::client_request::{ClientRequest, ClientResponse};
 use super::install_snapshot::{InstallSnapshot, InstallSnapshotResponse};
 use super::position::Term;
+use super::pre_vote::{PreVote, PreVoteResponse};
 use super::request_vote::{RequestVote, RequestVoteResponse};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -31,10 +32,15 @@ pub enum Message {
     InstallSnapshot(InstallSnapshot),
     /// The results of InstallSnapshot, from a follower to the leader.
     InstallSnapshotResponse(InstallSnapshotResponse),
+    /// The question of a server that would like to stand for election (thesis 9.6).
+    PreVote(PreVote),
+    /// The answer to a pre-vote.
+    PreVoteResponse(PreVoteResponse),
 }
 
 impl Message {
-    /// The term of the sender. Client requests and client responses carry no term.
+    /// The term of the sender, which every server adopts if it is later than its own. Messages from and to
+    /// clients carry no term. A PreVote carries a term that nobody has begun.
     pub fn term(&self) -> Option<Term> {
         match self {
             Message::RequestVote(args) => Some(args.term),
@@ -43,7 +49,8 @@ impl Message {
             Message::AppendEntriesResponse(args) => Some(args.term),
             Message::InstallSnapshot(args) => Some(args.term),
             Message::InstallSnapshotResponse(args) => Some(args.term),
-            Message::ClientRequest(_) | Message::ClientResponse(_) => None,
+            Message::PreVoteResponse(args) => Some(args.term),
+            Message::PreVote(_) | Message::ClientRequest(_) | Message::ClientResponse(_) => None,
         }
     }
 }
@@ -60,6 +67,8 @@ impl fmt::Debug for Message {
             Message::ClientResponse(args) => args.fmt(f),
             Message::InstallSnapshot(args) => args.fmt(f),
             Message::InstallSnapshotResponse(args) => args.fmt(f),
+            Message::PreVote(args) => args.fmt(f),
+            Message::PreVoteResponse(args) => args.fmt(f),
         }
     }
 }

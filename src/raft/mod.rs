@@ -13,6 +13,7 @@
 //! |---|---|
 //! | State | `state.rs`, with `log.rs`, `sessions.rs`, `progress.rs` and `position.rs` inside it |
 //! | RequestVote RPC, and Candidates' rules | `request_vote.rs` |
+//! | elections that do not disturb (thesis sections 9.6, 4.2.3, 6.2) | `pre_vote.rs` |
 //! | AppendEntries RPC, and Leaders' rules | `append_entries.rs` |
 //! | Rules for Servers | this file |
 //! | section 8, client interaction; thesis section 6.3 | `client_request.rs`, `apply.rs`; `client_session.rs` (clients) |
@@ -48,6 +49,7 @@ mod members;
 mod message;
 mod parameters;
 mod position;
+mod pre_vote;
 mod progress;
 mod read_index;
 mod request_vote;
@@ -66,6 +68,7 @@ pub use members::Members;
 pub use message::Message;
 pub use parameters::{Copies, Parameters, Retry, SetupError};
 pub use position::{Index, Term};
+pub use pre_vote::{PreVote, PreVoteResponse};
 pub use progress::{Attempt, Leader, Progress, Sending};
 pub use read_index::{Read, WAITING_READS};
 pub use request_vote::{RequestVote, RequestVoteResponse};
@@ -104,13 +107,16 @@ pub struct Raft<S> {
     machine: PhantomData<fn() -> S>,
 }
 
-/// The two timers of a server.
+/// The timers of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Timer {
-    /// The election timer, armed on followers and candidates.
+    /// The election timer, armed on every server that does not lead. On a leader it measures the time in
+    /// which the leader must hear from a majority (CQ-1).
     Election,
     /// The heartbeat timer, armed on leaders.
     Heartbeat,
+    /// The minimum election timeout since a follower heard from its leader (STICK-1).
+    Stickiness,
 }
 
 impl<S: StateMachine> Raft<S> {
@@ -187,7 +193,13 @@ impl<S: StateMachine> Raft<S> {
             self.reset_election_timer(o);
             Self::refuse_reads(left, o);
         }
-        server.role = Role::Follower { leader };
+        let is_sticky = leader.is_some() && self.parameters.stickiness;
+        if is_sticky {
+            self.begin_stickiness(o);
+        } else {
+            Self::end_stickiness(server, o);
+        }
+        server.role = Role::Follower { leader, is_sticky };
     }
 
     /// "each candidate restarts its randomized election timeout at the start of an election" (§5.2). This
@@ -220,6 +232,8 @@ impl<S: StateMachine> Raft<S> {
         match msg {
             Message::RequestVote(args) => is_peer && args.is_well_formed(),
             Message::RequestVoteResponse(args) => is_peer && args.term.is_real(),
+            Message::PreVote(args) => is_peer && args.is_well_formed(),
+            Message::PreVoteResponse(args) => is_peer && args.is_well_formed(),
             Message::AppendEntries(args) => is_peer && args.is_well_formed(),
             Message::AppendEntriesResponse(args) => is_peer && args.term.is_real(),
             Message::InstallSnapshot(args) => is_peer && args.is_well_formed(),
@@ -256,6 +270,10 @@ impl<S: StateMachine> Actor for Raft<S> {
         if state.is_halted() || !Self::is_acceptable(state, id, src, &msg) {
             return;
         }
+        // part of STICK-1
+        if matches!(msg, Message::RequestVote(_)) && self.is_sticky(state) {
+            return;
+        }
         // [GUARD-2] Elections of several years cannot have led to a term so far away. The server drops
         // the message and moves its own term 2^32 towards that one. So one forged message does not use
         // up all terms, and a server that is further behind still catches up.
@@ -271,6 +289,11 @@ impl<S: StateMachine> Actor for Raft<S> {
             Message::RequestVoteResponse(args) => {
                 self.update_term(server, args.term, o);
                 self.handle_request_vote_response(id, server, src, args, o);
+            }
+            Message::PreVote(args) => self.handle_pre_vote(server, src, &args, o),
+            Message::PreVoteResponse(args) => {
+                self.update_term(server, args.term, o);
+                self.handle_pre_vote_response(id, server, src, &args, o);
             }
             Message::AppendEntries(args) => {
                 self.update_term(server, args.term, o);
@@ -301,10 +324,12 @@ impl<S: StateMachine> Actor for Raft<S> {
             // [FOL-2] "If election timeout elapses without receiving AppendEntries RPC from current
             // leader or granting vote to candidate: convert to candidate"
             // [CAN-4] "If election timeout elapses: start new election"
-            (Timer::Election, false) => self.start_election(id, server, o),
+            (Timer::Election, false) => self.campaign(id, server, o),
+            (Timer::Election, true) if self.parameters.check_quorum => self.check_quorum(server, o),
             (Timer::Heartbeat, true) => self.heartbeat(server, o),
+            (Timer::Stickiness, false) => Self::stickiness_elapsed(server),
             // The timer belongs to a role that the server has left.
-            (Timer::Election, true) | (Timer::Heartbeat, false) => {}
+            (Timer::Election | Timer::Stickiness, true) | (Timer::Heartbeat, false) => {}
         });
     }
 

@@ -45,6 +45,13 @@ pub struct Parameters {
     /// A leader keeps at most this many entries that its own snapshot covers, for a follower to which an
     /// earlier snapshot is on its way or has come. At least `snapshot_margin`.
     pub snapshot_hold: u64,
+    /// Whether a server asks the others for pre-votes before it stands for election (PV-1).
+    pub pre_vote: bool,
+    /// Whether a server that has just heard from its leader ignores requests for votes (STICK-1). Needs
+    /// `check_quorum`.
+    pub stickiness: bool,
+    /// Whether a leader that hears no majority for an election timeout steps down (CQ-1).
+    pub check_quorum: bool,
 }
 
 /// The rule by which a leader treats a copy of a request that stands uncommitted in its log.
@@ -105,6 +112,9 @@ pub enum SetupError {
     /// A leader would keep fewer entries for a follower that needs them than it always keeps.
     #[error("snapshot-hold is {0}, but must be at least snapshot-margin, which is {1}")]
     SnapshotHold(u64, u64),
+    /// Followers would keep a leader for ever that can send and not hear.
+    #[error("stickiness needs check-quorum: switch both on, or stickiness off")]
+    StickinessAlone,
 }
 
 impl Parameters {
@@ -155,6 +165,9 @@ impl Parameters {
         if self.snapshot_hold < self.snapshot_margin {
             return Err(SetupError::SnapshotHold(self.snapshot_hold, self.snapshot_margin));
         }
+        if self.stickiness && !self.check_quorum {
+            return Err(SetupError::StickinessAlone);
+        }
         Ok(())
     }
 }
@@ -175,6 +188,9 @@ impl Default for Parameters {
             snapshot_after_bytes: 64 * 1024 * 1024,
             snapshot_margin: 10_000,
             snapshot_hold: 200_000,
+            pre_vote: true,
+            stickiness: true,
+            check_quorum: true,
         }
     }
 }
@@ -217,6 +233,14 @@ mod tests {
         for wrong in [0, 150, 151].map(ms) {
             assert_eq!(interval(wrong), Err(SetupError::HeartbeatInterval(wrong, ms(150))));
         }
+    }
+
+    #[test]
+    fn stickiness_comes_with_check_quorum() {
+        let without = |it: &mut Parameters| it.check_quorum = false;
+        assert_eq!(changed(without), Err(SetupError::StickinessAlone));
+        let neither = |it: &mut Parameters| (it.check_quorum, it.stickiness) = (false, false);
+        assert_eq!(changed(neither), Ok(()));
     }
 
     #[test]

@@ -47,6 +47,9 @@ pub struct Progress<S> {
     pub catches_up: bool,
     /// The latest round that the follower has answered.
     pub round: u64,
+    /// Whether the follower has answered since the leader last looked whether it hears a majority (CQ-1).
+    /// Always false without check-quorum.
+    pub is_heard: bool,
 }
 
 /// A snapshot on its way to one follower. The leader keeps the snapshot, although it may take a later one
@@ -79,6 +82,7 @@ impl<S> Leader<S> {
             sending: None,
             catches_up: false,
             round: 0,
+            is_heard: false,
         };
         let followers = followers.map(|follower| (follower, progress())).collect();
         Self { followers, round: 0, reads: Vec::new() }
@@ -180,7 +184,8 @@ impl<S> fmt::Debug for Sending<S> {
 
 /// Shows `next={1:3 2:2} match={1:2 2:0}`, `unanswered={1:..2}` if answers are awaited,
 /// `sending={2:5@1200}` if a snapshot is on its way, and `held={2:5}` if the entries after the fifth are held
-/// for a follower that catches up. Once there was a read, this shows the rounds as in
+/// for a follower that catches up. Under check-quorum this shows who was heard, as in `heard={1}`. Once there
+/// was a read, this shows the rounds as in
 /// `round=2 answered={1:2 2:1}`, and each read that waits. Here `read=9#4:r2@3` is number 4 of client 9,
 /// which waits for round 2 and for entry 3.
 impl<S> fmt::Debug for Leader<S> {
@@ -198,7 +203,11 @@ impl<S> fmt::Debug for Leader<S> {
         write!(f, " match={{{}}}", of_each(all().map(|(id, it)| (id, it.match_index))))?;
         let rounds = of_each(all().filter(|_| self.round > 0).map(|(id, it)| (id, it.round)));
         let unanswered = of_each(all().filter_map(|(id, it)| Some((id, it.attempt?))));
-        for (name, value) in [("unanswered", unanswered), ("sending", sending), ("held", held)] {
+        let heard = all().filter(|(_, it)| it.is_heard).map(|(id, _)| usize::from(id).to_string());
+        let heard = heard.collect::<Vec<_>>().join(" ");
+        let lists =
+            [("unanswered", unanswered), ("sending", sending), ("held", held), ("heard", heard)];
+        for (name, value) in lists {
             if !value.is_empty() {
                 write!(f, " {name}={{{value}}}")?;
             }

@@ -52,6 +52,7 @@ impl<S: StateMachine> Raft<S> {
     /// [CAN-1] "On conversion to candidate, start election: Increment currentTerm; Vote for self;
     /// Reset election timer; Send RequestVote RPCs to all other servers"
     pub(super) fn start_election(&self, id: Id, server: &mut Server<S>, o: &mut Out<Self>) {
+        Self::end_stickiness(server, o);
         let persistent = &mut server.persistent;
         persistent.current_term = persistent.current_term.next();
         persistent.voted_for = Some(id);
@@ -85,6 +86,10 @@ impl<S: StateMachine> Raft<S> {
             && (args.last_log_term, args.last_log_index) >= persistent.log.last();
         if vote_granted {
             persistent.voted_for = Some(candidate);
+            // A server that has voted for another one asks nobody any more whether they would vote for it.
+            if let Role::PreCandidate { .. } = server.role {
+                server.role = Role::follower(None);
+            }
             self.await_election(server, o); // part of FOL-2
         }
         let term = server.persistent.current_term;
@@ -120,7 +125,11 @@ impl<S: StateMachine> Raft<S> {
         }
         let last_log_index = server.persistent.log.last_index();
         server.role = Role::Leader(Leader::elected(server.members.others(id), last_log_index));
-        o.cancel_timer(Timer::Election);
+        if self.parameters.check_quorum {
+            self.reset_election_timer(o); // part of CQ-1
+        } else {
+            o.cancel_timer(Timer::Election);
+        }
         // [NOOP] "each leader [commits] a blank no-op entry into the log at the start of its term"
         // (§8): until an entry of its term is committed, a leader does not know which entries are.
         let term = server.persistent.current_term;

@@ -60,8 +60,8 @@ pub struct Server<S> {
     pub machine: S,
 }
 
-/// The server states of Figure 4, and one more: halted. A variable that only a leader has does not exist
-/// in the other roles.
+/// The server states of Figure 4, and two more: pre-candidate and halted. A variable that only a leader has
+/// does not exist in the other roles.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Role<S> {
     /// "Respond to RPCs from candidates and leaders."
@@ -69,6 +69,14 @@ pub enum Role<S> {
         /// The leader of the current term, once the server has heard of it: "so follower can redirect
         /// clients".
         leader: Option<Id>,
+        /// Whether the follower has heard from its leader within the minimum election timeout (STICK-1).
+        is_sticky: bool,
+    },
+    /// The server asks the others whether they would vote for it in the next term (PV-1). Its own term goes
+    /// on.
+    PreCandidate {
+        /// The servers that would, itself included.
+        pre_votes_granted: BTreeSet<Id>,
     },
     /// The server has started an election whose outcome it does not know yet.
     Candidate {
@@ -113,7 +121,7 @@ impl<S: Clone> Server<S> {
             commit_index: snapshot.last_index,
             last_applied: snapshot.last_index,
             applied_bytes: 0,
-            role: Role::Follower { leader: None },
+            role: Role::follower(None),
             incoming: None,
             persistent,
             sessions: snapshot.sessions.clone(),
@@ -135,7 +143,7 @@ impl<S> Server<S> {
 
     /// Whether the server follows this leader.
     pub fn follows(&self, other: Id) -> bool {
-        matches!(self.role, Role::Follower { leader: Some(leader) } if leader == other)
+        matches!(self.role, Role::Follower { leader: Some(leader), .. } if leader == other)
     }
 
     /// Whether the server has halted, because it refused to contradict an entry it had committed (GUARD-1).
@@ -151,6 +159,7 @@ impl<S: fmt::Debug> fmt::Debug for Server<S> {
         let Persistent { current_term, voted_for, snapshot, log } = &self.persistent;
         let name = match &self.role {
             Role::Follower { .. } => "follower",
+            Role::PreCandidate { .. } => "pre-candidate",
             Role::Candidate { .. } => "candidate",
             Role::Leader(_) => "leader",
             Role::Halted(_) => "halted",
@@ -174,13 +183,24 @@ impl<S: fmt::Debug> fmt::Debug for Server<S> {
     }
 }
 
+impl<S> Role<S> {
+    /// A follower of `leader`, or of nobody yet. It has not heard from a leader lately.
+    pub fn follower(leader: Option<Id>) -> Self {
+        Self::Follower { leader, is_sticky: false }
+    }
+}
+
 impl<S> fmt::Debug for Role<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Role::Follower { leader: None } => Ok(()),
-            Role::Follower { leader: Some(id) } => write!(f, " leader={}", usize::from(*id)),
-            Role::Candidate { votes_granted } => {
-                let ids: Vec<_> = votes_granted.iter().map(|id| usize::from(*id)).collect();
+            Role::Follower { leader: None, .. } => Ok(()),
+            Role::Follower { leader: Some(id), is_sticky } => {
+                let sticky = if *is_sticky { " sticky" } else { "" };
+                write!(f, " leader={}{sticky}", usize::from(*id))
+            }
+            Role::PreCandidate { pre_votes_granted: votes }
+            | Role::Candidate { votes_granted: votes } => {
+                let ids: Vec<_> = votes.iter().map(|id| usize::from(*id)).collect();
                 write!(f, " votes={ids:?}")
             }
             Role::Leader(leader) => leader.fmt(f),

@@ -32,7 +32,7 @@ use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::Path;
 
 /// The version of the trace's format.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// An actor whose calls can be written down and repeated.
 pub trait Traceable:

@@ -42,7 +42,7 @@ pub const OVERHEAD: usize = HEADER + CHECKSUM;
 pub const MAX_PAYLOAD: usize = MAX_DATAGRAM - OVERHEAD;
 
 /// The version of this format. A node drops datagrams of every other version.
-pub const VERSION: u8 = 3;
+pub const VERSION: u8 = 4;
 
 /// The first number of a client. Numbers below it are servers'. A client process draws its number at
 /// random, so that it does not take a late reply to another process for its own.

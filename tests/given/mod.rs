@@ -16,8 +16,8 @@ use checked_raft::kv::{self, Kv, Output};
 use checked_raft::raft::{
     AppendEntries, AppendEntriesResponse, ClientRequest, ClientResponse, Copies, Entry, Index,
     InstallSnapshot, InstallSnapshotResponse, Leader, Log, Members, Message, Outcome, Parameters,
-    Payload, Persistent, Progress, Raft, RequestVote, RequestVoteResponse, Retry, Role, Server,
-    Term, Timer,
+    Payload, Persistent, PreVote, PreVoteResponse, Progress, Raft, RequestVote,
+    RequestVoteResponse, Retry, Role, Server, Term, Timer,
 };
 use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
@@ -48,6 +48,7 @@ pub(crate) fn follower(term: u64, log: &[u64]) -> Given {
     let server = Server::restored(members(3), persistent);
     let mut parameters = Parameters::default();
     (parameters.retry, parameters.copies) = (Retry::EveryHeartbeat, Copies::Appended);
+    (parameters.pre_vote, parameters.stickiness, parameters.check_quorum) = (false, false, false);
     Given { raft: raft(3, parameters), server }
 }
 
@@ -70,6 +71,7 @@ pub(crate) fn leader(term: u64, log: &[u64], peers: &[(usize, u64, u64)]) -> Giv
                 sending: None,
                 catches_up: false,
                 round: 0,
+                is_heard: false,
             },
         )
     });
@@ -108,7 +110,7 @@ impl Given {
 
     /// Has heard of the leader of its term.
     pub(crate) fn following(self, leader: usize) -> Self {
-        self.role(Role::Follower { leader: Some(Id::from(leader)) })
+        self.role(Role::follower(Some(Id::from(leader))))
     }
 
     /// Has committed and applied so many no-ops.
@@ -205,6 +207,10 @@ impl Given {
                     let parameters = self.raft.parameters();
                     let set = match timer {
                         Timer::Election => parameters.election_timeout.clone(),
+                        Timer::Stickiness => {
+                            let minimum = parameters.election_timeout.start;
+                            minimum..minimum
+                        }
                         Timer::Heartbeat => {
                             parameters.heartbeat_interval..parameters.heartbeat_interval
                         }
@@ -268,6 +274,16 @@ pub(crate) fn request_vote(term: u64, last: (u64, u64)) -> Message {
 
 pub(crate) fn vote(term: u64, vote_granted: bool) -> Message {
     Message::RequestVoteResponse(RequestVoteResponse { term: Term(term), vote_granted })
+}
+
+pub(crate) fn pre_vote(next_term: u64, last: (u64, u64)) -> Message {
+    let (last_log_term, last_log_index) = (Term(last.0), Index(last.1));
+    Message::PreVote(PreVote { next_term: Term(next_term), last_log_index, last_log_term })
+}
+
+pub(crate) fn pre_voted(term: u64, next_term: u64, pre_vote_granted: bool) -> Message {
+    let (term, next_term) = (Term(term), Term(next_term));
+    Message::PreVoteResponse(PreVoteResponse { term, next_term, pre_vote_granted })
 }
 
 /// AppendEntries with no-ops of these terms.
@@ -429,6 +445,14 @@ fn message(msg: &Message) -> String {
         }
         Message::InstallSnapshotResponse(args) => {
             format!("Wants t{} i{} {}", args.term, args.last_included_index, args.offset)
+        }
+        Message::PreVote(args) => {
+            let last = position(args.last_log_term, args.last_log_index);
+            format!("PreVote for t{} last={last}", args.next_term)
+        }
+        Message::PreVoteResponse(args) => {
+            let granted = if args.pre_vote_granted { "granted" } else { "denied" };
+            format!("PreVote t{} for t{} {granted}", args.term, args.next_term)
         }
         Message::ClientRequest(_) => panic!("a server asks nothing of a client: {msg:?}"),
         Message::ClientResponse(response) => client_response(response),

@@ -53,6 +53,7 @@ scenarios! {
     leader_dies_before_replication,
     minority_partition_refuses_writes,
     restart_keeps_vote,
+    returning_server_does_not_disturb,
     session_eviction,
     snapshot_for_a_follower,
     split_vote,

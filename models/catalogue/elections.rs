@@ -1,0 +1,148 @@
+//! Models of the rules against disturbing elections: pre-vote, stickiness and check-quorum.
+
+use super::super::ghost::Watch;
+use super::super::process::Asks;
+use super::super::spec::{Cuts, Elections, Spec};
+use crate::kv::Command;
+use crate::raft::{Copies, Operation, Retry};
+
+/// S0 leads term 1 of four servers, and all have its no-op.
+const FOUR_PREFIX: &str = "\
+timeout S0
+settle S0 S1 S2 S3      # S0 leads term 1
+lose-network";
+
+/// S0 leads term 1 of three servers and does not know that S1 leads term 2 with the vote of S2. C3 has a
+/// session. All messages are lost.
+const DEPOSED_PREFIX: &str = "\
+timeout S0
+settle S0 S1 S2         # S0 leads term 1
+deliver C3 S0
+settle S0 S1 S2
+deliver S0 C3           # the session of C3 is open
+timeout S1 Election
+timeout S2 Stickiness
+settle S1 S2            # S1 leads term 2
+lose-network";
+
+const PRE_VOTE: Elections = Elections { pre_vote: true, check_quorum: false, stickiness: false };
+const CHECK_QUORUM: Elections =
+    Elections { pre_vote: false, check_quorum: true, stickiness: false };
+const STICKINESS: Elections = Elections { pre_vote: false, ..Elections::ALL };
+
+/// The models with rules against disturbing elections.
+pub(super) fn table() -> Vec<Spec> {
+    let watch = Watch { leaders: true, votes: true, committed: true, history: false };
+    let put =
+        |value: &'static str| Operation::Command(Command::Put("x".into(), value.into()).encode());
+    let read = || Operation::Query(Command::Get("x".into()).encode());
+    let deposed = &["two leaders at once", "all servers commit"];
+    vec![
+        Spec {
+            watch,
+            elections: PRE_VOTE,
+            max_term: 2,
+            sometimes: deposed,
+            tuples: (151_872, 160_740),
+            ..Spec::base("pre-vote", "Servers ask for pre-votes before they stand.")
+        },
+        Spec {
+            watch,
+            elections: CHECK_QUORUM,
+            max_term: 2,
+            sometimes: deposed,
+            tuples: (189_141, 199_482),
+            ..Spec::base("check-quorum", "A leader that hears no majority steps down.")
+        },
+        Spec {
+            watch,
+            elections: STICKINESS,
+            max_term: 2,
+            sometimes: deposed,
+            tuples: (598_296, 637_308),
+            ..Spec::base("stickiness", "Who hears a leader grants no votes.")
+        },
+        Spec {
+            watch,
+            servers: 2,
+            elections: Elections::ALL,
+            max_term: 2,
+            restarts: true,
+            sometimes: &["all servers commit"],
+            tuples: (2_448, 2_756),
+            ..Spec::base("undisturbed-two", "Pre-votes, stickiness, check-quorum and restarts.")
+        },
+        Spec {
+            watch,
+            elections: Elections::ALL,
+            max_term: 1,
+            restarts: true,
+            sometimes: &["all servers commit"],
+            tuples: (14_615, 14_615),
+            ..Spec::base("undisturbed", "Pre-votes, stickiness, check-quorum and restarts.")
+        },
+        Spec {
+            watch,
+            elections: Elections::ALL,
+            max_term: 2,
+            sometimes: deposed,
+            tuples: (1_833_843, 1_992_231),
+            ..Spec::base(
+                "undisturbed-terms",
+                "Pre-votes, stickiness and check-quorum in two terms.",
+            )
+        },
+        Spec {
+            elections: Elections::ALL,
+            cuts: Cuts::OneWay,
+            sometimes: &["all servers commit"],
+            tuples: (8_761, 8_761),
+            ..Spec::base("one-way-cut", "A server that can send and not hear stops nobody.")
+        },
+        Spec {
+            servers: 4,
+            elections: Elections::ALL,
+            cuts: Cuts::Bridge,
+            prefix: FOUR_PREFIX,
+            sometimes: &["a leader is elected"],
+            tuples: (11_591, 11_591),
+            ..Spec::base("bridge", "Four servers, of which only one reaches the others.")
+        },
+        Spec {
+            watch: Watch { leaders: true, committed: true, history: true, ..Watch::default() },
+            elections: Elections::ALL,
+            clients: vec![vec![put("1"), read()]],
+            asks: Asks::All,
+            max_term: 2,
+            max_client_entries: 2,
+            prefix: DEPOSED_PREFIX,
+            sometimes: &["two leaders at once", "a client is done"],
+            tuples: (0, 0),
+            ..Spec::base("read-undisturbed", "A deposed leader that hears no majority steps down.")
+        },
+        Spec {
+            watch: Watch { leaders: true, committed: true, ..Watch::default() },
+            elections: Elections::ALL,
+            snapshot_after: Some(1),
+            restarts: true,
+            sometimes: &["a server has a snapshot", "all servers commit"],
+            tuples: (0, 0),
+            ..Spec::base("snapshot-undisturbed", "A snapshot is a sign of life of its leader.")
+        },
+        Spec {
+            watch: Watch { leaders: true, committed: true, history: true, ..Watch::default() },
+            servers: 2,
+            elections: Elections::ALL,
+            retry: Retry::WhenLost { smallest_batch: 64 },
+            copies: Copies::Awaited,
+            snapshot_after: Some(1),
+            clients: vec![vec![put("1"), read()]],
+            asks: Asks::All,
+            max_client_entries: 2,
+            max_index: Some(3),
+            sometimes: &["a server has a snapshot", "a client is done"],
+            tuples: (0, 0),
+            ..Spec::base("all-deployed", "Two servers with everything that a node does by default.")
+        },
+    ]
+}
