@@ -8,6 +8,7 @@
 mod elections;
 mod reads;
 mod snapshots;
+mod transfers;
 
 use super::ghost::Watch;
 use super::process::Asks;
@@ -154,6 +155,7 @@ pub fn catalogue() -> Vec<Spec> {
     catalogue.extend(snapshots::table());
     catalogue.extend(reads::table());
     catalogue.extend(elections::table());
+    catalogue.extend(transfers::table());
     for spec in &mut catalogue {
         spec.plain = PLAIN.contains(&spec.name);
     }

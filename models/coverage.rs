@@ -14,7 +14,8 @@ use super::properties::ClusterOutput;
 use crate::raft::{
     AppendEntries, AppendEntriesResponse, ClientRequest, ClientResponse, Index, InstallSnapshot,
     InstallSnapshotResponse, Invocation, Leader, Message, Outcome, Payload, PreVote,
-    PreVoteResponse, RequestVote, RequestVoteResponse, Role, Server, Timer,
+    PreVoteResponse, RequestVote, RequestVoteResponse, Role, Server, TimeoutNow, Timer,
+    TransferOutcome,
 };
 use actorcheck::Event;
 use stateright::actor::{Command, Id};
@@ -23,6 +24,7 @@ use std::collections::BTreeMap;
 /// Every label, in the order of the paper.
 pub const LABELS: &[&str] = &[
     "term: a follower adopts a later one",
+    "term: a pre-candidate adopts a later one",
     "term: a candidate adopts a later one",
     "term: a leader adopts a later one",
     "timeout: a follower stands for election",
@@ -33,6 +35,7 @@ pub const LABELS: &[&str] = &[
     "timeout: a leader has heard a majority",
     "timeout: a leader has heard no majority, and steps down",
     "timeout: a follower has not heard its leader lately",
+    "timeout: a leader gives a transfer up",
     "restart: of a follower",
     "restart: of a pre-candidate",
     "restart: of a candidate",
@@ -44,6 +47,7 @@ pub const LABELS: &[&str] = &[
     "RequestVote: granted again to the same",
     "RequestVote: granted by a pre-candidate",
     "RequestVote: ignored, a leader is heard",
+    "RequestVote: heeded, the leader wants it",
     "RequestVoteResponse: of an earlier term",
     "RequestVoteResponse: a refusal",
     "RequestVoteResponse: after the election is decided",
@@ -60,6 +64,8 @@ pub const LABELS: &[&str] = &[
     "PreVoteResponse: counted already",
     "PreVoteResponse: counts, no majority yet",
     "PreVoteResponse: a majority would vote",
+    "TimeoutNow: of an earlier term",
+    "TimeoutNow: stands for election",
     "AppendEntries: refused, of an earlier term",
     "AppendEntries: refused, the log is too short",
     "AppendEntries: refused, another term at that index",
@@ -116,6 +122,12 @@ pub const LABELS: &[&str] = &[
     "read: the next round begins",
     "read: is answered",
     "read: is refused by a leader that steps down",
+    "transfer: is begun",
+    "transfer: another one is under way",
+    "transfer: the server leads already",
+    "transfer: TimeoutNow is sent",
+    "transfer: ends, its leader steps down",
+    "transfer: refuses a request meanwhile",
     "apply: a no-op",
     "apply: a session is opened",
     "apply: a session is evicted",
@@ -128,6 +140,8 @@ pub const LABELS: &[&str] = &[
     "client: a command is done",
     "client: an outcome is unknown",
     "client: a command is refused",
+    "client: a transfer is done",
+    "client: a transfer is given up",
     "client: is redirected",
     "client: an answer to an earlier request",
     "client: retries",
@@ -174,6 +188,9 @@ fn label_server<S: Replicated>(
             {
                 Some("timeout: a server asks for pre-votes")
             }
+            (ProcessTimer::Server(Timer::Transfer), _) => {
+                Some("timeout: a leader gives a transfer up")
+            }
             (ProcessTimer::Server(Timer::Stickiness), _) => {
                 Some("timeout: a follower has not heard its leader lately")
             }
@@ -193,6 +210,7 @@ fn label_server<S: Replicated>(
         label_apply(before, after, labels);
         label_snapshot(before, after, labels);
         label_reads(step, before, after, labels);
+        label_transfer(step, before, after, labels);
     }
 }
 
@@ -204,19 +222,27 @@ fn label_message<S: Replicated>(
     after: &Server<S>,
     labels: &mut Vec<&'static str>,
 ) {
-    let is_later = before.persistent.current_term < after.persistent.current_term;
+    if matches!(msg, Message::RequestVote(_)) && before == after && step.out.is_empty() {
+        return labels.push("RequestVote: ignored, a leader is heard");
+    }
+    // A server that stands for election begins a term that no message names.
+    let is_later = msg.term().is_some_and(|term| term > before.persistent.current_term);
     if is_later {
         labels.push(match role_name(&before.role) {
             "follower" => "term: a follower adopts a later one",
+            "pre-candidate" => "term: a pre-candidate adopts a later one",
             "candidate" => "term: a candidate adopts a later one",
             _ => "term: a leader adopts a later one",
         });
     }
     match msg {
-        Message::RequestVote(_) if before == after && step.out.is_empty() => {
-            labels.push("RequestVote: ignored, a leader is heard");
+        Message::RequestVote(args) => {
+            if args.leadership_transfer && hears_a_leader(before) {
+                labels.push("RequestVote: heeded, the leader wants it");
+            }
+            labels.push(request_vote(src, args, before, after));
         }
-        Message::RequestVote(args) => labels.push(request_vote(src, args, before, after)),
+        Message::TimeoutNow(args) => labels.push(timeout_now(args, before, after)),
         Message::PreVote(args) => labels.push(pre_vote(step, args, before)),
         Message::PreVoteResponse(args) if !is_later => {
             labels.push(pre_vote_response(src, args, before, after));
@@ -329,6 +355,53 @@ fn request_vote_response<S: Replicated>(
         }
         (Role::Candidate { .. }, _) => "RequestVoteResponse: counts, no majority yet",
         _ => "RequestVoteResponse: after the election is decided",
+    }
+}
+
+fn timeout_now<S: Replicated>(
+    args: &TimeoutNow,
+    before: &Server<S>,
+    after: &Server<S>,
+) -> &'static str {
+    if after.persistent.current_term > args.term.max(before.persistent.current_term) {
+        "TimeoutNow: stands for election"
+    } else {
+        "TimeoutNow: of an earlier term"
+    }
+}
+
+/// Whether the server leads or has just heard from its leader.
+fn hears_a_leader<S>(server: &Server<S>) -> bool {
+    matches!(server.role, Role::Leader(_) | Role::Follower { is_sticky: true, .. })
+}
+
+/// Adds labels for a transfer of the leadership.
+fn label_transfer<S: Replicated>(
+    step: &ClusterOutput<'_, S>,
+    before: &Server<S>,
+    after: &Server<S>,
+    labels: &mut Vec<&'static str>,
+) {
+    let Some(old) = before.leader() else { return };
+    let new = after.leader().and_then(|leader| leader.transfer);
+    if let Event::Deliver { msg: Message::ClientRequest(request), .. } = step.event {
+        match (request, old.transfer, new) {
+            (ClientRequest::Transfer { .. }, None, Some(_)) => labels.push("transfer: is begun"),
+            (ClientRequest::Transfer { .. }, None, None) => {
+                labels.push("transfer: the server leads already");
+            }
+            (ClientRequest::Transfer { .. }, Some(_), _) => {
+                labels.push("transfer: another one is under way");
+            }
+            (_, Some(_), _) => labels.push("transfer: refuses a request meanwhile"),
+            (_, None, _) => {}
+        }
+    }
+    if step.out.iter().any(|command| matches!(command, Command::Send(_, Message::TimeoutNow(_)))) {
+        labels.push("transfer: TimeoutNow is sent");
+    }
+    if old.transfer.is_some() && !after.is_leader() {
+        labels.push("transfer: ends, its leader steps down");
     }
 }
 
@@ -522,6 +595,8 @@ fn client_request<S: Replicated>(
         (Role::PreCandidate { .. } | Role::Candidate { .. } | Role::Halted(_), _) => {
             "ClientRequest: refused by a candidate"
         }
+        (Role::Leader(_), ClientRequest::Transfer { .. })
+        | (Role::Leader(Leader { transfer: Some(_), .. }), _) => return, // see `label_transfer`
         (Role::Leader(leader), ClientRequest::Read { .. }) => return read(leader, after, labels),
         (Role::Leader(_), _) if before.persistent.log == after.persistent.log => {
             if step.out.is_empty() {
@@ -680,6 +755,10 @@ fn client_response(
         return match after.outcomes.last() {
             Some(Invocation::Unknown) => Some("client: an outcome is unknown"),
             Some(Invocation::TooLarge(_)) => Some("client: a command is refused"),
+            Some(Invocation::Transfer(TransferOutcome::Leads)) => {
+                Some("client: a transfer is done")
+            }
+            Some(Invocation::Transfer(_)) => Some("client: a transfer is given up"),
             _ => Some("client: a command is done"),
         };
     }

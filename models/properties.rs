@@ -12,7 +12,7 @@ use crate::kv::Kv;
 use crate::raft::{
     AppendEntries, AppendEntriesResponse, ClientRequest, ClientResponse, Entry, Index,
     InstallSnapshot, Leader, Log, Message, Outcome, Parameters, Payload, Persistent,
-    PreVoteResponse, Progress, Read, Role, Server, Snapshot, Term, Timer,
+    PreVoteResponse, Progress, Read, RequestVote, Role, Server, Snapshot, Term, Timer,
 };
 use actorcheck::{Change, Event, Group, Local, Output, View};
 use stateright::actor::{Command, Id};
@@ -201,6 +201,7 @@ pub fn terms_begin_with_elections<S: Replicated>(step: &ClusterOutput<'_, S>) ->
         && matches!(after.role, Role::Candidate { .. } | Role::Leader(_));
     let latest = match step.event {
         Event::Timeout(_) => own.next(),
+        Event::Deliver { msg: Message::TimeoutNow(args), .. } => args.term.max(own).next(),
         Event::Deliver { msg: Message::PreVoteResponse(args), .. } if stands => {
             own.next().max(args.term)
         }
@@ -235,11 +236,12 @@ pub fn votes_follow_requests<S: Replicated>(
         let is_asked_for = !is_new || new.voted_for.is_none_or(|candidate| candidate == *src);
         return is_asked_for
             && (up_to_date || !is_given)
-            && (is_given || !was_given || !up_to_date || hears_a_leader(before, parameters));
+            && (is_given || !was_given || !up_to_date || is_ignored(before, args, parameters));
     }
     let may_stand = matches!(
         step.event,
-        Event::Timeout(_) | Event::Deliver { msg: Message::PreVoteResponse(_), .. }
+        Event::Timeout(_)
+            | Event::Deliver { msg: Message::PreVoteResponse(_) | Message::TimeoutNow(_), .. }
     );
     let for_itself = may_stand.then_some(step.who);
     let is_kept = (old.current_term, old.voted_for) == (new.current_term, new.voted_for);
@@ -252,10 +254,16 @@ fn hears_a_leader<S>(server: &Server<S>, parameters: &Parameters) -> bool {
         && matches!(server.role, Role::Leader(_) | Role::Follower { is_sticky: true, .. })
 }
 
+/// Whether the server ignores a request for its vote, because it hears a leader that does not want the
+/// election.
+fn is_ignored<S>(server: &Server<S>, args: &RequestVote, parameters: &Parameters) -> bool {
+    hears_a_leader(server, parameters) && !args.leadership_transfer
+}
+
 /// A server that asks for pre-votes begins a term only when a majority would vote for it in that term (thesis
-/// 9.6). It counts itself, and every server that has granted it a pre-vote about that term. A pre-vote changes
-/// nothing on the server that gives it. That server would vote for the other one if the term is later than its
-/// own, the log is up-to-date, and it does not hear from a leader.
+/// 9.6). It counts itself, and every server that has granted it a pre-vote about that term. A server that its
+/// leader wants to lead asks for no pre-votes. A pre-vote changes nothing on the server that gives it. A
+/// server grants one if the term is later than its own, the log is up-to-date, and it hears no leader.
 pub fn elections_follow_pre_votes<S: Replicated>(
     step: &ClusterOutput<'_, S>,
     parameters: &Parameters,
@@ -293,6 +301,7 @@ pub fn elections_follow_pre_votes<S: Replicated>(
             })
         }
         Event::Timeout(ProcessTimer::Server(Timer::Election)) if !before.is_leader() => Some(alone),
+        Event::Deliver { msg: Message::TimeoutNow(_), .. } => return true,
         _ => granted(before),
     };
     let is_welcome = counted.as_ref().is_some_and(|it| it.len() >= after.members.majority());
@@ -301,8 +310,9 @@ pub fn elections_follow_pre_votes<S: Replicated>(
     stands == is_welcome && granted(after).is_none_or(|granted| Some(granted) == counted)
 }
 
-/// Requests for votes do not concern a server that leads, or that has heard from its leader within the minimum
-/// election timeout (thesis 4.2.3). A follower that hears from the leader of its term does so for that long.
+/// Requests for votes do not concern a server that leads, or that has heard from its leader within the
+/// minimum election timeout (thesis 4.2.3), unless the leader wants the election. A follower that hears from
+/// the leader of its term stays sticky for that time.
 pub fn leaders_in_touch_stay<S: Replicated>(
     step: &ClusterOutput<'_, S>,
     parameters: &Parameters,
@@ -314,10 +324,14 @@ pub fn leaders_in_touch_stay<S: Replicated>(
     let is_sticky =
         |server: &Server<S>| matches!(server.role, Role::Follower { is_sticky: true, .. });
     match step.event {
-        Event::Deliver { msg: Message::RequestVote(_), .. }
+        Event::Deliver { msg: Message::RequestVote(args), .. }
             if hears_a_leader(before, parameters) =>
         {
-            before == after && step.out.is_empty()
+            if args.leadership_transfer {
+                after.persistent.current_term >= args.term
+            } else {
+                before == after && step.out.is_empty()
+            }
         }
         Event::Deliver { msg: Message::AppendEntries(AppendEntries { term, .. }), .. }
         | Event::Deliver { msg: Message::InstallSnapshot(InstallSnapshot { term, .. }), .. }
@@ -328,6 +342,62 @@ pub fn leaders_in_touch_stay<S: Replicated>(
         Event::Timeout(_) | Event::Restart => !is_sticky(after),
         _ => !is_sticky(after) || is_sticky(before),
     }
+}
+
+/// Leadership moves as the thesis says (section 3.10). A leader that hands over sends TimeoutNow to the
+/// server that is to lead, once that server is known to have its whole log. It sends none otherwise. A server
+/// that gets TimeoutNow stands for election if it is in that term and its log is not behind, and does nothing
+/// else with it. Only then does a request for votes say that the leader wants the election.
+pub fn leadership_moves_by_rule<S: Replicated>(step: &ClusterOutput<'_, S>) -> bool {
+    let (Some(before), Some(after)) = (step.before.state.server(), step.after.state.server())
+    else {
+        return true;
+    };
+    let sent = step.out.iter().filter_map(|command| match command {
+        Command::Send(to, msg) => Some((*to, msg)),
+        _ => None,
+    });
+    let told = sent.clone().filter(|(_, msg)| matches!(msg, Message::TimeoutNow(_)));
+    let has_all = |to: Id| {
+        let (_, last_log_index) = after.persistent.log.last();
+        after.leader().is_some_and(|leader| {
+            leader.transfer.is_some_and(|transfer| transfer.to == to)
+                && leader.followers[&to].match_index == last_log_index
+        })
+    };
+    let mut wants = sent.filter_map(|(_, msg)| match msg {
+        Message::RequestVote(args) => Some(args.leadership_transfer),
+        _ => None,
+    });
+    let told: Vec<Id> = told.map(|(to, _)| to).collect();
+    let is_wanted = match step.event {
+        Event::Deliver { msg: Message::TimeoutNow(args), .. } => {
+            let last = before.persistent.log.last();
+            let is_current = args.term >= before.persistent.current_term
+                && !(before.is_leader() && args.term == before.persistent.current_term);
+            let stands = is_current && last >= (args.last_log_term, args.last_log_index);
+            if stands
+                != (after.persistent.current_term > args.term.max(before.persistent.current_term))
+            {
+                return false;
+            }
+            stands
+        }
+        _ => false,
+    };
+    let is_due = match step.event {
+        Event::Timeout(ProcessTimer::Server(Timer::Heartbeat)) => true,
+        Event::Deliver { msg: Message::AppendEntriesResponse(args), .. } => {
+            args.term == after.persistent.current_term
+        }
+        Event::Deliver { msg: Message::ClientRequest(ClientRequest::Transfer { .. }), .. } => {
+            before.leader().is_some_and(|leader| leader.transfer.is_none())
+        }
+        _ => false,
+    };
+    let target = after.leader().and_then(|leader| leader.transfer).map(|transfer| transfer.to);
+    let due: Vec<Id> = target.into_iter().filter(|to| is_due && has_all(*to)).collect();
+    told == due && wants.all(|wanted| wanted == is_wanted)
 }
 
 /// A leader steps down when its election timer fires, unless a majority has answered since that timer was set
@@ -510,7 +580,7 @@ pub fn the_store_restores_what_is_saved<S: Replicated>(step: &ClusterChange<'_, 
 
 /// A server has the timers of its role armed and no others: a server without a timer would never act again by
 /// itself. Under check-quorum, a leader has the election timer, too. A sticky follower has a timer that ends
-/// that. A client has its timer armed while it waits.
+/// its stickiness. A client has its timer armed while it waits.
 pub fn timers_suit_the_role<S: Replicated>(local: ClusterLocal<'_, S>, check_quorum: bool) -> bool {
     let wanted: BTreeSet<ProcessTimer> = match (local.state.server(), local.state.client()) {
         (Some(server), _) => {
@@ -519,6 +589,7 @@ pub fn timers_suit_the_role<S: Replicated>(local: ClusterLocal<'_, S>, check_quo
                 (!server.is_leader() || check_quorum, Timer::Election),
                 (server.is_leader(), Timer::Heartbeat),
                 (is_sticky, Timer::Stickiness),
+                (server.leader().is_some_and(|it| it.transfer.is_some()), Timer::Transfer),
             ];
             timers.into_iter().filter(|(is_due, _)| *is_due).map(|(_, it)| it.into()).collect()
         }
@@ -531,8 +602,8 @@ pub fn timers_suit_the_role<S: Replicated>(local: ClusterLocal<'_, S>, check_quo
 }
 
 /// A server restarts its election timer exactly when a rule says so (FOL-2, CAN-1, CAN-3, CQ-1). It does so
-/// when it starts, when its own timer fires, when it hears from the leader of its term, when it grants a vote,
-/// when it stands for election, and when it steps down. Under check-quorum, it also does so when it is
+/// when it starts, when its own timer fires, when it hears from the leader of its term, when it grants a
+/// vote, when it stands for election, and when it steps down. Under check-quorum, it also does so when it is
 /// elected. If anybody could restart it, a server that cannot win would keep others from standing.
 pub fn election_timer_is_restarted_by_rule<S: Replicated>(
     step: &ClusterOutput<'_, S>,
@@ -692,6 +763,10 @@ fn is_justified<S>(saved: &Persistent<S>, to: Id, msg: &Message) -> bool {
                 && (args.last_log_term, args.last_log_index) == saved.log.last()
         }
         Message::PreVoteResponse(args) => args.term == saved.current_term,
+        Message::TimeoutNow(args) => {
+            args.term == saved.current_term
+                && (args.last_log_term, args.last_log_index) == saved.log.last()
+        }
         Message::AppendEntries(args) => {
             let sent = (args.prev_log_index.0 + 1..).map(Index).zip(&args.entries);
             args.term == saved.current_term
@@ -749,7 +824,10 @@ pub fn clients_are_told_what_was_applied<S: Replicated>(step: &ClusterOutput<'_,
         return true;
     };
     let told = step.out.iter().filter_map(|command| match command {
-        Command::Send(_, Message::ClientResponse(ClientResponse::Read { .. })) => None,
+        Command::Send(
+            _,
+            Message::ClientResponse(ClientResponse::Read { .. } | ClientResponse::Transfer { .. }),
+        ) => None,
         Command::Send(to, Message::ClientResponse(response)) if !is_refusal(response) => {
             Some((*to, response.clone()))
         }
@@ -772,10 +850,10 @@ fn is_refusal(response: &ClientResponse) -> bool {
 }
 
 /// A server that does not lead answers with the leader it knows, if any, and does nothing else. A leader that
-/// steps down refuses the reads that wait. A leader
-/// appends the request as its last entry, refuses it if it is too large, or drops it. It drops a request
-/// only while some entry is uncommitted. An entry that it appends is within the limits. Besides requests,
-/// only its election makes a leader's log grow.
+/// steps down refuses the reads that wait, and refers the client of a transfer to the server that is to lead.
+/// A leader that hands over refuses all requests. Any other leader appends the request as its last entry,
+/// refuses it if it is too large, or drops it. It drops a request only while some entry is uncommitted. An
+/// entry that it appends is within the limits. Besides requests, only its election makes a leader's log grow.
 pub fn requests_are_appended_or_refused<S: Replicated>(
     step: &ClusterOutput<'_, S>,
     limits: &Parameters,
@@ -794,7 +872,7 @@ pub fn requests_are_appended_or_refused<S: Replicated>(
     let Event::Deliver { src, msg: Message::ClientRequest(request) } = step.event else {
         if !after.is_leader() && !matches!(step.event, Event::Restart) {
             let refusals = refusals.into_iter().map(|(to, response)| (to, response.clone()));
-            return refusals.eq(refused_reads(before));
+            return refusals.eq(refused_by_who_steps_down(before));
         }
         return refusals.is_empty() && (!before.is_leader() || ends_alike(before, after));
     };
@@ -808,12 +886,14 @@ pub fn requests_are_appended_or_refused<S: Replicated>(
     before == after && step.out.len() == 1 && refusals == [(*src, &refusal)]
 }
 
-/// The refusals that a leader owes the clients whose reads wait when it steps down.
-fn refused_reads<S>(before: &Server<S>) -> impl Iterator<Item = (Id, ClientResponse)> {
+/// The refusals that a leader owes the clients whose requests wait when it steps down.
+fn refused_by_who_steps_down<S>(before: &Server<S>) -> impl Iterator<Item = (Id, ClientResponse)> {
+    let refusal =
+        |client, sequence, leader| (client, ClientResponse::NotLeader { sequence, leader });
     let reads = before.leader().map_or(&[][..], |leader| &leader.reads[..]);
-    reads.iter().map(|read| {
-        (read.client, ClientResponse::NotLeader { sequence: read.sequence, leader: None })
-    })
+    let transfer = before.leader().and_then(|leader| leader.transfer);
+    let reads = reads.iter().map(move |read| refusal(read.client, read.sequence, None));
+    reads.chain(transfer.map(|it| refusal(it.client, it.sequence, Some(it.to))))
 }
 
 /// A leader answers a read once a majority has answered a round that began after the read came, and once it
@@ -901,7 +981,15 @@ fn is_taken<S: Replicated>(
     refusals: &[(Id, &ClientResponse)],
     limits: &Parameters,
 ) -> bool {
+    let hands_over = before.leader().is_some_and(|leader| leader.transfer.is_some());
     let payload = match request.clone() {
+        // "Leadership moves by rule" judges transfers.
+        ClientRequest::Transfer { .. } => return refusals.is_empty() && ends_alike(before, after),
+        _ if hands_over => {
+            let (sequence, leader) = (request.sequence(), None);
+            let refusal = ClientResponse::NotLeader { sequence, leader };
+            return before == after && refusals == [(client, &refusal)];
+        }
         ClientRequest::Register { sequence } => {
             Payload::Register { client, sequence, max_sessions: limits.max_sessions }
         }
@@ -993,7 +1081,7 @@ pub fn works<S: Replicated>(group: &Group, now: &[Peer<'_, S>]) -> bool {
 }
 
 /// Whether a server's timers may fire: its leader, if it has one, does not lead any more or cannot reach it.
-pub fn hears_no_leader<S: Replicated>(group: &Group, now: &[Peer<'_, S>], who: Id) -> bool {
+pub fn may_act<S: Replicated>(group: &Group, now: &[Peer<'_, S>], who: Id) -> bool {
     let server = |id| now.iter().find(|it| it.0 == id).and_then(|it| it.1.state.server());
     let Some(Role::Follower { leader: Some(id), .. }) = server(who).map(|it| &it.role) else {
         return true;

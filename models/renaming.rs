@@ -7,8 +7,8 @@
 use super::ghost::{ClientEvent, Ghost};
 use super::process::{ClientState, ProcessState, ProcessTimer, Replicated};
 use crate::raft::{
-    AppendEntries, ClientResponse, Disagreement, Entry, Leader, Log, Message, Payload, Persistent,
-    Read, Role, Server,
+    AppendEntries, ClientRequest, ClientResponse, Disagreement, Entry, Leader, Log, Message,
+    Payload, Persistent, Read, Role, Server, Transfer,
 };
 use stateright::actor::Id;
 use stateright::{Rewrite, RewritePlan};
@@ -63,13 +63,19 @@ impl<S: Replicated> Rewrite<Id> for Role<S> {
             Role::Candidate { votes_granted } => {
                 Role::Candidate { votes_granted: votes_granted.rewrite(plan) }
             }
-            Role::Leader(Leader { followers, round, reads }) => {
+            Role::Leader(Leader { followers, round, reads, transfer }) => {
                 let renamed =
                     followers.iter().map(|(id, progress)| (plan.rewrite(id), progress.clone()));
                 let read =
                     |read: &Read| Read { client: plan.rewrite(&read.client), ..read.clone() };
                 let reads = reads.iter().map(read).collect();
-                Role::Leader(Leader { followers: renamed.collect(), round: *round, reads })
+                let transfer = transfer.map(|it| Transfer {
+                    to: plan.rewrite(&it.to),
+                    client: plan.rewrite(&it.client),
+                    ..it
+                });
+                let followers = renamed.collect();
+                Role::Leader(Leader { followers, round: *round, reads, transfer })
             }
             Role::Halted(disagreement) => Role::Halted(Disagreement {
                 leader: plan.rewrite(&disagreement.leader),
@@ -134,6 +140,10 @@ impl Rewrite<Id> for Message {
                     round: *round,
                 })
             }
+            Message::ClientRequest(ClientRequest::Transfer { sequence, to }) => {
+                let (sequence, to) = (*sequence, plan.rewrite(to));
+                Message::ClientRequest(ClientRequest::Transfer { sequence, to })
+            }
             Message::ClientResponse(ClientResponse::NotLeader { sequence, leader }) => {
                 let (sequence, leader) = (*sequence, leader.rewrite(plan));
                 Message::ClientResponse(ClientResponse::NotLeader { sequence, leader })
@@ -143,6 +153,7 @@ impl Rewrite<Id> for Message {
             | Message::RequestVoteResponse(_)
             | Message::PreVote(_)
             | Message::PreVoteResponse(_)
+            | Message::TimeoutNow(_)
             | Message::AppendEntriesResponse(_)
             | Message::InstallSnapshot(_)
             | Message::InstallSnapshotResponse(_)
@@ -152,7 +163,8 @@ impl Rewrite<Id> for Message {
     }
 }
 
-/// Only for a client that asks all servers at once: such a client does not remember which server it asked.
+/// Only for a client that asks all servers at once: such a client does not remember which server it asked. A
+/// server that the client wants to lead keeps its name; see `Spec::symmetry`.
 impl Rewrite<Id> for ClientState {
     fn rewrite<P>(&self, _: &RewritePlan<Id, P>) -> Self {
         let ClientState { session, outcomes } = self;

@@ -269,6 +269,19 @@ impl Spec {
         self.clients.iter().flatten().any(|operation| matches!(operation, Operation::Query(_)))
     }
 
+    /// Whether a client asks for a transfer of the leadership.
+    fn has_transfers(&self) -> bool {
+        self.transfers().next().is_some()
+    }
+
+    /// The servers that clients want to lead.
+    fn transfers(&self) -> impl Iterator<Item = Id> {
+        self.clients.iter().flatten().filter_map(|operation| match operation {
+            Operation::Transfer(to) => Some(*to),
+            Operation::Command(_) | Operation::Query(_) => None,
+        })
+    }
+
     /// The bounds in one line.
     pub fn bounds_text(&self) -> String {
         let bounds = self.bounds();
@@ -438,11 +451,12 @@ impl Spec {
     }
 
     /// Servers that do not differ are interchangeable, and so are clients with equal commands. To a client
-    /// that asks in turn, however, the servers have an order. A mutant may tell servers apart, so its model
-    /// has no symmetry.
+    /// that asks in turn, however, the servers have an order, and a server that a client wants to lead is not
+    /// like the others. A mutant may tell servers apart, so its model has no symmetry.
     fn symmetry<S: Replicated>(&self) -> Symmetry<Process<S>, Ghost> {
         let alike = self.servers - usize::from(self.last_server.is_some());
-        let servers = (0..alike).map(Id::from).collect();
+        let wanted: Vec<Id> = self.transfers().collect();
+        let servers = (0..alike).map(Id::from).filter(|id| !wanted.contains(id)).collect();
         let first = |commands| self.clients.iter().position(|other| other == commands);
         let mut groups = BTreeMap::<_, Vec<Id>>::new();
         for (n, commands) in self.clients.iter().enumerate() {
@@ -634,6 +648,9 @@ impl Spec {
             steps.push(of_change(("Exactly once", p::exactly_once)));
             steps.extend(of_clients.into_iter().map(of_limited));
         }
+        if self.has_transfers() {
+            steps.push(of_output(("Leadership moves by rule", p::leadership_moves_by_rule)));
+        }
         if self.has_queries() {
             steps.push(of_output(("Reads wait for a round", p::reads_wait_for_a_round)));
         }
@@ -658,11 +675,11 @@ impl Spec {
     /// a term later than all they know of: every elected leader already has the entries committed before.
     /// Terms may go beyond the model's bound, by two elections.
     ///
-    /// If links are cut in another way, all servers together must come to have a leader that works. Then no
+    /// In a model with cut links, the servers must be able to elect a leader that works. Then no
     /// timer fires on a follower that its leader reaches: such a leader's heartbeats come in time.
     fn recovery<S: Replicated>(&self) -> Recovery<Process<S>> {
         let servers: Vec<Id> = (0..self.servers).map(Id::from).collect();
-        let acts: Arc<OfMember<Process<S>>> = Arc::new(p::hears_no_leader);
+        let acts: Arc<OfMember<Process<S>>> = Arc::new(p::may_act);
         Recovery {
             groups: self.cuts.groups(&servers),
             recovered: match self.cuts {

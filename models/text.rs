@@ -9,7 +9,7 @@ use super::{Cluster, ClusterAction, ClusterState};
 use crate::kv::Kv;
 use crate::raft::{
     ClientRequest, ClientResponse, Entry, Index, Invocation, Leader, Log, Message, Outcome,
-    Payload, Progress, Role, Sending, Server, Term,
+    Payload, Progress, Role, Sending, Server, Term, Transfer, TransferOutcome,
 };
 use actorcheck::Event;
 use stateright::actor::{Actor, Command, Id, Out};
@@ -98,7 +98,8 @@ impl<'a, S: Replicated> Text<'a, S> {
         match msg {
             Message::RequestVote(args) => {
                 let last = position(args.last_log_index, args.last_log_term);
-                format!("RequestVote t{}, last entry {last}", args.term)
+                let wanted = if args.leadership_transfer { ", wanted" } else { "" };
+                format!("RequestVote t{}, last entry {last}{wanted}", args.term)
             }
             Message::RequestVoteResponse(args) => {
                 let vote = if args.vote_granted { "granted" } else { "refused" };
@@ -146,6 +147,13 @@ impl<'a, S: Replicated> Text<'a, S> {
             Message::ClientRequest(ClientRequest::Command { session, sequence, command }) => {
                 format!("Command #{sequence} of session {session}: {}", S::describe(command))
             }
+            Message::TimeoutNow(args) => {
+                let last = position(args.last_log_index, args.last_log_term);
+                format!("TimeoutNow t{}, last entry {last}", args.term)
+            }
+            Message::ClientRequest(ClientRequest::Transfer { sequence, to }) => {
+                format!("Transfer #{sequence} to {}", self.name(*to))
+            }
             Message::ClientRequest(ClientRequest::Read { sequence, query }) => {
                 format!("Read #{sequence}: {}", S::describe(query))
             }
@@ -163,6 +171,9 @@ impl<'a, S: Replicated> Text<'a, S> {
             }
             ClientResponse::Read { sequence, response } => {
                 format!("Read #{sequence}: {}", S::describe_answer(response))
+            }
+            ClientResponse::Transfer { sequence, outcome } => {
+                format!("Transfer #{sequence}: {}", transfer_text(*outcome))
             }
             ClientResponse::SessionExpired { sequence } => format!("SessionExpired #{sequence}"),
             ClientResponse::NotLeader { sequence, leader: None } => {
@@ -275,9 +286,9 @@ impl<'a, S: Replicated> Text<'a, S> {
         }
         match &after.role {
             Role::Follower { leader: Some(id), is_sticky } => parts.push(if *is_sticky {
-                format!("follows {}, and votes for nobody", self.name(*id))
+                format!("follows {}, sticky", self.name(*id))
             } else if before.follows(*id) {
-                "votes again".to_owned()
+                "no longer sticky".to_owned()
             } else {
                 format!("follows {}", self.name(*id))
             }),
@@ -291,6 +302,7 @@ impl<'a, S: Replicated> Text<'a, S> {
             Role::Leader(after) => {
                 self.sending_change(before, after, parts);
                 self.reads_change(before, after, parts);
+                self.transfer_change(before, after, parts);
                 self.indexes_change("next", before, after, |it| it.next_index, parts);
                 self.indexes_change("match", before, after, |it| it.match_index, parts);
             }
@@ -298,6 +310,17 @@ impl<'a, S: Replicated> Text<'a, S> {
                 let (leader, index) = (self.name(disagreement.leader), disagreement.index);
                 parts.push(format!("refuses what {leader} has at {index}"));
             }
+        }
+    }
+
+    fn transfer_change(&self, before: &Server<S>, after: &Leader<S>, parts: &mut Vec<String>) {
+        let old = before.leader().and_then(|leader| leader.transfer);
+        match (old, after.transfer) {
+            (None, Some(Transfer { to, .. })) => {
+                parts.push(format!("hands over to {}", self.name(to)));
+            }
+            (Some(_), None) => parts.push("gives the transfer up".to_owned()),
+            _ => {}
         }
     }
 
@@ -427,5 +450,15 @@ fn invocation_text<S: Replicated>(invocation: &Invocation) -> String {
         Invocation::Applied(response) => format!("learns `{}`", S::describe_answer(response)),
         Invocation::Unknown => "learns `outcome unknown`".to_owned(),
         Invocation::TooLarge(limit) => format!("learns `too large, at most {limit} bytes`"),
+        Invocation::Transfer(outcome) => format!("learns `{}`", transfer_text(*outcome)),
+    }
+}
+
+/// The end of a transfer in words.
+pub fn transfer_text(outcome: TransferOutcome) -> &'static str {
+    match outcome {
+        TransferOutcome::Leads => "it leads",
+        TransferOutcome::TimedOut => "given up",
+        TransferOutcome::NoMember => "no such server",
     }
 }

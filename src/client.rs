@@ -32,6 +32,7 @@ pub use status::{Counts, Member, Progress, ServerStatus, Surveyed, inspect, surv
 
 use crate::raft::{
     ClientRequest, ClientResponse, Invocation, Message, Operation, Parameters, Session,
+    TransferOutcome,
 };
 use crate::runtime::endpoint::{self, Deadline, Endpoint};
 use bytes::Bytes;
@@ -152,6 +153,7 @@ impl Client {
             Invocation::TooLarge(limit) => {
                 Err(ClientError::TooLarge { bytes, limit, copies: self.copies })
             }
+            Invocation::Transfer(outcome) => unreachable!("no command ends with {outcome:?}"),
         }
     }
 
@@ -169,6 +171,29 @@ impl Client {
             Ok(outcome) => unreachable!("only a command ends with {outcome:?}"),
             Err(ClientError::NoSession { seen, timeout }) => {
                 Err(ClientError::Unanswered { seen, timeout })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Hands the leadership over to this server (thesis 3.10), and returns once it leads. The present leader
+    /// brings its log up to date first, and takes no commands meanwhile.
+    pub fn transfer(&mut self, server: u64) -> Result<(), ClientError> {
+        let members: Vec<u64> = self.roster.members().keys().copied().collect();
+        if !members.contains(&server) {
+            return Err(ClientError::NoSuchServer { server, members });
+        }
+        match self.run(Operation::Transfer(id(server))) {
+            Ok(Invocation::Transfer(TransferOutcome::Leads)) => Ok(()),
+            Ok(Invocation::Transfer(TransferOutcome::TimedOut)) => {
+                Err(ClientError::TransferGivenUp { server })
+            }
+            Ok(Invocation::Transfer(TransferOutcome::NoMember)) => {
+                Err(ClientError::NoSuchServer { server, members })
+            }
+            Ok(outcome) => unreachable!("no transfer ends with {outcome:?}"),
+            Err(ClientError::NoSession { seen, timeout }) => {
+                Err(ClientError::TransferUnanswered { server, seen, timeout })
             }
             Err(error) => Err(error),
         }

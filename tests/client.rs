@@ -5,7 +5,9 @@ mod common;
 use bytes::Bytes;
 use checked_raft::client::{self, Client, ClientError, KvClient, Options, Swap};
 use checked_raft::kv::{Command, Kv, Output};
-use checked_raft::raft::{ClientRequest, ClientResponse, Copies, Index, Message, Persistent};
+use checked_raft::raft::{
+    ClientRequest, ClientResponse, Copies, Index, Message, Persistent, TransferOutcome,
+};
 use checked_raft::runtime::store::{Life, MemoryStore};
 use checked_raft::runtime::wire::{self, Body, Datagram};
 use checked_raft::state_machine::StateMachine;
@@ -481,6 +483,9 @@ fn obliging(request: &ClientRequest) -> ClientResponse {
         ClientRequest::Read { sequence, .. } => {
             ClientResponse::Read { sequence, response: "seen".into() }
         }
+        ClientRequest::Transfer { sequence, .. } => {
+            ClientResponse::Transfer { sequence, outcome: TransferOutcome::Leads }
+        }
     }
 }
 
@@ -529,7 +534,7 @@ fn a_command_that_was_sent_once_and_refused_has_no_effect() {
 fn a_retry_is_the_same_request_again() {
     let script = |_, request: &ClientRequest| match request {
         ClientRequest::Register { .. } => Some(obliging(request)),
-        ClientRequest::Command { .. } | ClientRequest::Read { .. } => None,
+        _ => None,
     };
     let requests = scripted(2, &script, |addresses| {
         let mut client = Client::connect(CLUSTER, addresses, impatient()).expect("they answer");

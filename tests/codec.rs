@@ -14,7 +14,7 @@ use checked_raft::raft::{
     AppendEntries, AppendEntriesResponse, ClientRequest, ClientResponse, Entry, Index,
     InstallSnapshot, InstallSnapshotResponse, Log, Message, Operation, Outcome, Parameters,
     Payload, Persistent, PreVote, PreVoteResponse, Raft, RequestVote, RequestVoteResponse, Server,
-    Session, Term, Timer,
+    Session, Term, TimeoutNow, Timer, TransferOutcome,
 };
 use checked_raft::state_machine::StateMachine;
 use proptest::prelude::*;
@@ -304,8 +304,12 @@ fn client_request() -> impl Strategy<Value = ClientRequest> {
             ClientRequest::Command { session, sequence, command }
         }),
         (number(), bytes(8)).prop_map(|(sequence, query)| ClientRequest::Read { sequence, query }),
+        (number(), id()).prop_map(|(sequence, to)| ClientRequest::Transfer { sequence, to }),
     ]
 }
+
+const OUTCOMES: [TransferOutcome; 3] =
+    [TransferOutcome::Leads, TransferOutcome::TimedOut, TransferOutcome::NoMember];
 
 fn client_response() -> impl Strategy<Value = ClientResponse> {
     prop_oneof![
@@ -320,6 +324,8 @@ fn client_response() -> impl Strategy<Value = ClientResponse> {
             .prop_map(|(sequence, limit)| ClientResponse::TooLarge { sequence, limit }),
         (number(), bytes(8))
             .prop_map(|(sequence, response)| ClientResponse::Read { sequence, response }),
+        (number(), prop::sample::select(OUTCOMES.to_vec()))
+            .prop_map(|(sequence, outcome)| ClientResponse::Transfer { sequence, outcome }),
     ]
 }
 
@@ -327,7 +333,9 @@ fn message() -> impl Strategy<Value = Message> {
     prop_oneof![
         (term(), index(), term())
             .prop_map(|(term, last_log_index, last_log_term)| {
-                Message::RequestVote(RequestVote { term, last_log_index, last_log_term })
+                let leadership_transfer = last_log_index.0 % 2 == 1;
+                let args = RequestVote { term, last_log_index, last_log_term, leadership_transfer };
+                Message::RequestVote(args)
             })
             .boxed(),
         (term(), any::<bool>())
@@ -343,6 +351,11 @@ fn message() -> impl Strategy<Value = Message> {
         (term(), term(), any::<bool>())
             .prop_map(|(term, next_term, pre_vote_granted)| {
                 Message::PreVoteResponse(PreVoteResponse { term, next_term, pre_vote_granted })
+            })
+            .boxed(),
+        (term(), index(), term())
+            .prop_map(|(term, last_log_index, last_log_term)| {
+                Message::TimeoutNow(TimeoutNow { term, last_log_index, last_log_term })
             })
             .boxed(),
         append_entries().prop_map(Message::AppendEntries).boxed(),
@@ -373,7 +386,12 @@ enum Hostile {
 fn hostile() -> impl Strategy<Value = Hostile> {
     prop_oneof![
         6 => (id(), message()).prop_map(|(src, msg)| Hostile::Message(src, msg)),
-        1 => prop::sample::select(vec![Timer::Election, Timer::Heartbeat, Timer::Stickiness]).prop_map(Hostile::Timeout),
+        1 => prop::sample::select(vec![
+            Timer::Election,
+            Timer::Heartbeat,
+            Timer::Stickiness,
+            Timer::Transfer,
+        ]).prop_map(Hostile::Timeout),
     ]
 }
 

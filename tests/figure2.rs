@@ -1,4 +1,4 @@
-//! Every rule of Figure 2, and of client interaction, as a test of its name: `[AE-3]` in `src/raft` is
+//! Every rule of Figure 2, and of each feature beyond it, as a test of its name: `[AE-3]` in `src/raft` is
 //! `ae_3_...` here. Each runs the actor itself, through the three functions of stateright's `Actor`,
 //! and says exactly which commands come out and what the server is afterwards.
 //!
@@ -13,6 +13,8 @@ mod pre_vote_rules;
 mod reads;
 #[path = "figure2/snapshots.rs"]
 mod snapshots;
+#[path = "figure2/transfer.rs"]
+mod transfer_rules;
 
 use bytes::Bytes;
 use checked_raft::kv::Output;

@@ -31,9 +31,14 @@ impl Cluster {
     }
 
     fn of_three() -> Self {
+        Self::of_three_with(&[])
+    }
+
+    /// Three servers that run with these options.
+    fn of_three_with(options: &[&str]) -> Self {
         let mut cluster = Self::new();
         for server in 1..=3 {
-            cluster.start(server);
+            cluster.start_with(server, options);
         }
         cluster
     }
@@ -55,7 +60,13 @@ impl Cluster {
     }
 
     fn start(&mut self, server: u64) {
-        let process = Process::start(self.command(server));
+        self.start_with(server, &[]);
+    }
+
+    fn start_with(&mut self, server: u64, options: &[&str]) {
+        let mut command = self.command(server);
+        command.args(options);
+        let process = Process::start(command);
         process.logs("started");
         self.running.push((server, process));
     }
@@ -154,7 +165,7 @@ fn a_cluster_that_was_stopped_as_a_whole_goes_on_with_its_leader() {
 
 #[test]
 fn a_leader_that_hears_no_majority_says_so_once_and_again_when_it_does() {
-    let cluster = Cluster::of_three();
+    let cluster = Cluster::of_three_with(&["--check-quorum", "off", "--stickiness", "off"]);
     let (leader, followers) = cluster.leader_and_followers();
     cluster.signal(&followers, "STOP");
     let process = cluster.process(leader);
@@ -175,12 +186,24 @@ fn a_leader_that_hears_no_majority_says_so_once_and_again_when_it_does() {
 }
 
 #[test]
+fn a_leader_that_hears_no_majority_steps_down_and_says_why() {
+    let cluster = Cluster::of_three();
+    let (leader, followers) = cluster.leader_and_followers();
+    cluster.signal(&followers, "STOP");
+    let process = cluster.process(leader);
+    process.logs("stepped down, because no majority was heard");
+    process.logs("has known no leader for a while");
+    cluster.signal(&followers, "CONT");
+    cluster.leader_and_followers();
+}
+
+#[test]
 fn a_server_without_the_others_says_that_it_stands_in_vain_and_shows_what_it_dropped() {
     let mut cluster = Cluster::new();
     cluster.start(1);
     let process = cluster.process(1);
     process.logs("has known no leader for a while");
-    process.logs("stood for election in vain");
+    process.logs("tried in vain to be elected");
     let socket = std::net::UdpSocket::bind((std::net::Ipv4Addr::LOCALHOST, 0)).expect("a port");
     socket.send_to(b"garbage", cluster.address(1)).expect("sent");
     let printed = cluster.printed(&[]);

@@ -1,4 +1,4 @@
-//! `raft put`, `get`, `keys`, `delete`, `cas` and `status`, as a script sees them.
+//! `raft put`, `get`, `keys`, `delete`, `cas`, `transfer` and `status`, as a script sees them.
 
 mod common;
 
@@ -149,6 +149,8 @@ fn bad_arguments_exit_with_2_and_say_what_would_be_right() {
         (&["cas", "k", "2"][..], "--absent"),
         (&["cas", "k", "1", "2", "--absent"], "--absent"),
         (&["put", "k"], "VALUE"),
+        (&["transfer"], "TO"),
+        (&["transfer", "two"], "invalid digit"),
         (&["get", "k", "--server", "localhost"], "127.0.0.1:7001"),
         (&["get", "k", "--timeout", "5"], "units ms, s, m"),
         (&["get", "k", "--server", "127.0.0.1:0"], "no server is at port 0"),
@@ -185,6 +187,53 @@ fn what_cannot_be_done_exits_with_2_and_says_whether_it_may_have_been() {
     let (code, _, stderr) = run(&[&arguments[..], &["--timeout", "300ms"]].concat());
     assert_eq!(code, 2);
     assert!(stderr.contains("\"another\"") && stderr.contains("cluster's name"), "{stderr}");
+}
+
+#[test]
+fn the_leadership_is_handed_to_the_server_that_is_named() {
+    let cluster = cluster(3);
+    for to in [1, 2, 3, 1] {
+        let leads = ended(0, &format!("server {to} leads\n"), "");
+        assert_eq!(raft(&cluster, 2, &["transfer", &to.to_string()]), leads);
+        assert_eq!(cluster.leader(), to);
+        assert_eq!(raft(&cluster, 3, &["transfer", &to.to_string()]), leads, "it leads already");
+        assert_eq!(raft(&cluster, 2, &["put", "k", "v"]), ended(0, "OK\n", ""));
+    }
+    let stranger = "error: the cluster has no server 7: its servers are 1, 2, 3\n";
+    assert_eq!(raft(&cluster, 2, &["transfer", "7"]), ended(2, "", stranger));
+    assert_eq!(cluster.leader(), 1);
+
+    let address = cluster.address(1).to_string();
+    let line = ["transfer", "2", "--server", &address, "--timeout=300ms", "--cluster", "another"];
+    let (code, _, stderr) = run(&line);
+    assert_eq!(code, 2);
+    assert!(stderr.contains("\"another\"") && stderr.contains("cluster's name"), "{stderr}");
+    assert_eq!(cluster.leader(), 1);
+}
+
+#[test]
+fn a_transfer_to_a_server_that_is_down_is_given_up_and_one_without_a_leader_says_what_to_look_at() {
+    let mut cluster = cluster(3);
+    let leader = cluster.leader();
+    let (down, left) = (leader % 3 + 1, (leader + 1) % 3 + 1);
+    cluster.stop(down).expect("a clean stop");
+    let (code, stdout, stderr) = raft(&cluster, left, &["transfer", &down.to_string()]);
+    assert_eq!((code, stdout.as_str()), (2, ""), "{stderr}");
+    for says in [&format!("given up handing over to server {down}")[..], "`raft status` tells"] {
+        assert!(stderr.contains(says), "{stderr}");
+    }
+    assert_eq!(raft(&cluster, left, &["put", "k", "v"]), ended(0, "OK\n", ""));
+
+    cluster.stop(leader).expect("a clean stop");
+    let address = cluster.address(left).to_string();
+    let (to, options) = (left.to_string(), ["--cluster", CLUSTER, "--timeout=2s"]);
+    let line = [&["transfer", &to, "--server", &address], &options[..]].concat();
+    let (code, stdout, stderr) = run(&line);
+    assert_eq!((code, stdout.as_str()), (2, ""), "{stderr}");
+    let says = format!("server {left} has not been seen to lead within 2s; it may yet take over");
+    for says in [&says[..], "is a majority of them running?"] {
+        assert!(stderr.contains(says), "{stderr}");
+    }
 }
 
 #[test]

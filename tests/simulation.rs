@@ -1,5 +1,5 @@
-//! Random schedules, far deeper than any exhaustive search goes: five servers, clients, restarts,
-//! loss, duplicates, reordering and partitions. Every property of states and steps is judged after every step;
+//! Random schedules, far deeper than any exhaustive search goes: five servers, clients with commands, reads and
+//! transfers, snapshots, all ways of elections, restarts, loss, duplicates, reordering and partitions. Every property of states and steps is judged after every step;
 //! recoverability is not asked.
 //!
 //! A schedule is a list of choices, each with a number that says which of the possible actions is
@@ -14,8 +14,8 @@ use bytes::Bytes;
 use checked_raft::kv::Command as KvCommand;
 use checked_raft::models::ghost::Watch;
 use checked_raft::models::process::{Process, ProcessTimer};
-use checked_raft::models::{Cluster, ClusterAction, ClusterState, Spec};
-use checked_raft::raft::{Index, Invocation, Message, Operation, Payload, Timer};
+use checked_raft::models::{Cluster, ClusterAction, ClusterState, Elections, Spec};
+use checked_raft::raft::{Index, Invocation, Message, Operation, Payload, Timer, TransferOutcome};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{FileFailurePersistence, TestRunner};
@@ -36,6 +36,10 @@ enum Choice {
     Lose(u16),
     /// A follower or candidate times out.
     Election(u16),
+    /// A follower has not heard its leader lately.
+    Stickiness(u16),
+    /// A leader gives a transfer up.
+    Transfer(u16),
     /// A leader sends heartbeats.
     Heartbeat(u16),
     /// A client asks again.
@@ -53,7 +57,9 @@ enum Choice {
 struct Schedule {
     max_entries: usize,
     max_sessions: u32,
-    clients: Vec<Vec<KvCommand>>,
+    snapshot_after: Option<u64>,
+    elections: Elections,
+    clients: Vec<Vec<Operation>>,
     choices: Vec<Choice>,
 }
 
@@ -63,6 +69,8 @@ fn choice() -> impl Strategy<Value = Choice> {
         10 => any::<u16>().prop_map(Choice::Redeliver),
         4 => any::<u16>().prop_map(Choice::Lose),
         3 => any::<u16>().prop_map(Choice::Election),
+        6 => any::<u16>().prop_map(Choice::Stickiness),
+        1 => any::<u16>().prop_map(Choice::Transfer),
         12 => any::<u16>().prop_map(Choice::Heartbeat),
         6 => any::<u16>().prop_map(Choice::Retry),
         2 => any::<u16>().prop_map(Choice::Restart),
@@ -86,13 +94,35 @@ fn command() -> impl Strategy<Value = KvCommand> {
     ]
 }
 
+fn operation() -> impl Strategy<Value = Operation> {
+    let key = prop::sample::select(vec!["x", "y"]).prop_map(Bytes::from);
+    prop_oneof![
+        8 => command().prop_map(|command| Operation::Command(command.encode())),
+        2 => key.prop_map(|key| Operation::Query(KvCommand::Get(key).encode())),
+        1 => (0..SERVERS).prop_map(|to| Operation::Transfer(Id::from(to))),
+    ]
+}
+
+fn elections() -> impl Strategy<Value = Elections> {
+    let any = (any::<bool>(), any::<bool>(), any::<bool>());
+    let switches = any.prop_map(|(pre_vote, check_quorum, stickiness)| Elections {
+        pre_vote,
+        check_quorum,
+        stickiness: stickiness && check_quorum,
+    });
+    prop_oneof![Just(Elections::default()), Just(Elections::ALL), switches]
+}
+
 fn schedule() -> impl Strategy<Value = Schedule> {
-    let clients = prop::collection::vec(prop::collection::vec(command(), 1..5), 2..4);
+    let clients = prop::collection::vec(prop::collection::vec(operation(), 1..5), 2..4);
     let choices = prop::collection::vec(choice(), 200..800);
-    (1..4_usize, 1..4_u32, clients, choices).prop_map(
-        |(max_entries, max_sessions, clients, choices)| Schedule {
+    let snapshot_after = prop::option::of(1..4_u64);
+    (1..4_usize, 1..4_u32, snapshot_after, elections(), clients, choices).prop_map(
+        |(max_entries, max_sessions, snapshot_after, elections, clients, choices)| Schedule {
             max_entries,
             max_sessions,
+            snapshot_after,
+            elections,
             clients,
             choices,
         },
@@ -103,11 +133,9 @@ impl Schedule {
     fn cluster(&self) -> Cluster {
         let spec = Spec {
             servers: SERVERS,
-            clients: self
-                .clients
-                .iter()
-                .map(|it| it.iter().map(|it| Operation::Command(it.encode())).collect())
-                .collect(),
+            clients: self.clients.clone(),
+            snapshot_after: self.snapshot_after,
+            elections: self.elections,
             restarts: true,
             max_entries: self.max_entries,
             max_sessions: self.max_sessions,
@@ -142,6 +170,8 @@ struct Reached {
     /// Commands answered with their response, and with "unknown".
     applied: usize,
     unknown: usize,
+    /// Transfers that ended with the server that was to lead.
+    transfers: usize,
     /// Steps that removed entries from a log.
     truncations: usize,
     /// Restarts of servers that had a log.
@@ -194,6 +224,10 @@ impl<'a> Run<'a> {
                 self.enabled(number, |event| matches!(event, Event::Deliver { .. }))
             }
             Choice::Election(number) => self.timeout(number, ProcessTimer::Server(Timer::Election)),
+            Choice::Stickiness(number) => {
+                self.timeout(number, ProcessTimer::Server(Timer::Stickiness))
+            }
+            Choice::Transfer(number) => self.timeout(number, ProcessTimer::Server(Timer::Transfer)),
             Choice::Heartbeat(number) => {
                 self.timeout(number, ProcessTimer::Server(Timer::Heartbeat))
             }
@@ -293,7 +327,8 @@ impl<'a> Run<'a> {
             match &event.outcome {
                 Some(Invocation::Applied(_)) => self.reached.applied += 1,
                 Some(Invocation::Unknown) => self.reached.unknown += 1,
-                Some(Invocation::TooLarge(_)) | None => {}
+                Some(Invocation::Transfer(TransferOutcome::Leads)) => self.reached.transfers += 1,
+                Some(Invocation::TooLarge(_) | Invocation::Transfer(_)) | None => {}
             }
         }
     }
@@ -379,6 +414,7 @@ fn the_schedules_get_somewhere() {
         ("answer clients", 50, share(|run| run.applied >= 1)),
         ("answer three commands", 20, share(|run| run.applied >= 3)),
         ("expire a session", 5, share(|run| run.unknown >= 1)),
+        ("hand the leadership over", 5, share(|run| run.transfers >= 1)),
         ("truncate a log", 20, share(|run| run.truncations >= 1)),
         ("restart a server with a log", 50, share(|run| run.restarts >= 1)),
     ] {

@@ -140,7 +140,12 @@ fn torn_vote() -> Equivalent {
                 flushed: |id, server| {
                     let term = server.persistent.current_term;
                     let (last_log_term, last_log_index) = server.persistent.log.last();
-                    let args = RequestVote { term, last_log_index, last_log_term };
+                    let args = RequestVote {
+                        term,
+                        last_log_index,
+                        last_log_term,
+                        leadership_transfer: false,
+                    };
                     match (&server.role, server.persistent.voted_for) {
                         (Role::Candidate { .. }, _) => server
                             .members

@@ -170,6 +170,7 @@ fn commit_stops_at_older_term() -> MutantSpec {
 fn nothing_committed(handled: &mut Handled<'_>) {
     handled.server.commit_index = handled.before.commit_index;
     handled.server.last_applied = handled.before.last_applied;
+    handled.server.applied_bytes = handled.before.applied_bytes;
     handled.server.machine = handled.before.machine.clone();
     handled.server.sessions = handled.before.sessions.clone();
 }

@@ -26,6 +26,7 @@ mod scenes;
 mod sessions;
 pub mod smallest;
 mod snapshots;
+mod transfer;
 mod wrapper;
 
 pub use wrapper::{Arriving, Envelope, Fault, Handled, Mutant, Written};
@@ -78,6 +79,7 @@ pub fn catalogue() -> Vec<MutantSpec> {
         snapshots::list(),
         reads::list(),
         pre_vote::list(),
+        transfer::list(),
     ];
     areas.into_iter().flatten().collect()
 }

@@ -272,7 +272,7 @@ fn pre_vote_without_check_quorum() -> MutantSpec {
         name: "pre-vote-without-check-quorum",
         breaks: "CQ-1",
         caught_by: RECOVERABILITY,
-        seen_in: "Howard and Abraham, 2020",
+        seen_in: "decentralizedthoughts/decentralizedthoughts.github.io, raft-liveness-full-omission",
         about: "A leader that reaches only the hub of the network leads on.",
         story: "S0 leads, and only S1 reaches everybody. S1 hears S0 and does not stand. S2 and S3 reach S1 only, and \
                 get no majority of pre-votes. Without pre-votes their later term would free S1.",

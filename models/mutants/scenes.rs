@@ -15,6 +15,20 @@ pub(super) const VOTES: Watch = Watch { votes: true, ..ELECTIONS };
 pub(super) const COMMITS: Watch = Watch { committed: true, ..ELECTIONS };
 const HISTORY: Watch = Watch { history: true, ..ELECTIONS };
 
+/// S0 led term 1 of three servers and told S1 to stand for election. Before S1 heard of that, S2 was elected
+/// in term 2, and S1 has its no-op.
+const TOLD_PREFIX: &str = "\
+timeout S0
+settle S0 S1 S2         # S0 leads term 1
+lose-network
+timeout C3
+deliver C3 S0           # S0 tells S1 to stand
+lose
+timeout S2
+deliver S2 S1
+deliver S1 S2           # S2 leads term 2
+deliver S2 S1";
+
 /// S0 led term 1 of three servers and restarted. No other server has its no-op.
 const LED_ALONE_PREFIX: &str = "\
 timeout S0
@@ -398,6 +412,17 @@ pub(super) fn sticky() -> Spec {
         max_term: 2,
         max_received: Some(1),
         ..Spec::base("mutant-sticky", "a candidate, while others hear their leader")
+    }
+}
+
+/// A TimeoutNow of S0 is on its way to S1, which follows S2 in term 2.
+pub(super) fn late_timeout_now() -> Spec {
+    Spec {
+        watch: ELECTIONS,
+        max_term: 3,
+        max_received: Some(2),
+        prefix: TOLD_PREFIX,
+        ..Spec { name: "mutant-late-timeout-now", ..find_model("transfer") }
     }
 }
 

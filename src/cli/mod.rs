@@ -34,6 +34,7 @@ mod subject;
 mod told;
 mod trace;
 mod trace_show;
+mod transfer;
 mod why;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -65,6 +66,7 @@ enum Command {
     Cas(kv::Cas),
     Status(status::ClusterStatus),
     Log(log::ServerLog),
+    Transfer(transfer::Transfer),
     Completions(completions::Completions),
 }
 
@@ -110,6 +112,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Put(put) => put.run(out),
         Command::Get(get) => get.run(out),
         Command::Keys(keys) => keys.run(out),
+        Command::Transfer(transfer) => transfer.run(out),
         Command::Delete(delete) => delete.run(out),
         Command::Cas(cas) => cas.run(out),
         Command::Status(status) if !status.watches() => status.run(out),

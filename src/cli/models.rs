@@ -3,8 +3,9 @@
 use super::options::grouped;
 use super::subject::Subject;
 use super::{Failure, Status, json};
+use checked_raft::models::Elections;
 use checked_raft::models::process::Asks;
-use checked_raft::raft::{Copies, Retry};
+use checked_raft::raft::{Copies, Operation, Retry};
 use clap::Args;
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, TableComponent};
 use std::fmt::Write as _;
@@ -84,9 +85,11 @@ const BELOW: &str = "
 - **deep**: it takes longer than seconds, and `.ci/run` leaves it out.
 - **script**: it begins in the middle of a story, which `raft models --json` prints.
 - **L**: linearizability is asked, too. It is, where a log has room for a retried command.
-- **D**: it has what nodes have switched on by default. A leader repeats entries only when they were lost,
-  half as many at a time (LDR-5 and LDR-6 in [spec/README.md](../spec/README.md)), and drops a retry of
-  what waits in its log (CLI-4).
+- **D**: as on a node, a leader repeats entries only when they were lost, half as many at a time (LDR-5 and
+  LDR-6 in [spec/README.md](../spec/README.md)), and drops a retry of what waits in its log (CLI-4).
+- **E**: as on a node, servers ask for pre-votes (PV-1) and stick to their leader (STICK-1), and leaders look
+  whether they hear a majority (CQ-1). **e**: one or two of these three.
+- **S**: servers take snapshots. **R**: clients read without an entry. **T**: clients ask for transfers.
 - **all**: clients send every request to all servers at once. So servers see at least what they see of
   clients that ask one after the other, as the client library does. `models/process.rs` argues that, and a
   test compares both.
@@ -127,11 +130,18 @@ fn page(models: &[Subject]) -> String {
 fn letters(model: &Subject) -> String {
     let spec = &model.spec;
     let deployed = spec.retry != Retry::EveryHeartbeat && spec.copies == Copies::Awaited;
+    let asks = |is_wanted: fn(&Operation) -> bool| spec.clients.iter().flatten().any(is_wanted);
+    let is_all = spec.elections == Elections::ALL;
     let all = [
         (spec.deep, "deep"),
         (model.prefix().is_some(), "script"),
         (spec.watch.history, "L"),
         (deployed, "D"),
+        (is_all, "E"),
+        (!is_all && spec.elections != Elections::default(), "e"),
+        (spec.snapshot_after.is_some(), "S"),
+        (asks(|operation| matches!(operation, Operation::Query(_))), "R"),
+        (asks(|operation| matches!(operation, Operation::Transfer(_))), "T"),
         (!spec.clients.is_empty() && spec.asks == Asks::All, "all"),
         (spec.plain, "plain"),
     ];

@@ -3,7 +3,7 @@
 use checked_raft::kv::Kv;
 use checked_raft::models::ghost::role_name;
 use checked_raft::models::process::{Process as Actor, ProcessState};
-use checked_raft::models::text::Text;
+use checked_raft::models::text::{Text, transfer_text};
 use checked_raft::models::{Cluster, ClusterAction, ClusterState};
 use checked_raft::raft::{
     ClientRequest, ClientResponse, Entry, Index, Invocation, Leader, Message, Outcome, Payload,
@@ -140,6 +140,13 @@ enum Told {
         term: u64,
         last_log_index: u64,
         last_log_term: u64,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        leadership_transfer: bool,
+    },
+    TimeoutNow {
+        term: u64,
+        last_log_index: u64,
+        last_log_term: u64,
     },
     RequestVoteResponse {
         term: u64,
@@ -194,6 +201,14 @@ enum Told {
     Read {
         sequence: u64,
         query: String,
+    },
+    Transfer {
+        sequence: u64,
+        to: String,
+    },
+    TransferEnded {
+        sequence: u64,
+        outcome: &'static str,
     },
     ReadAnswer {
         sequence: u64,
@@ -346,7 +361,7 @@ impl Teller<'_> {
                 Process::Client(ClientState {
                     name: self.name(id),
                     asks: request.as_ref().map(|(server, _)| self.name(*server)),
-                    request: request.map(|(_, request)| told_request(&request)),
+                    request: request.map(|(_, request)| self.request(&request)),
                     outcomes: client.outcomes.iter().map(told_outcome).collect(),
                     timers,
                 })
@@ -412,6 +427,7 @@ impl Teller<'_> {
                 term: args.term.0,
                 last_log_index: args.last_log_index.0,
                 last_log_term: args.last_log_term.0,
+                leadership_transfer: args.leadership_transfer,
             },
             Message::RequestVoteResponse(args) => {
                 Told::RequestVoteResponse { term: args.term.0, vote_granted: args.vote_granted }
@@ -463,8 +479,30 @@ impl Teller<'_> {
                 next_term: args.next_term.0,
                 pre_vote_granted: args.pre_vote_granted,
             },
-            Message::ClientRequest(request) => told_request(request),
+            Message::TimeoutNow(args) => Told::TimeoutNow {
+                term: args.term.0,
+                last_log_index: args.last_log_index.0,
+                last_log_term: args.last_log_term.0,
+            },
+            Message::ClientRequest(request) => self.request(request),
             Message::ClientResponse(response) => self.response(response),
+        }
+    }
+
+    fn request(&self, request: &ClientRequest) -> Told {
+        match request {
+            ClientRequest::Register { sequence } => Told::Register { sequence: *sequence },
+            ClientRequest::Command { session, sequence, command } => Told::Command {
+                session: session.0,
+                sequence: *sequence,
+                command: Kv::describe(command),
+            },
+            ClientRequest::Read { sequence, query } => {
+                Told::Read { sequence: *sequence, query: Kv::describe(query) }
+            }
+            ClientRequest::Transfer { sequence, to } => {
+                Told::Transfer { sequence: *sequence, to: self.name(*to) }
+            }
         }
     }
 
@@ -478,6 +516,9 @@ impl Teller<'_> {
             }
             ClientResponse::Read { sequence, ref response } => {
                 Told::ReadAnswer { sequence, response: Kv::describe_answer(response) }
+            }
+            ClientResponse::Transfer { sequence, outcome } => {
+                Told::TransferEnded { sequence, outcome: transfer_text(outcome) }
             }
             ClientResponse::SessionExpired { sequence } => Told::SessionExpired { sequence },
             ClientResponse::NotLeader { sequence, leader } => {
@@ -506,24 +547,11 @@ impl Teller<'_> {
     }
 }
 
-fn told_request(request: &ClientRequest) -> Told {
-    match request {
-        ClientRequest::Register { sequence } => Told::Register { sequence: *sequence },
-        ClientRequest::Command { session, sequence, command } => Told::Command {
-            session: session.0,
-            sequence: *sequence,
-            command: Kv::describe(command),
-        },
-        ClientRequest::Read { sequence, query } => {
-            Told::Read { sequence: *sequence, query: Kv::describe(query) }
-        }
-    }
-}
-
 fn told_outcome(outcome: &Invocation) -> String {
     match outcome {
         Invocation::Applied(response) => Kv::describe_answer(response),
         Invocation::Unknown => "outcome unknown".to_owned(),
         Invocation::TooLarge(limit) => format!("too large, at most {limit} bytes"),
+        Invocation::Transfer(outcome) => transfer_text(*outcome).to_owned(),
     }
 }

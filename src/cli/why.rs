@@ -4,7 +4,7 @@ use actorcheck::RECOVERABILITY;
 use checked_raft::kv::Kv;
 use checked_raft::models::ghost::{Ghost, role_name};
 use checked_raft::models::process::Process;
-use checked_raft::models::{Cluster, ClusterState};
+use checked_raft::models::{Cluster, ClusterState, text};
 use checked_raft::raft::{Invocation, Operation, Server};
 use checked_raft::state_machine::StateMachine;
 use stateright::actor::Id;
@@ -164,6 +164,9 @@ impl Names<'_> {
                 }
                 Some(Invocation::Unknown) => "has an unknown outcome".to_owned(),
                 Some(Invocation::TooLarge(_)) => "is too large".to_owned(),
+                Some(Invocation::Transfer(outcome)) => {
+                    format!("is answered: {}", text::transfer_text(*outcome))
+                }
             };
             let _ = write!(text, "\n  command {number} of {client} {what}");
         }
@@ -193,6 +196,7 @@ fn commands(world: &Cluster) -> Vec<String> {
         let text = |operation: &Operation| match operation {
             Operation::Command(command) => Kv::describe(command),
             Operation::Query(query) => format!("read: {}", Kv::describe(query)),
+            Operation::Transfer(to) => format!("transfer to {}", world.name_of(*to)),
         };
         let commands = client.operations.iter().map(text).enumerate();
         commands.map(move |(number, text)| format!("command {} of {name}: {text}", number + 1))

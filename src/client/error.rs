@@ -70,6 +70,29 @@ pub enum ClientError {
         /// How long the client waited.
         timeout: Duration,
     },
+    /// The leader gave a transfer of the leadership up, because the other server did not take over within an
+    /// election timeout. The transfer may be asked for again.
+    #[error(
+        "the leader has given up handing over to server {server}, which did not take over within an election \
+         timeout. The leader takes requests again. Is server {server} running, and does the leader reach it? \
+         `raft status` tells"
+    )]
+    TransferGivenUp {
+        /// The server that was to lead.
+        server: u64,
+    },
+    /// Nobody said in time that a transfer of the leadership had ended. It may be asked for again.
+    #[error(
+        "server {server} has not been seen to lead within {timeout:?}; it may yet take over. {seen}"
+    )]
+    TransferUnanswered {
+        /// The server that was to lead.
+        server: u64,
+        /// The servers that the client has seen meanwhile.
+        seen: Sightings,
+        /// How long the client waited.
+        timeout: Duration,
+    },
     /// No leader answered a read in time. A read has no effect.
     #[error("no leader answered the read within {timeout:?}. {seen}")]
     Unanswered {
@@ -124,6 +147,8 @@ impl ClientError {
             | Self::NoSuchServer { .. }
             | Self::Unreachable { .. }
             | Self::Unanswered { .. }
+            | Self::TransferGivenUp { .. }
+            | Self::TransferUnanswered { .. }
             | Self::NoSession { .. } => false,
         }
     }

@@ -35,6 +35,11 @@ impl KvClient {
         Self(client)
     }
 
+    /// Hands the leadership over to a server; see [`Client::transfer`].
+    pub fn transfer(&mut self, server: u64) -> Result<(), ClientError> {
+        self.0.transfer(server)
+    }
+
     /// Sets `key` to `value`.
     pub fn put(
         &mut self,

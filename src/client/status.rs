@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 pub struct ServerStatus {
     /// The server's number.
     pub id: u64,
-    /// `follower`, `candidate` or `leader`.
+    /// `follower`, `pre-candidate`, `candidate`, `leader` or `halted`.
     pub role: String,
     /// The server's current term.
     pub term: u64,

@@ -22,7 +22,7 @@ pub(super) struct Contact {
     is_told: bool,
     /// The moment when each other server was heard last.
     heard: BTreeMap<Id, Duration>,
-    /// How often the server stood for election since it last knew a leader.
+    /// How often the server tried to be elected since it last knew a leader.
     candidacies: u64,
 }
 
@@ -66,8 +66,8 @@ impl Contact {
         self.others_needed = members.majority() - 1;
     }
 
-    /// Notes that the server campaigns once more, with a pre-vote or an election. There is news whenever the number of
-    /// elections in vain has doubled.
+    /// Notes that the server campaigns once more, with a pre-vote or an election. There is news whenever the
+    /// number of campaigns in vain has doubled.
     pub(super) fn stands(&mut self) -> Option<News> {
         let in_vain = self.candidacies;
         self.candidacies += 1;
@@ -139,7 +139,7 @@ impl Contact {
                 "it leads, but has not heard from a majority for {ms} ms and can commit nothing"
             ),
             _ => format!(
-                "it has known no leader for {ms} ms and stood for election {} times",
+                "it has known no leader for {ms} ms and tried to be elected {} times",
                 self.candidacies
             ),
         })

@@ -45,6 +45,8 @@ pub(super) enum News {
     Stands(Term, bool),
     Leads(Term),
     SteppedDown(Term),
+    /// The server led this term, and has stepped down because it heard no majority (CQ-1).
+    LostMajority(Term),
     Follows(Id, Term),
     /// The server has taken a snapshot of its own state, up to this entry.
     TookSnapshot(Index),
@@ -162,7 +164,9 @@ fn news<S>(before: &Server<S>, after: &Server<S>) -> Vec<News> {
     let is_same_term = term == before.persistent.current_term;
     let mut news = Vec::new();
     if before.is_leader() && !after.is_leader() {
-        news.push(News::SteppedDown(before.persistent.current_term));
+        let led = before.persistent.current_term;
+        // Nothing else ends the lead of a term within that term.
+        news.push(if is_same_term { News::LostMajority(led) } else { News::SteppedDown(led) });
     }
     match &after.role {
         Role::Leader(_) if !before.is_leader() => news.push(News::Leads(term)),
@@ -214,6 +218,11 @@ impl News {
             News::Stands(term, _) => tracing::debug!(id, term = term.0, "stands for election"),
             News::Leads(term) => tracing::info!(id, term = term.0, "became leader"),
             News::SteppedDown(term) => tracing::info!(id, term = term.0, "stepped down"),
+            News::LostMajority(term) => tracing::warn!(
+                id,
+                term = term.0,
+                "stepped down, because no majority was heard for an election timeout"
+            ),
             News::Follows(leader, term) => {
                 tracing::info!(id, term = term.0, leader = usize::from(leader), "follows");
             }
@@ -228,7 +237,7 @@ impl News {
             News::StoodInVain(elections) => tracing::info!(
                 id,
                 elections,
-                "stood for election in vain; does a majority run, and can it be reached?"
+                "tried in vain to be elected; does a majority run, and can it be reached?"
             ),
             News::KnowsNoLeader(since) => {
                 tracing::info!(id, ms = since.as_millis(), "has known no leader for a while");
@@ -277,6 +286,7 @@ mod tests {
             ((1, follower(None)), (2, leader()), vec![News::Leads(t(2))]),
             ((2, leader()), (2, leader()), none()),
             ((2, leader()), (3, follower(None)), vec![News::SteppedDown(t(2))]),
+            ((2, leader()), (2, follower(None)), vec![News::LostMajority(t(2))]),
             (
                 (2, leader()),
                 (3, follower(Some(2))),
@@ -382,7 +392,7 @@ mod tests {
                 seen.committed(&commit(800 + term));
             }
         });
-        assert!(lines.contains("stood for election in vain"), "{lines}");
+        assert!(lines.contains("tried in vain to be elected"), "{lines}");
 
         let lines = logged(|| {
             for _ in 0..3 {

@@ -7,7 +7,7 @@ use stateright::actor::Id;
 
 /// The state of server `id`, for people:
 ///
-/// - `role`: `follower`, `candidate`, `leader`, or `halted`;
+/// - `role`: `follower`, `pre-candidate`, `candidate`, `leader` or `halted`;
 /// - `term`, `voted_for`, `last_log_index`, `last_log_term`, `commit_index` and `last_applied`;
 /// - `snapshot_index`: the last entry that the server's snapshot covers, and `log_start`: the last entry that
 ///   its log has dropped; each is 0 if there is none;

@@ -231,7 +231,12 @@ mod tests {
         let mut suspicion = Suspicion::default();
         let request = |term| {
             let (last_log_index, last_log_term) = (Index(9), Term(1));
-            Message::RequestVote(RequestVote { term: Term(term), last_log_index, last_log_term })
+            Message::RequestVote(RequestVote {
+                term: Term(term),
+                last_log_index,
+                last_log_term,
+                leadership_transfer: false,
+            })
         };
         let server = leader_that_knows_two_acknowledged(5);
         let server = receive(&mut suspicion, server, 1, request(2));

@@ -164,6 +164,7 @@ impl<S: StateMachine> Raft<S> {
         for follower in leader.followers.keys().copied().collect::<Vec<_>>() {
             self.heartbeat_to(server, follower, o);
         }
+        Self::send_timeout_now_if_due(server, o);
     }
 
     /// The leader's side of AppendEntries. A reply counts only in the term it was given in.
@@ -184,6 +185,7 @@ impl<S: StateMachine> Raft<S> {
         progress.round = progress.round.max(args.round.min(round));
         self.act_on_outcome(server, follower, args.outcome, o);
         Self::answer_reads(server, o);
+        Self::send_timeout_now_if_due(server, o);
     }
 
     /// Does raft.tla's `HandleAppendEntriesResponse` for an answer of the current term.

@@ -1,9 +1,9 @@
 //! Client interaction on the servers: section 8 of the paper and section 6.3 of the thesis.
 //!
-//! A client sends a [`ClientRequest`] to a server. `client_request` refuses the request, drops it, or
-//! appends an [`Entry`] to the leader's log. Once the entry is committed, every server's `apply` applies it
-//! to its [`Sessions`] and its state machine. The leader that appended the entry sends the
-//! [`ClientResponse`].
+//! A client sends a [`ClientRequest`] to a server. `client_request` refuses the request, drops it, or appends
+//! an [`Entry`] to the leader's log. Reads go to `read_index.rs`, and transfers to `transfer.rs`. Once the
+//! entry is committed, every server's `apply` applies it to its [`Sessions`] and its state machine. The
+//! leader that appended the entry sends the [`ClientResponse`].
 //!
 //! Clients send datagrams, so they retry, and a command may enter the log more than once. A session makes
 //! all copies one command: it remembers the last sequence number that was applied for the client, and the
@@ -15,6 +15,7 @@ use super::log::{Entry, Payload};
 use super::position::Index;
 use super::progress::{Leader, Progress};
 use super::state::{Role, Server};
+use super::transfer::{Transfer, TransferOutcome};
 use super::{Copies, Message, Parameters, Raft};
 use crate::state_machine::StateMachine;
 use bytes::Bytes;
@@ -45,6 +46,13 @@ pub enum ClientRequest {
         sequence: u64,
         /// The query: opaque bytes.
         query: Bytes,
+    },
+    /// Hands the leadership over to another server (`transfer.rs`).
+    Transfer {
+        /// The client's number for the request.
+        sequence: u64,
+        /// The server that is to lead.
+        to: Id,
     },
 }
 
@@ -85,6 +93,13 @@ pub enum ClientResponse {
         /// The largest number of bytes that a command may have.
         limit: u64,
     },
+    /// The end of a transfer of the leadership.
+    Transfer {
+        /// The sequence number of the request.
+        sequence: u64,
+        /// How the transfer ended.
+        outcome: TransferOutcome,
+    },
     /// The answer of the state machine to a read.
     Read {
         /// The sequence number of the request.
@@ -100,7 +115,8 @@ impl ClientRequest {
         match self {
             ClientRequest::Register { sequence }
             | ClientRequest::Command { sequence, .. }
-            | ClientRequest::Read { sequence, .. } => *sequence,
+            | ClientRequest::Read { sequence, .. }
+            | ClientRequest::Transfer { sequence, .. } => *sequence,
         }
     }
 }
@@ -109,6 +125,7 @@ impl<S: StateMachine> Raft<S> {
     /// Does raft.tla's `ClientRequest`.
     pub(super) fn client_request(
         &self,
+        id: Id,
         server: &mut Server<S>,
         client: Id,
         request: ClientRequest,
@@ -127,6 +144,12 @@ impl<S: StateMachine> Raft<S> {
             Role::PreCandidate { .. } | Role::Candidate { .. } | Role::Halted(_) => {
                 return respond(ClientResponse::NotLeader { sequence, leader: None }, o);
             }
+            // part of TR-1
+            Role::Leader(Leader { transfer: Some(_), .. })
+                if !matches!(request, ClientRequest::Transfer { .. }) =>
+            {
+                return respond(ClientResponse::NotLeader { sequence, leader: None }, o);
+            }
             Role::Leader(_) => {}
         }
         let payload = match request {
@@ -139,6 +162,9 @@ impl<S: StateMachine> Raft<S> {
             }
             ClientRequest::Read { sequence, query } => {
                 return Self::read(server, client, sequence, query, o);
+            }
+            ClientRequest::Transfer { sequence, to } => {
+                return self.transfer(id, server, Transfer { to, client, sequence }, o);
             }
         };
         let entry = Entry { term: server.persistent.current_term, payload };

@@ -4,13 +4,14 @@
 //! A caller starts an [`Operation`] with [`Session::invoke`] and sends what [`Session::request`] returns. The
 //! caller passes each answer to [`Session::on_response`], and calls [`Session::on_timeout`] when no answer
 //! came. `on_response` returns an [`Invocation`] once the operation has ended. While a command waits and no
-//! session is open, `request` returns a `Register` request. A query needs no session.
+//! session is open, `request` returns a `Register` request. A query or a transfer needs no session.
 //!
 //! [`Session`] is as pure as the servers. The client actor of the models and the UDP client library both use
 //! it. Each of the two has its own way to send and to wait.
 
 use super::client_request::{ClientRequest, ClientResponse};
 use super::position::Index;
+use super::transfer::TransferOutcome;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use stateright::actor::Id;
@@ -41,6 +42,8 @@ pub enum Operation {
     Command(Bytes),
     /// A query, which changes nothing and needs no session.
     Query(Bytes),
+    /// A transfer of the leadership to this server, which needs no session either.
+    Transfer(Id),
 }
 
 /// The way in which an operation ended.
@@ -53,6 +56,8 @@ pub enum Invocation {
     /// A server refused a copy of the command, because a command may have at most this many bytes. Servers
     /// may be configured differently: if the client sent other copies, their outcome is unknown.
     TooLarge(u64),
+    /// The transfer of the leadership ended so.
+    Transfer(TransferOutcome),
 }
 
 impl Session {
@@ -93,6 +98,7 @@ impl Session {
         let sequence = self.sequence;
         let request = match (self.operation.clone()?, self.id) {
             (Operation::Query(query), _) => ClientRequest::Read { sequence, query },
+            (Operation::Transfer(to), _) => ClientRequest::Transfer { sequence, to },
             (Operation::Command(_), None) => ClientRequest::Register { sequence },
             (Operation::Command(command), Some(session)) => {
                 ClientRequest::Command { session, sequence, command }
@@ -134,6 +140,13 @@ impl Session {
                 (is_query && self.awaits(sequence)).then(|| {
                     self.operation = None;
                     Invocation::Applied(response)
+                })
+            }
+            ClientResponse::Transfer { sequence, outcome } => {
+                let is_transfer = matches!(self.operation, Some(Operation::Transfer(_)));
+                (is_transfer && self.awaits(sequence)).then(|| {
+                    self.operation = None;
+                    Invocation::Transfer(outcome)
                 })
             }
             ClientResponse::NotLeader { sequence, leader } => {

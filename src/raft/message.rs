@@ -9,6 +9,7 @@ use super::install_snapshot::{InstallSnapshot, InstallSnapshotResponse};
 use super::position::Term;
 use super::pre_vote::{PreVote, PreVoteResponse};
 use super::request_vote::{RequestVote, RequestVoteResponse};
+use super::transfer::TimeoutNow;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -36,11 +37,13 @@ pub enum Message {
     PreVote(PreVote),
     /// The answer to a pre-vote.
     PreVoteResponse(PreVoteResponse),
+    /// A leader's request to stand for election at once (thesis 3.10).
+    TimeoutNow(TimeoutNow),
 }
 
 impl Message {
     /// The term of the sender, which every server adopts if it is later than its own. Messages from and to
-    /// clients carry no term. A PreVote carries a term that nobody has begun.
+    /// clients carry no term. The sender of a PreVote has not begun the term in it.
     pub fn term(&self) -> Option<Term> {
         match self {
             Message::RequestVote(args) => Some(args.term),
@@ -50,6 +53,7 @@ impl Message {
             Message::InstallSnapshot(args) => Some(args.term),
             Message::InstallSnapshotResponse(args) => Some(args.term),
             Message::PreVoteResponse(args) => Some(args.term),
+            Message::TimeoutNow(args) => Some(args.term),
             Message::PreVote(_) | Message::ClientRequest(_) | Message::ClientResponse(_) => None,
         }
     }
@@ -69,6 +73,7 @@ impl fmt::Debug for Message {
             Message::InstallSnapshotResponse(args) => args.fmt(f),
             Message::PreVote(args) => args.fmt(f),
             Message::PreVoteResponse(args) => args.fmt(f),
+            Message::TimeoutNow(args) => args.fmt(f),
         }
     }
 }

@@ -18,12 +18,14 @@
 //! | Rules for Servers | this file |
 //! | section 8, client interaction; thesis section 6.3 | `client_request.rs`, `apply.rs`; `client_session.rs` (clients) |
 //! | InstallSnapshot RPC (Figure 13), and log compaction (section 7) | `install_snapshot.rs`, `snapshot.rs` |
+//! | leadership transfer (thesis section 3.10) | `transfer.rs` |
 //! | reads without a log entry (section 8, thesis section 6.4) | `read_index.rs` |
 //! | RPCs are retried (section 5.5, and what a real network asks of it) | `retry.rs` |
 //!
 //! Three rules stand where they take effect, and not in the file of their box: CAN-3 in the AppendEntries
-//! receiver, CAN-4 beside FOL-2 in this file, and LDR-2 in `client_request.rs`. A client's command passes
-//! through `client_request.rs`, `log.rs`, `append_entries.rs` and `apply.rs`, in this order.
+//! receiver, CAN-4 beside FOL-2 in this file, and LDR-2 in `client_request.rs`. Parts of STICK-1 and CQ-1
+//! stand in this file and in `request_vote.rs`, and a part of TR-1 in `client_request.rs`. A client's command
+//! passes through `client_request.rs`, `log.rs`, `append_entries.rs` and `apply.rs`, in this order.
 //!
 //! Every rule has an id such as `[AE-3]`, which stands once in this folder, in a comment that quotes or
 //! states the rule. A test named after the id in `tests/figure2.rs` asserts exactly what the rule does, and
@@ -57,6 +59,7 @@ mod retry;
 mod sessions;
 mod snapshot;
 mod state;
+mod transfer;
 
 pub use append_entries::{AppendEntries, AppendEntriesResponse, Outcome};
 pub use changes::{Changes, SnapshotChange};
@@ -75,6 +78,7 @@ pub use request_vote::{RequestVote, RequestVoteResponse};
 pub use sessions::{SessionRecord, Sessions};
 pub use snapshot::{Incoming, Place, Snapshot};
 pub use state::{Disagreement, Persistent, Role, Server};
+pub use transfer::{TimeoutNow, Transfer, TransferOutcome};
 
 use crate::state_machine::StateMachine;
 use serde::{Deserialize, Serialize};
@@ -117,6 +121,8 @@ pub enum Timer {
     Heartbeat,
     /// The minimum election timeout since a follower heard from its leader (STICK-1).
     Stickiness,
+    /// The time after which a leader gives up a transfer of the leadership (TR-3).
+    Transfer,
 }
 
 impl<S: StateMachine> Raft<S> {
@@ -192,6 +198,7 @@ impl<S: StateMachine> Raft<S> {
             o.cancel_timer(Timer::Heartbeat);
             self.reset_election_timer(o);
             Self::refuse_reads(left, o);
+            Self::end_transfer(left, o);
         }
         let is_sticky = leader.is_some() && self.parameters.stickiness;
         if is_sticky {
@@ -234,6 +241,7 @@ impl<S: StateMachine> Raft<S> {
             Message::RequestVoteResponse(args) => is_peer && args.term.is_real(),
             Message::PreVote(args) => is_peer && args.is_well_formed(),
             Message::PreVoteResponse(args) => is_peer && args.is_well_formed(),
+            Message::TimeoutNow(args) => is_peer && args.is_well_formed(),
             Message::AppendEntries(args) => is_peer && args.is_well_formed(),
             Message::AppendEntriesResponse(args) => is_peer && args.term.is_real(),
             Message::InstallSnapshot(args) => is_peer && args.is_well_formed(),
@@ -271,7 +279,9 @@ impl<S: StateMachine> Actor for Raft<S> {
             return;
         }
         // part of STICK-1
-        if matches!(msg, Message::RequestVote(_)) && self.is_sticky(state) {
+        if let Message::RequestVote(RequestVote { leadership_transfer: false, .. }) = msg
+            && self.is_sticky(state)
+        {
             return;
         }
         // [GUARD-2] Elections of several years cannot have led to a term so far away. The server drops
@@ -311,7 +321,11 @@ impl<S: StateMachine> Actor for Raft<S> {
                 self.update_term(server, args.term, o);
                 self.handle_install_snapshot_response(server, src, args, o);
             }
-            Message::ClientRequest(args) => self.client_request(server, src, args, o),
+            Message::TimeoutNow(args) => {
+                self.update_term(server, args.term, o);
+                self.handle_timeout_now(id, server, &args, o);
+            }
+            Message::ClientRequest(args) => self.client_request(id, server, src, args, o),
             Message::ClientResponse(_) => {}
         });
     }
@@ -328,8 +342,10 @@ impl<S: StateMachine> Actor for Raft<S> {
             (Timer::Election, true) if self.parameters.check_quorum => self.check_quorum(server, o),
             (Timer::Heartbeat, true) => self.heartbeat(server, o),
             (Timer::Stickiness, false) => Self::stickiness_elapsed(server),
+            (Timer::Transfer, true) => Self::abort_transfer(server, o),
             // The timer belongs to a role that the server has left.
-            (Timer::Election | Timer::Stickiness, true) | (Timer::Heartbeat, false) => {}
+            (Timer::Election | Timer::Stickiness, true)
+            | (Timer::Heartbeat | Timer::Transfer, false) => {}
         });
     }
 

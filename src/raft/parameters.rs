@@ -112,7 +112,7 @@ pub enum SetupError {
     /// A leader would keep fewer entries for a follower that needs them than it always keeps.
     #[error("snapshot-hold is {0}, but must be at least snapshot-margin, which is {1}")]
     SnapshotHold(u64, u64),
-    /// Followers would keep a leader for ever that can send and not hear.
+    /// Followers would for ever keep a leader that can send and not hear.
     #[error("stickiness needs check-quorum: switch both on, or stickiness off")]
     StickinessAlone,
 }

@@ -75,16 +75,17 @@ impl fmt::Display for Index {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::raft::RequestVote;
+    use crate::raft::{AppendEntriesResponse, Outcome};
 
     /// Counterexamples and traces show terms and indexes in this form.
     #[test]
     fn a_term_and_an_index_are_shown_as_numbers() {
-        let args = RequestVote { term: Term(3), last_log_index: Index(2), last_log_term: Term(1) };
+        let args =
+            AppendEntriesResponse { term: Term(3), outcome: Outcome::Match(Index(2)), round: 0 };
         assert_eq!(
             format!("{args:?}"),
-            "RequestVote { term: 3, last_log_index: 2, last_log_term: 1 }"
+            "AppendEntriesResponse { term: 3, outcome: Match(2), round: 0 }"
         );
-        assert_eq!(format!("{} {}", args.term, args.last_log_index), "3 2");
+        assert_eq!(format!("{} {}", args.term, Index(2)), "3 2");
     }
 }

@@ -10,10 +10,12 @@
 //!    timeout, grants no vote and no pre-vote (STICK-1).
 //! 3. *Check-quorum*. A leader that has not heard from a majority for an election timeout steps down (CQ-1).
 //!
-//! Stickiness needs check-quorum: nobody can depose a leader that hears no majority, except that leader.
+//! Stickiness needs check-quorum. While followers hear a leader that hears nobody, only that leader can end
+//! its term.
 //!
-//! A [`PreVoteResponse`] is a message of its own, so nobody can take it for a vote. A late one from an earlier
-//! question about the same term may count. It costs an election that the other rules judge as any other.
+//! A [`PreVoteResponse`] is a message of its own, so nobody can take it for a vote. A late answer to an
+//! earlier question about the same term may count. Then it costs an election, which the voters judge as any
+//! other.
 
 use super::position::{Index, Term};
 use super::state::{Role, Server};
@@ -46,8 +48,8 @@ pub struct PreVoteResponse {
 }
 
 impl PreVote {
-    /// Whether a correct server can have sent these arguments. They are those of the RequestVote that would
-    /// follow.
+    /// Whether a correct server can have sent these arguments. The RequestVote that would follow has
+    /// the same arguments.
     pub(super) fn is_well_formed(&self) -> bool {
         self.next_term.is_real()
             && self.last_log_term < self.next_term
@@ -70,13 +72,13 @@ impl<S: StateMachine> Raft<S> {
         if self.parameters.pre_vote {
             self.start_pre_vote(id, server, o);
         } else {
-            self.start_election(id, server, o);
+            self.start_election(id, server, false, o);
         }
     }
 
     /// [PV-1] "a candidate only increments its term if it first learns from a majority of the cluster that
-    /// they would be willing to grant the candidate their votes" (thesis 9.6). The server draws a new election
-    /// timeout for each campaign, and asks again when that has elapsed.
+    /// they would be willing to grant the candidate their votes" (thesis 9.6). The server draws a new
+    /// election timeout for each campaign. It asks again when that timeout has elapsed.
     fn start_pre_vote(&self, id: Id, server: &mut Server<S>, o: &mut Out<Self>) {
         Self::end_stickiness(server, o);
         server.role = Role::PreCandidate { pre_votes_granted: BTreeSet::from([id]) };
@@ -93,10 +95,11 @@ impl<S: StateMachine> Raft<S> {
 
     /// The receiver's side of a pre-vote, which changes nothing.
     ///
-    /// [PV-2] A server would vote for a candidate "if the candidate's log was sufficiently up-to-date, and the
+    /// [PV-2] A server would vote for a candidate "if the candidate's log is sufficiently up-to-date, and the
     /// voters have not received heartbeats from a valid leader for at least a baseline election timeout"
-    /// (thesis 9.6). The term must be later than its own: in each later term its vote is still free. A refusal
-    /// carries the term of the server, so that one with an earlier term catches up.
+    /// (thesis 9.6). The term of the question must be later than the voter's own. In a later term the voter
+    /// has not voted yet. A refusal carries the voter's term, so that a server of an earlier term adopts the
+    /// later one.
     pub(super) fn handle_pre_vote(
         &self,
         server: &Server<S>,
@@ -135,7 +138,7 @@ impl<S: StateMachine> Raft<S> {
     fn start_election_if_welcome(&self, id: Id, server: &mut Server<S>, o: &mut Out<Self>) {
         let Role::PreCandidate { pre_votes_granted } = &server.role else { return };
         if pre_votes_granted.len() >= server.members.majority() {
-            self.start_election(id, server, o);
+            self.start_election(id, server, false, o);
         }
     }
 }
@@ -144,8 +147,8 @@ impl<S: StateMachine> Raft<S> {
 
 impl<S: StateMachine> Raft<S> {
     /// [STICK-1] "if a server receives a RequestVote request within the minimum election timeout of hearing
-    /// from a current leader, it does not update its term or grant its vote" (thesis 4.2.3). A leader always
-    /// hears from itself.
+    /// from a current leader, it does not update its term or grant its vote" (thesis 4.2.3). A leader
+    /// counts as hearing from a leader.
     pub(super) fn is_sticky(&self, server: &Server<S>) -> bool {
         match server.role {
             Role::Leader(_) => self.parameters.stickiness,
@@ -154,13 +157,13 @@ impl<S: StateMachine> Raft<S> {
         }
     }
 
-    /// Notes that a follower has heard from its leader. Until the timer fires, it grants no vote.
+    /// Sets the timer that ends the stickiness of a follower that has heard from its leader.
     pub(super) fn begin_stickiness(&self, o: &mut Out<Self>) {
         let minimum = self.parameters.election_timeout.start;
         o.set_timer(Timer::Stickiness, minimum..minimum);
     }
 
-    /// Ends the stickiness of a follower that leaves its role or its leader.
+    /// Ends the stickiness when a follower takes another role or loses its leader.
     pub(super) fn end_stickiness(server: &Server<S>, o: &mut Out<Self>) {
         if let Role::Follower { is_sticky: true, .. } = server.role {
             o.cancel_timer(Timer::Stickiness);

@@ -9,6 +9,7 @@ use super::position::Index;
 use super::read_index::Read;
 use super::snapshot::{Place, Snapshot};
 use super::state::Role;
+use super::transfer::Transfer;
 use serde::{Deserialize, Serialize};
 use stateright::actor::Id;
 use std::collections::BTreeMap;
@@ -24,6 +25,8 @@ pub struct Leader<S> {
     pub round: u64,
     /// The reads that wait, in the order in which they came.
     pub reads: Vec<Read>,
+    /// The transfer of the leadership that is under way, if one is.
+    pub transfer: Option<Transfer>,
 }
 
 /// What a leader knows of one follower's log.
@@ -85,14 +88,14 @@ impl<S> Leader<S> {
             is_heard: false,
         };
         let followers = followers.map(|follower| (follower, progress())).collect();
-        Self { followers, round: 0, reads: Vec::new() }
+        Self { followers, round: 0, reads: Vec::new(), transfer: None }
     }
 }
 
 impl<S> Default for Leader<S> {
     /// A leader without followers.
     fn default() -> Self {
-        Self { followers: BTreeMap::new(), round: 0, reads: Vec::new() }
+        Self { followers: BTreeMap::new(), round: 0, reads: Vec::new(), transfer: None }
     }
 }
 
@@ -214,6 +217,9 @@ impl<S> fmt::Debug for Leader<S> {
         }
         if self.round > 0 {
             write!(f, " round={} answered={{{rounds}}}", self.round)?;
+        }
+        if let Some(Transfer { to, client, sequence }) = self.transfer {
+            write!(f, " transfer={}:{}#{sequence}", usize::from(to), usize::from(client))?;
         }
         for Read { client, sequence, round, index, .. } in &self.reads {
             write!(f, " read={}#{sequence}:r{round}@{index}", usize::from(*client))?;

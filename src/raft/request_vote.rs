@@ -1,6 +1,7 @@
 //! The RequestVote RPC box of Figure 2, and the rules for Candidates.
 //!
-//! When the election timer fires, `start_election` makes the server a candidate, which sends a
+//! `start_election` makes a server a candidate: when its election timer fires, when a majority has granted it
+//! pre-votes (`pre_vote.rs`), or when its leader wants it to lead (`transfer.rs`). The candidate sends a
 //! [`RequestVote`] to every other server. A voter decides in `handle_request_vote` and answers with a
 //! [`RequestVoteResponse`]. The candidate counts the granted votes in `handle_request_vote_response`. On a
 //! majority, `become_leader_if_elected` makes it the leader. A server votes for at most one candidate per
@@ -25,6 +26,9 @@ pub struct RequestVote {
     pub last_log_index: Index,
     /// "term of candidate's last log entry (§5.4)"
     pub last_log_term: Term,
+    /// Whether the leader wants this election: "a special flag" with which "requests bypass the mechanism"
+    /// of stickiness (thesis 4.2.3).
+    pub leadership_transfer: bool,
 }
 
 /// The results of RequestVote.
@@ -51,7 +55,13 @@ impl<S: StateMachine> Raft<S> {
     ///
     /// [CAN-1] "On conversion to candidate, start election: Increment currentTerm; Vote for self;
     /// Reset election timer; Send RequestVote RPCs to all other servers"
-    pub(super) fn start_election(&self, id: Id, server: &mut Server<S>, o: &mut Out<Self>) {
+    pub(super) fn start_election(
+        &self,
+        id: Id,
+        server: &mut Server<S>,
+        leadership_transfer: bool,
+        o: &mut Out<Self>,
+    ) {
         Self::end_stickiness(server, o);
         let persistent = &mut server.persistent;
         persistent.current_term = persistent.current_term.next();
@@ -62,7 +72,7 @@ impl<S: StateMachine> Raft<S> {
 
         let (last_log_term, last_log_index) = server.persistent.log.last();
         let term = server.persistent.current_term;
-        let args = RequestVote { term, last_log_index, last_log_term };
+        let args = RequestVote { term, last_log_index, last_log_term, leadership_transfer };
         for peer in server.members.others(id) {
             o.send(peer, Message::RequestVote(args.clone()));
         }
@@ -86,7 +96,7 @@ impl<S: StateMachine> Raft<S> {
             && (args.last_log_term, args.last_log_index) >= persistent.log.last();
         if vote_granted {
             persistent.voted_for = Some(candidate);
-            // A server that has voted for another one asks nobody any more whether they would vote for it.
+            // A server that votes for another one ends its own pre-vote.
             if let Role::PreCandidate { .. } = server.role {
                 server.role = Role::follower(None);
             }

@@ -72,10 +72,9 @@ pub enum Role<S> {
         /// Whether the follower has heard from its leader within the minimum election timeout (STICK-1).
         is_sticky: bool,
     },
-    /// The server asks the others whether they would vote for it in the next term (PV-1). Its own term goes
-    /// on.
+    /// The server asks the others whether they would vote for it in the next term (PV-1). It keeps its term.
     PreCandidate {
-        /// The servers that would, itself included.
+        /// The servers that would vote for it, itself included.
         pre_votes_granted: BTreeSet<Id>,
     },
     /// The server has started an election whose outcome it does not know yet.

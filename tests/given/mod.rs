@@ -17,7 +17,7 @@ use checked_raft::raft::{
     AppendEntries, AppendEntriesResponse, ClientRequest, ClientResponse, Copies, Entry, Index,
     InstallSnapshot, InstallSnapshotResponse, Leader, Log, Members, Message, Outcome, Parameters,
     Payload, Persistent, PreVote, PreVoteResponse, Progress, Raft, RequestVote,
-    RequestVoteResponse, Retry, Role, Server, Term, Timer,
+    RequestVoteResponse, Retry, Role, Server, Term, TimeoutNow, Timer,
 };
 use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
@@ -206,7 +206,7 @@ impl Given {
                 Command::SetTimer(timer, range) => {
                     let parameters = self.raft.parameters();
                     let set = match timer {
-                        Timer::Election => parameters.election_timeout.clone(),
+                        Timer::Election | Timer::Transfer => parameters.election_timeout.clone(),
                         Timer::Stickiness => {
                             let minimum = parameters.election_timeout.start;
                             minimum..minimum
@@ -269,7 +269,29 @@ impl Step {
 
 pub(crate) fn request_vote(term: u64, last: (u64, u64)) -> Message {
     let (last_log_term, last_log_index) = (Term(last.0), Index(last.1));
-    Message::RequestVote(RequestVote { term: Term(term), last_log_index, last_log_term })
+    let leadership_transfer = false;
+    let term = Term(term);
+    Message::RequestVote(RequestVote { term, last_log_index, last_log_term, leadership_transfer })
+}
+
+/// The request of a candidate that the leader wants.
+pub(crate) fn wanted(term: u64, last: (u64, u64)) -> Message {
+    match request_vote(term, last) {
+        Message::RequestVote(args) => {
+            Message::RequestVote(RequestVote { leadership_transfer: true, ..args })
+        }
+        msg => panic!("{msg:?} is no request for a vote"),
+    }
+}
+
+pub(crate) fn timeout_now(term: u64, last: (u64, u64)) -> Message {
+    let (term, last_log_term, last_log_index) = (Term(term), Term(last.0), Index(last.1));
+    Message::TimeoutNow(TimeoutNow { term, last_log_index, last_log_term })
+}
+
+/// A client asks for a transfer.
+pub(crate) fn transfer(sequence: u64, to: usize) -> Message {
+    Message::ClientRequest(ClientRequest::Transfer { sequence, to: Id::from(to) })
 }
 
 pub(crate) fn vote(term: u64, vote_granted: bool) -> Message {
@@ -423,7 +445,8 @@ fn message(msg: &Message) -> String {
     match msg {
         Message::RequestVote(args) => {
             let last = position(args.last_log_term, args.last_log_index);
-            format!("RequestVote t{} last={last}", args.term)
+            let wanted = if args.leadership_transfer { " wanted" } else { "" };
+            format!("RequestVote t{} last={last}{wanted}", args.term)
         }
         Message::RequestVoteResponse(args) => {
             format!("Vote t{} {}", args.term, if args.vote_granted { "granted" } else { "denied" })
@@ -453,6 +476,10 @@ fn message(msg: &Message) -> String {
         Message::PreVoteResponse(args) => {
             let granted = if args.pre_vote_granted { "granted" } else { "denied" };
             format!("PreVote t{} for t{} {granted}", args.term, args.next_term)
+        }
+        Message::TimeoutNow(args) => {
+            let last = position(args.last_log_term, args.last_log_index);
+            format!("TimeoutNow t{} last={last}", args.term)
         }
         Message::ClientRequest(_) => panic!("a server asks nothing of a client: {msg:?}"),
         Message::ClientResponse(response) => client_response(response),
@@ -492,6 +519,9 @@ fn client_response(response: &ClientResponse) -> String {
         ClientResponse::Read { sequence, response } => {
             let output = Output::try_from(&response[..]).expect("an answer of the store");
             format!("Read #{sequence}: {output:?}")
+        }
+        ClientResponse::Transfer { sequence, outcome } => {
+            format!("Transfer #{sequence} {outcome:?}")
         }
         ClientResponse::SessionExpired { sequence } => format!("SessionExpired #{sequence}"),
         ClientResponse::NotLeader { sequence, leader } => {
