@@ -13,7 +13,7 @@ use checked_raft::runtime::store::{Identity, LogStore, Options as StoreOptions};
 use checked_raft::state_machine::StateMachine;
 use common::cluster::{CLUSTER, Cluster};
 use common::load::EndOnDrop;
-use common::processes::Processes;
+use common::processes::{Processes, Tally};
 use common::proxy::Faults;
 use common::{LONG, wait_for};
 use serde::{Deserialize, Serialize};
@@ -193,7 +193,7 @@ fn a_process_that_lacks_dropped_entries_gets_a_snapshot_and_the_entries_that_fol
     }
     for server in processes.servers() {
         processes.kill(server);
-        let (taken, installed) = processes.snapshots(server);
+        let Tally { taken, installed, .. } = processes.tally(server);
         assert!(taken > 0, "server {server} took snapshots of its own");
         assert!(installed > 0 || server != behind, "server {server} installed {installed}");
     }

@@ -34,6 +34,8 @@ pub(crate) struct Recorder(Mutex<History>);
 pub(crate) struct History {
     /// By the order of their invocation.
     pub(crate) operations: BTreeMap<usize, Operation>,
+    /// How many commands are said to have had no effect.
+    pub(crate) cancelled: u64,
     clock: u64,
 }
 
@@ -76,6 +78,13 @@ impl History {
     /// The command is said to have no effect, now and for ever.
     pub(crate) fn cancel(&mut self, operation: usize) {
         self.operations.remove(&operation);
+        self.cancelled += 1;
+    }
+
+    /// How many commands ended with an error.
+    pub(crate) fn failed(&self) -> u64 {
+        let unknown = self.operations.values().filter(|it| it.returned.is_none()).count();
+        self.cancelled + unknown as u64
     }
 
     pub(crate) fn return_(&mut self, operation: usize, output: Output) {
@@ -116,7 +125,47 @@ fn execute(register: &Register, command: &Command) -> (Register, Output) {
 }
 
 /// A node of the search: which operations are done, and the value they have left.
-type Node = (BTreeSet<usize>, Register);
+type Node = (Done, Register);
+
+/// The places of the operations that are done: all up to one, and some later ones. A long history has few of
+/// the latter, so a node stays small.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Done {
+    all_before: usize,
+    later: BTreeSet<usize>,
+}
+
+impl Done {
+    fn contains(&self, at: usize) -> bool {
+        at < self.all_before || self.later.contains(&at)
+    }
+
+    fn insert(&mut self, at: usize) {
+        self.later.insert(at);
+        while self.later.remove(&self.all_before) {
+            self.all_before += 1;
+        }
+    }
+}
+
+/// The operations that may take effect next, by the order of their invocation: nothing that is left returned
+/// before they were invoked. `None` if all that is left is of unknown outcome.
+fn candidates(operations: &[&Operation], done: &Done) -> Option<Vec<usize>> {
+    let mut candidates = Vec::new();
+    let mut first_return = None;
+    for at in (done.all_before..operations.len()).filter(|at| !done.contains(*at)) {
+        let Operation { invoked, returned, .. } = operations[at];
+        if first_return.is_some_and(|first| *invoked > first) {
+            break; // So were all that follow.
+        }
+        candidates.push(at);
+        let return_ = returned.as_ref().map(|(at, _)| *at);
+        first_return = first_return.into_iter().chain(return_).min();
+    }
+    let first_return = first_return?;
+    candidates.retain(|at| operations[*at].invoked < first_return);
+    Some(candidates)
+}
 
 /// Whether the operations, all of one key, have a linearization.
 fn is_linearizable(operations: &[&Operation]) -> bool {
@@ -124,13 +173,12 @@ fn is_linearizable(operations: &[&Operation]) -> bool {
     let mut stack: Vec<Node> = vec![Node::default()];
     while let Some(node) = stack.pop() {
         let (done, register) = &node;
-        let left = || operations.iter().enumerate().filter(|(at, _)| !done.contains(at));
-        let Some(first_return) = left().filter_map(|(_, it)| Some(it.returned.as_ref()?.0)).min()
-        else {
+        let Some(candidates) = candidates(operations, done) else {
             return true; // All that is left is of unknown outcome and need not have happened.
         };
         // What was invoked first comes on top of the stack: it is the likely next.
-        for (at, operation) in left().rev().filter(|(_, it)| it.invoked < first_return) {
+        for at in candidates.into_iter().rev() {
+            let operation = operations[at];
             let (next, output) = execute(register, &operation.command);
             let agrees = match &operation.returned {
                 Some((_, seen)) => *seen == output,

@@ -6,6 +6,7 @@ use checked_raft::deploy::trace_steps;
 use checked_raft::kv::Kv;
 use checked_raft::raft::Message;
 use checked_raft::runtime::Event;
+use rustix::process::{Pid, Signal};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::BufReader;
@@ -29,6 +30,17 @@ pub(crate) struct Processes {
     /// More options of `raft node`.
     options: Vec<String>,
     running: BTreeMap<u64, Child>,
+}
+
+/// What a server did.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    /// The snapshots that it took.
+    pub(crate) taken: u32,
+    /// The snapshots that it installed.
+    pub(crate) installed: u32,
+    /// The elections for which it stood because the leader wanted that.
+    pub(crate) wanted: u32,
 }
 
 impl Processes {
@@ -93,6 +105,21 @@ impl Processes {
         child.wait().expect("a child of ours");
     }
 
+    /// Stops the clock of a server (SIGSTOP).
+    pub(crate) fn pause(&self, server: u64) {
+        self.signal(server, Signal::STOP);
+    }
+
+    /// Lets a paused server go on (SIGCONT).
+    pub(crate) fn resume(&self, server: u64) {
+        self.signal(server, Signal::CONT);
+    }
+
+    fn signal(&self, server: u64, signal: Signal) {
+        let process = Pid::from_child(&self.running[&server]);
+        rustix::process::kill_process(process, signal).expect("a child of ours");
+    }
+
     /// All servers' numbers.
     pub(crate) fn servers(&self) -> Vec<u64> {
         self.addresses.keys().copied().collect()
@@ -103,22 +130,27 @@ impl Processes {
         self.folder.join(format!("{server}.{what}"))
     }
 
-    /// Counts the snapshots that a server took and those that it installed. Its trace tells, which the actor
-    /// must reproduce.
-    pub(crate) fn snapshots(&self, server: u64) -> (u32, u32) {
+    /// Counts what a server did. Its trace tells, which the actor must reproduce.
+    pub(crate) fn tally(&self, server: u64) -> Tally {
         let trace = BufReader::new(File::open(self.path(server, "trace")).expect("a trace"));
-        let (mut taken, mut installed) = (0, 0);
+        let mut tally = Tally::default();
         for step in trace_steps::<Kv, _>(trace) {
             let step = step.unwrap_or_else(|error| panic!("server {server}: {error}"));
             let Some(before) = step.before else { continue };
-            if before.persistent.snapshot.last_index < step.after.persistent.snapshot.last_index {
+            let (before, after) = (before.persistent, step.after.persistent);
+            if before.snapshot.last_index < after.snapshot.last_index {
                 match step.event {
-                    Event::Message { msg: Message::InstallSnapshot(_), .. } => installed += 1,
-                    _ => taken += 1,
+                    Event::Message { msg: Message::InstallSnapshot(_), .. } => tally.installed += 1,
+                    _ => tally.taken += 1,
                 }
             }
+            if let Event::Message { msg: Message::TimeoutNow(_), .. } = step.event
+                && before.current_term < after.current_term
+            {
+                tally.wanted += 1;
+            }
         }
-        (taken, installed)
+        tally
     }
 
     fn log(&self, server: u64) -> String {
@@ -158,7 +190,12 @@ impl Processes {
     }
 
     pub(crate) fn client(&self) -> KvClient {
-        let (timeout, retry_interval) = (LONG / 3, Duration::from_millis(50));
+        self.client_with(LONG / 3)
+    }
+
+    /// A client that waits so long for each result.
+    pub(crate) fn client_with(&self, timeout: Duration) -> KvClient {
+        let retry_interval = Duration::from_millis(50);
         let options = Options { timeout, retry_interval };
         let client = Client::connect(CLUSTER, &self.all_addresses(), options);
         KvClient::new(client.expect("a server answers"))
