@@ -170,6 +170,29 @@ fn a_cluster_obeys_the_orders_on_its_standard_input() {
     assert!(place.is_abandoned(3), "{out}");
 }
 
+#[test]
+fn a_cluster_hands_the_leadership_over_on_order() {
+    let place = Place::new();
+    let (cluster, mut input) = Process::start_with_input(place.command(&[]));
+    cluster.logs("became leader");
+    for id in 1..=3 {
+        cluster.logs(&format!("[{id}] "));
+    }
+    for (order, told) in [
+        ("transfer 2", "Server 2 leads."),
+        ("transfer 3", "Server 3 leads."),
+        ("transfer 9", "No transfer: the cluster has no server 9: its servers are 1, 2, 3"),
+        ("transfer", "`transfer` is no order"),
+    ] {
+        writeln!(input, "{order}").expect("it is read");
+        wait_for(told, || cluster.printed().contains(told).then_some(()));
+    }
+    let status = advised(&cluster, "status");
+    let third = status.out.lines().find(|line| line.starts_with(" 3 ")).expect("a row");
+    assert!(third.contains(" leader "), "{status:?}");
+    cluster.stop();
+}
+
 /// How many datagrams a server has dropped since it started because their links are cut.
 fn cut(place: &Place, server: u16) -> u64 {
     let options = Options { timeout: common::LONG, ..Options::default() };

@@ -4,6 +4,7 @@ use super::children::{Children, Ended, Happened, signal};
 use super::node::refused;
 use super::prompt::{self, ORDERS, Order};
 use super::{Failure, Status, signals, status};
+use checked_raft::client::{Client, Options};
 use checked_raft::deploy::{DEFAULT_CLUSTER, Deployment, LocalCluster};
 use checked_raft::kv::Kv;
 use clap::Args;
@@ -15,6 +16,7 @@ use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
+use std::time::Duration;
 
 const DEFAULT_PORT: u16 = 7001;
 
@@ -154,6 +156,15 @@ impl Cluster {
                 }
                 self.start_one(deployment, children).map_err(|failure| failure.to_string())?;
                 Ok(format!("Server {id} was started again."))
+            }
+            Order::Transfer(id) => {
+                let addresses: Vec<_> = deployments.iter().map(|server| server.listen).collect();
+                // A person waits for the prompt, and an election takes less.
+                let options = Options { timeout: Duration::from_secs(2), ..Options::default() };
+                Client::connect(&deployments[0].cluster, &addresses, options)
+                    .and_then(|mut client| client.transfer(id))
+                    .map_err(|error| format!("No transfer: {error}"))?;
+                Ok(format!("Server {id} leads."))
             }
             Order::Cut(cut) => {
                 let links = cut.links();

@@ -18,6 +18,8 @@ pub(super) enum Order {
     Pause(u64),
     /// Lets a paused server go on (SIGCONT).
     Resume(u64),
+    /// Makes a server the leader.
+    Transfer(u64),
     /// Cuts links between servers.
     Cut(Cut),
     /// Makes all links whole again.
@@ -31,8 +33,8 @@ pub(super) enum Order {
 }
 
 /// The orders, for people.
-pub(super) const ORDERS: &str = "kill N, restart N, pause N, resume N, cut N.. | N.., cut N.. > N.., \
-                                 heal, status, wait SECONDS, quit";
+pub(super) const ORDERS: &str = "kill N, restart N, pause N, resume N, transfer N, cut N.. | N.., \
+                                 cut N.. > N.., heal, status, wait SECONDS, quit";
 
 /// The links that one order cuts. Servers that it does not name keep all their links.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,6 +133,7 @@ impl FromStr for Order {
             ["restart", id] => Ok(Self::Restart(number(id)?)),
             ["pause", id] => Ok(Self::Pause(number(id)?)),
             ["resume", id] => Ok(Self::Resume(number(id)?)),
+            ["transfer", id] => Ok(Self::Transfer(number(id)?)),
             ["heal"] => Ok(Self::Heal),
             ["status"] => Ok(Self::Status),
             ["wait", seconds] => Ok(Self::Wait(number(seconds)?)),
@@ -169,8 +172,9 @@ mod tests {
     fn an_order_is_a_word_and_perhaps_a_number() {
         assert_eq!("kill 2".parse(), Ok(Order::Kill(2)));
         assert_eq!("  restart   3 ".parse(), Ok(Order::Restart(3)));
+        assert_eq!("transfer 1".parse(), Ok(Order::Transfer(1)));
         assert_eq!("status".parse(), Ok(Order::Status));
-        for wrong in ["kill", "kill two", "kil 2", "status 1", "quit now"] {
+        for wrong in ["kill", "transfer", "kill two", "kil 2", "status 1", "quit now"] {
             let error = Order::from_str(wrong).expect_err("it is no order");
             assert!(error.contains(wrong) && error.contains("say kill N"), "{error}");
         }
