@@ -24,7 +24,7 @@ struct Row {
 }
 
 /// The rows that are measured.
-const ROWS: [Row; 20] = [
+const ROWS: [Row; 21] = [
     row("healthy", "no fault, 4 clients, 10 s", healthy),
     row("loss", "10 % loss between servers, a follower 5,000 entries behind, 20 s", || loss(5000)),
     row("loss-level", "10 % loss between servers, nobody behind, 20 s", || loss(32)),
@@ -40,8 +40,9 @@ const ROWS: [Row; 20] = [
     row("sync-500", "syncs of 500 ms on all, timeouts of 2 to 4 s, 25 s", || slow(500, &PATIENT)),
     row("compaction", "100 MB of commands of 30 kB, 8 clients", compaction),
     row("restart", "all killed and started with 200,000 entries", restart),
-    row("deaf-leader", "five servers, the leader hears none for 10 s", || deaf(5, true)),
-    row("deaf-follower", "three servers, a follower hears none for 10 s", || deaf(3, false)),
+    row("deaf-leader", "five servers, the leader hears none for 10 s", deaf_leader),
+    row("deaf-follower", "three servers, a follower hears none for 4 s, 5 times", deaf_follower),
+    row("replaced", "five servers, the leader hears none, 20 times", replaced),
     row("inspected-30000", "30,000 inspections a second of the leader, 10 s", || inspected(30_000)),
     row("inspected-70000", "70,000 inspections a second of the leader, 10 s", || inspected(70_000)),
     row("powerless", "no follower, 50 clients put 30 kB each for 20 s", powerless),
@@ -248,22 +249,60 @@ fn restart() -> String {
     )
 }
 
-fn deaf(servers: u64, is_leader: bool) -> String {
+fn deaf_leader() -> String {
+    deaf(5, 1, seconds(10), Fleet::leader)
+}
+
+fn deaf_follower() -> String {
+    deaf(3, 5, seconds(4), Fleet::follower)
+}
+
+/// What is served while a server is deaf, and while none is. They take turns, so that whatever else
+/// the machine does falls on both.
+fn deaf(servers: u64, turns: u32, turn: Duration, choose: fn(&Fleet) -> u64) -> String {
     let fleet = Fleet::bootstrap(Plan { servers, ..Plan::default() });
-    let (leader, follower) = (fleet.leader(), fleet.follower());
-    let healthy = serve(&fleet, 4, 100, seconds(5)).commands / 5;
+    fleet.leader();
     let term = fleet.term();
-    let server = if is_leader { leader } else { follower };
-    fleet.set_to(server, Quality::CUT);
-    let deaf = serve(&fleet, 4, 100, seconds(10)).commands / 10;
-    let terms = fleet.term() - term;
-    fleet.set_to(server, Quality::PERFECT);
-    let is_served = || fleet.try_client(seconds(1)).is_ok_and(|mut kv| kv.get("").is_ok());
-    let again = within(30, is_served).expect("it serves again");
+    let count = || serve(&fleet, 4, 100, turn).commands;
+    let (mut healthy, mut deaf, mut again) = (0, 0, Duration::ZERO);
+    for _ in 0..turns {
+        let server = choose(&fleet);
+        healthy += count();
+        fleet.set_to(server, Quality::CUT);
+        deaf += count();
+        fleet.set_to(server, Quality::PERFECT);
+        let is_served = || fleet.try_client(seconds(1)).is_ok_and(|mut kv| kv.get("").is_ok());
+        again = again.max(within(30, is_served).expect("it serves again"));
+        within(30, || fleet.is_caught_up(server)).expect("it catches up");
+    }
+    let rate = |commands: usize| commands as f64 / (turn * turns).as_secs_f64();
     format!(
-        "{deaf} commands a second instead of {healthy}, {terms} terms, serves {:.1} s after",
+        "{:.0} commands a second instead of {:.0} ({:.0} %), {} terms, serves {:.1} s after",
+        rate(deaf),
+        rate(healthy),
+        100.0 * rate(deaf) / rate(healthy),
+        fleet.term() - term,
         again.as_secs_f64()
     )
+}
+
+fn replaced() -> String {
+    let fleet = Fleet::bootstrap(Plan { servers: 5, ..Plan::default() });
+    let mut times = Vec::new();
+    for _ in 0..20 {
+        let deaf = fleet.leader();
+        fleet.set_to(deaf, Quality::CUT);
+        let is_replaced = || fleet.leader_now().is_some_and(|leader| leader != deaf);
+        let Some(time) = within(10, is_replaced) else {
+            return "no other leader in 10 s".to_owned();
+        };
+        times.push(time.as_secs_f64());
+        fleet.set_to(deaf, Quality::PERFECT);
+        let followers = || fleet.statuses().iter().filter(|it| it.role == "follower").count();
+        within(30, || followers() == 4).expect("all follow the other leader");
+    }
+    times.sort_by(f64::total_cmp);
+    format!("another leader after {:.2} s (median), {:.2} s (longest)", times[10], times[19])
 }
 
 fn inspected(each_second: u32) -> String {

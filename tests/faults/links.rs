@@ -76,33 +76,6 @@ fn a_narrow_link_to_a_follower_far_behind_does_not_stop_service() {
     });
 }
 
-#[test]
-fn a_leader_that_hears_nobody_costs_no_write_and_service_resumes() {
-    in_a_world("links::a_leader_that_hears_nobody_costs_no_write_and_service_resumes", || {
-        let plan = Plan { servers: 5, options: PATIENT, ..Plan::default() };
-        let fleet = Fleet::bootstrap(plan);
-        let leader = fleet.leader();
-        fleet.client().put("kept", "yes").expect("a healthy cluster serves");
-        fleet.set_to(leader, Quality::CUT);
-        serve(&fleet, 2, 100, seconds(2));
-        fleet.set_to(leader, Quality::PERFECT);
-        super::assert_reads(&fleet, "kept", "yes");
-    });
-}
-
-#[test]
-fn a_follower_that_hears_nobody_costs_no_write_and_service_resumes() {
-    in_a_world("links::a_follower_that_hears_nobody_costs_no_write_and_service_resumes", || {
-        let fleet = Fleet::bootstrap(Plan { options: PATIENT, ..Plan::default() });
-        let follower = fleet.follower();
-        fleet.client().put("kept", "yes").expect("a healthy cluster serves");
-        fleet.set_to(follower, Quality::CUT);
-        serve(&fleet, 2, 100, seconds(2));
-        fleet.set_to(follower, Quality::PERFECT);
-        super::assert_reads(&fleet, "kept", "yes");
-    });
-}
-
 /// Links get worse, one server after the other is cut off in one direction or both, and killed, while
 /// clients work.
 #[test]

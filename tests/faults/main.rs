@@ -8,6 +8,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod disks;
+mod elections;
 mod links;
 mod processes;
 mod rig;

@@ -3,8 +3,8 @@
 use super::fleet::{CLUSTER, Fleet};
 use super::{now, pass_time};
 use bytes::Bytes;
-use checked_raft::raft::Message;
-use checked_raft::runtime::endpoint::Endpoint;
+use checked_raft::raft::{ClientRequest, ClientResponse, Message};
+use checked_raft::runtime::endpoint::{Deadline, Endpoint, Heard};
 use std::fmt;
 use std::sync::Mutex;
 use std::thread;
@@ -111,5 +111,23 @@ pub(crate) fn flood(fleet: &Fleet, server: u64, each_second: u32, time: Duration
             sent += 1;
         }
         pass_time(Duration::from_millis(1));
+    }
+}
+
+/// Sends one server a request, once, and returns its answer if one comes in time. A client would ask
+/// the other servers, too.
+pub(crate) fn ask(
+    fleet: &Fleet,
+    server: u64,
+    request: ClientRequest,
+    timeout: Duration,
+) -> Option<ClientResponse> {
+    let mut endpoint = Endpoint::<Message>::open(CLUSTER, true).expect("a socket");
+    let deadline = Deadline::after(timeout);
+    let message = Message::ClientRequest(request);
+    endpoint.request(server, fleet.network.address(server), message).expect("it is sent");
+    match endpoint.receive(deadline).expect("a socket")? {
+        Heard::Reply { message: Message::ClientResponse(response), .. } => Some(response),
+        other => panic!("a request is answered with {other:?}"),
     }
 }

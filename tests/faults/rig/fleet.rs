@@ -233,7 +233,9 @@ impl Fleet {
     /// The server that leads a majority now, if one does.
     pub(crate) fn leader_now(&self) -> Option<u64> {
         let statuses = self.statuses();
-        let leader = statuses.iter().max_by_key(|status| status.term)?.leader?;
+        // One that hears nobody may be of the latest term, and know no leader.
+        let latest = statuses.iter().max_by_key(|it| (it.term, it.leader.is_some()))?;
+        let leader = latest.leader?;
         let leads = |it: &ServerStatus| it.id == leader && it.role == "leader";
         let followers = statuses.iter().filter(|it| it.leader == Some(leader)).count() as u64;
         (statuses.iter().any(leads) && followers > self.plan.servers / 2).then_some(leader)

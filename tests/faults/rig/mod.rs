@@ -16,7 +16,7 @@ mod network;
 mod switch;
 pub(crate) mod world;
 
-pub(crate) use clients::{fill, flood, serve};
+pub(crate) use clients::{ask, fill, flood, serve};
 pub(crate) use fleet::{Fleet, Plan};
 pub(crate) use link::Quality;
 
