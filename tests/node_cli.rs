@@ -679,7 +679,7 @@ fn a_server_appends_to_no_file_that_is_not_its_trace() {
     for (text, says) in [
         ("# Read me\n".to_owned(), "line 1 is no record"),
         (forged("\"server\":1", "\"server\":2"), "the trace of server 2 of cluster \"raft\""),
-        (forged("\"v\":3", "\"v\":2"), "version 2"),
+        (forged("\"v\":4", "\"v\":3"), "version 3"),
         (forged("\"seq\":2", "\"seq\":3"), "line 2 is no record"),
     ] {
         fs::write(&path, &text).expect("written");

@@ -39,6 +39,8 @@ impl Servers {
         (parameters.snapshot_after, parameters.snapshot_margin) = (Some(4), 1);
         // Small enough for a snapshot of several pieces.
         parameters.max_bytes = 128;
+        // No timer ends it here.
+        parameters.stickiness = false;
         let raft = Raft::new((0..3).map(Id::from), parameters).expect("sound");
         let start = |id| raft.on_start(Id::from(id), &None, &mut Out::new());
         let states = (0..3).map(start).collect();
