@@ -257,8 +257,8 @@ fn deaf_follower() -> String {
     deaf(3, 5, seconds(4), Fleet::follower)
 }
 
-/// What is served while a server is deaf, and while none is. They take turns, so that whatever else
-/// the machine does falls on both.
+/// Counts the commands that the cluster serves while a server is deaf, and while none is. The two take
+/// turns, so whatever else the machine does falls on both.
 fn deaf(servers: u64, turns: u32, turn: Duration, choose: fn(&Fleet) -> u64) -> String {
     let fleet = Fleet::bootstrap(Plan { servers, ..Plan::default() });
     fleet.leader();

@@ -11,6 +11,7 @@ mod snapshots;
 mod transfers;
 
 use super::ghost::Watch;
+use super::operations::{advance, create, delete, get, put};
 use super::process::Asks;
 use super::spec::{Differing, Spec};
 use crate::kv::Command;
@@ -212,20 +213,6 @@ fn table() -> Vec<Spec> {
     let elections = Watch { leaders: true, votes: true, ..Watch::default() };
     let commits = Watch { leaders: true, committed: true, ..Watch::default() };
     let clients = Watch { leaders: true, committed: true, history: true, ..Watch::default() };
-    let put =
-        |value: &'static str| Operation::Command(Command::Put("x".into(), value.into()).encode());
-    let get = || Operation::Command(Command::Get("x".into()).encode());
-    // Unlike a put, this command answers differently when it is applied twice.
-    let create = || {
-        Operation::Command(Command::Cas { key: "x".into(), old: None, new: "1".into() }.encode())
-    };
-    let delete = || Operation::Command(Command::Delete("x".into()).encode());
-    // This command changes the value again, so a late copy of the put before it would show.
-    let advance = || {
-        Operation::Command(
-            Command::Cas { key: "x".into(), old: Some("1".into()), new: "2".into() }.encode(),
-        )
-    };
     vec![
         Spec {
             watch: elections,

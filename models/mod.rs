@@ -11,6 +11,7 @@ pub mod ghost;
 pub mod header;
 pub mod linearizability;
 pub mod mutants;
+mod operations;
 pub mod process;
 pub mod properties;
 mod renaming;

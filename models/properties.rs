@@ -12,7 +12,8 @@ use crate::kv::Kv;
 use crate::raft::{
     AppendEntries, AppendEntriesResponse, ClientRequest, ClientResponse, Entry, Index,
     InstallSnapshot, Leader, Log, Message, Outcome, Parameters, Payload, Persistent,
-    PreVoteResponse, Progress, Read, RequestVote, Role, Server, Snapshot, Term, Timer,
+    PreVoteResponse, Progress, Read, RequestVote, Role, Server, Snapshot, Term, Timer, Transfer,
+    TransferOutcome,
 };
 use actorcheck::{Change, Event, Group, Local, Output, View};
 use stateright::actor::{Command, Id};
@@ -353,51 +354,109 @@ pub fn leadership_moves_by_rule<S: Replicated>(step: &ClusterOutput<'_, S>) -> b
     else {
         return true;
     };
-    let sent = step.out.iter().filter_map(|command| match command {
-        Command::Send(to, msg) => Some((*to, msg)),
-        _ => None,
-    });
-    let told = sent.clone().filter(|(_, msg)| matches!(msg, Message::TimeoutNow(_)));
-    let has_all = |to: Id| {
-        let (_, last_log_index) = after.persistent.log.last();
-        after.leader().is_some_and(|leader| {
-            leader.transfer.is_some_and(|transfer| transfer.to == to)
-                && leader.followers[&to].match_index == last_log_index
-        })
-    };
-    let mut wants = sent.filter_map(|(_, msg)| match msg {
-        Message::RequestVote(args) => Some(args.leadership_transfer),
-        _ => None,
-    });
-    let told: Vec<Id> = told.map(|(to, _)| to).collect();
+    let old = before.persistent.current_term;
     let is_wanted = match step.event {
         Event::Deliver { msg: Message::TimeoutNow(args), .. } => {
-            let last = before.persistent.log.last();
-            let is_current = args.term >= before.persistent.current_term
-                && !(before.is_leader() && args.term == before.persistent.current_term);
-            let stands = is_current && last >= (args.last_log_term, args.last_log_index);
-            if stands
-                != (after.persistent.current_term > args.term.max(before.persistent.current_term))
-            {
-                return false;
-            }
-            stands
+            let is_current = args.term > old || (args.term == old && !before.is_leader());
+            is_current && before.persistent.log.last() >= (args.last_log_term, args.last_log_index)
         }
         _ => false,
     };
+    let stands = after.persistent.current_term > step_term(step).max(old);
+    let is_told_right = match step.event {
+        Event::Deliver { msg: Message::TimeoutNow(_), .. } => stands == is_wanted,
+        _ => true,
+    };
+    let is_flag_right = step.out.iter().all(|command| match command {
+        Command::Send(_, Message::RequestVote(args)) => args.leadership_transfer == is_wanted,
+        _ => true,
+    });
+    is_told_right
+        && is_flag_right
+        && who_is_told_to_stand(step).eq(who_is_to_be_told(step, before, after))
+        && transfers_begin_and_end_by_rule(step, before, after)
+}
+
+/// The term of the message that a step delivers; zero if there is none.
+fn step_term<S: Replicated>(step: &ClusterOutput<'_, S>) -> Term {
+    match step.event {
+        Event::Deliver { msg, .. } => msg.term().unwrap_or_default(),
+        _ => Term(0),
+    }
+}
+
+fn transfer_of<S>(server: &Server<S>) -> Option<Transfer> {
+    server.leader().and_then(|leader| leader.transfer)
+}
+
+/// The receivers of TimeoutNow.
+fn who_is_told_to_stand<S: Replicated>(step: &ClusterOutput<'_, S>) -> impl Iterator<Item = Id> {
+    step.out.iter().filter_map(|command| match command {
+        Command::Send(to, Message::TimeoutNow(_)) => Some(*to),
+        _ => None,
+    })
+}
+
+/// The server that a leader must tell to stand for election in this step, if there is one.
+fn who_is_to_be_told<S: Replicated>(
+    step: &ClusterOutput<'_, S>,
+    before: &Server<S>,
+    after: &Server<S>,
+) -> Option<Id> {
     let is_due = match step.event {
         Event::Timeout(ProcessTimer::Server(Timer::Heartbeat)) => true,
         Event::Deliver { msg: Message::AppendEntriesResponse(args), .. } => {
             args.term == after.persistent.current_term
         }
         Event::Deliver { msg: Message::ClientRequest(ClientRequest::Transfer { .. }), .. } => {
-            before.leader().is_some_and(|leader| leader.transfer.is_none())
+            transfer_of(before).is_none()
         }
         _ => false,
     };
-    let target = after.leader().and_then(|leader| leader.transfer).map(|transfer| transfer.to);
-    let due: Vec<Id> = target.into_iter().filter(|to| is_due && has_all(*to)).collect();
-    told == due && wants.all(|wanted| wanted == is_wanted)
+    let (_, last_log_index) = after.persistent.log.last();
+    let has_all = |to: &Id| {
+        let leader = after.leader();
+        leader.is_some_and(|leader| leader.followers[to].match_index == last_log_index)
+    };
+    transfer_of(after).map(|transfer| transfer.to).filter(|to| is_due && has_all(to))
+}
+
+/// A transfer begins when a client asks a leader that has none under way. It ends when its timer fires or
+/// when the leader steps down. The client is told at once if the server leads that it named, or if there is
+/// no such server. It is told when the timer fires. It is told nothing else.
+fn transfers_begin_and_end_by_rule<S: Replicated>(
+    step: &ClusterOutput<'_, S>,
+    before: &Server<S>,
+    after: &Server<S>,
+) -> bool {
+    let old = transfer_of(before);
+    let (told, under_way) = match step.event {
+        Event::Deliver {
+            src,
+            msg: Message::ClientRequest(ClientRequest::Transfer { sequence, to }),
+        } if before.is_leader() => {
+            let answer = |outcome| Some((*src, *sequence, outcome));
+            if *to == step.who {
+                (answer(TransferOutcome::Leads), old)
+            } else if before.members.contains(*to) {
+                (None, old.or(Some(Transfer { to: *to, client: *src, sequence: *sequence })))
+            } else {
+                (answer(TransferOutcome::NoMember), old)
+            }
+        }
+        Event::Timeout(ProcessTimer::Server(Timer::Transfer)) => {
+            (old.map(|it| (it.client, it.sequence, TransferOutcome::TimedOut)), None)
+        }
+        _ => (None, old.filter(|_| after.is_leader())),
+    };
+    let answers = step.out.iter().filter_map(|command| match command {
+        Command::Send(
+            to,
+            Message::ClientResponse(ClientResponse::Transfer { sequence, outcome }),
+        ) => Some((*to, *sequence, *outcome)),
+        _ => None,
+    });
+    answers.eq(told) && transfer_of(after) == under_way
 }
 
 /// A leader steps down when its election timer fires, unless a majority has answered since that timer was set

@@ -326,9 +326,11 @@ fn nothing_is_left_to_be_done() {
 
 #[test]
 fn no_test_is_ignored() {
+    // The parts are put together here, so that this line is none that it forbids.
+    let attribute = concat!("#", "[ignore");
     fail(everything().iter().flat_map(|file| {
         let ignored =
-            file.code_lines().filter(|(_, line)| line.replace(' ', "").contains("#[ignore"));
+            file.code_lines().filter(|(_, line)| line.replace(' ', "").contains(attribute));
         ignored.map(|(number, _)| format!("{}:{number}: an ignored test", file.path))
     }));
 }

@@ -1,10 +1,10 @@
 //! Models of the rules against disturbing elections: pre-vote, stickiness and check-quorum.
 
 use super::super::ghost::Watch;
+use super::super::operations::{put, read};
 use super::super::process::Asks;
 use super::super::spec::{Cuts, Elections, Spec};
-use crate::kv::Command;
-use crate::raft::{Copies, Operation, Retry};
+use crate::raft::{Copies, Retry};
 
 /// S0 leads term 1 of four servers, and all have its no-op.
 const FOUR_PREFIX: &str = "\
@@ -34,9 +34,6 @@ const STICKINESS: Elections = Elections { pre_vote: false, ..Elections::ALL };
 #[expect(clippy::too_many_lines, reason = "it is a table")]
 pub(super) fn table() -> Vec<Spec> {
     let watch = Watch { leaders: true, votes: true, committed: true, history: false };
-    let put =
-        |value: &'static str| Operation::Command(Command::Put("x".into(), value.into()).encode());
-    let read = || Operation::Query(Command::Get("x".into()).encode());
     let deposed = &["two leaders at once", "all servers commit"];
     vec![
         Spec {

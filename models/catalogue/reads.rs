@@ -1,10 +1,10 @@
 //! Models with reads that name no log entry.
 
 use super::super::ghost::Watch;
+use super::super::operations::{put, read};
 use super::super::process::Asks;
 use super::super::spec::Spec;
-use crate::kv::Command;
-use crate::raft::{Copies, Operation, Retry};
+use crate::raft::{Copies, Retry};
 
 /// S0 leads term 1 of three servers and does not know that S1 leads term 2 with the vote of S2. The no-op of
 /// S0 is committed, and C3 has a session. All messages are lost.
@@ -37,9 +37,6 @@ deliver S2 S1           # S1 leads term 2";
 /// The models with reads.
 pub(super) fn table() -> Vec<Spec> {
     let watch = Watch { leaders: true, committed: true, history: true, ..Watch::default() };
-    let put =
-        |value: &'static str| Operation::Command(Command::Put("x".into(), value.into()).encode());
-    let read = || Operation::Query(Command::Get("x".into()).encode());
     vec![
         Spec {
             watch,

@@ -1,12 +1,12 @@
 //! Models with snapshots. Each server takes one after every entry, and a leader sends its own to followers.
 
 use super::super::ghost::Watch;
+use super::super::operations::{create, put, read};
 use super::super::process::Asks;
 use super::super::spec::Spec;
 use super::REGISTERED_PREFIX;
 use super::reads::DEPOSED_PREFIX;
-use crate::kv::Command;
-use crate::raft::{Copies, Operation, Retry};
+use crate::raft::{Copies, Retry};
 
 /// S0 leads term 1 of three servers. S0 and S1 have committed its no-op, and each has a snapshot up to there.
 /// S2 has received nothing. All messages are lost.
@@ -37,12 +37,6 @@ lose-network";
 pub(super) fn table() -> Vec<Spec> {
     let commits = Watch { leaders: true, committed: true, ..Watch::default() };
     let clients = Watch { history: true, ..commits };
-    let create = || {
-        Operation::Command(Command::Cas { key: "x".into(), old: None, new: "1".into() }.encode())
-    };
-    let put =
-        |value: &'static str| Operation::Command(Command::Put("x".into(), value.into()).encode());
-    let read = || Operation::Query(Command::Get("x".into()).encode());
     let snapshots = |name, about| Spec { snapshot_after: Some(1), ..Spec::base(name, about) };
     let covered = &["a server has a snapshot", "all servers commit"];
     vec![

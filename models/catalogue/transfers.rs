@@ -1,9 +1,9 @@
 //! Models of leadership transfer.
 
 use super::super::ghost::Watch;
+use super::super::operations::{put, read};
 use super::super::process::Asks;
 use super::super::spec::{Elections, Spec};
-use crate::kv::Command;
 use crate::raft::Operation;
 use stateright::actor::Id;
 
@@ -28,9 +28,6 @@ pub(super) fn table() -> Vec<Spec> {
     let watch = Watch { leaders: true, votes: true, committed: true, history: false };
     let clients = Watch { leaders: true, committed: true, history: true, ..Watch::default() };
     let to = |server: usize| Operation::Transfer(Id::from(server));
-    let put =
-        |value: &'static str| Operation::Command(Command::Put("x".into(), value.into()).encode());
-    let read = || Operation::Query(Command::Get("x".into()).encode());
     vec![
         Spec {
             watch,

@@ -3,6 +3,7 @@
 use super::scenes;
 use super::{Fault, MutantSpec};
 use crate::kv::Kv;
+use crate::models::operations;
 use crate::models::spec::Spec;
 use crate::raft::{Index, Payload, Server};
 use crate::state_machine::StateMachine;
@@ -217,7 +218,7 @@ fn applies_only_the_last() -> MutantSpec {
         spec: Spec {
             max_term: 2,
             restarts: true,
-            ..scenes::alone(vec![vec![scenes::put("1")]], 1)
+            ..scenes::alone(vec![vec![operations::put("1")]], 1)
         },
         fault: Fault {
             after: |handled| {

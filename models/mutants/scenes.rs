@@ -1,10 +1,10 @@
 //! The small models in which the mutants show, and the scripted beginnings of the deep ones.
 
-use crate::kv::Command;
 use crate::models::catalogue::{
     COMMITTED_PREFIX, DIVERGED_PREFIX, FIGURE_8_PREFIX, LATE_ACK_PREFIX, find,
 };
 use crate::models::ghost::Watch;
+use crate::models::operations::{advance, get, put, read};
 use crate::models::process::Asks;
 use crate::models::spec::{Elections, Spec};
 use crate::raft::Operation;
@@ -146,26 +146,6 @@ settle S0 S1
 redeliver C2 S0 sequence: 2,
 settle S0 S1
 lose-network";
-
-pub(super) fn put(value: &'static str) -> Operation {
-    Operation::Command(Command::Put("x".into(), value.into()).encode())
-}
-
-/// Unlike a put, this command answers differently when it is applied twice.
-pub(super) fn create() -> Operation {
-    Operation::Command(Command::Cas { key: "x".into(), old: None, new: "1".into() }.encode())
-}
-
-/// This command changes the value again, so a late copy of the put before it would show.
-pub(super) fn advance() -> Operation {
-    Operation::Command(
-        Command::Cas { key: "x".into(), old: Some("1".into()), new: "2".into() }.encode(),
-    )
-}
-
-fn get() -> Operation {
-    Operation::Command(Command::Get("x".into()).encode())
-}
 
 /// One term of three servers, with restarts.
 pub(super) fn election() -> Spec {
@@ -510,8 +490,4 @@ deliver S1 C3           # the command is done";
 /// A read at a deposed leader, and a late answer to an earlier round.
 pub(super) fn read_late_answer() -> Spec {
     Spec { prefix: LATE_ANSWER_PREFIX, ..find_model("read-late-answers") }
-}
-
-fn read() -> Operation {
-    Operation::Query(Command::Get("x".into()).encode())
 }

@@ -5,10 +5,11 @@
 //! answer at the wrong moment, two mutants count uncommitted entries wrongly, and the last one drops copies
 //! that it must answer.
 
-use super::scenes::{self, advance, create, put};
+use super::scenes;
 use super::wrapper::ServerCommand;
 use super::{Fault, Handled, MutantSpec};
 use crate::kv::Kv;
+use crate::models::operations::{advance, create, put};
 use crate::models::spec::Spec;
 use crate::raft::{
     ClientRequest, ClientResponse, Entry, Index, Message, Payload, Persistent, Server,

@@ -2,7 +2,9 @@
 
 use super::scenes;
 use super::{Fault, MutantSpec};
-use crate::raft::{ClientRequest, Entry, Message, Payload, TimeoutNow, Timer};
+use crate::raft::{
+    ClientRequest, ClientResponse, Entry, Message, Payload, TimeoutNow, Timer, TransferOutcome,
+};
 use stateright::actor::Command;
 
 pub(super) fn list() -> Vec<MutantSpec> {
@@ -13,6 +15,7 @@ pub(super) fn list() -> Vec<MutantSpec> {
         requests_during_a_transfer(),
         transfer_stopped_by_stickiness(),
         every_election_is_wanted(),
+        transfer_said_to_be_done(),
     ]
 }
 
@@ -168,6 +171,38 @@ fn every_election_is_wanted() -> MutantSpec {
                     if let Command::Send(_, Message::RequestVote(args)) = command {
                         args.leadership_transfer = true;
                     }
+                }
+            },
+            ..Fault::NONE
+        },
+    }
+}
+
+fn transfer_said_to_be_done() -> MutantSpec {
+    MutantSpec {
+        name: "transfer-said-to-be-done",
+        breaks: "TR-1",
+        caught_by: "Leadership moves by rule",
+        seen_in: "ongardie/dissertation, section 3.10",
+        about: "A leader says at once that the other server leads.",
+        story: "A client wants S1 to lead. S0 has only begun to hand over, and answers that it is done. The client \
+                stops S0, and S1 has not been elected.",
+        difference: "the answer is sent when the transfer begins",
+        spec: scenes::find_model("transfer"),
+        fault: Fault {
+            after: |handled| {
+                let Some((
+                    client,
+                    Message::ClientRequest(ClientRequest::Transfer { sequence, .. }),
+                )) = handled.event
+                else {
+                    return;
+                };
+                if handled.server.leader().is_some_and(|leader| leader.transfer.is_some()) {
+                    let outcome = TransferOutcome::Leads;
+                    let response = ClientResponse::Transfer { sequence: *sequence, outcome };
+                    let answer = Command::Send(client, Message::ClientResponse(response));
+                    handled.commands.push(answer);
                 }
             },
             ..Fault::NONE
