@@ -9,7 +9,7 @@
 //! log. `tests/figure2.rs` and `tests/codec.rs` send them.
 
 use super::ghost::role_name;
-use super::process::{ClientState, ProcessTimer, Replicated};
+use super::process::{ClientState, ProcessTimer};
 use super::properties::ClusterOutput;
 use crate::raft::{
     AppendEntries, AppendEntriesResponse, ClientRequest, ClientResponse, Index, InstallSnapshot,
@@ -17,6 +17,7 @@ use crate::raft::{
     PreVoteResponse, RequestVote, RequestVoteResponse, Role, Server, TimeoutNow, Timer,
     TransferOutcome,
 };
+use crate::state_machine::StateMachine;
 use actorcheck::Event;
 use stateright::actor::{Command, Id};
 use std::collections::BTreeMap;
@@ -148,7 +149,7 @@ pub const LABELS: &[&str] = &[
 ];
 
 /// Adds the labels of a step.
-pub fn label<S: Replicated>(step: &ClusterOutput<'_, S>, labels: &mut Vec<&'static str>) {
+pub fn label<S: StateMachine>(step: &ClusterOutput<'_, S>, labels: &mut Vec<&'static str>) {
     if let (Some(before), Some(after)) = (step.before.state.server(), step.after.state.server()) {
         label_server(step, before, after, labels);
     }
@@ -157,7 +158,7 @@ pub fn label<S: Replicated>(step: &ClusterOutput<'_, S>, labels: &mut Vec<&'stat
     }
 }
 
-fn label_server<S: Replicated>(
+fn label_server<S: StateMachine>(
     step: &ClusterOutput<'_, S>,
     before: &Server<S>,
     after: &Server<S>,
@@ -214,7 +215,7 @@ fn label_server<S: Replicated>(
     }
 }
 
-fn label_message<S: Replicated>(
+fn label_message<S: StateMachine>(
     step: &ClusterOutput<'_, S>,
     src: Id,
     msg: &Message,
@@ -263,7 +264,7 @@ fn label_message<S: Replicated>(
     }
 }
 
-fn install_snapshot<S: Replicated>(
+fn install_snapshot<S: StateMachine>(
     args: &InstallSnapshot,
     before: &Server<S>,
     after: &Server<S>,
@@ -290,7 +291,7 @@ fn install_snapshot<S: Replicated>(
     }
 }
 
-fn install_snapshot_response<S: Replicated>(
+fn install_snapshot_response<S: StateMachine>(
     step: &ClusterOutput<'_, S>,
     follower: Id,
     args: &InstallSnapshotResponse,
@@ -313,7 +314,7 @@ fn install_snapshot_response<S: Replicated>(
     }
 }
 
-fn request_vote<S: Replicated>(
+fn request_vote<S: StateMachine>(
     candidate: Id,
     args: &RequestVote,
     before: &Server<S>,
@@ -336,7 +337,7 @@ fn request_vote<S: Replicated>(
     }
 }
 
-fn request_vote_response<S: Replicated>(
+fn request_vote_response<S: StateMachine>(
     voter: Id,
     args: &RequestVoteResponse,
     before: &Server<S>,
@@ -358,7 +359,7 @@ fn request_vote_response<S: Replicated>(
     }
 }
 
-fn timeout_now<S: Replicated>(
+fn timeout_now<S: StateMachine>(
     args: &TimeoutNow,
     before: &Server<S>,
     after: &Server<S>,
@@ -376,7 +377,7 @@ fn hears_a_leader<S>(server: &Server<S>) -> bool {
 }
 
 /// Adds labels for a transfer of the leadership.
-fn label_transfer<S: Replicated>(
+fn label_transfer<S: StateMachine>(
     step: &ClusterOutput<'_, S>,
     before: &Server<S>,
     after: &Server<S>,
@@ -410,7 +411,7 @@ fn is_asking<S>(server: &Server<S>) -> bool {
     matches!(server.role, Role::PreCandidate { .. })
 }
 
-fn pre_vote<S: Replicated>(
+fn pre_vote<S: StateMachine>(
     step: &ClusterOutput<'_, S>,
     args: &PreVote,
     server: &Server<S>,
@@ -429,7 +430,7 @@ fn pre_vote<S: Replicated>(
     }
 }
 
-fn pre_vote_response<S: Replicated>(
+fn pre_vote_response<S: StateMachine>(
     voter: Id,
     args: &PreVoteResponse,
     before: &Server<S>,
@@ -451,7 +452,7 @@ fn pre_vote_response<S: Replicated>(
     }
 }
 
-fn append_entries<S: Replicated>(
+fn append_entries<S: StateMachine>(
     step: &ClusterOutput<'_, S>,
     args: &AppendEntries,
     before: &Server<S>,
@@ -503,7 +504,7 @@ fn append_entries<S: Replicated>(
     }
 }
 
-fn append_entries_response<S: Replicated>(
+fn append_entries_response<S: StateMachine>(
     step: &ClusterOutput<'_, S>,
     follower: Id,
     args: &AppendEntriesResponse,
@@ -572,13 +573,13 @@ fn append_entries_response<S: Replicated>(
 }
 
 /// Whether the leader knows an uncommitted entry at `index` to be on a majority.
-fn is_on_majority<S: Replicated>(leader: &Server<S>, index: Index) -> bool {
+fn is_on_majority<S: StateMachine>(leader: &Server<S>, index: Index) -> bool {
     let Some(Leader { followers, .. }) = leader.leader() else { return false };
     let copies = 1 + followers.values().filter(|it| it.match_index >= index).count();
     index > leader.commit_index && copies > followers.len().div_ceil(2)
 }
 
-fn client_request<S: Replicated>(
+fn client_request<S: StateMachine>(
     step: &ClusterOutput<'_, S>,
     args: &ClientRequest,
     before: &Server<S>,
@@ -621,7 +622,7 @@ fn client_request<S: Replicated>(
 }
 
 /// Labels a read that a leader has received.
-fn read<S: Replicated>(before: &Leader<S>, after: &Server<S>, labels: &mut Vec<&'static str>) {
+fn read<S: StateMachine>(before: &Leader<S>, after: &Server<S>, labels: &mut Vec<&'static str>) {
     let Some(after) = after.leader() else { return };
     labels.push(if after.round > before.round {
         "read: begins a round"
@@ -633,7 +634,7 @@ fn read<S: Replicated>(before: &Leader<S>, after: &Server<S>, labels: &mut Vec<&
 }
 
 /// Adds labels for reads that are answered or refused.
-fn label_reads<S: Replicated>(
+fn label_reads<S: StateMachine>(
     step: &ClusterOutput<'_, S>,
     before: &Server<S>,
     after: &Server<S>,
@@ -663,7 +664,7 @@ fn label_reads<S: Replicated>(
 }
 
 /// Adds a label if the server has taken a snapshot.
-fn label_snapshot<S: Replicated>(
+fn label_snapshot<S: StateMachine>(
     before: &Server<S>,
     after: &Server<S>,
     labels: &mut Vec<&'static str>,
@@ -680,7 +681,7 @@ fn label_snapshot<S: Replicated>(
 }
 
 /// Adds a label for what each newly applied entry did to the sessions.
-fn label_apply<S: Replicated>(
+fn label_apply<S: StateMachine>(
     before: &Server<S>,
     after: &Server<S>,
     labels: &mut Vec<&'static str>,
@@ -731,7 +732,7 @@ fn label_apply<S: Replicated>(
     }
 }
 
-fn label_client<S: Replicated>(
+fn label_client<S: StateMachine>(
     step: &ClusterOutput<'_, S>,
     before: &ClientState,
     after: &ClientState,

@@ -5,8 +5,9 @@
 //! variable multiplies the states, so a model keeps only those that its properties need: [`Watch`] names
 //! them.
 
-use super::process::{Process, ProcessState, Replicated};
+use super::process::{Process, ProcessState};
 use crate::raft::{Entry, Index, Invocation, Role, Term};
+use crate::state_machine::StateMachine;
 use actorcheck::Change;
 use stateright::actor::Id;
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,7 +54,7 @@ pub struct Watch {
 
 impl Ghost {
     /// Records a step in the ghosts that the model keeps.
-    pub fn observe<S: Replicated>(&mut self, watch: Watch, step: &Change<'_, Process<S>>) {
+    pub fn observe<S: StateMachine>(&mut self, watch: Watch, step: &Change<'_, Process<S>>) {
         match (step.before.state, step.after.state) {
             (ProcessState::Server(_), ProcessState::Server(_)) => {
                 if watch.leaders {
@@ -74,7 +75,7 @@ impl Ghost {
         }
     }
 
-    fn observe_leader<S: Replicated>(&mut self, step: &Change<'_, Process<S>>) {
+    fn observe_leader<S: StateMachine>(&mut self, step: &Change<'_, Process<S>>) {
         let Some(server) = step.after.state.server() else { return };
         if server.is_leader() {
             let leaders = self.leaders.entry(server.persistent.current_term).or_default();
@@ -84,7 +85,7 @@ impl Ghost {
 
     /// A vote is cast when the voter records it. The property "Sends only what is durable" catches a vote
     /// that is sent and not recorded.
-    fn observe_votes<S: Replicated>(&mut self, step: &Change<'_, Process<S>>) {
+    fn observe_votes<S: StateMachine>(&mut self, step: &Change<'_, Process<S>>) {
         let Some(server) = step.after.state.server() else { return };
         if let Some(candidate) = server.persistent.voted_for {
             let term = server.persistent.current_term;
@@ -93,7 +94,7 @@ impl Ghost {
     }
 
     /// An entry is committed when the first server takes it for committed.
-    fn observe_commit<S: Replicated>(&mut self, step: &Change<'_, Process<S>>) {
+    fn observe_commit<S: StateMachine>(&mut self, step: &Change<'_, Process<S>>) {
         let (Some(before), Some(after)) = (step.before.state.server(), step.after.state.server())
         else {
             return;
@@ -112,7 +113,7 @@ impl Ghost {
 
     /// The client's state shows invocations and returns. Messages do not: a request sent again is not a
     /// second invocation.
-    fn observe_client<S: Replicated>(&mut self, step: &Change<'_, Process<S>>) {
+    fn observe_client<S: StateMachine>(&mut self, step: &Change<'_, Process<S>>) {
         let (Some(before), Some(after)) = (step.before.state.client(), step.after.state.client())
         else {
             return;

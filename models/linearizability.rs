@@ -4,7 +4,6 @@
 //! which asks for an order of the commands that the state machine explains.
 
 use super::ghost::{ClientEvent, Ghost};
-use super::process::Replicated;
 use super::properties::ClusterChange;
 use crate::raft::{Invocation, Operation};
 use crate::state_machine::StateMachine;
@@ -32,7 +31,7 @@ impl<S: StateMachine> SequentialSpec for Sequential<S> {
 
 /// Whether the history is still linearizable after this step. It is judged only when a client sees an
 /// outcome, since only a return can make a history impossible.
-pub fn linearizable<S: Replicated>(
+pub fn linearizable<S: StateMachine>(
     operations: &BTreeMap<Id, Vec<Operation>>,
     step: &ClusterChange<'_, S>,
     ghost: &Ghost,

@@ -15,13 +15,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-/// A state machine that can be checked: threads may share its values. There is nothing to implement.
-pub trait Replicated: StateMachine + Send + Sync + 'static {}
-
-impl<S: StateMachine + Send + Sync + 'static> Replicated for S {}
-
 /// A process of a cluster that replicates `S`.
-pub enum Process<S: Replicated = Kv> {
+pub enum Process<S: StateMachine = Kv> {
     /// A server: the very actor that a node runs.
     Server(Raft<S>, Fragments),
     /// A server with a seeded bug.
@@ -126,7 +121,7 @@ impl Fragments {
 
 /// Runs a handler of a server actor on the state of a process, and hands the actor's outputs on as the
 /// process's.
-fn on_server<S: Replicated, A>(
+fn on_server<S: StateMachine, A>(
     state: &mut Cow<'_, ProcessState<S>>,
     o: &mut Out<Process<S>>,
     handler: impl FnOnce(&mut Cow<'_, Server<S>>, &mut Out<A>),
@@ -149,7 +144,7 @@ fn on_server<S: Replicated, A>(
 }
 
 /// Turns the outputs of a server actor into outputs of the process that runs it.
-fn take_over<S: Replicated, A>(out: Out<A>, o: &mut Out<Process<S>>)
+fn take_over<S: StateMachine, A>(out: Out<A>, o: &mut Out<Process<S>>)
 where
     A: Actor<Msg = Message, Storage = Persistent<S>, Random = ()>,
     A::Timer: Into<ProcessTimer>,
@@ -169,7 +164,7 @@ where
 
 impl Client {
     /// Sends the request in flight, if there is one, and arms the timer that waits for its answer.
-    fn send<S: Replicated>(&self, session: &Session, o: &mut Out<Process<S>>) {
+    fn send<S: StateMachine>(&self, session: &Session, o: &mut Out<Process<S>>) {
         match session.request() {
             Some((server, request)) => {
                 let asked = match self.asks {
@@ -183,7 +178,7 @@ impl Client {
         }
     }
 
-    fn on_start<S: Replicated>(&self, o: &mut Out<Process<S>>) -> ClientState {
+    fn on_start<S: StateMachine>(&self, o: &mut Out<Process<S>>) -> ClientState {
         let mut session = Session::new(self.servers.clone());
         if let Some(operation) = self.operations.first() {
             session.invoke(operation.clone());
@@ -192,7 +187,7 @@ impl Client {
         ClientState { session, outcomes: Vec::new() }
     }
 
-    fn on_msg<S: Replicated>(
+    fn on_msg<S: StateMachine>(
         &self,
         client: &mut ClientState,
         msg: Message,
@@ -216,7 +211,7 @@ impl Client {
 }
 
 /// Runs a handler of a client on the state of a process. Owns the state only if the handler changes it.
-fn on_client<S: Replicated>(
+fn on_client<S: StateMachine>(
     state: &mut Cow<'_, ProcessState<S>>,
     handler: impl FnOnce(&mut ClientState),
 ) {
@@ -228,7 +223,7 @@ fn on_client<S: Replicated>(
     }
 }
 
-impl<S: Replicated> Actor for Process<S> {
+impl<S: StateMachine> Actor for Process<S> {
     type Msg = Message;
     type Timer = ProcessTimer;
     type State = ProcessState<S>;

@@ -5,7 +5,7 @@
 //! [`Output`]. No property can see the network. A property that cites no source is this project's own.
 
 use super::ghost::Ghost;
-use super::process::{ClientState, Process, ProcessTimer, Replicated};
+use super::process::{ClientState, Process, ProcessTimer};
 use super::replay::Replay;
 use crate::durable::Durable;
 use crate::kv::Kv;
@@ -15,6 +15,7 @@ use crate::raft::{
     PreVoteResponse, Progress, Read, RequestVote, Role, Server, Snapshot, Term, Timer, Transfer,
     TransferOutcome,
 };
+use crate::state_machine::StateMachine;
 use actorcheck::{Change, Event, Group, Local, Output, View};
 use stateright::actor::{Command, Id};
 use std::collections::BTreeSet;
@@ -31,7 +32,7 @@ pub type ClusterChange<'a, S = Kv> = Change<'a, Process<S>>;
 pub type ClusterOutput<'a, S = Kv> = Output<'a, Process<S>>;
 
 /// The servers of a view, with their ids. Clients are left out.
-fn servers<'a, S: Replicated>(
+fn servers<'a, S: StateMachine>(
     view: &ClusterView<'a, S>,
 ) -> impl Iterator<Item = (Id, &'a Server<S>)> + use<'a, S> {
     let servers: Vec<_> = view
@@ -43,7 +44,7 @@ fn servers<'a, S: Replicated>(
 }
 
 /// The saved state of each server; `None` for a server that has saved nothing.
-fn stored<'a, S: Replicated>(
+fn stored<'a, S: StateMachine>(
     view: &ClusterView<'a, S>,
 ) -> impl Iterator<Item = Option<&'a Persistent<S>>> + use<'a, S> {
     let stored: Vec<_> = view
@@ -55,7 +56,7 @@ fn stored<'a, S: Replicated>(
 }
 
 /// The server before and after a step; `None` if the process is a client or if the step is a restart.
-fn running<'a, S: Replicated>(
+fn running<'a, S: StateMachine>(
     step: &ClusterChange<'a, S>,
 ) -> Option<(&'a Server<S>, &'a Server<S>)> {
     let pair = (step.before.state.server()?, step.after.state.server()?);
@@ -64,7 +65,7 @@ fn running<'a, S: Replicated>(
 
 /// The server before and after a step; `None` unless it led before and leads after, in one and the same
 /// term.
-fn leading<'a, S: Replicated>(
+fn leading<'a, S: StateMachine>(
     step: &ClusterChange<'a, S>,
 ) -> Option<(&'a Server<S>, &'a Server<S>)> {
     let (before, after) = running(step)?;
@@ -82,7 +83,7 @@ pub fn election_safety(ghost: &Ghost) -> bool {
 
 /// "Leader Append-Only: a leader never overwrites or deletes entries in its log; it only appends new
 /// entries. §5.3"
-pub fn leader_append_only<S: Replicated>(step: &ClusterChange<'_, S>) -> bool {
+pub fn leader_append_only<S: StateMachine>(step: &ClusterChange<'_, S>) -> bool {
     let Some((before, after)) = leading(step) else { return true };
     let mut entries = before.persistent.log.iter();
     entries.all(|(index, entry)| holds(&after.persistent.log, index, entry))
@@ -90,7 +91,7 @@ pub fn leader_append_only<S: Replicated>(step: &ClusterChange<'_, S>) -> bool {
 
 /// "Log Matching: if two logs contain an entry with the same index and term, then the logs are
 /// identical in all entries up through the given index. §5.3"
-pub fn log_matching<S: Replicated>(a: Peer<'_, S>, b: Peer<'_, S>) -> bool {
+pub fn log_matching<S: StateMachine>(a: Peer<'_, S>, b: Peer<'_, S>) -> bool {
     let (Some(a), Some(b)) = (a.1.state.server(), b.1.state.server()) else { return true };
     logs_match(&a.persistent.log, &b.persistent.log)
 }
@@ -112,7 +113,7 @@ fn holds(log: &Log, index: Index, entry: &Entry) -> bool {
 /// "Leader Completeness: if a log entry is committed in a given term, then that entry will be present in
 /// the logs of the leaders for all higher-numbered terms. §5.4". The property covers every server that
 /// leads, in every state.
-pub fn leader_completeness<S: Replicated>(
+pub fn leader_completeness<S: StateMachine>(
     _: Id,
     local: ClusterLocal<'_, S>,
     ghost: &Ghost,
@@ -130,7 +131,7 @@ pub fn leader_completeness<S: Replicated>(
 /// "State Machine Safety: if a server has applied a log entry at a given index to its state machine, no
 /// other server will ever apply a different log entry for the same index. §5.4.3". Historic: the entry that
 /// the first server commits at an index is the only one that any server ever commits there.
-pub fn state_machine_safety<S: Replicated>(step: &ClusterChange<'_, S>, ghost: &Ghost) -> bool {
+pub fn state_machine_safety<S: StateMachine>(step: &ClusterChange<'_, S>, ghost: &Ghost) -> bool {
     let Some((before, after)) = running(step) else { return true };
     let mut newly = after
         .persistent
@@ -149,7 +150,7 @@ pub fn one_vote_per_term(ghost: &Ghost) -> bool {
 }
 
 /// A server keeps a saved vote as long as it keeps the term of that vote. Restarts are included.
-pub fn durable_vote_is_kept<S: Replicated>(step: &ClusterChange<'_, S>) -> bool {
+pub fn durable_vote_is_kept<S: StateMachine>(step: &ClusterChange<'_, S>) -> bool {
     let (Some(before), Some(after)) = (step.before.storage, step.after.storage) else {
         return true;
     };
@@ -159,14 +160,14 @@ pub fn durable_vote_is_kept<S: Replicated>(step: &ClusterChange<'_, S>) -> bool 
 }
 
 /// The saved term of a server never decreases ("increases monotonically", Figure 2). Restarts are included.
-pub fn durable_term_is_monotone<S: Replicated>(step: &ClusterChange<'_, S>) -> bool {
+pub fn durable_term_is_monotone<S: StateMachine>(step: &ClusterChange<'_, S>) -> bool {
     let term =
         |storage: Option<&Persistent<S>>| storage.map_or(Term(0), |saved| saved.current_term);
     term(step.before.storage) <= term(step.after.storage)
 }
 
 /// At the end of every step, the persistent state in a server's memory equals the state that it has saved.
-pub fn memory_equals_storage<S: Replicated>(_: Id, local: ClusterLocal<'_, S>) -> bool {
+pub fn memory_equals_storage<S: StateMachine>(_: Id, local: ClusterLocal<'_, S>) -> bool {
     match local.state.server() {
         Some(server) => match local.storage {
             Some(saved) => *saved == server.persistent,
@@ -177,7 +178,7 @@ pub fn memory_equals_storage<S: Replicated>(_: Id, local: ClusterLocal<'_, S>) -
 }
 
 /// Every vote a candidate counts was cast for it in its term (etcd's `VotesGrantedInv`).
-pub fn votes_counted_were_cast<S: Replicated>(a: Peer<'_, S>, b: Peer<'_, S>) -> bool {
+pub fn votes_counted_were_cast<S: StateMachine>(a: Peer<'_, S>, b: Peer<'_, S>) -> bool {
     let Some(server) = a.1.state.server() else { return true };
     let Role::Candidate { votes_granted } = &server.role else { return true };
     let term = server.persistent.current_term;
@@ -192,7 +193,7 @@ pub fn votes_counted_were_cast<S: Replicated>(a: Peer<'_, S>, b: Peer<'_, S>) ->
 /// A server enters a new term in one of two ways. When it stands for election, it moves to the next term;
 /// in every other case it adopts the term of a message. It stands when its timer fires or when a pre-vote
 /// arrives.
-pub fn terms_begin_with_elections<S: Replicated>(step: &ClusterOutput<'_, S>) -> bool {
+pub fn terms_begin_with_elections<S: StateMachine>(step: &ClusterOutput<'_, S>) -> bool {
     let (Some(before), Some(after)) = (step.before.state.server(), step.after.state.server())
     else {
         return true;
@@ -216,7 +217,7 @@ pub fn terms_begin_with_elections<S: Replicated>(step: &ClusterOutput<'_, S>) ->
 /// for election. It grants a vote only to a candidate whose log is at least as up-to-date as its own
 /// (§5.4.1). Asked again by that candidate, it grants the vote again, unless its own log has got ahead or it
 /// hears from its leader (STICK-1).
-pub fn votes_follow_requests<S: Replicated>(
+pub fn votes_follow_requests<S: StateMachine>(
     step: &ClusterOutput<'_, S>,
     parameters: &Parameters,
 ) -> bool {
@@ -265,7 +266,7 @@ fn is_ignored<S>(server: &Server<S>, args: &RequestVote, parameters: &Parameters
 /// 9.6). It counts itself, and every server that has granted it a pre-vote about that term. A server that its
 /// leader wants to lead asks for no pre-votes. A pre-vote changes nothing on the server that gives it. A
 /// server grants one if the term is later than its own, the log is up-to-date, and it hears no leader.
-pub fn elections_follow_pre_votes<S: Replicated>(
+pub fn elections_follow_pre_votes<S: StateMachine>(
     step: &ClusterOutput<'_, S>,
     parameters: &Parameters,
 ) -> bool {
@@ -314,7 +315,7 @@ pub fn elections_follow_pre_votes<S: Replicated>(
 /// Requests for votes do not concern a server that leads, or that has heard from its leader within the
 /// minimum election timeout (thesis 4.2.3), unless the leader wants the election. A follower that hears from
 /// the leader of its term stays sticky for that time.
-pub fn leaders_in_touch_stay<S: Replicated>(
+pub fn leaders_in_touch_stay<S: StateMachine>(
     step: &ClusterOutput<'_, S>,
     parameters: &Parameters,
 ) -> bool {
@@ -349,7 +350,7 @@ pub fn leaders_in_touch_stay<S: Replicated>(
 /// server that is to lead, once that server is known to have its whole log. It sends none otherwise. A server
 /// that gets TimeoutNow stands for election if it is in that term and its log is not behind, and does nothing
 /// else with it. Only then does a request for votes say that the leader wants the election.
-pub fn leadership_moves_by_rule<S: Replicated>(step: &ClusterOutput<'_, S>) -> bool {
+pub fn leadership_moves_by_rule<S: StateMachine>(step: &ClusterOutput<'_, S>) -> bool {
     let (Some(before), Some(after)) = (step.before.state.server(), step.after.state.server())
     else {
         return true;
@@ -378,7 +379,7 @@ pub fn leadership_moves_by_rule<S: Replicated>(step: &ClusterOutput<'_, S>) -> b
 }
 
 /// The term of the message that a step delivers; zero if there is none.
-fn step_term<S: Replicated>(step: &ClusterOutput<'_, S>) -> Term {
+fn step_term<S: StateMachine>(step: &ClusterOutput<'_, S>) -> Term {
     match step.event {
         Event::Deliver { msg, .. } => msg.term().unwrap_or_default(),
         _ => Term(0),
@@ -390,7 +391,7 @@ fn transfer_of<S>(server: &Server<S>) -> Option<Transfer> {
 }
 
 /// The receivers of TimeoutNow.
-fn who_is_told_to_stand<S: Replicated>(step: &ClusterOutput<'_, S>) -> impl Iterator<Item = Id> {
+fn who_is_told_to_stand<S: StateMachine>(step: &ClusterOutput<'_, S>) -> impl Iterator<Item = Id> {
     step.out.iter().filter_map(|command| match command {
         Command::Send(to, Message::TimeoutNow(_)) => Some(*to),
         _ => None,
@@ -398,7 +399,7 @@ fn who_is_told_to_stand<S: Replicated>(step: &ClusterOutput<'_, S>) -> impl Iter
 }
 
 /// The server that a leader must tell to stand for election in this step, if there is one.
-fn who_is_to_be_told<S: Replicated>(
+fn who_is_to_be_told<S: StateMachine>(
     step: &ClusterOutput<'_, S>,
     before: &Server<S>,
     after: &Server<S>,
@@ -424,7 +425,7 @@ fn who_is_to_be_told<S: Replicated>(
 /// A transfer begins when a client asks a leader that has none under way. It ends when its timer fires or
 /// when the leader steps down. The client is told at once if the server leads that it named, or if there is
 /// no such server. It is told when the timer fires. It is told nothing else.
-fn transfers_begin_and_end_by_rule<S: Replicated>(
+fn transfers_begin_and_end_by_rule<S: StateMachine>(
     step: &ClusterOutput<'_, S>,
     before: &Server<S>,
     after: &Server<S>,
@@ -461,7 +462,7 @@ fn transfers_begin_and_end_by_rule<S: Replicated>(
 
 /// A leader steps down when its election timer fires, unless a majority has answered since that timer was set
 /// (thesis 6.2). It counts itself, and each follower from which an answer of its term came meanwhile.
-pub fn leaders_hear_a_majority<S: Replicated>(step: &ClusterOutput<'_, S>) -> bool {
+pub fn leaders_hear_a_majority<S: StateMachine>(step: &ClusterOutput<'_, S>) -> bool {
     let (Some(before), Some(after)) = (step.before.state.server(), step.after.state.server())
     else {
         return true;
@@ -492,7 +493,7 @@ pub fn leaders_hear_a_majority<S: Replicated>(step: &ClusterOutput<'_, S>) -> bo
 }
 
 /// The server that a follower takes for the leader of its term was elected in that term.
-pub fn who_is_followed_was_elected<S: Replicated>(
+pub fn who_is_followed_was_elected<S: StateMachine>(
     _: Id,
     local: ClusterLocal<'_, S>,
     ghost: &Ghost,
@@ -507,7 +508,7 @@ pub fn who_is_followed_was_elected<S: Replicated>(
 
 /// The indexes of a log are contiguous from its start. Its terms never decrease (`MonoLogInv`), and none
 /// exceeds the server's own (Verdi's `no_entries_past_current_term`).
-pub fn logs_are_well_formed<S: Replicated>(_: Id, local: ClusterLocal<'_, S>) -> bool {
+pub fn logs_are_well_formed<S: StateMachine>(_: Id, local: ClusterLocal<'_, S>) -> bool {
     let Some(server) = local.state.server() else { return true };
     let log = &server.persistent.log;
     let contiguous = log.iter().zip(log.start().0 + 1..).all(|((index, _), n)| index == Index(n));
@@ -516,7 +517,7 @@ pub fn logs_are_well_formed<S: Replicated>(_: Id, local: ClusterLocal<'_, S>) ->
 }
 
 /// The leader of a term has every entry of that term in its log (`PrimaryHasEntriesItCreated`).
-pub fn leader_has_all_entries_of_its_term<S: Replicated>(a: Peer<'_, S>, b: Peer<'_, S>) -> bool {
+pub fn leader_has_all_entries_of_its_term<S: StateMachine>(a: Peer<'_, S>, b: Peer<'_, S>) -> bool {
     let (Some(leader), Some(server)) = (a.1.state.server(), b.1.state.server()) else {
         return true;
     };
@@ -527,7 +528,7 @@ pub fn leader_has_all_entries_of_its_term<S: Replicated>(a: Peer<'_, S>, b: Peer
 
 /// A committed entry is on a majority of disks for ever (`CommittedEntriesReachMajority`): it is never lost
 /// and never changed.
-pub fn committed_is_durable<S: Replicated>(view: &ClusterView<'_, S>) -> bool {
+pub fn committed_is_durable<S: StateMachine>(view: &ClusterView<'_, S>) -> bool {
     let stored: Vec<_> = stored(view).collect();
     view.ghost.committed.iter().all(|(index, (entry, _))| {
         let copies = stored.iter().flatten().filter(|saved| holds(&saved.log, *index, entry));
@@ -537,7 +538,7 @@ pub fn committed_is_durable<S: Replicated>(view: &ClusterView<'_, S>) -> bool {
 
 /// An entry that a server knows to be committed stays in its log, unchanged (CCF's
 /// `CommittedLogAppendOnlyProp`). Restarts are included, since the entry is on the server's disk.
-pub fn committed_is_kept<S: Replicated>(step: &ClusterChange<'_, S>) -> bool {
+pub fn committed_is_kept<S: StateMachine>(step: &ClusterChange<'_, S>) -> bool {
     let (Some(before), Some(after)) = (step.before.state.server(), step.after.state.server())
     else {
         return true;
@@ -549,7 +550,7 @@ pub fn committed_is_kept<S: Replicated>(step: &ClusterChange<'_, S>) -> bool {
 
 /// A follower acknowledges entries only up to the last one that it was sent. Those entries connect to its
 /// log and are in it.
-pub fn acknowledged_is_what_was_sent<S: Replicated>(step: &ClusterOutput<'_, S>) -> bool {
+pub fn acknowledged_is_what_was_sent<S: StateMachine>(step: &ClusterOutput<'_, S>) -> bool {
     let Some(server) = step.after.state.server() else { return true };
     let acknowledged = step.out.iter().filter_map(|command| match command {
         Command::Send(
@@ -586,7 +587,7 @@ pub fn acknowledged_is_what_was_sent<S: Replicated>(step: &ClusterOutput<'_, S>)
 /// A snapshot holds what the committed entries up to its last included index lead to: the state machine, the
 /// sessions and the term of the last entry (section 7). No server takes a snapshot beyond what is committed,
 /// nor installs anything else.
-pub fn snapshots_hold_what_is_committed<S: Replicated>(
+pub fn snapshots_hold_what_is_committed<S: StateMachine>(
     _: Id,
     local: ClusterLocal<'_, S>,
     ghost: &Ghost,
@@ -604,7 +605,7 @@ pub fn snapshots_hold_what_is_committed<S: Replicated>(
 
 /// A log starts at or before the last included index of the snapshot, and knows that entry's term. So no
 /// entry is lost between the two. A server has applied all that its snapshot covers.
-pub fn snapshots_join_logs<S: Replicated>(_: Id, local: ClusterLocal<'_, S>) -> bool {
+pub fn snapshots_join_logs<S: StateMachine>(_: Id, local: ClusterLocal<'_, S>) -> bool {
     let Some(server) = local.state.server() else { return true };
     let Persistent { snapshot, log, .. } = &server.persistent;
     log.start() <= snapshot.last_index
@@ -615,7 +616,7 @@ pub fn snapshots_join_logs<S: Replicated>(_: Id, local: ClusterLocal<'_, S>) -> 
 /// The saved snapshot of a server never makes way for an earlier one: "discard any existing or partial
 /// snapshot with a smaller index" (Figure 13). A log never gets back entries that it has dropped.
 /// Restarts are included.
-pub fn snapshots_are_monotone<S: Replicated>(step: &ClusterChange<'_, S>) -> bool {
+pub fn snapshots_are_monotone<S: StateMachine>(step: &ClusterChange<'_, S>) -> bool {
     let indexes = |storage: Option<&Persistent<S>>| {
         storage.map(|saved| (saved.snapshot.last_index, saved.log.start())).unwrap_or_default()
     };
@@ -625,7 +626,7 @@ pub fn snapshots_are_monotone<S: Replicated>(step: &ClusterChange<'_, S>) -> boo
 
 /// After each save, a store that writes only differences has exactly what was saved. For a server's own
 /// snapshot the difference names only the index; see [`crate::raft::Changes`].
-pub fn the_store_restores_what_is_saved<S: Replicated>(step: &ClusterChange<'_, S>) -> bool {
+pub fn the_store_restores_what_is_saved<S: StateMachine>(step: &ClusterChange<'_, S>) -> bool {
     let nothing = Persistent::default();
     let (before, after) = match (step.before.storage, step.after.storage) {
         (before, Some(after)) => (before.unwrap_or(&nothing), after),
@@ -640,7 +641,10 @@ pub fn the_store_restores_what_is_saved<S: Replicated>(step: &ClusterChange<'_, 
 /// A server has the timers of its role armed and no others: a server without a timer would never act again by
 /// itself. Under check-quorum, a leader has the election timer, too. A sticky follower has a timer that ends
 /// its stickiness. A client has its timer armed while it waits.
-pub fn timers_suit_the_role<S: Replicated>(local: ClusterLocal<'_, S>, check_quorum: bool) -> bool {
+pub fn timers_suit_the_role<S: StateMachine>(
+    local: ClusterLocal<'_, S>,
+    check_quorum: bool,
+) -> bool {
     let wanted: BTreeSet<ProcessTimer> = match (local.state.server(), local.state.client()) {
         (Some(server), _) => {
             let is_sticky = matches!(server.role, Role::Follower { is_sticky: true, .. });
@@ -664,7 +668,7 @@ pub fn timers_suit_the_role<S: Replicated>(local: ClusterLocal<'_, S>, check_quo
 /// when it starts, when its own timer fires, when it hears from the leader of its term, when it grants a
 /// vote, when it stands for election, and when it steps down. Under check-quorum, it also does so when it is
 /// elected. If anybody could restart it, a server that cannot win would keep others from standing.
-pub fn election_timer_is_restarted_by_rule<S: Replicated>(
+pub fn election_timer_is_restarted_by_rule<S: StateMachine>(
     step: &ClusterOutput<'_, S>,
     parameters: &Parameters,
 ) -> bool {
@@ -704,7 +708,7 @@ pub fn election_timer_is_restarted_by_rule<S: Replicated>(
 // ---- indexes ----
 
 /// `last_applied <= commit_index <= last log index`.
-pub fn indexes_are_ordered<S: Replicated>(_: Id, local: ClusterLocal<'_, S>) -> bool {
+pub fn indexes_are_ordered<S: StateMachine>(_: Id, local: ClusterLocal<'_, S>) -> bool {
     local.state.server().is_none_or(|server| {
         server.last_applied <= server.commit_index
             && server.commit_index <= server.persistent.log.last_index()
@@ -712,24 +716,24 @@ pub fn indexes_are_ordered<S: Replicated>(_: Id, local: ClusterLocal<'_, S>) -> 
 }
 
 /// No server was asked to delete an entry that it had committed (GUARD-1).
-pub fn no_committed_entry_is_contested<S: Replicated>(_: Id, local: ClusterLocal<'_, S>) -> bool {
+pub fn no_committed_entry_is_contested<S: StateMachine>(_: Id, local: ClusterLocal<'_, S>) -> bool {
     local.state.server().is_none_or(|server| !server.is_halted())
 }
 
 /// `commit_index == last_applied` at the end of every step (ALL-1): a server applies a committed entry at
 /// once.
-pub fn committed_is_applied<S: Replicated>(_: Id, local: ClusterLocal<'_, S>) -> bool {
+pub fn committed_is_applied<S: StateMachine>(_: Id, local: ClusterLocal<'_, S>) -> bool {
     local.state.server().is_none_or(|server| server.last_applied == server.commit_index)
 }
 
 /// The commit index and `last_applied` of a server never decrease, unless it restarts.
-pub fn commit_index_is_monotone<S: Replicated>(step: &ClusterChange<'_, S>) -> bool {
+pub fn commit_index_is_monotone<S: StateMachine>(step: &ClusterChange<'_, S>) -> bool {
     let Some((before, after)) = running(step) else { return true };
     before.commit_index <= after.commit_index && before.last_applied <= after.last_applied
 }
 
 /// A match index never decreases while its leader leads.
-pub fn match_index_is_monotone<S: Replicated>(step: &ClusterChange<'_, S>) -> bool {
+pub fn match_index_is_monotone<S: StateMachine>(step: &ClusterChange<'_, S>) -> bool {
     let Some((before, after)) = leading(step) else { return true };
     let (Some(before), Some(after)) = (before.leader(), after.leader()) else { return true };
     before.followers.iter().all(|(id, old)| {
@@ -738,7 +742,7 @@ pub fn match_index_is_monotone<S: Replicated>(step: &ClusterChange<'_, S>) -> bo
 }
 
 /// `match_index < next_index <= last log index + 1` (`MatchIndexLowerBoundSentIndexInv`).
-pub fn match_index_below_next_index<S: Replicated>(_: Id, local: ClusterLocal<'_, S>) -> bool {
+pub fn match_index_below_next_index<S: StateMachine>(_: Id, local: ClusterLocal<'_, S>) -> bool {
     let Some(server) = local.state.server() else { return true };
     let Some(leader) = server.leader() else { return true };
     let end = server.persistent.log.last_index().next();
@@ -747,7 +751,7 @@ pub fn match_index_below_next_index<S: Replicated>(_: Id, local: ClusterLocal<'_
 
 /// The entry at a leader's match index for a server is on that server's disk (`MatchIndexAllEntries`). A
 /// server that has moved on to a later term is exempt.
-pub fn match_index_is_replicated<S: Replicated>(a: Peer<'_, S>, b: Peer<'_, S>) -> bool {
+pub fn match_index_is_replicated<S: StateMachine>(a: Peer<'_, S>, b: Peer<'_, S>) -> bool {
     let Some(leader) = a.1.state.server() else { return true };
     let progress = leader.leader().and_then(|it| it.followers.get(&b.0));
     let Some(Progress { match_index, .. }) = progress else { return true };
@@ -763,7 +767,7 @@ pub fn match_index_is_replicated<S: Replicated>(a: Peer<'_, S>, b: Peer<'_, S>) 
 
 /// A leader raises its commit index only to an entry of its own term (§5.4.2, CCF's
 /// `NeverCommitEntryPrevTermsProp`).
-pub fn commits_only_its_own_term<S: Replicated>(step: &ClusterChange<'_, S>) -> bool {
+pub fn commits_only_its_own_term<S: StateMachine>(step: &ClusterChange<'_, S>) -> bool {
     let Some((before, after)) = running(step) else { return true };
     !after.is_leader()
         || before.commit_index == after.commit_index
@@ -774,7 +778,7 @@ pub fn commits_only_its_own_term<S: Replicated>(step: &ClusterChange<'_, S>) -> 
 
 /// A handler saves at most once, and before it sends anything. The models assume this when they take one
 /// handler for one step.
-pub fn saved_before_sent<S: Replicated>(step: &ClusterOutput<'_, S>) -> bool {
+pub fn saved_before_sent<S: StateMachine>(step: &ClusterOutput<'_, S>) -> bool {
     let position = |wanted: fn(&ClusterCommand<S>) -> bool| step.out.iter().position(wanted);
     let saves = step.out.iter().filter(|command| is_save(command)).count();
     match (position(is_save), position(is_send)) {
@@ -796,7 +800,7 @@ fn is_send<S>(command: &ClusterCommand<S>) -> bool {
 /// A server sends only facts that are on its disk (`VoteDurableBeforeReply`, `AckDurableBeforeReply`,
 /// `MessageTermsLtCurrentTerm`). These facts are its term, a vote, an acknowledged entry, and the place
 /// where its log has parted from another one.
-pub fn sends_only_what_is_durable<S: Replicated>(step: &ClusterOutput<'_, S>) -> bool {
+pub fn sends_only_what_is_durable<S: StateMachine>(step: &ClusterOutput<'_, S>) -> bool {
     if step.after.state.server().is_none() {
         return true;
     }
@@ -863,7 +867,7 @@ fn is_justified<S>(saved: &Persistent<S>, to: Id, msg: &Message) -> bool {
 /// changes the state machine and the sessions. No command of an unknown session is applied. A server that
 /// restarts, or that has installed a snapshot, goes on from its snapshot. `Replay` computes all this by a
 /// definition of its own, and "Snapshots hold what is committed" judges the snapshot.
-pub fn exactly_once<S: Replicated>(step: &ClusterChange<'_, S>) -> bool {
+pub fn exactly_once<S: StateMachine>(step: &ClusterChange<'_, S>) -> bool {
     let Some(after) = step.after.state.server() else { return true };
     let Persistent { snapshot, log, .. } = &after.persistent;
     // The entries that a server applies and drops in one step are known by the snapshot only.
@@ -877,7 +881,7 @@ pub fn exactly_once<S: Replicated>(step: &ClusterChange<'_, S>) -> bool {
 /// A leader answers the entries of its own term as it applies them, in their order. Each answer goes to the
 /// entry's client and says what the log determines. No other server answers, and no entry is answered
 /// twice.
-pub fn clients_are_told_what_was_applied<S: Replicated>(step: &ClusterOutput<'_, S>) -> bool {
+pub fn clients_are_told_what_was_applied<S: StateMachine>(step: &ClusterOutput<'_, S>) -> bool {
     let (Some(before), Some(after)) = (step.before.state.server(), step.after.state.server())
     else {
         return true;
@@ -913,7 +917,7 @@ fn is_refusal(response: &ClientResponse) -> bool {
 /// A leader that hands over refuses all requests. Any other leader appends the request as its last entry,
 /// refuses it if it is too large, or drops it. It drops a request only while some entry is uncommitted. An
 /// entry that it appends is within the limits. Besides requests, only its election makes a leader's log grow.
-pub fn requests_are_appended_or_refused<S: Replicated>(
+pub fn requests_are_appended_or_refused<S: StateMachine>(
     step: &ClusterOutput<'_, S>,
     limits: &Parameters,
 ) -> bool {
@@ -958,7 +962,7 @@ fn refused_by_who_steps_down<S>(before: &Server<S>) -> impl Iterator<Item = (Id,
 /// A leader answers a read once a majority has answered a round that began after the read came, and once it
 /// has applied all that was committed then (thesis 6.4). The answer says what its state machine holds. A
 /// leader answers each read as soon as that is so, and no other server answers reads.
-pub fn reads_wait_for_a_round<S: Replicated>(step: &ClusterOutput<'_, S>) -> bool {
+pub fn reads_wait_for_a_round<S: StateMachine>(step: &ClusterOutput<'_, S>) -> bool {
     let (Some(before), Some(after)) = (step.before.state.server(), step.after.state.server())
     else {
         return true;
@@ -1013,7 +1017,7 @@ impl<S> Leader<S> {
 }
 
 /// The round that a follower has just answered in the leader's own term; zero if it has not.
-fn told_round<S: Replicated>(step: &ClusterOutput<'_, S>, follower: Id) -> u64 {
+fn told_round<S: StateMachine>(step: &ClusterOutput<'_, S>, follower: Id) -> u64 {
     let term = step.before.state.server().map(|server| server.persistent.current_term);
     match step.event {
         Event::Deliver { src, msg: Message::AppendEntriesResponse(args) }
@@ -1032,7 +1036,7 @@ fn ends_alike<S>(before: &Server<S>, after: &Server<S>) -> bool {
 }
 
 /// Whether a leader has appended, refused or dropped a request as it should.
-fn is_taken<S: Replicated>(
+fn is_taken<S: StateMachine>(
     before: &Server<S>,
     after: &Server<S>,
     client: Id,
@@ -1084,7 +1088,7 @@ fn is_taken<S: Replicated>(
 
 /// An AppendEntries has at most `max_entries` entries, and at most `max_bytes` bytes of them unless it has
 /// only one. A piece of a snapshot has at most `max_bytes` bytes.
-pub fn messages_are_within_limits<S: Replicated>(
+pub fn messages_are_within_limits<S: StateMachine>(
     step: &ClusterOutput<'_, S>,
     limits: &Parameters,
 ) -> bool {
@@ -1102,7 +1106,7 @@ pub fn messages_are_within_limits<S: Replicated>(
 // ---- recovery ----
 
 /// The latest term that any of these servers is in.
-pub fn latest_term<S: Replicated>(members: &[Peer<'_, S>]) -> Term {
+pub fn latest_term<S: StateMachine>(members: &[Peer<'_, S>]) -> Term {
     let servers = members.iter().filter_map(|(_, local)| local.state.server());
     servers.map(|server| server.persistent.current_term).max().unwrap_or_default()
 }
@@ -1110,7 +1114,7 @@ pub fn latest_term<S: Replicated>(members: &[Peer<'_, S>]) -> Term {
 /// One of these servers leads a term later than all terms at the start, and has committed an entry of that
 /// term. That entry lies beyond everything committed before. All of these servers know that it is
 /// committed: a server that never learned it would never apply an entry again.
-pub fn recoverability<S: Replicated>(start: &[Peer<'_, S>], now: &[Peer<'_, S>]) -> bool {
+pub fn recoverability<S: StateMachine>(start: &[Peer<'_, S>], now: &[Peer<'_, S>]) -> bool {
     let latest = latest_term(start);
     let servers = || now.iter().filter_map(|(_, local)| local.state.server());
     servers().any(|leader| {
@@ -1123,7 +1127,7 @@ pub fn recoverability<S: Replicated>(start: &[Peer<'_, S>], now: &[Peer<'_, S>])
 }
 
 /// A leader works: it has committed an entry of its term, and a majority that it reaches and hears knows so.
-pub fn works<S: Replicated>(group: &Group, now: &[Peer<'_, S>]) -> bool {
+pub fn works<S: StateMachine>(group: &Group, now: &[Peer<'_, S>]) -> bool {
     let servers = || now.iter().filter_map(|(id, local)| Some((*id, local.state.server()?)));
     servers().any(|(id, leader)| {
         let Persistent { current_term, log, .. } = &leader.persistent;
@@ -1140,7 +1144,7 @@ pub fn works<S: Replicated>(group: &Group, now: &[Peer<'_, S>]) -> bool {
 }
 
 /// Whether a server's timers may fire: its leader, if it has one, does not lead any more or cannot reach it.
-pub fn may_act<S: Replicated>(group: &Group, now: &[Peer<'_, S>], who: Id) -> bool {
+pub fn may_act<S: StateMachine>(group: &Group, now: &[Peer<'_, S>], who: Id) -> bool {
     let server = |id| now.iter().find(|it| it.0 == id).and_then(|it| it.1.state.server());
     let Some(Role::Follower { leader: Some(id), .. }) = server(who).map(|it| &it.role) else {
         return true;
@@ -1154,27 +1158,27 @@ pub fn may_act<S: Replicated>(group: &Group, now: &[Peer<'_, S>], who: Id) -> bo
 // ---- reachability: a model that never gets here shows nothing by its other properties ----
 
 /// Some server leads.
-pub fn a_leader_is_elected<S: Replicated>(view: &ClusterView<'_, S>) -> bool {
+pub fn a_leader_is_elected<S: StateMachine>(view: &ClusterView<'_, S>) -> bool {
     servers(view).any(|(_, server)| server.is_leader())
 }
 
 /// Two servers lead at the same time, in different terms.
-pub fn two_leaders_at_once<S: Replicated>(view: &ClusterView<'_, S>) -> bool {
+pub fn two_leaders_at_once<S: StateMachine>(view: &ClusterView<'_, S>) -> bool {
     servers(view).filter(|(_, server)| server.is_leader()).count() >= 2
 }
 
 /// Every server has committed some entry.
-pub fn all_commit<S: Replicated>(view: &ClusterView<'_, S>) -> bool {
+pub fn all_commit<S: StateMachine>(view: &ClusterView<'_, S>) -> bool {
     servers(view).all(|(_, server)| server.commit_index > Index(0))
 }
 
 /// Some server has taken or installed a snapshot.
-pub fn a_server_has_a_snapshot<S: Replicated>(view: &ClusterView<'_, S>) -> bool {
+pub fn a_server_has_a_snapshot<S: StateMachine>(view: &ClusterView<'_, S>) -> bool {
     servers(view).any(|(_, server)| server.persistent.snapshot.last_index > Index(0))
 }
 
 /// Some follower has received a part of a snapshot, while another server leads a later term.
-pub fn a_leader_changes_between_pieces<S: Replicated>(view: &ClusterView<'_, S>) -> bool {
+pub fn a_leader_changes_between_pieces<S: StateMachine>(view: &ClusterView<'_, S>) -> bool {
     let latest = servers(view).filter(|(_, server)| server.is_leader());
     let latest = latest.map(|(_, server)| server.persistent.current_term).max();
     servers(view).any(|(_, server)| {
@@ -1183,12 +1187,12 @@ pub fn a_leader_changes_between_pieces<S: Replicated>(view: &ClusterView<'_, S>)
 }
 
 /// Some client has seen the outcome of all its commands.
-pub fn a_client_is_done<S: Replicated>(view: &ClusterView<'_, S>) -> bool {
+pub fn a_client_is_done<S: StateMachine>(view: &ClusterView<'_, S>) -> bool {
     view.locals().filter_map(|local| local.state.client()).any(is_done)
 }
 
 /// Every client has seen the outcome of all its commands.
-pub fn all_clients_are_done<S: Replicated>(view: &ClusterView<'_, S>) -> bool {
+pub fn all_clients_are_done<S: StateMachine>(view: &ClusterView<'_, S>) -> bool {
     view.locals().filter_map(|local| local.state.client()).all(is_done)
 }
 
@@ -1197,7 +1201,7 @@ fn is_done(client: &ClientState) -> bool {
 }
 
 /// Two logs hold entries of different terms at the same index.
-pub fn logs_diverge<S: Replicated>(view: &ClusterView<'_, S>) -> bool {
+pub fn logs_diverge<S: StateMachine>(view: &ClusterView<'_, S>) -> bool {
     let logs: Vec<_> = servers(view).map(|(_, server)| &server.persistent.log).collect();
     logs.iter().any(|a| {
         logs.iter().any(|b| {
@@ -1210,7 +1214,7 @@ pub fn logs_diverge<S: Replicated>(view: &ClusterView<'_, S>) -> bool {
 /// may overwrite it. That takes four terms: the entry is made in the first, and the leader of the second
 /// lacks it. The third brings the entry to the majority, and the fourth is the latest. Had the entry been
 /// committed, Leader Completeness would not hold.
-pub fn the_leader_lacks_what_a_majority_has<S: Replicated>(view: &ClusterView<'_, S>) -> bool {
+pub fn the_leader_lacks_what_a_majority_has<S: StateMachine>(view: &ClusterView<'_, S>) -> bool {
     let servers: Vec<_> = servers(view).map(|(_, server)| server).collect();
     let logs = servers.iter().map(|server| &server.persistent.log);
     let latest = servers.iter().map(|server| server.persistent.current_term).max();

@@ -5,15 +5,16 @@
 //! compares. Every type is taken apart by field names, so that nobody can forget a new field.
 
 use super::ghost::{ClientEvent, Ghost};
-use super::process::{ClientState, ProcessState, ProcessTimer, Replicated};
+use super::process::{ClientState, ProcessState, ProcessTimer};
 use crate::raft::{
     AppendEntries, ClientRequest, ClientResponse, Disagreement, Entry, Leader, Log, Message,
     Payload, Persistent, Read, Role, Server, Transfer,
 };
+use crate::state_machine::StateMachine;
 use stateright::actor::Id;
 use stateright::{Rewrite, RewritePlan};
 
-impl<S: Replicated> Rewrite<Id> for ProcessState<S> {
+impl<S: StateMachine> Rewrite<Id> for ProcessState<S> {
     fn rewrite<P>(&self, plan: &RewritePlan<Id, P>) -> Self {
         match self {
             ProcessState::Server(server) => ProcessState::Server(server.rewrite(plan)),
@@ -22,7 +23,7 @@ impl<S: Replicated> Rewrite<Id> for ProcessState<S> {
     }
 }
 
-impl<S: Replicated> Rewrite<Id> for Server<S> {
+impl<S: StateMachine> Rewrite<Id> for Server<S> {
     fn rewrite<P>(&self, plan: &RewritePlan<Id, P>) -> Self {
         let Server {
             commit_index,
@@ -51,7 +52,7 @@ impl<S: Replicated> Rewrite<Id> for Server<S> {
     }
 }
 
-impl<S: Replicated> Rewrite<Id> for Role<S> {
+impl<S: StateMachine> Rewrite<Id> for Role<S> {
     fn rewrite<P>(&self, plan: &RewritePlan<Id, P>) -> Self {
         match self {
             Role::Follower { leader, is_sticky } => {
@@ -85,7 +86,7 @@ impl<S: Replicated> Rewrite<Id> for Role<S> {
     }
 }
 
-impl<S: Replicated> Rewrite<Id> for Persistent<S> {
+impl<S: StateMachine> Rewrite<Id> for Persistent<S> {
     fn rewrite<P>(&self, plan: &RewritePlan<Id, P>) -> Self {
         let Persistent { current_term, voted_for, snapshot, log } = self;
         Persistent {

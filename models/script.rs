@@ -26,11 +26,12 @@
 //! entry 0`. If several messages have one text, ` (2)` and so on follow the later ones. A comment begins with
 //! a `#` between spaces or at the start of a line. So the `#` in the message `Register #1` begins no comment.
 
-use super::process::{ProcessTimer, Replicated};
+use super::process::ProcessTimer;
 use super::text::Text;
 use super::{Cluster, ClusterAction, ClusterState};
 use crate::kv::Kv;
 use crate::raft::Message;
+use crate::state_machine::StateMachine;
 use actorcheck::{Action, Event};
 use stateright::actor::{Command, Id};
 use std::collections::{BTreeMap, BTreeSet};
@@ -62,7 +63,7 @@ pub fn without_comment(line: &str) -> &str {
 
 /// An execution of a script. A clone goes on by itself from the state that was reached.
 #[derive(Clone)]
-pub struct Runner<'a, S: Replicated = Kv> {
+pub struct Runner<'a, S: StateMachine = Kv> {
     cluster: &'a Cluster<S>,
     state: ClusterState<S>,
     /// Messages sent and not yet delivered by the script, oldest first.
@@ -72,7 +73,7 @@ pub struct Runner<'a, S: Replicated = Kv> {
     steps: Vec<(ClusterAction, ClusterState<S>)>,
 }
 
-impl<'a, S: Replicated> Runner<'a, S> {
+impl<'a, S: StateMachine> Runner<'a, S> {
     /// Begins an execution at a state. The messages of the state count as undelivered.
     pub fn new(cluster: &'a Cluster<S>, state: ClusterState<S>) -> Self {
         let mut pending: Vec<_> =

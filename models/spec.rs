@@ -8,12 +8,13 @@ use super::coverage;
 use super::ghost::{ClientEvent, Ghost, Watch};
 use super::linearizability::linearizable;
 use super::mutants::{Fault, Mutant};
-use super::process::{Asks, Client, Fragments, Process, Replicated};
+use super::process::{Asks, Client, Fragments, Process};
 use super::properties as p;
 use super::script::Runner;
 use super::{Cluster, ClusterBound};
 use crate::kv::Kv;
 use crate::raft::{Copies, Operation, Parameters, Payload, Raft, Retry, Server};
+use crate::state_machine::StateMachine;
 use actorcheck::{
     Event, Group, OfMember, RECOVERABILITY, Recovery, StatePredicate, StateProperty, StepPredicate,
     StepProperty, Symmetry, Tally, World,
@@ -163,14 +164,14 @@ fn subsets(ids: &[Id], size: usize) -> Vec<Vec<Id>> {
 }
 
 /// A property of each process by itself.
-fn of_actor<S: Replicated>(
+fn of_actor<S: StateMachine>(
     holds: fn(Id, p::ClusterLocal<'_, S>) -> bool,
 ) -> StatePredicate<Process<S>, Ghost> {
     StatePredicate::Actor(Arc::new(holds))
 }
 
 /// A property of each pair of processes.
-fn of_pair<S: Replicated>(
+fn of_pair<S: StateMachine>(
     holds: fn(p::Peer<'_, S>, p::Peer<'_, S>) -> bool,
 ) -> StatePredicate<Process<S>, Ghost> {
     StatePredicate::Pair(Arc::new(holds))
@@ -178,7 +179,7 @@ fn of_pair<S: Replicated>(
 
 /// Whether a call stands for a message that the network loses each time. The process that gets it does
 /// nothing, so the properties of outputs do not ask about its server.
-fn never_arrives<S: Replicated>(output: &p::ClusterOutput<'_, S>, fragments: Fragments) -> bool {
+fn never_arrives<S: StateMachine>(output: &p::ClusterOutput<'_, S>, fragments: Fragments) -> bool {
     matches!(output.event, Event::Deliver { msg, .. } if fragments.lose(msg)) && output.is_silent()
 }
 
@@ -324,7 +325,7 @@ impl Spec {
     ///
     /// # Panics
     /// If the prefix does not run or violates a property.
-    pub fn cluster_of<S: Replicated>(&self) -> Cluster<S> {
+    pub fn cluster_of<S: StateMachine>(&self) -> Cluster<S> {
         self.build(None, None)
     }
 
@@ -375,7 +376,7 @@ impl Spec {
         }
     }
 
-    fn build<S: Replicated>(
+    fn build<S: StateMachine>(
         &self,
         fault: Option<Fault<S>>,
         only: Option<&'static str>,
@@ -383,7 +384,7 @@ impl Spec {
         self.try_build(fault, only).unwrap_or_else(|error| panic!("{error}"))
     }
 
-    fn try_build<S: Replicated>(
+    fn try_build<S: StateMachine>(
         &self,
         fault: Option<Fault<S>>,
         only: Option<&'static str>,
@@ -453,7 +454,7 @@ impl Spec {
     /// Servers that do not differ are interchangeable, and so are clients with equal commands. To a client
     /// that asks in turn, however, the servers have an order, and a server that a client wants to lead is not
     /// like the others. A mutant may tell servers apart, so its model has no symmetry.
-    fn symmetry<S: Replicated>(&self) -> Symmetry<Process<S>, Ghost> {
+    fn symmetry<S: StateMachine>(&self) -> Symmetry<Process<S>, Ghost> {
         let alike = self.servers - usize::from(self.last_server.is_some());
         let wanted: Vec<Id> = self.transfers().collect();
         let servers = (0..alike).map(Id::from).filter(|id| !wanted.contains(id)).collect();
@@ -485,7 +486,7 @@ impl Spec {
         ghost
     }
 
-    fn bound_list<S: Replicated>(&self) -> Vec<ClusterBound<S>> {
+    fn bound_list<S: StateMachine>(&self) -> Vec<ClusterBound<S>> {
         let (max_term, max_client_entries) = (self.max_term, self.max_client_entries);
         let of_server = |within: fn(&Server<S>, u64) -> bool, limit| {
             StatePredicate::Actor(Arc::new(move |_, local: p::ClusterLocal<'_, S>| {
@@ -537,7 +538,7 @@ impl Spec {
         bounds
     }
 
-    fn always<S: Replicated>(&self) -> Vec<StateProperty<Process<S>, Ghost>> {
+    fn always<S: StateMachine>(&self) -> Vec<StateProperty<Process<S>, Ghost>> {
         let Watch { leaders, votes, committed, .. } = self.watch;
         let completeness = StatePredicate::ActorAndGhost(Arc::new(p::leader_completeness));
         let followed = StatePredicate::ActorAndGhost(Arc::new(p::who_is_followed_was_elected));
@@ -577,7 +578,7 @@ impl Spec {
         rows.map(|(name, _, holds)| StateProperty { name, holds }).collect()
     }
 
-    fn steps<S: Replicated>(&self) -> Vec<StepProperty<Process<S>, Ghost>> {
+    fn steps<S: StateMachine>(&self) -> Vec<StepProperty<Process<S>, Ghost>> {
         type OfChange<S> = fn(&p::ClusterChange<'_, S>) -> bool;
         type OfOutput<S> = fn(&p::ClusterOutput<'_, S>) -> bool;
         type OfLimited<S> = fn(&p::ClusterOutput<'_, S>, &Parameters) -> bool;
@@ -677,7 +678,7 @@ impl Spec {
     ///
     /// In a model with cut links, the servers must be able to elect a leader that works. Then no
     /// timer fires on a follower that its leader reaches: such a leader's heartbeats come in time.
-    fn recovery<S: Replicated>(&self) -> Recovery<Process<S>> {
+    fn recovery<S: StateMachine>(&self) -> Recovery<Process<S>> {
         let servers: Vec<Id> = (0..self.servers).map(Id::from).collect();
         let acts: Arc<OfMember<Process<S>>> = Arc::new(p::may_act);
         Recovery {
@@ -691,7 +692,7 @@ impl Spec {
         }
     }
 
-    fn sometimes<S: Replicated>(&self) -> Vec<StateProperty<Process<S>, Ghost>> {
+    fn sometimes<S: StateMachine>(&self) -> Vec<StateProperty<Process<S>, Ghost>> {
         type Predicate<S> = fn(&p::ClusterView<'_, S>) -> bool;
         let rows: [(&str, Predicate<S>); 9] = [
             ("a leader is elected", p::a_leader_is_elected),

@@ -4,13 +4,14 @@
 //! `4@t2 put x 1` is the entry at index 4, created in term 2, with its command.
 
 use super::ghost::role_name;
-use super::process::{ClientState, ProcessState, Replicated};
+use super::process::{ClientState, ProcessState};
 use super::{Cluster, ClusterAction, ClusterState};
 use crate::kv::Kv;
 use crate::raft::{
     ClientRequest, ClientResponse, Entry, Index, Invocation, Leader, Log, Message, Outcome,
     Payload, Progress, Role, Sending, Server, Term, Transfer, TransferOutcome,
 };
+use crate::state_machine::StateMachine;
 use actorcheck::Event;
 use stateright::actor::{Actor, Command, Id, Out};
 use std::collections::BTreeSet;
@@ -18,13 +19,13 @@ use std::fmt;
 use std::marker::PhantomData;
 
 /// Writes events, messages and states of one cluster as text.
-pub struct Text<'a, S: Replicated = Kv> {
+pub struct Text<'a, S: StateMachine = Kv> {
     /// Gives the name of a process.
     name: Box<dyn Fn(Id) -> String + 'a>,
     machine: PhantomData<fn() -> S>,
 }
 
-impl<'a, S: Replicated> Text<'a, S> {
+impl<'a, S: StateMachine> Text<'a, S> {
     /// The text form with the names of a cluster.
     pub fn of(cluster: &'a Cluster<S>) -> Self {
         Self::named(|id| cluster.name_of(id).to_owned())
@@ -445,7 +446,7 @@ fn outcome(outcome: Outcome) -> String {
     }
 }
 
-fn invocation_text<S: Replicated>(invocation: &Invocation) -> String {
+fn invocation_text<S: StateMachine>(invocation: &Invocation) -> String {
     match invocation {
         Invocation::Applied(response) => format!("learns `{}`", S::describe_answer(response)),
         Invocation::Unknown => "learns `outcome unknown`".to_owned(),

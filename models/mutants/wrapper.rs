@@ -4,12 +4,13 @@
 //! them. They edit the message before a handler runs, the server and its outputs after it, and what is
 //! saved when. They also edit what a restart loads, and add the messages that follow a delayed write.
 
-use super::super::process::{ProcessTimer, Replicated};
+use super::super::process::ProcessTimer;
 use crate::kv::Kv;
 use crate::raft::{
     AppendEntries, Index, Log, Message, Outcome, Parameters, Persistent, Raft, RequestVote, Role,
     Server, Term, Timer,
 };
+use crate::state_machine::StateMachine;
 use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -77,7 +78,7 @@ pub struct Handled<'a, S = Kv> {
 }
 
 /// A server with a seeded bug.
-pub struct Mutant<S: Replicated = Kv> {
+pub struct Mutant<S: StateMachine = Kv> {
     raft: Raft<S>,
     fault: Fault<S>,
 }
@@ -90,7 +91,7 @@ impl<S> Clone for Fault<S> {
 
 impl<S> Copy for Fault<S> {}
 
-impl<S: Replicated> Fault<S> {
+impl<S: StateMachine> Fault<S> {
     /// No bug: the actor as it is.
     pub const NONE: Self = Self {
         before: |_| {},
@@ -101,7 +102,7 @@ impl<S: Replicated> Fault<S> {
     };
 }
 
-impl<S: Replicated> Arriving<'_, S> {
+impl<S: StateMachine> Arriving<'_, S> {
     /// The current term of the server.
     pub fn current_term(&self) -> Term {
         self.server.persistent.current_term
@@ -123,7 +124,7 @@ impl<S: Replicated> Arriving<'_, S> {
     }
 }
 
-impl<S: Replicated> Handled<'_, S> {
+impl<S: StateMachine> Handled<'_, S> {
     /// The RequestVote that was handled, with its sender, if its term is the current term of the server.
     pub fn request_vote(&self) -> Option<(Id, &RequestVote)> {
         match self.event {
@@ -225,7 +226,7 @@ pub(super) fn up_to(log: &Log, last: Index) -> Log {
     kept
 }
 
-impl<S: Replicated> Mutant<S> {
+impl<S: StateMachine> Mutant<S> {
     /// Seeds a bug into a server.
     pub fn new(raft: Raft<S>, fault: Fault<S>) -> Self {
         Self { raft, fault }
@@ -316,7 +317,7 @@ fn as_member<S>(command: ServerCommand<S>) -> Command<Message, ProcessTimer, (),
     }
 }
 
-impl<S: Replicated> Actor for Mutant<S> {
+impl<S: StateMachine> Actor for Mutant<S> {
     type Msg = Message;
     type Timer = ProcessTimer;
     type State = Server<S>;

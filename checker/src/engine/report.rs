@@ -3,7 +3,7 @@
 use super::panics::Held;
 use super::recovery::Judged;
 use super::reduction::{Counted, Relevance};
-use super::search::{Ended, Search};
+use super::search::{RoundEnd, Search};
 use super::shared::Shared;
 use super::store::Shard;
 use super::tables::Tables;
@@ -16,13 +16,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 impl<'w, A: Checkable, G: Ghostly> Search<'w, '_, A, G> {
     /// The report, after the questions that can be asked only at the end: the number of maximal states, and
     /// dead ends.
-    pub(super) fn report(&mut self, ended: Ended, rounds: u64, relevance: Relevance) -> Report {
+    pub(super) fn report(&mut self, ended: RoundEnd, rounds: u64, relevance: Relevance) -> Report {
         let (counted, mut ended) = self.counted(ended, rounds, relevance);
         let labels = std::mem::take(&mut self.tables().labels);
-        if matches!(ended, Ended::Exhausted)
+        if matches!(ended, RoundEnd::Exhausted)
             && let Some(reason) = self.look_for_dead_ends()
         {
-            ended = Ended::By(reason);
+            ended = RoundEnd::By(reason);
         }
         let (verdict, ended_by) = self.verdict(&ended);
         let shared = &self.shared;
@@ -44,9 +44,14 @@ impl<'w, A: Checkable, G: Ghostly> Search<'w, '_, A, G> {
 
     /// The tuples and maximal states for which the visited ones stand, if the search has ended by itself; or
     /// else the visited ones. A limit may end the counting, and with it the search.
-    fn counted(&mut self, ended: Ended, rounds: u64, mut relevance: Relevance) -> (Counted, Ended) {
+    fn counted(
+        &mut self,
+        ended: RoundEnd,
+        rounds: u64,
+        mut relevance: Relevance,
+    ) -> (Counted, RoundEnd) {
         let mut ended = ended;
-        if matches!(ended, Ended::Exhausted) {
+        if matches!(ended, RoundEnd::Exhausted) {
             match self.count_maximal(&relevance) {
                 Ok(all) => {
                     let represented = self.shared.count(Shard::represented);
@@ -55,7 +60,7 @@ impl<'w, A: Checkable, G: Ghostly> Search<'w, '_, A, G> {
                 }
                 Err(reason) => {
                     self.checkpoint(&mut relevance, rounds, 0);
-                    ended = Ended::By(reason);
+                    ended = RoundEnd::By(reason);
                 }
             }
         }
@@ -64,18 +69,18 @@ impl<'w, A: Checkable, G: Ghostly> Search<'w, '_, A, G> {
     }
 
     /// The verdict, and the limit that ended the search, if one did.
-    fn verdict(&self, ended: &Ended) -> (Verdict, Option<&'static str>) {
+    fn verdict(&self, ended: &RoundEnd) -> (Verdict, Option<&'static str>) {
         match ended {
             _ if self.dead_end => (Verdict::Violated, None),
-            Ended::Exhausted => (Verdict::Exhaustive, None),
-            Ended::Violated => (Verdict::Violated, None),
-            Ended::By(reason) => (Verdict::Bounded, Some(*reason)),
-            Ended::Judged(_) | Ended::Paused => unreachable!("another round follows"),
+            RoundEnd::Exhausted => (Verdict::Exhaustive, None),
+            RoundEnd::Violated => (Verdict::Violated, None),
+            RoundEnd::By(reason) => (Verdict::Bounded, Some(*reason)),
+            RoundEnd::Judged(_) | RoundEnd::Paused => unreachable!("another round follows"),
         }
     }
 
     /// The results for all properties.
-    fn properties(&self, ended: &Ended) -> Vec<PropertyReport> {
+    fn properties(&self, ended: &RoundEnd) -> Vec<PropertyReport> {
         let Shared { world, violated, unwitnessed, .. } = &self.shared;
         let (violated, unwitnessed) =
             (violated.load(Ordering::Relaxed), unwitnessed.load(Ordering::Relaxed));
@@ -98,7 +103,7 @@ impl<'w, A: Checkable, G: Ghostly> Search<'w, '_, A, G> {
             name: RECOVERABILITY,
             kind: Kind::Recovery,
             result: match (ended, self.dead_end) {
-                (Ended::Exhausted, false) => PropertyResult::Holds,
+                (RoundEnd::Exhausted, false) => PropertyResult::Holds,
                 (_, true) => PropertyResult::Violated,
                 (_, false) => PropertyResult::NotAsked,
             },

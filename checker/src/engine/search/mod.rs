@@ -32,7 +32,7 @@ use watch::Judging;
 pub(super) const SURVEYS: [u16; 2] = [4, 16];
 
 /// The reason why a round ended.
-pub(super) enum Ended {
+pub(super) enum RoundEnd {
     /// Nothing is left to expand.
     Exhausted,
     /// The search must go on with this newer hypothesis, which follows from the steps seen so far.
@@ -167,18 +167,18 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
             }
             let mut judging = self.judging();
             let mut ended = self.attempt(&relevance, survey, &mut judging, progress);
-            while let Ended::Paused = ended {
+            while let RoundEnd::Paused = ended {
                 self.checkpoint(&mut relevance, rounds, surveys.len());
                 ended = self.attempt(&relevance, survey, &mut judging, progress);
             }
-            let exhausted = matches!(ended, Ended::Exhausted);
+            let exhausted = matches!(ended, RoundEnd::Exhausted);
             if exhausted {
                 let purpose = if surveys.len() <= 1 { Purpose::Search } else { Purpose::Survey };
-                ended = self.hypothesis(purpose).map_or_else(Ended::By, Ended::Judged);
+                ended = self.hypothesis(purpose).map_or_else(RoundEnd::By, RoundEnd::Judged);
             }
             let newer = match ended {
-                Ended::Judged(newer) => newer,
-                Ended::By(_) => {
+                RoundEnd::Judged(newer) => newer,
+                RoundEnd::By(_) => {
                     self.checkpoint(&mut relevance, rounds, surveys.len());
                     break ended;
                 }
@@ -204,10 +204,10 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
                 if self.reduction.counts_otherwise(tables) {
                     match self.hypothesis(Purpose::Count) {
                         Ok(counting) => relevance = counting,
-                        Err(reason) => break Ended::By(reason),
+                        Err(reason) => break RoundEnd::By(reason),
                     }
                 }
-                break Ended::Exhausted;
+                break RoundEnd::Exhausted;
             }
             begun = true;
         };
@@ -263,10 +263,10 @@ impl<'w, 'l, A: Checkable, G: Ghostly> Search<'w, 'l, A, G> {
         survey: Option<u16>,
         judging: &mut Judging,
         progress: &mut dyn FnMut(Progress),
-    ) -> Ended {
+    ) -> RoundEnd {
         match self.repair(relevance) {
             Ok(()) => self.round(relevance, survey, judging, progress),
-            Err(reason) => Ended::By(reason),
+            Err(reason) => RoundEnd::By(reason),
         }
     }
 }

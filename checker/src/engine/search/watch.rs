@@ -4,7 +4,7 @@
 //! round at a limit, for a checkpoint, or when a better hypothesis is known. A [`Judging`] says when it is
 //! time to ask for one.
 
-use super::{Ended, Pace, Search};
+use super::{Pace, RoundEnd, Search};
 use crate::engine::panics::{self, Held};
 use crate::engine::reduction::{Purpose, Relevance};
 use crate::engine::report::widest;
@@ -61,7 +61,7 @@ impl<A: Checkable, G: Ghostly> Search<'_, '_, A, G> {
         survey: Option<u16>,
         judging: &mut Judging,
         progress: &mut dyn FnMut(Progress),
-    ) -> Ended {
+    ) -> RoundEnd {
         let threads = self.limits.threads.max(1);
         if self.shared.violated.load(Ordering::Relaxed) == 0
             || self.shared.at_violation != AtViolation::EndSearch
@@ -92,10 +92,10 @@ impl<A: Checkable, G: Ghostly> Search<'_, '_, A, G> {
                 _ if self.shared.at_violation == AtViolation::EndSearch
                     && self.shared.violated.load(Ordering::Relaxed) != 0 =>
                 {
-                    Ended::Violated
+                    RoundEnd::Violated
                 }
                 Some(ended) => ended,
-                None => Ended::Exhausted,
+                None => RoundEnd::Exhausted,
             }
         })
     }
@@ -108,7 +108,7 @@ impl<A: Checkable, G: Ghostly> Search<'_, '_, A, G> {
         workers: &[std::thread::ScopedJoinHandle<'_, ()>],
         judging: &mut Judging,
         progress: &mut dyn FnMut(Progress),
-    ) -> Option<Ended> {
+    ) -> Option<RoundEnd> {
         let due = self.checkpoints.filter(|_| survey.is_none()).map(|saved| saved.every);
         let mut ended = None;
         let mut wait = Duration::from_micros(200);
@@ -134,7 +134,7 @@ impl<A: Checkable, G: Ghostly> Search<'_, '_, A, G> {
             if ended.is_none()
                 && let Some(reason) = self.limits.reached(&now, self.interrupted)
             {
-                ended = Some(Ended::By(reason));
+                ended = Some(RoundEnd::By(reason));
                 self.shared.stop_all();
             }
             if ended.is_none()
@@ -142,7 +142,7 @@ impl<A: Checkable, G: Ghostly> Search<'_, '_, A, G> {
                     self.start.elapsed().saturating_sub(self.saved_at) >= every
                 })
             {
-                ended = Some(Ended::Paused);
+                ended = Some(RoundEnd::Paused);
                 self.shared.stop_all();
             }
             if ended.is_none()
@@ -165,7 +165,7 @@ impl<A: Checkable, G: Ghostly> Search<'_, '_, A, G> {
 
     /// Makes a hypothesis from all that is known by now, if it is time for one. Returns it if it differs from
     /// `relevance`; or the limit that was reached before it was known.
-    fn judge(&self, relevance: &Relevance, judging: &mut Judging) -> Option<Ended> {
+    fn judge(&self, relevance: &Relevance, judging: &mut Judging) -> Option<RoundEnd> {
         let began = self.start.elapsed();
         let is_due = began.saturating_sub(judging.last) > judging.pause;
         if !is_due || !self.reduction.may_be_refuted() {
@@ -180,8 +180,8 @@ impl<A: Checkable, G: Ghostly> Search<'_, '_, A, G> {
         *judging =
             Judging::after(now, cost, self.repair_took, knowledge(&tables)).at(self.pace, cost);
         match newer? {
-            Ok(newer) => (newer != *relevance).then_some(Ended::Judged(newer)),
-            Err(reason) => Some(Ended::By(reason)),
+            Ok(newer) => (newer != *relevance).then_some(RoundEnd::Judged(newer)),
+            Err(reason) => Some(RoundEnd::By(reason)),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The handler calls that one thread remembers, so that the thread need not lock the tables to look them up
 //! again.
 //!
-//! A [`Row`] holds all that can happen to one actor in one local state, in the form in which it is fired.
-//! [`Calls::try_all`] makes sure that a row knows some messages. [`Calls::row`] then shows the row.
+//! [`Moves`] hold all that can happen to one actor in one local state, in the form in which it is fired.
+//! [`Calls::try_all`] makes sure that an actor's moves know some messages. [`Calls::moves`] then shows them.
 
 use crate::engine::bits::{Messages, is_subset, numbers};
 use crate::engine::ids::{ChangeId, GhostId, LocalId, MessageId, Number, Slot, StepId};
@@ -11,12 +11,12 @@ use crate::engine::shared::{AtViolation, Shared};
 use crate::engine::tables::{GhostStep, Memo, StepRecord, Tables};
 use crate::view::{Checkable, Ghostly};
 
-/// Rows by actor and local state; `None` where nothing is known.
-type Rows = Vec<Vec<Option<Box<Row>>>>;
+/// Moves by actor and local state; `None` where nothing is known.
+type MovesTable = Vec<Vec<Option<Box<Moves>>>>;
 
 /// The handler calls that one thread remembers. They are the same under every hypothesis.
 pub(super) struct Calls {
-    rows: Rows,
+    moves: MovesTable,
     ghost_steps: Memo<(GhostId, ChangeId), GhostStep>,
 }
 
@@ -25,7 +25,7 @@ type Sent = Box<[(Slot, MessageId)]>;
 
 /// All that can happen to one actor in one local state.
 #[derive(Default)]
-pub(super) struct Row {
+pub(super) struct Moves {
     /// The spontaneous steps that change the local state.
     pub(super) spontaneous: Vec<Firing>,
     /// The messages that the other spontaneous steps send.
@@ -70,7 +70,7 @@ impl Firing {
 impl Calls {
     /// Begins with no calls, for so many actors.
     pub(super) fn new(actors: usize) -> Self {
-        Self { rows: (0..actors).map(|_| Vec::new()).collect(), ghost_steps: Memo::default() }
+        Self { moves: (0..actors).map(|_| Vec::new()).collect(), ghost_steps: Memo::default() }
     }
 
     /// Makes sure that the spontaneous steps of an actor in a local state are known, and the outcomes of
@@ -82,8 +82,8 @@ impl Calls {
         local: LocalId,
         messages: &[u64],
     ) {
-        match self.rows[who.index()].get(local.index()) {
-            Some(Some(row)) if is_subset(messages, row.tried.words()) => {}
+        match self.moves[who.index()].get(local.index()) {
+            Some(Some(moves)) if is_subset(messages, moves.tried.words()) => {}
             _ => self.try_messages(shared, who, local, numbers(messages)),
         }
     }
@@ -97,8 +97,8 @@ impl Calls {
         local: LocalId,
         message: MessageId,
     ) {
-        match self.rows[who.index()].get(local.index()) {
-            Some(Some(row)) if row.tried.has(message) => {}
+        match self.moves[who.index()].get(local.index()) {
+            Some(Some(moves)) if moves.tried.has(message) => {}
             _ => self.try_messages(shared, who, local, std::iter::once(message)),
         }
     }
@@ -110,37 +110,37 @@ impl Calls {
         local: LocalId,
         messages: impl Iterator<Item = MessageId>,
     ) {
-        let rows = &mut self.rows[who.index()];
-        if rows.len() <= local.index() {
-            rows.resize_with(local.index() + 1, || None);
+        let table = &mut self.moves[who.index()];
+        if table.len() <= local.index() {
+            table.resize_with(local.index() + 1, || None);
         }
-        let slot = &mut rows[local.index()];
+        let slot = &mut table[local.index()];
         let is_new = slot.is_none();
-        let row = slot.get_or_insert_default();
+        let moves = slot.get_or_insert_default();
         let mut tables = shared.tables.write().held();
         if is_new {
-            row.learn_spontaneous(shared, &mut tables, (who, local));
+            moves.learn_spontaneous(shared, &mut tables, (who, local));
         }
         for message in messages {
-            if row.tried.insert(message) {
-                row.learn(shared, &mut tables, (who, local), message);
+            if moves.tried.insert(message) {
+                moves.learn(shared, &mut tables, (who, local), message);
             }
         }
     }
 
-    /// The row of an actor in a local state that has been tried.
-    pub(super) fn row(&self, who: Slot, local: LocalId) -> &Row {
-        self.rows[who.index()][local.index()].as_ref().expect("it has been tried")
+    /// The moves of an actor in a local state that has been tried.
+    pub(super) fn moves(&self, who: Slot, local: LocalId) -> &Moves {
+        self.moves[who.index()][local.index()].as_ref().expect("it has been tried")
     }
 
-    /// Takes out the row of an actor in a local state that has been tried. It must be put back.
-    pub(super) fn take_out(&mut self, who: Slot, local: LocalId) -> Box<Row> {
-        self.rows[who.index()][local.index()].take().expect("it has been tried")
+    /// Takes out the moves of an actor in a local state that has been tried. They must be put back.
+    pub(super) fn take_out(&mut self, who: Slot, local: LocalId) -> Box<Moves> {
+        self.moves[who.index()][local.index()].take().expect("it has been tried")
     }
 
-    /// Puts back a row that was taken out.
-    pub(super) fn put_back(&mut self, who: Slot, local: LocalId, row: Box<Row>) {
-        self.rows[who.index()][local.index()] = Some(row);
+    /// Puts back moves that were taken out.
+    pub(super) fn put_back(&mut self, who: Slot, local: LocalId, moves: Box<Moves>) {
+        self.moves[who.index()][local.index()] = Some(moves);
     }
 
     /// The ghost after a change.
@@ -162,7 +162,7 @@ impl Calls {
     }
 }
 
-impl Row {
+impl Moves {
     /// The messages that an actor sends in answer to a message that does not change it.
     pub(super) fn reply(&self, message: MessageId) -> &[(Slot, MessageId)] {
         &self.replies[self.at[message.index()] as usize]

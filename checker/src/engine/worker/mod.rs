@@ -186,14 +186,14 @@ impl<'s, 'w, A: Checkable, G: Ghostly> Worker<'s, 'w, A, G> {
         for who in Slot::first(self.actors) {
             let (local, set) = (tuple.local(who), self.sets.get(who, sets[who.index()]));
             self.calls.try_all(self.shared, who, local, &set);
-            // The row is taken out for a while, because firing a step needs the rows of other local states.
-            let row = self.calls.take_out(who, local);
-            let delivered = common(&set, &row.changing).map(|message| row.firing(message));
-            let goes_on = row.spontaneous.iter().chain(delivered).all(|firing| {
+            // The moves are taken out for a while, because firing a step needs those of other local states.
+            let moves = self.calls.take_out(who, local);
+            let delivered = common(&set, &moves.changing).map(|message| moves.firing(message));
+            let goes_on = moves.spontaneous.iter().chain(delivered).all(|firing| {
                 let fired = self.fire(who, firing, tuple, sets);
                 visit(self, who, firing.step, fired)
             });
-            self.calls.put_back(who, local, row);
+            self.calls.put_back(who, local, moves);
             if !goes_on {
                 return;
             }

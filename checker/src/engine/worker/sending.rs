@@ -14,7 +14,7 @@ impl<A: Checkable, G: Ghostly> Worker<'_, '_, A, G> {
     pub(super) fn add_spontaneous(&mut self, who: Slot) {
         let local = self.scratch.tuple.tuple().local(who);
         self.calls.try_all(self.shared, who, local, &[]);
-        self.scratch.pending.extend_from_slice(&self.calls.row(who, local).quiet_sent);
+        self.scratch.pending.extend_from_slice(&self.calls.moves(who, local).quiet_sent);
     }
 
     /// Adds to the pending messages those that an actor sends in answer to its messages without changing.
@@ -22,9 +22,9 @@ impl<A: Checkable, G: Ghostly> Worker<'_, '_, A, G> {
         let local = self.scratch.tuple.tuple().local(who);
         let messages = std::mem::take(&mut self.scratch.messages[who.index()]);
         self.calls.try_all(self.shared, who, local, messages.words());
-        let row = self.calls.row(who, local);
-        for message in common(messages.words(), &row.quiet) {
-            self.scratch.pending.extend_from_slice(row.reply(message));
+        let moves = self.calls.moves(who, local);
+        for message in common(messages.words(), &moves.quiet) {
+            self.scratch.pending.extend_from_slice(moves.reply(message));
         }
         self.scratch.messages[who.index()] = messages;
     }
@@ -37,9 +37,9 @@ impl<A: Checkable, G: Ghostly> Worker<'_, '_, A, G> {
             }
             let local = self.scratch.tuple.tuple().local(who);
             self.calls.try_one(self.shared, who, local, message);
-            let row = self.calls.row(who, local);
-            if row.quiet.has(message) {
-                self.scratch.pending.extend_from_slice(row.reply(message));
+            let moves = self.calls.moves(who, local);
+            if moves.quiet.has(message) {
+                self.scratch.pending.extend_from_slice(moves.reply(message));
             }
         }
     }
