@@ -187,7 +187,7 @@ impl Default for Parameters {
             snapshot_after: Some(10_000),
             snapshot_after_bytes: 64 * 1024 * 1024,
             snapshot_margin: 10_000,
-            snapshot_hold: 200_000,
+            snapshot_hold: 500_000,
             pre_vote: true,
             stickiness: true,
             check_quorum: true,
