@@ -2,8 +2,8 @@
 //!
 //! The first models are so small that stateright's own engines exhaust each within a minute. They have a
 //! number of states as well, and both kinds of engine are compared on them. A model that needs a deep
-//! beginning starts from a scripted state, and the script is printed with its verdict. A model that takes
-//! long is marked as deep: `raft check --deep` runs it.
+//! beginning starts from a scripted state, and the script is printed with its verdict. [`Effort`] says how
+//! long a model takes, and who exhausts it.
 
 mod elections;
 mod reads;
@@ -13,7 +13,7 @@ mod transfers;
 use super::ghost::Watch;
 use super::operations::{advance, create, delete, get, put};
 use super::process::Asks;
-use super::spec::{Differing, Spec};
+use super::spec::{Differing, Effort, Spec};
 use crate::kv::Command;
 use crate::raft::{Copies, Operation, Retry};
 
@@ -433,6 +433,7 @@ fn table() -> Vec<Spec> {
             sometimes: &["a client is done"],
             tuples: (15_987, 15_987),
             states: Some(63_948),
+            effort: Effort::Long,
             ..Spec::base("sessions", "Two clients compete for the only session.")
         },
         Spec {
@@ -479,6 +480,7 @@ fn table() -> Vec<Spec> {
             max_term: 3,
             sometimes: &["two leaders at once", "logs diverge", "all servers commit"],
             tuples: (97_546, 109_477),
+            effort: Effort::Long,
             ..Spec::base("three-terms", "Three terms of three servers.")
         },
         Spec {
@@ -512,12 +514,13 @@ fn table() -> Vec<Spec> {
             restarts: true,
             sometimes: &["two leaders at once", "logs diverge", "all servers commit"],
             tuples: (1_131_640, 1_612_327),
+            effort: Effort::Long,
             ..Spec::base("three-terms-restarts", "Three terms of three servers, with restarts.")
         },
         Spec {
             watch: commits,
             max_term: 4,
-            deep: true,
+            effort: Effort::Deep,
             sometimes: &[
                 "two leaders at once",
                 "logs diverge",
@@ -535,6 +538,7 @@ fn table() -> Vec<Spec> {
             max_client_entries: 2,
             sometimes: &["two leaders at once", "logs diverge", "a client is done"],
             tuples: (230_598, 254_127),
+            effort: Effort::Long,
             ..Spec::base(
                 "command-asking-all",
                 "A client that asks all of three servers, over a change of leader.",
@@ -547,6 +551,7 @@ fn table() -> Vec<Spec> {
             restarts: true,
             sometimes: &["two leaders at once", "logs diverge"],
             tuples: (1_407_465, 1_609_205),
+            effort: Effort::Long,
             ..Spec::base("four-servers-restarts", "Two terms of four servers, with restarts.")
         },
         Spec {
@@ -554,7 +559,7 @@ fn table() -> Vec<Spec> {
             max_term: 2,
             clients: vec![vec![create()]],
             max_client_entries: 2,
-            deep: true,
+            effort: Effort::Deep,
             sometimes: &["two leaders at once", "all servers commit", "a client is done"],
             tuples: (1_458_618, 1_631_205),
             ..Spec::base(
@@ -567,7 +572,7 @@ fn table() -> Vec<Spec> {
             servers: 4,
             clients: vec![vec![create()]],
             max_client_entries: 2,
-            deep: true,
+            effort: Effort::Deep,
             sometimes: &["all servers commit", "a client is done"],
             tuples: (1_322_760, 1_727_304),
             ..Spec::base("command-four-servers", "A client of four servers, one term.")
@@ -579,7 +584,7 @@ fn table() -> Vec<Spec> {
             max_term: 2,
             max_client_entries: 2,
             restarts: true,
-            deep: true,
+            effort: Effort::Deep,
             sometimes: &["two leaders at once", "logs diverge", "a client is done"],
             tuples: (3_510_197, 5_461_982),
             ..Spec::base(
@@ -593,7 +598,7 @@ fn table() -> Vec<Spec> {
             asks: Asks::All,
             max_term: 3,
             max_client_entries: 2,
-            deep: true,
+            effort: Effort::Deep,
             sometimes: &["two leaders at once", "logs diverge", "a client is done"],
             tuples: (4_467_013, 5_337_292),
             ..Spec::base(
@@ -607,7 +612,7 @@ fn table() -> Vec<Spec> {
             asks: Asks::All,
             max_term: 4,
             max_client_entries: 2,
-            deep: true,
+            effort: Effort::Deep,
             sometimes: &[
                 "two leaders at once",
                 "logs diverge",
@@ -626,7 +631,7 @@ fn table() -> Vec<Spec> {
             clients: vec![vec![put("1")]],
             asks: Asks::All,
             max_client_entries: 2,
-            deep: true,
+            effort: Effort::Deep,
             sometimes: &["all servers commit", "a client is done"],
             tuples: (29_543_712, 40_680_852),
             ..Spec::base(
@@ -639,7 +644,7 @@ fn table() -> Vec<Spec> {
             clients: vec![vec![put("1")], vec![get()]],
             asks: Asks::All,
             max_client_entries: 4,
-            deep: true,
+            effort: Effort::Deep,
             sometimes: &["all servers commit", "a client is done"],
             tuples: (1_305_263, 1_305_263),
             ..Spec::base(
@@ -652,7 +657,7 @@ fn table() -> Vec<Spec> {
             max_term: 2,
             restarts: true,
             watch: commits,
-            deep: true,
+            effort: Effort::Deep,
             sometimes: &["two leaders at once", "all servers commit", "logs diverge"],
             tuples: (389_914_970, 549_819_955),
             ..Spec::base("five-servers-restarts", "Two terms of five servers, with restarts.")
@@ -664,7 +669,7 @@ fn table() -> Vec<Spec> {
             max_term: 2,
             max_client_entries: 3,
             restarts: true,
-            deep: true,
+            effort: Effort::Deep,
             sometimes: &["two leaders at once", "logs diverge", "a client is done"],
             tuples: (25_771_988, 44_675_096),
             ..Spec::base(
@@ -679,7 +684,7 @@ fn table() -> Vec<Spec> {
             asks: Asks::All,
             max_term: 2,
             max_client_entries: 2,
-            deep: true,
+            effort: Effort::Deep,
             sometimes: &["two leaders at once", "logs diverge", "a client is done"],
             tuples: (17_658_003, 20_973_161),
             ..Spec::base(
@@ -693,7 +698,7 @@ fn table() -> Vec<Spec> {
             clients: vec![vec![put("1"), put("2")]],
             asks: Asks::All,
             max_client_entries: 3,
-            deep: true,
+            effort: Effort::Deep,
             sometimes: &["all servers commit", "a client is done"],
             tuples: (262_633_992, 403_758_672),
             ..Spec::base(
@@ -707,7 +712,7 @@ fn table() -> Vec<Spec> {
             asks: Asks::All,
             max_term: 2,
             max_client_entries: 3,
-            deep: true,
+            effort: Effort::Deep,
             sometimes: &["two leaders at once", "logs diverge", "a client is done"],
             tuples: (7_987_284, 8_727_741),
             ..Spec::base(
@@ -724,6 +729,7 @@ fn table() -> Vec<Spec> {
             prefix: TWO_SESSIONS_PREFIX,
             sometimes: &["two leaders at once", "logs diverge", "all clients are done"],
             tuples: (646_818, 715_754),
+            effort: Effort::Long,
             ..Spec::base(
                 "two-clients-failover",
                 "One client writes, another one reads, and both retry over a change of leader.",
@@ -739,6 +745,7 @@ fn table() -> Vec<Spec> {
             restarts: true,
             sometimes: &["two leaders at once", "logs diverge", "all clients are done"],
             tuples: (1_954_050, 2_985_986),
+            effort: Effort::Long,
             ..Spec::base(
                 "two-clients-restarts",
                 "One client writes, another one reads, over restarts and a change of leader.",
@@ -751,7 +758,7 @@ fn table() -> Vec<Spec> {
             max_term: 3,
             max_client_entries: 4,
             prefix: TWO_SESSIONS_PREFIX,
-            deep: true,
+            effort: Effort::Deep,
             sometimes: &["two leaders at once", "logs diverge", "all clients are done"],
             tuples: (2_004_527, 2_299_385),
             ..Spec::base(
@@ -766,7 +773,7 @@ fn table() -> Vec<Spec> {
             max_term: 2,
             max_client_entries: 4,
             restarts: true,
-            deep: true,
+            effort: Effort::Deep,
             sometimes: &["two leaders at once", "logs diverge", "a client is done"],
             tuples: (206_746_694, 388_596_602),
             ..Spec::base(
@@ -782,6 +789,7 @@ fn table() -> Vec<Spec> {
             max_client_entries: 7,
             sometimes: &["a client is done", "all clients are done"],
             tuples: (85_192, 85_192),
+            effort: Effort::Long,
             ..Spec::base(
                 "two-sessions",
                 "Two clients with two sessions between them, which copies of registrations evict.",
@@ -793,6 +801,7 @@ fn table() -> Vec<Spec> {
             max_entries: 4,
             sometimes: &["two leaders at once", "logs diverge", "all servers commit"],
             tuples: (71_761, 82_633),
+            effort: Effort::Long,
             ..Spec::base(
                 "batches",
                 "Three terms of three servers; entries of several in one message.",
@@ -849,14 +858,15 @@ const DEPLOYED: [(&str, &str, (u64, u64)); 11] = [
 
 /// The models of [`DEPLOYED`].
 fn deployed(catalogue: &[Spec]) -> Vec<Spec> {
-    let model = |(name, of, tuples): (&'static str, &str, _)| {
+    let model = |(name, of, tuples): (&'static str, &str, (u64, u64))| {
         let spec = catalogue.iter().find(|spec| spec.name == of);
         let spec = spec.unwrap_or_else(|| panic!("no model `{of}`")).clone();
         // A batch of this size is never halved; besides, an AppendEntries has one entry here.
         let retry = Retry::WhenLost { smallest_batch: spec.max_bytes };
         // stateright counts the smallest of these models, too.
         let states = (name == "log-repair-deployed").then_some(13_528);
-        Spec { name, tuples, states, retry, copies: Copies::Awaited, ..spec }
+        let effort = if tuples.0 > 100_000 { Effort::Long } else { Effort::Quick };
+        Spec { name, tuples, states, effort, retry, copies: Copies::Awaited, ..spec }
     };
     DEPLOYED.into_iter().map(model).collect()
 }

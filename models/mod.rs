@@ -20,7 +20,7 @@ pub mod script;
 mod spec;
 pub mod text;
 
-pub use spec::{Cuts, Differing, Elections, Spec};
+pub use spec::{Cuts, Differing, Effort, Elections, Spec};
 
 use crate::kv::Kv;
 use actorcheck::{ActionOf, Bound, State, World};

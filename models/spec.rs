@@ -19,6 +19,7 @@ use actorcheck::{
     Event, Group, OfMember, RECOVERABILITY, Recovery, StatePredicate, StateProperty, StepPredicate,
     StepProperty, Symmetry, Tally, World,
 };
+use serde::Serialize;
 use stateright::actor::{ActorModel, Id};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -85,10 +86,22 @@ pub struct Spec {
     pub tuples: (u64, u64),
     /// The exact number of unique states, if they are few enough for stateright to count.
     pub states: Option<u64>,
-    /// Whether the model takes so long that it runs on request only.
-    pub deep: bool,
+    /// How long it takes to exhaust the model.
+    pub effort: Effort,
     /// Whether a search without the engine's reductions takes less than a minute.
     pub plain: bool,
+}
+
+/// How long two cores need to exhaust a model, and so who does it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Effort {
+    /// Seconds at most. `raft check` exhausts the model.
+    Quick,
+    /// Less than a minute. The tests exhaust the model; `raft check` does by its name or with `--deep`.
+    Long,
+    /// Minutes or an hour. `raft check` exhausts the model by its name or with `--deep`.
+    Deep,
 }
 
 /// The limits of a server that differs from the others.
@@ -216,7 +229,7 @@ impl Spec {
             prefix: "",
             tuples: (0, 0),
             states: None,
-            deep: false,
+            effort: Effort::Quick,
             plain: false,
         }
     }

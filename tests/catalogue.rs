@@ -4,10 +4,10 @@
 use actorcheck::{Engine, Limits, Output, PropertyResult, Tally, Verdict, run};
 use checked_raft::durable::Durable;
 use checked_raft::kv::Kv;
-use checked_raft::models::Spec;
 use checked_raft::models::catalogue::{catalogue, find};
 use checked_raft::models::coverage::LABELS;
 use checked_raft::models::process::Process;
+use checked_raft::models::{Effort, Spec};
 use checked_raft::raft::{Message, Persistent, Retry};
 use checked_raft::runtime::store::Life;
 use checked_raft::runtime::wire::{self, Body, Datagram};
@@ -103,7 +103,7 @@ fn what_is_not_halved_never_gets_through() {
 #[test]
 fn the_catalogue_is_exhausted_with_its_exact_counts_and_nothing_unseen() {
     let mut labels: BTreeMap<&str, u64> = LABELS.iter().map(|label| (*label, 0)).collect();
-    for spec in catalogue().into_iter().filter(|spec| !spec.deep) {
+    for spec in catalogue().into_iter().filter(|spec| spec.effort != Effort::Deep) {
         let mut cluster = spec.cluster();
         cluster.tally = Arc::new(Tally::new(cluster.bounds.len(), cluster.labels));
         let seen = Arc::new(Mutex::new(Seen::default()));

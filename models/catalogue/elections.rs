@@ -3,7 +3,7 @@
 use super::super::ghost::Watch;
 use super::super::operations::{put, read};
 use super::super::process::Asks;
-use super::super::spec::{Cuts, Elections, Spec};
+use super::super::spec::{Cuts, Effort, Elections, Spec};
 use crate::raft::{Copies, Retry};
 
 /// S0 leads term 1 of four servers, and all have its no-op.
@@ -58,7 +58,7 @@ pub(super) fn table() -> Vec<Spec> {
             max_term: 2,
             sometimes: deposed,
             tuples: (598_296, 637_308),
-            deep: true,
+            effort: Effort::Deep,
             ..Spec::base("stickiness", "A server that hears its leader grants no votes.")
         },
         Spec {
@@ -86,7 +86,7 @@ pub(super) fn table() -> Vec<Spec> {
             max_term: 2,
             sometimes: deposed,
             tuples: (1_833_843, 1_992_231),
-            deep: true,
+            effort: Effort::Deep,
             ..Spec::base(
                 "undisturbed-terms",
                 "Pre-votes, stickiness and check-quorum in two terms.",

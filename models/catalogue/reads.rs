@@ -3,7 +3,7 @@
 use super::super::ghost::Watch;
 use super::super::operations::{put, read};
 use super::super::process::Asks;
-use super::super::spec::Spec;
+use super::super::spec::{Effort, Spec};
 use crate::raft::{Copies, Retry};
 
 /// S0 leads term 1 of three servers and does not know that S1 leads term 2 with the vote of S2. The no-op of
@@ -78,6 +78,7 @@ pub(super) fn table() -> Vec<Spec> {
             prefix: READ_PREFIX,
             sometimes: &["two leaders at once", "a client is done"],
             tuples: (27_646, 55_281),
+            effort: Effort::Long,
             ..Spec::base("read-late-answers", "Answers to an earlier round come late.")
         },
         Spec {
@@ -97,6 +98,7 @@ pub(super) fn table() -> Vec<Spec> {
             restarts: true,
             sometimes: &["a client is done", "two leaders at once"],
             tuples: (353_264, 943_367),
+            effort: Effort::Long,
             ..Spec::base("read-terms", "A read over a change of leader and restarts.")
         },
         Spec {

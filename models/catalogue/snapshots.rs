@@ -3,7 +3,7 @@
 use super::super::ghost::Watch;
 use super::super::operations::{create, put, read};
 use super::super::process::Asks;
-use super::super::spec::Spec;
+use super::super::spec::{Effort, Spec};
 use super::REGISTERED_PREFIX;
 use super::reads::DEPOSED_PREFIX;
 use crate::raft::{Copies, Retry};
@@ -163,6 +163,7 @@ pub(super) fn table() -> Vec<Spec> {
             max_term: 3,
             sometimes: covered,
             tuples: (153_274, 183_886),
+            effort: Effort::Long,
             ..snapshots("snapshot-three-terms", "Three terms of three servers with snapshots.")
         },
         Spec {
@@ -187,6 +188,7 @@ pub(super) fn table() -> Vec<Spec> {
             prefix: DEPOSED_PREFIX,
             sometimes: &["a server has a snapshot", "two leaders at once", "a client is done"],
             tuples: (41_937, 52_088),
+            effort: Effort::Long,
             ..snapshots("snapshot-reads", "Clients read from servers that send or get a snapshot.")
         },
         Spec {
@@ -196,6 +198,7 @@ pub(super) fn table() -> Vec<Spec> {
             copies: Copies::Awaited,
             sometimes: covered,
             tuples: (425_322, 429_801),
+            effort: Effort::Long,
             ..snapshots(
                 "snapshot-deployed",
                 "Servers take snapshots, and repeat lost messages as a node does.",

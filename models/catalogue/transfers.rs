@@ -3,7 +3,7 @@
 use super::super::ghost::Watch;
 use super::super::operations::{put, read};
 use super::super::process::Asks;
-use super::super::spec::{Elections, Spec};
+use super::super::spec::{Effort, Elections, Spec};
 use crate::raft::Operation;
 use stateright::actor::Id;
 
@@ -54,7 +54,7 @@ pub(super) fn table() -> Vec<Spec> {
             clients: vec![vec![to(1)], vec![to(2)]],
             asks: Asks::All,
             max_term: 3,
-            deep: true,
+            effort: Effort::Deep,
             prefix: LED_PREFIX,
             sometimes: &["all clients are done"],
             tuples: (440_420, 474_692),
@@ -91,7 +91,7 @@ pub(super) fn table() -> Vec<Spec> {
             prefix: SESSION_PREFIX,
             sometimes: &["all clients are done"],
             tuples: (111_411, 158_745),
-            deep: true,
+            effort: Effort::Deep,
             ..Spec::base(
                 "transfer-read-three",
                 "A read comes while one of three servers hands over.",
@@ -120,7 +120,7 @@ pub(super) fn table() -> Vec<Spec> {
             prefix: LED_PREFIX,
             sometimes: &["a client is done"],
             tuples: (62_177, 74_133),
-            deep: true,
+            effort: Effort::Deep,
             ..Spec::base(
                 "transfer-undisturbed-three",
                 "One of three servers hands over, past stickiness and without pre-votes.",

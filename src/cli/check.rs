@@ -7,7 +7,7 @@ use super::subject::Subject;
 use super::{Failure, Status, json, memory, options, report};
 use actorcheck::engine::{CheckpointError, Checkpoints, explore_with_checkpoints};
 use actorcheck::{self, Kind, Limits, PropertyResult, RECOVERABILITY, Report, Tally, Verdict};
-use checked_raft::models::{Cluster, Spec};
+use checked_raft::models::{Cluster, Effort, Spec};
 use clap::{Args, ValueEnum};
 use indicatif::HumanBytes;
 use siphasher::sip128::SipHasher13;
@@ -218,9 +218,9 @@ impl Check {
     fn includes(&self, spec: &Spec) -> bool {
         match self.engine {
             Engine::Antichain if self.plain => spec.plain,
-            Engine::Antichain => self.deep || !spec.deep,
+            Engine::Antichain => self.deep || spec.effort == Effort::Quick,
             Engine::Bfs | Engine::Dfs => spec.states.is_some(),
-            Engine::Simulation => !spec.deep,
+            Engine::Simulation => spec.effort == Effort::Quick,
         }
     }
 

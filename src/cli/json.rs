@@ -5,9 +5,9 @@ use super::counterexample::Explained;
 use super::mutants::{Expected, Hunted};
 use super::subject::Subject;
 use actorcheck::{Kind, PropertyResult, TupleCounts};
-use checked_raft::models::Spec;
 use checked_raft::models::mutants::MutantSpec;
 use checked_raft::models::mutants::matrix::{self, Column, Judgement, REACH, Row};
+use checked_raft::models::{Effort, Spec};
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -28,7 +28,8 @@ pub(super) struct ListedModel<'a> {
     maximal: u64,
     /// The pinned number of unique states, if stateright can count them.
     states: Option<u64>,
-    deep: bool,
+    /// "quick", "long" or "deep".
+    effort: Effort,
     about: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     prefix: Option<String>,
@@ -306,8 +307,8 @@ impl Serialize for Limit {
 impl<'a> ListedModel<'a> {
     pub(super) fn new(model: &'a Subject) -> Self {
         let (spec, prefix) = (&model.spec, model.prefix());
-        let Spec { name, about, states, deep, tuples: (tuples, maximal), .. } = *spec;
-        Self { name, bounds: bounds(model), tuples, maximal, states, deep, about, prefix }
+        let Spec { name, about, states, effort, tuples: (tuples, maximal), .. } = *spec;
+        Self { name, bounds: bounds(model), tuples, maximal, states, effort, about, prefix }
     }
 }
 

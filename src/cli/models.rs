@@ -3,8 +3,8 @@
 use super::options::grouped;
 use super::subject::Subject;
 use super::{Failure, Status, json};
-use checked_raft::models::Elections;
 use checked_raft::models::process::Asks;
+use checked_raft::models::{Effort, Elections};
 use checked_raft::raft::{Copies, Operation, Retry};
 use clap::Args;
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, TableComponent};
@@ -50,15 +50,17 @@ impl Models {
             if model.prefix().is_some() {
                 about.push_str(" From a script.");
             }
-            if spec.deep {
-                about.push_str(" Deep.");
+            match spec.effort {
+                Effort::Quick => {}
+                Effort::Long => about.push_str(" Long."),
+                Effort::Deep => about.push_str(" Deep."),
             }
             table.add_row([spec.name.to_owned(), grouped(spec.tuples.0), about]);
         }
         writeln!(out, "{table}")?;
         writeln!(
             out,
-            "A deep model is run by its name or by `raft check --deep`. `raft check -v NAME` and \
+            "A long or deep model is run by its name or by `raft check --deep`. `raft check -v NAME` and \
                        `raft models --json` tell the bounds."
         )?;
         Ok(Status::Success)
@@ -69,8 +71,8 @@ impl Models {
 const ABOVE: &str = "\
 # The models
 
-`raft models --markdown` writes this page, and a test compares them. `raft check` exhausts the models that
-take seconds, `raft check --deep` all of them. A run fails if a count differs from the one here.
+`raft models --markdown` writes this page, and a test compares them. `raft check` exhausts the quick models,
+which take seconds, and `raft check --deep` all of them. A run fails if a count differs from the one here.
 
 In every model the network loses, duplicates and reorders messages without bound. *Restarts* are unbounded
 or none. *Entries* bounds the entries of clients in a log: the opening of a session is one, each command
@@ -82,7 +84,8 @@ of stateright's search, where it ends: its engine agrees with ours there.
 
 /// The meaning of the letters in the table.
 const BELOW: &str = "
-- **deep**: it takes longer than seconds, and `.ci/run` leaves it out.
+- **long**: it takes up to a minute, and `.ci/run` exhausts it as it does the quick ones. **deep**: it takes
+  minutes or an hour, and `.ci/run` leaves it out.
 - **script**: it begins in the middle of a story, which `raft models --json` prints.
 - **L**: linearizability is asked, too. It is, where a log has room for a retried command.
 - **D**: as on a node, a leader repeats entries only when they were lost, half as many at a time (LDR-5 and
@@ -133,7 +136,8 @@ fn letters(model: &Subject) -> String {
     let asks = |is_wanted: fn(&Operation) -> bool| spec.clients.iter().flatten().any(is_wanted);
     let is_all = spec.elections == Elections::ALL;
     let all = [
-        (spec.deep, "deep"),
+        (spec.effort == Effort::Long, "long"),
+        (spec.effort == Effort::Deep, "deep"),
         (model.prefix().is_some(), "script"),
         (spec.watch.history, "L"),
         (deployed, "D"),
