@@ -729,7 +729,7 @@ fn table() -> Vec<Spec> {
             prefix: TWO_SESSIONS_PREFIX,
             sometimes: &["two leaders at once", "logs diverge", "all clients are done"],
             tuples: (646_818, 715_754),
-            effort: Effort::Long,
+            effort: Effort::Deep,
             ..Spec::base(
                 "two-clients-failover",
                 "One client writes, another one reads, and both retry over a change of leader.",
@@ -745,7 +745,7 @@ fn table() -> Vec<Spec> {
             restarts: true,
             sometimes: &["two leaders at once", "logs diverge", "all clients are done"],
             tuples: (1_954_050, 2_985_986),
-            effort: Effort::Long,
+            effort: Effort::Deep,
             ..Spec::base(
                 "two-clients-restarts",
                 "One client writes, another one reads, over restarts and a change of leader.",
@@ -865,7 +865,11 @@ fn deployed(catalogue: &[Spec]) -> Vec<Spec> {
         let retry = Retry::WhenLost { smallest_batch: spec.max_bytes };
         // stateright counts the smallest of these models, too.
         let states = (name == "log-repair-deployed").then_some(13_528);
-        let effort = if tuples.0 > 100_000 { Effort::Long } else { Effort::Quick };
+        let effort = match tuples.0 {
+            0..100_000 => Effort::Quick,
+            100_000..500_000 => Effort::Long,
+            _ => Effort::Deep,
+        };
         Spec { name, tuples, states, effort, retry, copies: Copies::Awaited, ..spec }
     };
     DEPLOYED.into_iter().map(model).collect()

@@ -24,10 +24,16 @@ fn labels(report: &Report) -> Vec<&'static str> {
     seen.map(|(label, _)| *label).collect()
 }
 
+/// Whether stateright counts the states of a model in seconds. `raft check --engine bfs` counts those of the
+/// others as well.
+fn has_few_states(spec: &Spec) -> bool {
+    spec.states.is_some_and(|states| states < 250_000)
+}
+
 #[test]
 fn in_the_catalogue_both_searches_reach_the_same_tuples() {
     let (mut compared, mut refuted) = (0, 0);
-    for spec in catalogue().into_iter().filter(|spec| spec.states.is_some()) {
+    for spec in catalogue().into_iter().filter(has_few_states) {
         let world = World { symmetry: None, ..spec.cluster() };
         let (report, theirs) = by_stateright(spec.cluster());
         assert_eq!(report.verdict, Verdict::Exhaustive, "{}", spec.name);
@@ -42,7 +48,7 @@ fn in_the_catalogue_both_searches_reach_the_same_tuples() {
         }
         compared += 1;
     }
-    assert_eq!(compared, 16, "the small models are compared");
+    assert_eq!(compared, 14, "the small models are compared");
     // How many depends on when they are looked at; that there are some does not, with one thread.
     println!("{refuted} hypotheses were refuted");
     assert!(refuted > 0, "no hypothesis was refuted: this does not test much");
@@ -85,8 +91,7 @@ fn with_and_without_symmetry_the_models_have_the_same_counts_verdicts_and_covera
         restarts,
         ..find(name).expect("it is in the catalogue")
     };
-    let few = |spec: &Spec| spec.states.is_some_and(|states| states < 250_000);
-    let models = catalogue().into_iter().filter(few);
+    let models = catalogue().into_iter().filter(has_few_states);
     let two = find("two-terms").expect("it is in the catalogue");
     let mut reduced = Vec::new();
     for spec in models.chain([asking_all("client", false), asking_all("sessions", true), two]) {

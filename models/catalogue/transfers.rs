@@ -8,7 +8,7 @@ use crate::raft::Operation;
 use stateright::actor::Id;
 
 /// S0 leads term 1 of three servers, and C3 has a session. All messages are lost.
-const SESSION_PREFIX: &str = "\
+pub(super) const SESSION_PREFIX: &str = "\
 timeout S0
 settle S0 S1 S2         # S0 leads term 1
 deliver C3 S0
