@@ -230,6 +230,18 @@ fn the_table_names_functions_tests_and_properties_that_exist() {
     for row in table() {
         let place = format!("spec/README.md:{}", row.line);
         assert_eq!(row.cells.len(), 7, "{place}: seven columns");
+        for name in row.names(2) {
+            let exists = name.split_once('!').is_some_and(|(module, definition)| {
+                let module = text(&format!("spec/{module}.tla"));
+                module.lines().any(|line| {
+                    let rest = line.strip_prefix(definition);
+                    rest.is_some_and(|rest| rest.starts_with('(') || rest.starts_with(" =="))
+                })
+            });
+            if !exists {
+                wrong.push(format!("{place}: there is no definition {name} in spec"));
+            }
+        }
         for name in row.names(3) {
             let exists = name.split_once("::").is_some_and(|(file, function)| {
                 let file = sources(&format!("src/raft/{file}"));
