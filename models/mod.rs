@@ -9,6 +9,7 @@ pub mod catalogue;
 pub mod coverage;
 pub mod ghost;
 pub mod header;
+pub mod inductive;
 pub mod linearizability;
 pub mod mutants;
 mod operations;
@@ -19,6 +20,7 @@ mod replay;
 pub mod script;
 mod spec;
 pub mod text;
+pub mod twin;
 
 pub use spec::{Cuts, Differing, Effort, Elections, Spec};
 

@@ -2,6 +2,7 @@
 
 use super::bounds::Bounds;
 use super::counterexample::{self, Explained};
+use super::inductive::Inductive;
 use super::progress::Bar;
 use super::subject::Subject;
 use super::{Failure, Status, json, memory, options, report};
@@ -86,9 +87,11 @@ pub(super) struct Check {
     /// Go on from the checkpoint; it must be of the same model and the same build of this program
     #[arg(long, requires = "checkpoint")]
     resume: bool,
-    /// Seed of a simulation
+    /// Seed of a simulation, or of the states that --inductive draws
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    #[command(flatten)]
+    induction: Inductive,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -124,9 +127,14 @@ pub(super) struct Checked {
 
 impl Check {
     pub(super) fn run(&self, out: &mut dyn Write) -> Result<Status, Failure> {
+        if self.induction.is_asked {
+            let (mutant, seed) = (self.mutant.as_deref(), self.seed.unwrap_or(1));
+            return self.induction.run(mutant, seed, self.json, out);
+        }
         if self.seed.is_some() && self.engine != Engine::Simulation {
             return Err(Failure::Refused(
-                "--seed is for random walks: use it with --engine simulation".to_owned(),
+                "--seed is for random walks: use it with --engine simulation or --inductive"
+                    .to_owned(),
             ));
         }
         if self.checkpoint.is_some() && (self.engine != Engine::Antichain || self.models.len() != 1)

@@ -9,6 +9,7 @@ mod completions;
 mod counterexample;
 mod explore;
 mod explorer;
+mod inductive;
 mod json;
 mod kill_matrix;
 mod kv;
@@ -29,6 +30,7 @@ mod report;
 mod servers;
 mod settings;
 mod signals;
+mod spec;
 mod status;
 mod subject;
 mod told;
@@ -56,6 +58,7 @@ enum Command {
     Play(play::Play),
     Explore(explore::Explore),
     Mutants(mutants::Mutants),
+    Spec(spec::SpecCommand),
     Node(Box<node::Node>),
     Cluster(cluster::Cluster),
     Trace(trace::Trace),
@@ -107,6 +110,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Check(check) => check.run(out),
         Command::Play(play) => play.run(out),
         Command::Mutants(mutants) => mutants.run(out),
+        Command::Spec(spec) => spec.run(out),
         Command::Node(node) => node.run(),
         Command::Trace(trace) if !trace.show => trace.run(out),
         Command::Put(put) => put.run(out),

@@ -137,7 +137,12 @@ fn find_model(name: &str) -> Result<Spec, Failure> {
 }
 
 /// The error for an unknown name. It suggests the names most like it.
-fn unknown(what: &str, command: &str, name: &str, mut names: Vec<&'static str>) -> Failure {
+pub(super) fn unknown(
+    what: &str,
+    command: &str,
+    name: &str,
+    mut names: Vec<&'static str>,
+) -> Failure {
     names.sort_by_cached_key(|known| distance(name, known));
     names.truncate(3);
     let near = names.join("`, `");

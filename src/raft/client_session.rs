@@ -92,6 +92,21 @@ impl Session {
         self.sequence
     }
 
+    /// The id of the session, if it is open.
+    pub fn id(&self) -> Option<Index> {
+        self.id
+    }
+
+    /// The server that the client asks now, or asked last.
+    pub fn target(&self) -> Id {
+        self.servers[self.target]
+    }
+
+    /// The last server that the client asked because it was that server's turn.
+    pub fn turn(&self) -> Id {
+        self.servers[self.turn]
+    }
+
     /// The request to send now, and the server to send it to; `None` if no operation is in flight. Sending
     /// the request once more is a retry.
     pub fn request(&self) -> Option<(Id, ClientRequest)> {
