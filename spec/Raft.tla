@@ -4,8 +4,8 @@
    
    This module follows Figure 2 of the Raft paper ("In Search of an
    Understandable Consensus Algorithm", extended version).  Rule ids such
-   as [AE-3] lead to README.md beside this file, which quotes the rules
-   and lists every departure from the paper.
+   as [AE-3] lead to README.md beside this file, which has a row for each
+   rule and lists every departure from the paper.
    
    A server acts when it starts, when a message arrives and when a timer
    fires.  Each of these is one action here, because nothing leaves a

@@ -53,7 +53,7 @@ pub enum Conjunct {
     /// Nobody acknowledges more than the leader of the term has, or in a term that it has not reached. The
     /// leader has acknowledged all of it.
     AckedWasSent,
-    /// A server keeps what it has acknowledged and what may be chosen.
+    /// A server keeps each entry that it has acknowledged, if the entry may still be chosen.
     AckedIsKept,
     /// A leader's `match_index` was acknowledged in its term.
     MatchedWasAcked,
@@ -61,7 +61,8 @@ pub enum Conjunct {
     CommittedIsChosen,
     /// The leader of a later term has what may be chosen in an earlier one.
     ElectedHaveChosen,
-    /// A candidate has what its voters have acknowledged in earlier terms and what may be chosen.
+    /// A candidate has each entry of an earlier term that one of its voters has acknowledged, if the entry
+    /// may still be chosen.
     CandidatesHaveChosen,
     /// The sender of a message has reached the message's term.
     SentInTerm,

@@ -6,7 +6,7 @@
 //! Ind holds again, no number of steps within such domains leads out of Ind.
 //!
 //! [`Domain::check`](domain::Domain::check) enumerates a domain: EXHAUSTIVE. [`sample::check`] draws states
-//! of a larger one: SAMPLED. A [`Failure`](step::Failure) is a counterexample to induction, and `words`
+//! of a larger one: SAMPLED. A [`Failure`] is a counterexample to induction, and `words`
 //! prints it. This is evidence and no proof; `docs/induction.md` says what it shows and what it does not.
 
 pub mod conjuncts;

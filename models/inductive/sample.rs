@@ -1,6 +1,6 @@
 //! The SAMPLED part: states of a larger domain that satisfy Ind, drawn at random.
 //!
-//! Nearly no state that is drawn evenly satisfies Ind. So [`draw`] builds states that are likely to: logs are
+//! Nearly no state that is drawn evenly satisfies Ind. So `draw` builds states that are likely to: logs are
 //! beginnings of leaders' logs, most votes are for the elected, and commit indexes are chosen. Ind then
 //! decides which states are kept. The same seed draws the same states.
 

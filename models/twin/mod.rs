@@ -4,7 +4,7 @@
 //! bounds of a model and dumps the graph: every state, and every step with the name of its action. This
 //! module explores the model itself ([`explore`]), and writes each state as the values of the specification's
 //! variables ([`Lines`]). It reads the dump ([`read`]) and compares the two graphs, both ways
-//! ([`ModelGraph::difference`]). Two graphs that are equal are one transition system, written twice.
+//! ([`ModelGraph::difference`]). If they are equal, both have the same states and steps.
 //!
 //! Ghosts exist on neither side. A step from a state to itself is no step. A state out of bounds is no state.
 //! [`twins`] lists the models that are compared.

@@ -18,8 +18,8 @@ use std::time::Instant;
 /// The options of `raft check --inductive`.
 #[derive(Args)]
 pub(super) struct Inductive {
-    /// Check that the localising invariants are inductive, which has no bound on depth: in a small domain,
-    /// every state that satisfies them, one step, and they hold again; docs/induction.md says what it shows
+    /// Check that Ind, a conjunction of invariants, is inductive: in every state of small domains that
+    /// satisfies Ind, and in samples of a larger one, Ind holds again after each step; see docs/induction.md
     #[arg(long = "inductive", id = "inductive")]
     #[arg(conflicts_with_all = ["models", "servers", "deep", "engine", "save", "coverage", "plain"])]
     #[arg(conflicts_with_all = ["checkpoint", "max_states", "max_seconds", "memory", "no_symmetry"])]

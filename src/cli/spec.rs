@@ -198,7 +198,7 @@ fn compare(
     let lines = Lines::new(spec, exploration);
     let model = ModelGraph::new(exploration, &lines, texts);
     if model.alike() > 0 {
-        told(model.alike(), "states of the model are another one to the specification");
+        told(model.alike(), "states of the model look like another one to the specification");
     }
     let figures = |graph: &Graph| {
         let (states, edges) = (graph.states.len() as u64, graph.edges.len() as u64);
