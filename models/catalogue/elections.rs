@@ -131,59 +131,50 @@ pub(super) fn table() -> Vec<Spec> {
             ..Spec::base("snapshot-undisturbed", "A snapshot is a sign of life of its leader.")
         },
         Spec {
-            watch: Watch { leaders: true, committed: true, history: true, ..Watch::default() },
             servers: 2,
-            elections: Elections::ALL,
-            retry: Retry::WhenLost { smallest_batch: 64 },
-            copies: Copies::Awaited,
-            snapshot_after: Some(1),
-            clients: vec![vec![put("1"), read()]],
-            asks: Asks::All,
-            max_client_entries: 2,
-            max_index: Some(3),
-            sometimes: &["a server has a snapshot", "a client is done"],
             tuples: (2_648, 2_648),
-            ..Spec::base("all-deployed", "Two servers with everything that a node does by default.")
+            ..all_deployed(
+                "all-deployed",
+                "Two servers with everything that a node does by default.",
+            )
         },
         Spec {
-            watch: Watch { leaders: true, committed: true, history: true, ..Watch::default() },
             servers: 2,
-            elections: Elections::ALL,
-            retry: Retry::WhenLost { smallest_batch: 64 },
-            copies: Copies::Awaited,
-            snapshot_after: Some(1),
-            clients: vec![vec![put("1"), read()]],
-            asks: Asks::All,
             max_term: 2,
-            max_client_entries: 2,
             max_index: Some(4),
             restarts: true,
-            sometimes: &["a server has a snapshot", "a client is done"],
             tuples: (102_376, 106_992),
             effort: Effort::Deep,
-            ..Spec::base(
+            ..all_deployed(
                 "all-deployed-terms",
                 "Two terms of two servers with everything that a node does by default.",
             )
         },
         Spec {
-            watch: Watch { leaders: true, committed: true, history: true, ..Watch::default() },
-            elections: Elections::ALL,
-            retry: Retry::WhenLost { smallest_batch: 64 },
-            copies: Copies::Awaited,
-            snapshot_after: Some(1),
-            clients: vec![vec![put("1"), read()]],
-            asks: Asks::All,
-            max_client_entries: 2,
-            max_index: Some(3),
             prefix: SESSION_PREFIX,
-            sometimes: &["a server has a snapshot", "a client is done"],
             tuples: (399_258, 399_294),
             effort: Effort::Deep,
-            ..Spec::base(
+            ..all_deployed(
                 "all-deployed-three",
                 "Three servers with everything that a node does by default.",
             )
         },
     ]
+}
+
+/// A model with everything that a node does by default, a write and a read.
+fn all_deployed(name: &'static str, about: &'static str) -> Spec {
+    Spec {
+        watch: Watch { leaders: true, committed: true, history: true, ..Watch::default() },
+        elections: Elections::ALL,
+        retry: Retry::WhenLost { smallest_batch: 64 },
+        copies: Copies::Awaited,
+        snapshot_after: Some(1),
+        clients: vec![vec![put("1"), read()]],
+        asks: Asks::All,
+        max_client_entries: 2,
+        max_index: Some(3),
+        sometimes: &["a server has a snapshot", "a client is done"],
+        ..Spec::base(name, about)
+    }
 }

@@ -19,7 +19,7 @@ pub enum DumpError {
     Line {
         /// The number of the line, from 1.
         line: usize,
-        /// What is wrong.
+        /// The reason why TLC cannot have written the line.
         reason: String,
     },
     /// The file as a whole is no dump.

@@ -256,9 +256,7 @@ impl Features {
         let reads = asks(|operation| matches!(operation, Operation::Query(_)));
         let elections = spec.elections != Elections::default();
         let snapshots = spec.snapshot_after.is_some();
-        // A model with all other features has the module RaftAll for a twin, which has all fields.
-        let transfers = asks(|operation| matches!(operation, Operation::Transfer(_)))
-            || (when_lost && reads && elections && snapshots);
+        let transfers = asks(|operation| matches!(operation, Operation::Transfer(_)));
         Self { servers: spec.servers, when_lost, reads, elections, transfers, snapshots }
     }
 
