@@ -13,6 +13,7 @@ mod inductive;
 mod json;
 mod kill_matrix;
 mod kv;
+mod live;
 mod log;
 mod logging;
 mod lossy;
