@@ -158,14 +158,25 @@ impl Children {
         self.tell_all(&links.iter().map(|(_, receiver)| *receiver).collect())
     }
 
+    /// Makes these links whole again, each given by its sender and its receiver.
+    pub(super) fn heal_links(&mut self, links: &BTreeSet<(u64, u64)>) -> Result<(), String> {
+        for (sender, receiver) in links {
+            if let Some(senders) = self.blocked.get_mut(receiver) {
+                senders.remove(sender);
+            }
+        }
+        self.tell_all(&links.iter().map(|(_, receiver)| *receiver).collect())
+    }
+
     /// Makes all links whole again. Returns whether any was cut.
     pub(super) fn heal(&mut self) -> Result<bool, String> {
+        let is_any_cut = self.cut_links().next().is_some();
         let receivers: BTreeSet<_> = self.blocked.keys().copied().collect();
         self.blocked.values_mut().for_each(BTreeSet::clear);
         // A server that cannot be told is told again by the next order.
         self.tell_all(&receivers)?;
         self.blocked.clear();
-        Ok(!receivers.is_empty())
+        Ok(is_any_cut)
     }
 
     /// The links that are cut, each by its sender and its receiver.

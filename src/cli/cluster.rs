@@ -3,13 +3,14 @@
 use super::children::{Children, Ended, Happened};
 use super::live::{self, Live, Watched};
 use super::node::refused;
-use super::prompt::{self, ORDERS, Order};
+use super::prompt::{self, Cut, ORDERS, Order};
 use super::{Failure, Status, signals, status};
 use checked_raft::client::{Client, Options};
 use checked_raft::deploy::{DEFAULT_CLUSTER, Deployment, LocalCluster};
 use checked_raft::kv::Kv;
 use clap::Args;
 use signal_hook::iterator::Signals;
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, BufReader, Write};
@@ -220,15 +221,14 @@ impl Cluster {
                 Ok(format!("Server {id} leads."))
             }
             Order::Cut(cut) => {
-                let links = cut.links();
-                let named = links.iter().flat_map(|(sender, receiver)| [sender, receiver]);
-                let is_there = |id| deployments.iter().any(|deployment| deployment.id == id);
-                if let Some(id) = named.copied().find(|id| !is_there(*id)) {
-                    return Err(format!("There is no server {id}."));
-                }
+                let links = links_of(&cut, deployments)?;
                 children.cut(&links).map(|()| cut.to_string())
             }
-            Order::Heal => {
+            Order::Heal(Some(cut)) => {
+                let links = links_of(&cut, deployments)?;
+                children.heal_links(&links).map(|()| cut.healed())
+            }
+            Order::Heal(None) => {
                 let healed = children.heal()?;
                 let told = if healed { "Every link is whole again." } else { "No link was cut." };
                 Ok(told.to_owned())
@@ -269,6 +269,17 @@ impl Cluster {
         }
         command.args(&self.node_options);
         Ok(command)
+    }
+}
+
+/// The links that an order names, if all their servers are there.
+fn links_of(cut: &Cut, deployments: &[Deployment]) -> Result<BTreeSet<(u64, u64)>, String> {
+    let links = cut.links();
+    let is_there = |id| deployments.iter().any(|deployment| deployment.id == id);
+    let mut named = links.iter().flat_map(|(sender, receiver)| [*sender, *receiver]);
+    match named.find(|id| !is_there(*id)) {
+        Some(id) => Err(format!("There is no server {id}.")),
+        None => Ok(links),
     }
 }
 
