@@ -45,15 +45,10 @@ impl Explore {
         let server = Server::http(self.address).map_err(|error| self.refused(&error))?;
         let address = server.server_addr().to_ip().unwrap_or(self.address);
         let explorer = explorer(&subject)?;
-        writeln!(out, "{}: {}", subject.name(), subject.spec.about)?;
-        writeln!(out, "bounds {}", subject.spec.bounds_text())?;
-        if let Some(prefix) = subject.prefix() {
-            writeln!(out, "It starts from this script:\n{prefix}")?;
-        }
-        writeln!(out, "The page is at http://{address}/ (Ctrl-C ends it)")?;
-        writeln!(out, "Stateright's Explorer is at http://{address}/stateright/#/steps/0")?;
+        // All of it is written at once: a reader that has seen enough may go.
+        out.write_all(head(&subject, address).as_bytes())?;
         out.flush()?;
-        PageServer::new(&script, explorer, address).serve(&server);
+        PageServer::new(&script, (&subject.header(), explorer), address).serve(&server);
         Ok(Status::Success)
     }
 
@@ -69,8 +64,9 @@ impl Explore {
             return Ok((subject, script));
         };
         let refused = |error: String| Failure::Refused(format!("{}: {error}", path.display()));
-        let script = std::fs::read_to_string(path)
-            .map_err(|error| refused(format!("cannot read it: {error}; name a script that is text")))?;
+        let script = std::fs::read_to_string(path).map_err(|error| {
+            refused(format!("cannot read it: {error}; name a script that is text"))
+        })?;
         let header = Header::of(&script).map_err(refused)?;
         let subject = Subject::of_script(&header, Chosen::default()).map_err(refused)?;
         Ok((subject, script))
@@ -82,6 +78,17 @@ impl Explore {
             self.address
         ))
     }
+}
+
+/// What there is to say before the page is served.
+fn head(subject: &Subject, address: SocketAddr) -> String {
+    let mut text = format!("{}: {}\n", subject.name(), subject.spec.about);
+    text += &format!("bounds {}\n", subject.spec.bounds_text());
+    if let Some(prefix) = subject.prefix() {
+        text += &format!("It starts from this script:\n{prefix}\n");
+    }
+    text += &format!("The page is at http://{address}/ (Ctrl-C ends it)\n");
+    text + &format!("Stateright's Explorer is at http://{address}/stateright/#/steps/0\n")
 }
 
 /// Starts stateright's Explorer on a subject.

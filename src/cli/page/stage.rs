@@ -7,9 +7,9 @@ use super::copies;
 use super::film::Film;
 use super::scene::{
     Copies, Differs, Frame, FrameKind, Model, Mutant, Named, Property, Scene, SceneKind, Stuck,
-    VERSION,
+    VERSION, Way,
 };
-use super::{sentences, states, way};
+use super::{sentences, way};
 use crate::cli::dead_end::{DeadEnds, Recovers};
 use crate::cli::json::kind;
 use crate::cli::subject::Subject;
@@ -17,7 +17,6 @@ use actorcheck::{Kind, RECOVERABILITY};
 use checked_raft::models::header::Header;
 use checked_raft::models::script::{Runner, without_comment};
 use checked_raft::models::{Cluster, ClusterState};
-use stateright::actor::Id;
 use std::collections::BTreeMap;
 
 /// The most steps that a sentence lists as possible.
@@ -91,10 +90,17 @@ impl Stage {
             }
         }
         film.look_ahead();
+        let path = film.path();
         let (mut frames, states) = film.end();
         self.judge_recovery(&mut frames, &states, detail);
         let violates = header.violates.clone();
-        Ok(self.scene(scene_kind, frames, violates, stuck, copies::header_of(script, header.lines)))
+        let scenario = copies::header_of(script, header.lines);
+        let mut scene = self.scene(scene_kind, frames, violates, stuck, &scenario);
+        scene.path = path;
+        if let Some(story) = copies::story_of(script, header.lines).filter(|_| !self.is_bounded) {
+            scene.about = story;
+        }
+        Ok(scene)
     }
 
     fn scene(
@@ -103,7 +109,7 @@ impl Stage {
         frames: Vec<Frame>,
         violates: Option<String>,
         stuck: Option<Stuck>,
-        scenario: String,
+        scenario: &str,
     ) -> Scene {
         let rules = frames.iter().flat_map(|frame| &frame.rules).copied();
         let broken = self.subject.mutant.as_ref().map(|mutant| mutant.breaks);
@@ -130,8 +136,10 @@ impl Stage {
             stuck,
             notes: Vec::new(),
             copies: Copies::default(),
+            header: self.subject.header() + scenario,
+            path: None,
         };
-        scene.copies = copies::of(&self.subject, &scene, &scenario);
+        scene.copies = copies::of(&self.subject, &scene, scenario);
         scene
     }
 
@@ -172,11 +180,8 @@ impl Stage {
         let recovery = self.cluster.recovery.is_some();
         let recovery = recovery.then_some((RECOVERABILITY, Kind::Recovery));
         let named = self.cluster.property_names().chain(recovery);
-        let sentence = |(name, of)| Property {
-            name,
-            kind: kind(of),
-            sentence: sentences::of_property(name),
-        };
+        let sentence =
+            |(name, of)| Property { name, kind: kind(of), sentence: sentences::of_property(name) };
         named.map(sentence).collect()
     }
 
@@ -233,7 +238,8 @@ impl Stage {
                 return Some(Differs { frame: n, text, state: None });
             }
             let other = film.last()?;
-            let differing = frame.states.iter().find(|(n, state)| other.states.get(n) != Some(state));
+            let differing =
+                frame.states.iter().find(|(n, state)| other.states.get(n) != Some(state));
             if other.text != frame.text || differing.is_some() {
                 let state = frame.states.keys().next().and_then(|n| other.states.get(n)).cloned();
                 return Some(Differs { frame: n, text: other.text.clone(), state });
@@ -243,7 +249,7 @@ impl Stage {
     }
 
     /// Searches for the shortest way to recovery from the last state of a script.
-    pub(in crate::cli) fn way(&self, header: &Header, script: &str) -> Result<super::scene::Way, String> {
+    pub(super) fn way(&self, header: &Header, script: &str) -> Result<Way, String> {
         let mut film = Film::start(&self.cluster, self.subject.spec.prefix, self.is_bounded)?;
         for (number, line) in (1..).zip(script.lines()).skip(header.lines) {
             film.line(Some(number), line).map_err(|reason| format!("line {number}: {reason}"))?;
@@ -251,10 +257,5 @@ impl Stage {
         let state = film.runner().state().clone();
         let fault = self.subject.mutant.as_ref().map(|mutant| mutant.fault);
         way::shortest(self.subject.spec.played(fault)?, state)
-    }
-
-    /// The state of a process at the end of a film, as data.
-    pub(super) fn state(&self, state: &ClusterState, who: Id) -> super::scene::State {
-        states::of_process(&self.cluster, state, usize::from(who))
     }
 }
