@@ -18,6 +18,7 @@ pub mod process;
 pub mod properties;
 mod renaming;
 mod replay;
+pub mod rules;
 pub mod script;
 mod spec;
 pub mod text;

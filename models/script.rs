@@ -13,6 +13,7 @@
 //! deliver S0 S1 all       all undelivered messages from S0 arrive at S1, also those sent meanwhile
 //! redeliver S0 S1 TEXT    a message that was sent, delivered or not, arrives: its text contains TEXT
 //! drop S0 S1              the oldest undelivered message from S0 to S1 is forgotten
+//! drop S0 S1 TEXT         the undelivered one whose text contains TEXT is forgotten
 //! lose                    all undelivered messages are forgotten
 //! lose-network            every message ever sent is lost for good
 //! restart S1              S1 crashes and starts from what it saved
@@ -41,7 +42,7 @@ const FORMS: [&str; 10] = [
     "timeout WHO [TIMER]",
     "deliver FROM TO [TEXT | all]",
     "redeliver FROM TO TEXT",
-    "drop FROM TO",
+    "drop FROM TO [TEXT]",
     "lose",
     "lose-network",
     "restart WHO",
@@ -138,6 +139,11 @@ impl<'a, S: StateMachine> Runner<'a, S> {
                 self.pending.remove(found);
                 Ok(())
             }
+            ("drop", [src, dst, text @ ..]) => {
+                let found = self.undelivered_one(self.id(src)?, self.id(dst)?, &text.join(" "))?;
+                self.pending.remove(found);
+                Ok(())
+            }
             ("lose", []) => {
                 self.pending.clear();
                 Ok(())
@@ -215,13 +221,19 @@ impl<'a, S: StateMachine> Runner<'a, S> {
     }
 
     fn deliver_one(&mut self, src: Id, dst: Id, text: &str) -> Result<(), String> {
+        let found = self.undelivered_one(src, dst, text)?;
+        self.deliver_at(found)
+    }
+
+    /// The position of the undelivered message with this text.
+    fn undelivered_one(&self, src: Id, dst: Id, text: &str) -> Result<usize, String> {
         if self.oldest(src, dst).is_none() {
             return Err(self.nothing_from(src, dst));
         }
         let found = self.find(self.undelivered(src, dst), text);
         let msg = found.map_err(|how| self.unfound("undelivered ", how, src, dst))?;
         let found = self.pending.iter().position(|it| *it == (src, dst, msg.clone()));
-        self.deliver_at(found.expect("it is one of them"))
+        Ok(found.expect("it is one of them"))
     }
 
     fn deliver_at(&mut self, position: usize) -> Result<(), String> {
@@ -313,14 +325,19 @@ impl<'a, S: StateMachine> Runner<'a, S> {
         format!("{verb} {} {who} {label}", self.cluster.name_of(src))
     }
 
-    /// The commands that are possible here, each of them one step: first what has not been done before.
-    pub fn possible(&self) -> Vec<String> {
+    /// The steps that are possible here: those of the model, but for deliveries that a partition prevents.
+    pub fn actions(&self) -> Vec<ClusterAction> {
         let passes = |action: &ClusterAction| match &action.event {
             Event::Deliver { src, .. } => self.passes(*src, action.who),
             _ => true,
         };
-        let enabled = self.cluster.enabled(&self.state).into_iter().filter(passes);
-        let mut commands: Vec<_> = enabled.map(|action| self.command(&action)).collect();
+        self.cluster.enabled(&self.state).into_iter().filter(passes).collect()
+    }
+
+    /// The commands that are possible here, each of them one step: first what has not been done before.
+    pub fn possible(&self) -> Vec<String> {
+        let mut commands: Vec<_> =
+            self.actions().iter().map(|action| self.command(action)).collect();
         commands.sort_by_key(|command| command.starts_with("redeliver"));
         commands
     }

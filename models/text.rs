@@ -190,14 +190,23 @@ impl<'a, S: StateMachine> Text<'a, S> {
     }
 
     fn entry(&self, index: Index, entry: &Entry) -> String {
-        let payload = match &entry.payload {
+        format!("{} {}", position(index, entry.term), self.payload(&entry.payload))
+    }
+
+    /// The content of an entry, without its position.
+    pub fn payload(&self, payload: &Payload) -> String {
+        match payload {
             Payload::Noop => "no-op".to_owned(),
             Payload::Register { client, .. } => format!("register {}", self.name(*client)),
             Payload::Command { session, sequence, command, .. } => {
                 format!("{session}#{sequence} {}", S::describe(command))
             }
-        };
-        format!("{} {payload}", position(index, entry.term))
+        }
+    }
+
+    /// The end of a command of a client.
+    pub fn invocation(&self, invocation: &Invocation) -> String {
+        outcome_text::<S>(invocation)
     }
 
     /// The change of one process in a line; `None` if it did not change.
@@ -447,11 +456,16 @@ fn outcome(outcome: Outcome) -> String {
 }
 
 fn invocation_text<S: StateMachine>(invocation: &Invocation) -> String {
+    format!("learns `{}`", outcome_text::<S>(invocation))
+}
+
+/// The end of a command of a client.
+fn outcome_text<S: StateMachine>(invocation: &Invocation) -> String {
     match invocation {
-        Invocation::Applied(response) => format!("learns `{}`", S::describe_answer(response)),
-        Invocation::Unknown => "learns `outcome unknown`".to_owned(),
-        Invocation::TooLarge(limit) => format!("learns `too large, at most {limit} bytes`"),
-        Invocation::Transfer(outcome) => format!("learns `{}`", transfer_text(*outcome)),
+        Invocation::Applied(response) => S::describe_answer(response),
+        Invocation::Unknown => "outcome unknown".to_owned(),
+        Invocation::TooLarge(limit) => format!("too large, at most {limit} bytes"),
+        Invocation::Transfer(outcome) => transfer_text(*outcome).to_owned(),
     }
 }
 

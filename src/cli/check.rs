@@ -3,12 +3,15 @@
 use super::bounds::Bounds;
 use super::counterexample::{self, Explained};
 use super::inductive::Inductive;
+use super::page::scene::SceneKind;
+use super::page::stage::{Detail, Stage};
 use super::progress::Bar;
 use super::subject::Subject;
-use super::{Failure, Status, json, memory, options, report};
+use super::{Failure, Status, json, memory, options, page, report};
 use actorcheck::engine::{CheckpointError, Checkpoints, explore_with_checkpoints};
 use actorcheck::{self, Kind, Limits, PropertyResult, RECOVERABILITY, Report, Tally, Verdict};
-use checked_raft::models::{Cluster, Effort, Spec};
+use checked_raft::models::header::Header;
+use checked_raft::models::{Cluster, Effort, Spec, mutants};
 use clap::{Args, ValueEnum};
 use indicatif::HumanBytes;
 use siphasher::sip128::SipHasher13;
@@ -50,6 +53,10 @@ pub(super) struct Check {
     /// the first
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
+    /// Write the counterexample as a page that shows it in a browser; if several models are violated, that of
+    /// the first
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// Print everything about every model: bounds, what they cut off, figures, each property
     #[arg(long, short, conflicts_with = "json")]
     verbose: bool,
@@ -198,6 +205,7 @@ impl Check {
         }
         let coverage = self.coverage.then_some(&coverage);
         let saved = self.save.as_deref().map(|path| save(path, &results)).transpose();
+        let shown = self.html.as_deref().map(|path| show(path, &results)).transpose();
         if self.json {
             let models = results.iter().map(json::Model::new).collect();
             let saved = saved.as_ref().ok().copied().flatten().flatten();
@@ -208,8 +216,11 @@ impl Check {
             if let Ok(Some(saved)) = &saved {
                 report::write_saved(out, *saved)?;
             }
+            if let Ok(Some(shown)) = &shown {
+                report::write_shown(out, *shown)?;
+            }
         }
-        let refused = saved.err().or(refused);
+        let refused = saved.err().or(shown.err()).or(refused);
         match (status(&results, &not_run), refused) {
             // The worse of the two is what the exit code says.
             (Status::Violation, Some(failure)) => {
@@ -333,6 +344,26 @@ fn save<'p>(path: &'p Path, results: &[Checked]) -> Result<Option<&'p Path>, Fai
             path.display()
         ))
     })?;
+    Ok(Some(path))
+}
+
+/// Writes the first counterexample as a page, if there is one. Returns the path of the page.
+fn show<'p>(path: &'p Path, results: &[Checked]) -> Result<Option<&'p Path>, Failure> {
+    let mut found = results.iter().filter_map(|it| Some((it, it.counterexample.as_ref()?)));
+    let Some((checked, found)) = found.next() else { return Ok(None) };
+    let refused = |error| Failure::Refused(format!("cannot make the page: {error}"));
+    let script = &found.script;
+    let header = Header::of(script).map_err(refused)?;
+    let subject = Subject {
+        spec: checked.subject.spec.clone(),
+        mutant: checked.subject.mutant.as_ref().and_then(|it| mutants::find(it.name)),
+        options: checked.subject.options.clone(),
+        lender: None,
+    };
+    let stage = Stage::of_script(&header, subject);
+    let scene = stage
+        .and_then(|mut it| it.play(&header, script, SceneKind::Counterexample, Detail::EachFrame));
+    page::file(path, &scene.map_err(refused)?)?;
     Ok(Some(path))
 }
 
@@ -467,7 +498,7 @@ mod tests {
     fn checked(states: u64, sometimes: &'static [&'static str]) -> Checked {
         let states = Some(states);
         let spec = Spec { servers: 1, states, sometimes, ..Spec::base("one", "one server") };
-        let subject = Subject { spec, mutant: None, options: None };
+        let subject = Subject { spec, mutant: None, options: None, lender: None };
         let limits = Limits::unlimited(1);
         let interrupted = AtomicBool::new(false);
         let engine = actorcheck::Engine::Bfs;

@@ -127,7 +127,7 @@ pub(super) fn explain(
     for index in &found.indices {
         let _ = write!(path, "/{index}");
     }
-    let url = format!("http://{EXPLORER}/#/steps/{path}");
+    let url = format!("http://{EXPLORER}/stateright/#/steps/{path}");
     Ok(Explained {
         property: found.property,
         start: told::processes(&world, &found.first),

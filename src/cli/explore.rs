@@ -1,27 +1,37 @@
-//! `raft explore`: the Stateright Explorer on one of our models.
+//! `raft explore`: the page on which people walk through one of our models, and the Stateright Explorer.
 
 use super::bounds::Bounds;
 use super::counterexample::EXPLORER;
 use super::explorer::Explorer;
-use super::subject::Subject;
+use super::page::server::PageServer;
+use super::subject::{Chosen, Subject};
 use super::{Failure, Status};
+use checked_raft::models::header::Header;
 use checked_raft::models::script::Runner;
 use clap::Args;
 use stateright::Model;
 use std::fmt;
 use std::io::Write;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use tiny_http::Server;
 
 /// Walk through a model, or through a mutant's, in the browser
+///
+/// The page shows the servers, their logs and the messages, and what can happen next. A click delivers a
+/// message, loses it, lets a timer fire or a server restart. The Stateright Explorer is at /stateright/.
+/// docs/page.md describes the page.
 #[derive(Args)]
 pub(super) struct Explore {
     /// The model; the first one of the catalogue if none is named
-    #[arg(value_name = "MODEL", conflicts_with_all = ["mutant", "servers"])]
+    #[arg(value_name = "MODEL", conflicts_with_all = ["mutant", "servers", "script"])]
     model: Option<String>,
     /// Explore this mutant in its model
-    #[arg(long, value_name = "NAME", conflicts_with = "servers")]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["servers", "script"])]
     mutant: Option<String>,
+    /// Begin at the end of this script; its header names the model or the mutant
+    #[arg(long, value_name = "FILE", conflicts_with = "servers")]
+    script: Option<PathBuf>,
     #[command(flatten)]
     bounds: Bounds,
     /// Where to serve; port 0 takes any free one
@@ -31,30 +41,35 @@ pub(super) struct Explore {
 
 impl Explore {
     pub(super) fn run(&self, out: &mut dyn Write) -> Result<Status, Failure> {
-        let subject = match (&self.mutant, Subject::bounded(&self.bounds)) {
-            (_, Some(subject)) => subject,
-            (Some(mutant), None) => Subject::mutant(mutant)?,
-            (None, None) => Subject::models(self.model.as_slice())?.swap_remove(0),
-        };
+        let (subject, script) = self.subject()?;
         let server = Server::http(self.address).map_err(|error| self.refused(&error))?;
         let address = server.server_addr().to_ip().unwrap_or(self.address);
-        let checked = subject.cluster();
-        let serve = |inner| drop(checked.checker().serve(inner));
-        let model = subject.cluster();
-        let mut runner = Runner::new(&model, model.started());
-        runner.run(subject.spec.prefix).map_err(Failure::Refused)?;
-        let script = runner.steps().to_vec();
-        let explorer = Explorer::start(model, script, serve)
-            .map_err(|error| Failure::Refused(format!("cannot start the Explorer: {error}")))?;
-        writeln!(out, "{}: {}", subject.name(), subject.spec.about)?;
-        writeln!(out, "bounds {}", subject.spec.bounds_text())?;
-        if let Some(prefix) = subject.prefix() {
-            writeln!(out, "It starts from this script:\n{prefix}")?;
-        }
-        writeln!(out, "Explorer at http://{address}/#/steps/0 (Ctrl-C ends it)")?;
+        let explorer = explorer(&subject)?;
+        // All of it is written at once: a reader that has seen enough may go.
+        out.write_all(head(&subject, address).as_bytes())?;
         out.flush()?;
-        explorer.serve(&server);
+        PageServer::new(&script, (&subject.header(), explorer), address).serve(&server);
         Ok(Status::Success)
+    }
+
+    /// The subject, and the script that the page begins with.
+    fn subject(&self) -> Result<(Subject, String), Failure> {
+        let Some(path) = &self.script else {
+            let subject = match (&self.mutant, Subject::bounded(&self.bounds)) {
+                (_, Some(subject)) => subject,
+                (Some(mutant), None) => Subject::mutant(mutant)?,
+                (None, None) => Subject::models(self.model.as_slice())?.swap_remove(0),
+            };
+            let script = subject.header() + "start\n";
+            return Ok((subject, script));
+        };
+        let refused = |error: String| Failure::Refused(format!("{}: {error}", path.display()));
+        let script = std::fs::read_to_string(path).map_err(|error| {
+            refused(format!("cannot read it: {error}; name a script that is text"))
+        })?;
+        let header = Header::of(&script).map_err(refused)?;
+        let subject = Subject::of_script(&header, Chosen::default()).map_err(refused)?;
+        Ok((subject, script))
     }
 
     fn refused(&self, error: &dyn fmt::Display) -> Failure {
@@ -63,4 +78,26 @@ impl Explore {
             self.address
         ))
     }
+}
+
+/// What there is to say before the page is served.
+fn head(subject: &Subject, address: SocketAddr) -> String {
+    let mut text = format!("{}: {}\n", subject.name(), subject.spec.about);
+    text += &format!("bounds {}\n", subject.spec.bounds_text());
+    if let Some(prefix) = subject.prefix() {
+        text += &format!("It starts from this script:\n{prefix}\n");
+    }
+    text += &format!("The page is at http://{address}/ (Ctrl-C ends it)\n");
+    text + &format!("Stateright's Explorer is at http://{address}/stateright/#/steps/0\n")
+}
+
+/// Starts stateright's Explorer on a subject.
+fn explorer(subject: &Subject) -> Result<Explorer, Failure> {
+    let checked = subject.cluster();
+    let model = subject.cluster();
+    let mut runner = Runner::new(&model, model.started());
+    runner.run(subject.spec.prefix).map_err(Failure::Refused)?;
+    let script = runner.steps().to_vec();
+    Explorer::start(model, script, move |inner| drop(checked.checker().serve(inner)))
+        .map_err(|error| Failure::Refused(format!("cannot start stateright's Explorer: {error}")))
 }

@@ -19,7 +19,6 @@ use stateright::{Expectation, Model};
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::thread::{self, JoinHandle};
-use tiny_http::{Request, Response, Server};
 
 /// The path at which the page asks for states; a path of numbers follows.
 const STATES: &str = "/.states";
@@ -36,7 +35,7 @@ pub(super) struct Explorer {
 type Taken = (ClusterAction, ClusterState);
 
 /// An answer: a status code and a body.
-type Answer = (u16, Vec<u8>);
+pub(super) type Answer = (u16, Vec<u8>);
 
 impl Explorer {
     /// Starts stateright's Explorer and waits until it listens. `serve` runs it and never returns.
@@ -56,21 +55,11 @@ impl Explorer {
         Ok(Self { model, script, inner })
     }
 
-    /// Answers all requests.
-    pub(super) fn serve(&self, server: &Server) {
-        for request in server.incoming_requests() {
-            let (status, body) = self.answer(&request).unwrap_or_else(|error| {
-                (502, format!("stateright's Explorer does not answer: {error}").into_bytes())
-            });
-            // The client may have gone.
-            let _ = request.respond(Response::from_data(body).with_status_code(status));
-        }
-    }
-
-    fn answer(&self, request: &Request) -> io::Result<Answer> {
-        let (status, body) = self.ask(&format!("{} {}", request.method(), request.url()))?;
+    /// The answer to a request: a status code and a body.
+    pub(super) fn answer(&self, method: &str, url: &str) -> io::Result<Answer> {
+        let (status, body) = self.ask(&format!("{method} {url}"))?;
         let steps = serde_json::from_slice::<Vec<Value>>(&body);
-        match (request.url().strip_prefix(STATES), steps) {
+        match (url.strip_prefix(STATES), steps) {
             (Some(path), Ok(mut steps)) => {
                 self.judge(path.trim_matches('/'), &mut steps);
                 Ok((status, serde_json::to_vec(&steps)?))

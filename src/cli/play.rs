@@ -1,14 +1,14 @@
 //! `raft play`: executes a script on its model, and says which properties the script violates.
 
-use super::bounds::Bounds;
+use super::dead_end::{DeadEnds, Recovers};
 use super::json::kind;
-use super::subject::Subject;
-use super::{Failure, Status, why};
-use actorcheck::search::{Kill, Reach, shortest_of_each};
-use actorcheck::{Event, Kind, OfGroup, RECOVERABILITY, Recovery};
-use checked_raft::kv::Kv;
+use super::lines::Line;
+use super::page::scene::SceneKind;
+use super::page::stage::{Detail, Stage};
+use super::subject::{Chosen, Subject};
+use super::{Failure, Status, page, why};
+use actorcheck::{Event, Kind, RECOVERABILITY};
 use checked_raft::models::header::Header;
-use checked_raft::models::properties::Peer;
 use checked_raft::models::script::{Runner, without_comment};
 use checked_raft::models::text::Text;
 use checked_raft::models::{Cluster, ClusterAction, ClusterState};
@@ -16,8 +16,6 @@ use clap::Args;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Play a script on its model: a saved counterexample, or one of your own
 ///
@@ -38,12 +36,11 @@ pub(super) struct Play {
     /// Play it on correct servers, though its header names a mutant
     #[arg(long, conflicts_with = "mutant")]
     correct: bool,
+    /// Also write a page that shows it in a browser
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
 }
 
-/// How often the search for a way to recovery may ask whether to go on, in each state.
-const MOST_ASKED: usize = 50_000;
-/// By how many entries a log may grow in that search.
-const MOST_GROWTH: u64 = 8;
 /// The most commands that an error lists as possible.
 const MOST_POSSIBLE: usize = 24;
 
@@ -51,7 +48,12 @@ impl Play {
     pub(super) fn run(&self, out: &mut dyn Write) -> Result<Status, Failure> {
         let script = self.read()?;
         let header = Header::of(&script).map_err(|error| self.refused(&error))?;
-        let subject = self.subject(&header)?;
+        let chosen = Chosen {
+            model: self.model.as_deref(),
+            mutant: self.mutant.as_deref(),
+            correct: self.correct,
+        };
+        let subject = Subject::of_script(&header, chosen).map_err(|error| self.refused(&error))?;
         let fault = subject.mutant.as_ref().map(|mutant| mutant.fault);
         let build = || {
             let built = subject.spec.played(fault);
@@ -62,20 +64,32 @@ impl Play {
         let is_bounded = header.scenario.is_none() || header.model.is_some();
         let mut player = Player::new(&cluster, Verdicts::new(&cluster, apart, is_bounded));
         for (number, line) in (1..).zip(script.lines()).skip(header.lines) {
-            if player.is_record(line) {
-                continue;
-            }
             let ran = player.line(line, out)?;
             if let Err(reason) = ran {
                 out.flush()?;
                 return Err(self.stuck(number, line, &reason, &player.runner));
             }
         }
+        if let Some(path) = &self.html {
+            let again =
+                Subject::of_script(&header, chosen).map_err(|error| self.refused(&error))?;
+            let stage = Stage::of_script(&header, again);
+            let scene = stage
+                .and_then(|mut it| it.play(&header, &script, SceneKind::Script, Detail::EachFrame));
+            let mut scene = scene.map_err(|error| self.refused(&error))?;
+            if let Some(name) = self.file.file_stem().filter(|_| !scene.is_bounded()) {
+                scene.rename(name.to_string_lossy().replace('_', " "));
+            }
+            page::file(path, &scene)?;
+        }
         player.write_end(header.violates.as_deref(), out)?;
         let verdicts = &player.verdicts;
         verdicts.write(out)?;
         if let Some(property) = &header.violates {
             verdicts.write_expected(out, property)?;
+        }
+        if let Some(path) = &self.html {
+            writeln!(out, "{} shows it: open it in a browser.", path.display())?;
         }
         let is_violated = verdicts.violations().next().is_some();
         Ok(if is_violated { Status::Violation } else { Status::Success })
@@ -108,45 +122,6 @@ impl Play {
             lines.push(format!("  and {} more", possible.len() - MOST_POSSIBLE));
         }
         self.refused(&lines.join("\n"))
-    }
-
-    /// The model that the options or the header name, with the mutant that they name.
-    fn subject(&self, header: &Header) -> Result<Subject, Failure> {
-        let of_header = header.mutant.as_deref().map(Subject::mutant).transpose();
-        let of_header = of_header.map_err(|error| self.refused(&error.to_string()))?;
-        let of_option = self.mutant.as_deref().map(Subject::mutant).transpose()?;
-        let model = match (&self.model, &header.model, &header.scenario) {
-            (Some(name), _, _) => Subject::models(std::slice::from_ref(name))?.pop(),
-            (None, Some(name), _) => Some(self.model(name)?),
-            (None, None, Some(spec)) => {
-                Some(Subject { spec: spec.clone(), mutant: None, options: None })
-            }
-            (None, None, None) => None,
-        };
-        // A script of a mutant goes on to be played on that mutant's model, also with another bug or none.
-        let own = of_header.as_ref().or(of_option.as_ref()).map(|subject| subject.spec.clone());
-        let Some(spec) = model.as_ref().map(|model| model.spec.clone()).or(own) else {
-            return Err(self.refused(
-                "it does not say on which model it is played; let it begin with `model NAME` or \
-                 `mutant NAME`, or give one with --model or --mutant (`raft models` and `raft mutants` \
-                 list them)",
-            ));
-        };
-        let mutant = of_option.or(of_header).and_then(|subject| subject.mutant);
-        let options = model.and_then(|model| model.options);
-        Ok(Subject { spec, mutant: mutant.filter(|_| !self.correct), options })
-    }
-
-    /// The model that a header names.
-    fn model(&self, name: &str) -> Result<Subject, Failure> {
-        if !name.starts_with("--") {
-            let found = Subject::models(&[name.to_owned()]);
-            let mut found = found.map_err(|error| self.refused(&error.to_string()))?;
-            return Ok(found.swap_remove(0));
-        }
-        let bounds = Bounds::of(name).map_err(|error| self.refused(&error))?;
-        Subject::bounded(&bounds)
-            .ok_or_else(|| self.refused("the bounds of its model do not say `--servers`"))
     }
 
     fn write_head(
@@ -183,12 +158,6 @@ impl Play {
     }
 }
 
-/// The length of the longest log of some servers.
-fn longest(servers: &[Peer<'_, Kv>]) -> u64 {
-    let logs = servers.iter().filter_map(|(_, local)| local.state.server());
-    logs.map(|server| server.persistent.log.last_index().0).max().unwrap_or(0)
-}
-
 /// A script under way.
 struct Player<'a> {
     cluster: &'a Cluster,
@@ -210,35 +179,28 @@ impl<'a> Player<'a> {
         Self { cluster, remembered: runner.clone(), runner, verdicts, told: 0, before: first }
     }
 
-    /// Whether a line is a record of a scenario: it is indented and begins with the name of a process.
-    fn is_record(&self, line: &str) -> bool {
-        let first = line.split_whitespace().next().unwrap_or_default().trim_end_matches(':');
-        line.starts_with(' ') && self.cluster.names.iter().any(|name| name == first)
-    }
-
     /// Runs a line and tells its steps. The inner result is that of the line.
     fn line(&mut self, line: &str, out: &mut dyn Write) -> io::Result<Result<(), String>> {
-        let line = without_comment(line);
-        match line.split_once(' ').unwrap_or((line, "")) {
-            ("logs", "") => {
+        match Line::of(line, &self.cluster.names) {
+            Line::Nothing => {}
+            Line::Logs => {
                 for log in Text::of(self.cluster).logs(self.runner.state()) {
                     writeln!(out, "       {log}")?;
                 }
             }
-            ("remember", "") => self.remembered = self.runner.clone(),
-            ("return", "") => {
+            Line::Remember => self.remembered = self.runner.clone(),
+            Line::Return => {
                 self.runner = self.remembered.clone();
                 writeln!(out, "       back to where the script said `remember`")?;
             }
-            ("quietly", commands) => {
-                for command in commands.split(';') {
+            Line::Commands(commands) => {
+                for command in commands {
                     let ran = self.command(command, out)?;
                     if ran.is_err() {
                         return Ok(ran);
                     }
                 }
             }
-            _ => return self.command(line, out),
         }
         Ok(Ok(()))
     }
@@ -279,42 +241,41 @@ impl<'a> Player<'a> {
     }
 }
 
+/// The bounds of the model that a step leads beyond, as `max_term=1`.
+pub(super) fn beyond(
+    cluster: &Cluster,
+    action: Option<&ClusterAction>,
+    state: &ClusterState,
+) -> Vec<String> {
+    let view = state.view();
+    let outside = cluster.bounds.iter().filter(|bound| !bound.within.holds(&view));
+    let outside = outside.map(|bound| format!("{}={}", bound.name, bound.limit));
+    let restarts = action.filter(|action| {
+        action.event == Event::Restart && !cluster.restartable.contains(&action.who)
+    });
+    outside.chain(restarts.map(|_| "restarts=none".to_owned())).collect()
+}
+
 /// The verdicts on the states that a script has passed.
 struct Verdicts<'a> {
     cluster: &'a Cluster,
-    /// A second copy of the model. The search for a dead end starts it from the state that is judged.
-    apart: Cluster,
+    /// The judge of recovery.
+    dead_ends: DeadEnds,
     /// Whether the bounds of the model mean anything.
     is_bounded: bool,
     /// The number of the step that first violated a property or satisfied a `sometimes`, and its state.
     first: BTreeMap<&'static str, (usize, ClusterState)>,
     /// The number of the first step beyond each bound.
     beyond: BTreeMap<String, usize>,
-    /// How often the search for a way to recovery has asked whether it may go on.
-    asked: Arc<AtomicUsize>,
-    /// Whether that search was kept from going on.
-    cut: Arc<AtomicBool>,
-    /// The number of the step after which that search did not end.
+    /// The number of the step after which the search for a way to recovery was cut.
     undecided: Option<usize>,
 }
 
 impl<'a> Verdicts<'a> {
-    fn new(cluster: &'a Cluster, mut apart: Cluster, is_bounded: bool) -> Self {
-        apart.always.clear();
-        apart.steps.clear();
-        let (asked, cut) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
-        apart.recovery = apart.recovery.map(|recovery| {
-            let (within, asked, cut) = (recovery.within, Arc::clone(&asked), Arc::clone(&cut));
-            let within: Arc<OfGroup<_>> = Arc::new(move |group, start, now| {
-                let is_early = asked.fetch_add(1, Ordering::Relaxed) < MOST_ASKED;
-                let goes_on = is_early && longest(now) <= longest(start) + MOST_GROWTH;
-                cut.fetch_or(!goes_on, Ordering::Relaxed);
-                goes_on && within(group, start, now)
-            });
-            Recovery { within, ..recovery }
-        });
+    fn new(cluster: &'a Cluster, apart: Cluster, is_bounded: bool) -> Self {
         let (first, beyond) = (BTreeMap::new(), BTreeMap::new());
-        Self { cluster, apart, is_bounded, first, beyond, asked, cut, undecided: None }
+        let dead_ends = DeadEnds::new(apart);
+        Self { cluster, dead_ends, is_bounded, first, beyond, undecided: None }
     }
 
     /// Judges the state after a step; number 0 is the first state.
@@ -330,12 +291,7 @@ impl<'a> Verdicts<'a> {
         if !self.is_bounded {
             return;
         }
-        let outside = self.cluster.bounds.iter().filter(|bound| !bound.within.holds(&view));
-        let outside = outside.map(|bound| format!("{}={}", bound.name, bound.limit));
-        let restarts = action.filter(|action| {
-            action.event == Event::Restart && !self.cluster.restartable.contains(&action.who)
-        });
-        for bound in outside.chain(restarts.map(|_| "restarts=none".to_owned())) {
+        for bound in beyond(self.cluster, action, state) {
             self.beyond.entry(bound).or_insert(number);
         }
     }
@@ -344,20 +300,14 @@ impl<'a> Verdicts<'a> {
     /// group may go on for ever, so the search is cut; if it finds no way then, nothing is said of recovery.
     fn is_dead_end(&mut self, number: usize, state: &ClusterState) -> bool {
         let is_known = self.undecided.is_some() || self.first.contains_key(RECOVERABILITY);
-        if self.apart.recovery.is_none() || is_known {
+        if is_known {
             return false;
         }
-        self.apart.initial = Some(state.clone());
-        self.asked.store(0, Ordering::Relaxed);
-        self.cut.store(false, Ordering::Relaxed);
-        let found = shortest_of_each(&self.apart, Reach { states: 1, steps: 0 });
-        let at_once = |(name, kill): &(_, Kill)| *name == RECOVERABILITY && kill.steps == 0;
-        let found = found.violated.iter().any(at_once);
-        if found && self.cut.load(Ordering::Relaxed) {
+        let judged = self.dead_ends.judge(state);
+        if judged == Recovers::Undecided {
             self.undecided = Some(number);
-            return false;
         }
-        found
+        judged == Recovers::No
     }
 
     /// The properties that may not be broken and were, with the step and the state: the first one first.

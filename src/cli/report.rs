@@ -213,6 +213,14 @@ pub(super) fn write_saved(out: &mut dyn Write, saved: Option<&Path>) -> io::Resu
     }
 }
 
+/// Says where the page with the counterexample is.
+pub(super) fn write_shown(out: &mut dyn Write, shown: Option<&Path>) -> io::Result<()> {
+    match shown.map(Path::display) {
+        None => writeln!(out, "There is no counterexample to show, so there is no page."),
+        Some(path) => writeln!(out, "{path} shows it: open it in a browser."),
+    }
+}
+
 fn write_coverage(out: &mut dyn Write, coverage: &BTreeMap<&'static str, u64>) -> io::Result<()> {
     let mut table = table(["label", "steps"]);
     for (label, steps) in coverage {

@@ -4,6 +4,7 @@ use super::Failure;
 use super::bounds::Bounds;
 use actorcheck::{Engine, Report};
 use checked_raft::models::catalogue::{self, catalogue};
+use checked_raft::models::header::Header;
 use checked_raft::models::mutants::{self, MutantSpec};
 use checked_raft::models::{Cluster, Spec};
 use std::collections::BTreeSet;
@@ -16,6 +17,19 @@ pub(super) struct Subject {
     pub(super) mutant: Option<MutantSpec>,
     /// The options that give the bounds of the model, if it is not in the catalogue.
     pub(super) options: Option<String>,
+    /// The mutant whose model this is, if the servers are correct and the model has no other name.
+    pub(super) lender: Option<&'static str>,
+}
+
+/// What somebody has chosen for a script, whatever its header says.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Chosen<'a> {
+    /// The model.
+    pub(super) model: Option<&'a str>,
+    /// The bug of the servers.
+    pub(super) mutant: Option<&'a str>,
+    /// Whether the servers are correct, though the header names a mutant.
+    pub(super) correct: bool,
 }
 
 impl Subject {
@@ -38,7 +52,68 @@ impl Subject {
             let names: Vec<_> = mutants::catalogue().iter().map(|mutant| mutant.name).collect();
             return Err(unknown("mutant", "mutants", name, names));
         };
-        Ok(Self { spec: mutant.spec.clone(), mutant: Some(mutant), options: None })
+        Ok(Self { spec: mutant.spec.clone(), mutant: Some(mutant), options: None, lender: None })
+    }
+
+    /// The subject that a script is played on. What somebody has chosen counts more than what the header of
+    /// the script says. An error is a sentence.
+    pub(super) fn of_script(header: &Header, chosen: Chosen<'_>) -> Result<Self, String> {
+        let mutant = |name: Option<&str>| name.map(Self::mutant).transpose();
+        let of_header = mutant(header.mutant.as_deref()).map_err(|error| error.to_string())?;
+        let of_choice = mutant(chosen.mutant).map_err(|error| error.to_string())?;
+        let model = match (chosen.model.or(header.model.as_deref()), &header.scenario) {
+            (Some(name), _) => Some(Self::named(name)?),
+            (None, Some(spec)) => Some(Self::of(spec.clone())),
+            (None, None) => None,
+        };
+        // A script of a mutant goes on to be played on that mutant's model, also with another bug or none.
+        let own = of_header.as_ref().or(of_choice.as_ref()).map(|subject| subject.spec.clone());
+        let Some(spec) = model.as_ref().map(|model| model.spec.clone()).or(own) else {
+            return Err(
+                "it does not say on which model it is played; let it begin with `model NAME` or \
+                        `mutant NAME`, or give one with --model or --mutant (`raft models` and \
+                        `raft mutants` list them)"
+                    .to_owned(),
+            );
+        };
+        let mutant = of_choice.or(of_header).and_then(|subject| subject.mutant);
+        let is_correct = chosen.correct || header.correct && chosen.mutant.is_none();
+        let own = mutant.as_ref().filter(|mutant| is_correct && mutant.spec.name == spec.name);
+        let lender = own.map(|mutant| mutant.name);
+        let options = model.and_then(|model| model.options);
+        Ok(Self { spec, mutant: mutant.filter(|_| !is_correct), options, lender })
+    }
+
+    /// The model that a header names: one of the catalogue, or bounds of its own.
+    fn named(name: &str) -> Result<Self, String> {
+        if name.starts_with("--") {
+            let subject = Self::bounded(&Bounds::of(name)?);
+            return subject.ok_or("the bounds of its model do not say `--servers`".to_owned());
+        }
+        find_model(name).map(Self::of).map_err(|error| error.to_string())
+    }
+
+    /// The lines of a header that name this subject. A scenario describes its cluster in lines of its own,
+    /// so for a scenario they are none.
+    pub(super) fn header(&self) -> String {
+        let model = match &self.options {
+            Some(options) => Some(options.trim()),
+            None => Some(self.spec.name).filter(|name| catalogue::find(name).is_some()),
+        };
+        match &self.mutant {
+            Some(mutant) if mutant.spec.name == self.spec.name => {
+                format!("mutant {}\n", mutant.name)
+            }
+            Some(mutant) => {
+                let model = model.map(|model| format!("model {model}\n")).unwrap_or_default();
+                format!("{model}mutant {}\n", mutant.name)
+            }
+            None => match (model, self.lender) {
+                (Some(model), _) => format!("model {model}\n"),
+                (None, Some(lender)) => format!("mutant {lender}\ncorrect\n"),
+                (None, None) => String::new(),
+            },
+        }
     }
 
     /// The model of these bounds, if any are given.
@@ -48,12 +123,12 @@ impl Subject {
 
     /// A model of the catalogue.
     fn of(spec: Spec) -> Self {
-        Self { spec, mutant: None, options: None }
+        Self { spec, mutant: None, options: None, lender: None }
     }
 
     /// Whether the catalogue gives the numbers of states of this subject.
     fn has_pinned_counts(&self) -> bool {
-        self.mutant.is_none() && self.options.is_none()
+        self.mutant.is_none() && self.options.is_none() && self.spec.tuples.0 > 0
     }
 
     /// The model, in the form that the engines take.

@@ -1,6 +1,6 @@
 //! `raft trace`: does the checked actor do what a running server did?
 
-use super::{Failure, Status, json, trace_show};
+use super::{Failure, Status, json, page, trace_show};
 use checked_raft::deploy::replay_trace;
 use checked_raft::kv::Kv;
 use checked_raft::runtime::trace::{Accepted, NotAccepted, Rejected};
@@ -25,6 +25,9 @@ pub(super) struct Trace {
     /// Print what the servers did, a line for each record, as far as the actor reproduces it
     #[arg(long, conflicts_with = "json")]
     pub(super) show: bool,
+    /// Write a page that shows what the servers did, merged in one order
+    #[arg(long, value_name = "FILE", conflicts_with = "show")]
+    html: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -66,6 +69,10 @@ impl Trace {
         let verdicts: Box<dyn Iterator<Item = Verdict>> = if self.show {
             let shown = trace_show::show(self.files.iter().map(PathBuf::as_path), out)?;
             Box::new(shown.into_iter())
+        } else if let Some(path) = &self.html {
+            let (scene, verdicts) = page::traced::scene(&self.files)?;
+            page::file(path, &scene)?;
+            Box::new(verdicts.into_iter())
         } else {
             Box::new(self.files.iter().map(|path| judge(path)))
         };
@@ -84,6 +91,8 @@ impl Trace {
         }
         if self.json {
             writeln!(out, "{}", json::text(&Results { traces }))?;
+        } else if let Some(path) = &self.html {
+            writeln!(out, "{} shows what the servers did: open it in a browser.", path.display())?;
         }
         Ok(status)
     }

@@ -25,12 +25,35 @@ const MOST_UNDER_WAY: usize = 1 << 16;
 /// The most characters of a part of a line.
 const MOST_CHARACTERS: usize = 160;
 
-type Record = Replayed<Raft<Kv>>;
+/// A record of a trace, replayed.
+pub(super) type Record = Replayed<Raft<Kv>>;
+
+/// A record of a trace, in the order of all traces.
+pub(super) struct Shown<'a> {
+    /// The number of the server.
+    pub(super) server: Id,
+    /// The record, replayed.
+    pub(super) record: &'a Record,
+    /// The way in which it came to be next.
+    pub(super) how: How,
+    /// The state before it, if any is known.
+    pub(super) before: Option<&'a Server<Kv>>,
+    /// Whether the trace is not followed any further, because the actor did otherwise.
+    is_given_up: bool,
+}
 
 /// Writes all steps of the traces, a line each. Returns the verdict on each trace.
 pub(super) fn show<'p>(
     paths: impl Iterator<Item = &'p Path>,
     out: &mut dyn Write,
+) -> Result<Vec<Verdict>, Failure> {
+    each(paths, &mut |shown| shown.write(out))
+}
+
+/// Calls `visit` for each record of the traces. Returns the verdict on each trace.
+pub(super) fn each<'p>(
+    paths: impl Iterator<Item = &'p Path>,
+    visit: &mut dyn FnMut(&Shown<'_>) -> io::Result<()>,
 ) -> Result<Vec<Verdict>, Failure> {
     let mut traces = Vec::new();
     for path in paths {
@@ -40,7 +63,7 @@ pub(super) fn show<'p>(
     let mut merge = Merge { traces, under_way: UnderWay::default() };
     while let Some(next) = merge.next() {
         let how = merge.step(next);
-        merge.write(next, how, out)?;
+        merge.visit(next, how, visit)?;
     }
     Ok(merge.traces.into_iter().map(|trace| trace.verdict).collect())
 }
@@ -66,7 +89,7 @@ struct Trace<'p> {
 
 /// The way in which a record came to be next.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum How {
+pub(super) enum How {
     /// It waits for nothing.
     Plainly,
     /// It receives a message that was received before.
@@ -279,27 +302,45 @@ impl Merge<'_> {
         }
     }
 
-    /// Writes the record that was just taken, in a line.
-    fn write(&mut self, n: usize, how: How, out: &mut dyn Write) -> io::Result<()> {
+    /// Shows the record that was just taken.
+    fn visit(
+        &mut self,
+        n: usize,
+        how: How,
+        visit: &mut dyn FnMut(&Shown<'_>) -> io::Result<()>,
+    ) -> io::Result<()> {
         let trace = &mut self.traces[n];
         let Some(record) = trace.taken.take() else { return Ok(()) };
+        visit(&Shown {
+            server: trace.server,
+            record: &record,
+            how,
+            before: record.before.as_ref().or(trace.last.as_ref()),
+            is_given_up: trace.head.is_none() && !matches!(trace.verdict, Verdict::Accept(_)),
+        })?;
+        trace.last = Some(record.after);
+        Ok(())
+    }
+}
+
+impl Shown<'_> {
+    /// Writes the record in a line.
+    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        let Self { server: who, record, how, before, is_given_up } = *self;
         let text = Text::<Kv>::named(name);
-        let who = trace.server;
         let mut parts = vec![event(&text, who, &record.event)];
         match how {
             How::Plainly => {}
             How::Again => parts.push("it arrives again".to_owned()),
             How::Unsent => parts.push("its sending is in no trace here".to_owned()),
         }
-        let before = record.before.as_ref().or(trace.last.as_ref());
         parts.extend(before.map(|before| text.protocol_change(before, &record.after).join(", ")));
         parts.extend(text.all_sent(who, &record.out));
         parts.retain(|part| !part.is_empty());
         let parts: Vec<_> = parts.iter().map(|part| cut(part)).collect();
         let line = format!("{:<4} {:>7}  {}", name(who), record.line, parts.join(" │ "));
         writeln!(out, "{line}")?;
-        trace.last = Some(record.after);
-        if trace.head.is_none() && !matches!(trace.verdict, Verdict::Accept(_)) {
+        if is_given_up {
             writeln!(out, "{:<4} {:>7}  the trace is not followed any further", name(who), "")?;
         }
         Ok(())
@@ -307,14 +348,15 @@ impl Merge<'_> {
 }
 
 /// The name of a server or of a client.
-fn name(id: Id) -> String {
+pub(super) fn name(id: Id) -> String {
     match usize::from(id) as u64 {
         number if number >= CLIENTS => format!("C{number}"),
         number => format!("S{number}"),
     }
 }
 
-fn event(text: &Text<'_, Kv>, who: Id, event: &Event<Raft<Kv>>) -> String {
+/// The event of a record in words.
+pub(super) fn event(text: &Text<'_, Kv>, who: Id, event: &Event<Raft<Kv>>) -> String {
     match event {
         Event::Start { storage: None } => format!("{}: start with nothing saved", name(who)),
         Event::Start { storage: Some(Persistent { current_term, log, .. }) } => {
