@@ -196,22 +196,19 @@ impl<S: StateMachine> Observed<S> {
     /// server come in their order. A call that the server's store has lost must not come at all.
     pub fn take(&mut self, who: Id, line: u64, call: Call<S>, parameters: &Parameters) {
         let before = self.servers.remove(&who);
-        let (event, mut timers, mut storage) = match call.event {
-            CallEvent::Start(found) => (Event::Restart, Timers::new(), found),
+        let known = || before.as_ref().map(|it| (it.timers.clone(), it.storage.clone()));
+        let (event, (mut timers, mut storage)) = match call.event {
+            CallEvent::Start(found) => (Event::Restart, (Timers::new(), found)),
             CallEvent::Deliver(src, msg) => {
-                let before = before.as_ref();
-                let (timers, storage) =
-                    before.map(|it| (it.timers.clone(), it.storage.clone())).unwrap_or_default();
-                (Event::Deliver { src, msg }, timers, storage)
+                (Event::Deliver { src, msg }, known().unwrap_or_default())
             }
             CallEvent::Timeout(timer) => {
-                let before = before.as_ref();
-                let (mut timers, storage) =
-                    before.map(|it| (it.timers.clone(), it.storage.clone())).unwrap_or_default();
-                timers.cancel(&timer.into());
-                (Event::Timeout(timer.into()), timers, storage)
+                (Event::Timeout(timer.into()), known().unwrap_or_default())
             }
         };
+        if let Event::Timeout(timer) = &event {
+            timers.cancel(timer);
+        }
         let out: Vec<_> = call.out.into_iter().map(of_process).collect();
         for command in &out {
             match command {
@@ -255,7 +252,7 @@ impl<S: StateMachine> Observed<S> {
                 Judge::Timers => {
                     Some(with_local(step.after, |it| p::timers_suit_the_role(it, check_quorum)))
                 }
-                Judge::Change(holds) => step.change(|change| holds(change)),
+                Judge::Change(holds) => step.change(holds),
                 Judge::Output(holds) => step.output(|output| holds(output, parameters)),
                 _ => None,
             };
@@ -286,7 +283,7 @@ impl<S: StateMachine> Observed<S> {
             && !before.is_some_and(|before| {
                 before.is_leader() && before.persistent.current_term == new.current_term
             });
-        let commits = before.filter(|before| before.commit_index < after.commit_index).is_some();
+        let commits = before.is_some_and(|before| before.commit_index < after.commit_index);
         if has_voted {
             self.judge_one(step, &Judge::OneVotePerTerm, p::one_vote_per_term(&self.ghost));
         }
