@@ -54,8 +54,9 @@ fn of_timeout(what: &str) -> &'static [&'static str] {
         "a server alone elects itself" => &["FOL-2", "CAN-1", "CAN-2", "NOOP"],
         "a leader sends heartbeats" => &["LDR-1"],
         "a server asks for pre-votes" => &["PV-1"],
-        "a leader has heard a majority"
-        | "a leader has heard no majority, and steps down" => &["CQ-1"],
+        "a leader has heard a majority" | "a leader has heard no majority, and steps down" => {
+            &["CQ-1"]
+        }
         "a follower has not heard its leader lately" => &["STICK-1"],
         "a leader gives a transfer up" => &["TR-3"],
         _ => &[],
@@ -106,8 +107,9 @@ fn of_append_entries_response(what: &str) -> &'static [&'static str] {
     match what {
         "the match index advances" => &["LDR-3a"],
         "more is sent" => &["LDR-3"],
-        "a majority has an entry of an older term, not committed"
-        | "the commit index advances" => &["LDR-4"],
+        "a majority has an entry of an older term, not committed" | "the commit index advances" => {
+            &["LDR-4"]
+        }
         "a conflict with a shorter log, backed up"
         | "a conflict of terms, backed up"
         | "a conflict about another position"

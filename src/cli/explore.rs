@@ -69,8 +69,9 @@ impl Explore {
             return Ok((subject, script));
         };
         let refused = |error: String| Failure::Refused(format!("{}: {error}", path.display()));
-        let script = std::fs::read_to_string(path)
-            .map_err(|error| refused(format!("cannot read it: {error}; name a script that is text")))?;
+        let script = std::fs::read_to_string(path).map_err(|error| {
+            refused(format!("cannot read it: {error}; name a script that is text"))
+        })?;
         let header = Header::of(&script).map_err(refused)?;
         let subject = Subject::of_script(&header, Chosen::default()).map_err(refused)?;
         Ok((subject, script))

@@ -71,7 +71,8 @@ impl Play {
             }
         }
         if let Some(path) = &self.html {
-            let again = Subject::of_script(&header, chosen).map_err(|error| self.refused(&error))?;
+            let again =
+                Subject::of_script(&header, chosen).map_err(|error| self.refused(&error))?;
             let stage = Stage::of_script(&header, again);
             let scene = stage
                 .and_then(|mut it| it.play(&header, &script, SceneKind::Script, Detail::EachFrame));

@@ -67,10 +67,12 @@ impl Subject {
         // A script of a mutant goes on to be played on that mutant's model, also with another bug or none.
         let own = of_header.as_ref().or(of_choice.as_ref()).map(|subject| subject.spec.clone());
         let Some(spec) = model.as_ref().map(|model| model.spec.clone()).or(own) else {
-            return Err("it does not say on which model it is played; let it begin with `model NAME` or \
+            return Err(
+                "it does not say on which model it is played; let it begin with `model NAME` or \
                         `mutant NAME`, or give one with --model or --mutant (`raft models` and \
                         `raft mutants` list them)"
-                .to_owned());
+                    .to_owned(),
+            );
         };
         let mutant = of_choice.or(of_header).and_then(|subject| subject.mutant);
         let options = model.and_then(|model| model.options);

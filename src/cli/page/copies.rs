@@ -59,13 +59,12 @@ fn test(subject: &Subject, scene: &Scene, scenario: &str, commands: &str) -> Opt
             let read = format!("Header::of({scenario:?}).expect(\"a header\")");
             (format!("{read}.scenario.expect(\"a cluster\")"), "header::Header")
         }
-        (Some(name), _) => {
-            (format!("catalogue::find({name:?}).expect(\"a model\")"), "catalogue")
-        }
+        (Some(name), _) => (format!("catalogue::find({name:?}).expect(\"a model\")"), "catalogue"),
         (None, _) => ("&mutant.spec".to_owned(), ""),
     };
     let mutants = if subject.mutant.is_some() { "mutants" } else { "" };
-    let uses: Vec<_> = [uses, mutants, "script::Runner"].into_iter().filter(|it| !it.is_empty()).collect();
+    let uses: Vec<_> =
+        [uses, mutants, "script::Runner"].into_iter().filter(|it| !it.is_empty()).collect();
     let last = scene.frames.last()?;
     let broken: Vec<_> = last.verdict.broken.iter().map(|it| it.property).collect();
     let mut text = format!("use checked_raft::models::{{{}}};\n\n", uses.join(", "));
@@ -80,7 +79,11 @@ fn test(subject: &Subject, scene: &Scene, scenario: &str, commands: &str) -> Opt
         let _ = writeln!(text, "{}\\n\\", line.replace('\\', "\\\\").replace('"', "\\\""));
     }
     text += "\";\n    runner.run(script).expect(\"each step can be taken\");\n";
-    let _ = writeln!(text, "    assert_eq!(cluster.broken(runner.state()), {broken:?} as [&str; {}]);\n}}", broken.len());
+    let _ = writeln!(
+        text,
+        "    assert_eq!(cluster.broken(runner.state()), {broken:?} as [&str; {}]);\n}}",
+        broken.len()
+    );
     Some(text)
 }
 

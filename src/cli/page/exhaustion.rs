@@ -99,10 +99,13 @@ impl Searches {
         }));
         let ended = match ran {
             Err(_) => Err("a handler or a property panicked".to_owned()),
-            Ok(report) => match (report.verdict, subject.count_failure(Engine::Antichain, &report)) {
+            Ok(report) => match (report.verdict, subject.count_failure(Engine::Antichain, &report))
+            {
                 (Verdict::Exhaustive, None) => Ok(report.tuples.map_or(0, |counts| counts.tuples)),
                 (Verdict::Exhaustive, Some(failure)) => Err(failure),
-                (Verdict::Violated, _) => Err(format!("it violates {}", report.violated().join(", "))),
+                (Verdict::Violated, _) => {
+                    Err(format!("it violates {}", report.violated().join(", ")))
+                }
                 (Verdict::Bounded, _) => {
                     Err(format!("{} ended it", report.ended_by.unwrap_or("something")))
                 }

@@ -246,10 +246,11 @@ impl<'a> Film<'a> {
         for link in self.runner.pending() {
             self.sent.insert(link.clone(), 0);
         }
-        let sent = self.runner.pending().iter().map(|(_, to, message)| Sent {
-            to: usize::from(*to),
-            message: self.words(message),
-        });
+        let sent = self
+            .runner
+            .pending()
+            .iter()
+            .map(|(_, to, message)| Sent { to: usize::from(*to), message: self.words(message) });
         let sent = sent.collect();
         let all = 0..self.cluster.names.len();
         self.frames.push(Frame {
@@ -352,7 +353,9 @@ impl<'a> Film<'a> {
 /// What a command does that takes no step.
 fn note(command: &str, is_idle: bool) -> &'static str {
     match command.split_whitespace().next() {
-        Some("drop" | "lose" | "lose-network" | "settle") if is_idle => "There was nothing to lose.",
+        Some("drop" | "lose" | "lose-network" | "settle") if is_idle => {
+            "There was nothing to lose."
+        }
         Some("drop") => "The network has lost this message.",
         Some("lose-network") => "The network has lost every message that was ever sent.",
         Some("lose") => "The network has lost all messages that have not arrived.",

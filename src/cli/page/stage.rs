@@ -5,6 +5,7 @@
 
 use super::copies;
 use super::film::Film;
+use super::narrative::Narrative;
 use super::scene::{
     Copies, Differs, Frame, FrameKind, Model, Mutant, Named, Property, Scene, SceneKind, Stuck,
     VERSION,
@@ -76,6 +77,7 @@ impl Stage {
         scene_kind: SceneKind,
         detail: Detail,
     ) -> Result<Scene, String> {
+        let narrative = Narrative::of(script, header.lines)?;
         let mut film = Film::start(&self.cluster, self.subject.spec.prefix, self.is_bounded)?;
         let mut stuck = None;
         if detail == Detail::EachFrame {
@@ -94,7 +96,13 @@ impl Stage {
         let (mut frames, states) = film.end();
         self.judge_recovery(&mut frames, &states, detail);
         let violates = header.violates.clone();
-        Ok(self.scene(scene_kind, frames, violates, stuck, copies::header_of(script, header.lines)))
+        let scenario = copies::header_of(script, header.lines);
+        let mut scene = self.scene(scene_kind, frames, violates, stuck, scenario);
+        if let Some(title) = narrative.as_ref().and_then(|told| told.title.as_ref()) {
+            scene.title.clone_from(title);
+        }
+        scene.narrative = narrative;
+        Ok(scene)
     }
 
     fn scene(
@@ -125,6 +133,7 @@ impl Stage {
             rules,
             differs: self.differs(&frames),
             frames,
+            narrative: None,
             violates,
             way: None,
             stuck,
@@ -172,11 +181,8 @@ impl Stage {
         let recovery = self.cluster.recovery.is_some();
         let recovery = recovery.then_some((RECOVERABILITY, Kind::Recovery));
         let named = self.cluster.property_names().chain(recovery);
-        let sentence = |(name, of)| Property {
-            name,
-            kind: kind(of),
-            sentence: sentences::of_property(name),
-        };
+        let sentence =
+            |(name, of)| Property { name, kind: kind(of), sentence: sentences::of_property(name) };
         named.map(sentence).collect()
     }
 
@@ -233,7 +239,8 @@ impl Stage {
                 return Some(Differs { frame: n, text, state: None });
             }
             let other = film.last()?;
-            let differing = frame.states.iter().find(|(n, state)| other.states.get(n) != Some(state));
+            let differing =
+                frame.states.iter().find(|(n, state)| other.states.get(n) != Some(state));
             if other.text != frame.text || differing.is_some() {
                 let state = frame.states.keys().next().and_then(|n| other.states.get(n)).cloned();
                 return Some(Differs { frame: n, text: other.text.clone(), state });
@@ -243,7 +250,11 @@ impl Stage {
     }
 
     /// Searches for the shortest way to recovery from the last state of a script.
-    pub(in crate::cli) fn way(&self, header: &Header, script: &str) -> Result<super::scene::Way, String> {
+    pub(in crate::cli) fn way(
+        &self,
+        header: &Header,
+        script: &str,
+    ) -> Result<super::scene::Way, String> {
         let mut film = Film::start(&self.cluster, self.subject.spec.prefix, self.is_bounded)?;
         for (number, line) in (1..).zip(script.lines()).skip(header.lines) {
             film.line(Some(number), line).map_err(|reason| format!("line {number}: {reason}"))?;

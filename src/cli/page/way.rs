@@ -30,7 +30,9 @@ pub(super) fn shortest(cluster: Cluster, state: ClusterState) -> Result<Way, Str
         return Err("This model does not ask about recovery.".to_owned());
     };
     if recovery.acts.is_some() {
-        return Err("This model cuts links while servers recover. No way is shown for that.".to_owned());
+        return Err(
+            "This model cuts links while servers recover. No way is shown for that.".to_owned()
+        );
     }
     let groups = recovery.groups.clone();
     let lost = Arc::new(state.with_messages_lost());

@@ -1,0 +1,132 @@
+//! The text of a story: the comments of a script, each with the commands that follow it.
+//!
+//! A story is a script with a comment before each group of commands. `raft play` skips the comments, and the
+//! page shows each beside the steps of its group. The first comment is the introduction. Its first line is
+//! the title if a line with `#` alone follows.
+//!
+//! A line that begins with `#=` is an order to the store that stands beside the story; see [`LastWrite`].
+
+use super::last_write::LastWrite;
+use serde::Serialize;
+
+/// The text of a script.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Narrative {
+    pub(super) title: Option<String>,
+    pub(super) introduction: String,
+    pub(super) paragraphs: Vec<Paragraph>,
+}
+
+/// A comment, and the line of the script that the commands after it begin at.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Paragraph {
+    /// From 1.
+    pub(super) line: usize,
+    pub(super) text: String,
+    /// What the store beside the story is asked, and what it answers.
+    pub(super) beside: Vec<Beside>,
+}
+
+/// An order to the store beside the story.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Beside {
+    pub(super) order: String,
+    pub(super) answer: String,
+}
+
+impl Narrative {
+    /// Reads the comments of a script; `header` is the number of lines of its header. There is none if the
+    /// script has no comment after the header.
+    pub(super) fn of(script: &str, header: usize) -> Result<Option<Self>, String> {
+        let (title, introduction) = head(script, header);
+        let (mut paragraphs, mut text): (Vec<Paragraph>, _) = (Vec::new(), Vec::new());
+        let mut store = LastWrite::default();
+        for (line, content) in (1..).zip(script.lines()).skip(header) {
+            if let Some(order) = content.strip_prefix("#=") {
+                let order = order.trim().to_owned();
+                let answer =
+                    store.obey(&order).map_err(|why| format!("line {line}: `{content}`: {why}"))?;
+                let Some(last) = paragraphs.last_mut() else {
+                    return Err(format!(
+                        "line {line}: `{content}` stands before the first command"
+                    ));
+                };
+                last.beside.push(Beside { order, answer });
+            } else if let Some(comment) = content.strip_prefix('#') {
+                text.push(comment.trim());
+            } else if !content.trim().is_empty() && !text.is_empty() {
+                let text = std::mem::take(&mut text).join(" ");
+                paragraphs.push(Paragraph { line, text, beside: Vec::new() });
+            }
+        }
+        let is_told = !paragraphs.is_empty();
+        Ok(is_told.then_some(Self { title, introduction, paragraphs }))
+    }
+}
+
+/// The title and the introduction: the first comment of the header.
+fn head(script: &str, header: usize) -> (Option<String>, String) {
+    let lines = script.lines().take(header).skip_while(|line| line.trim().is_empty());
+    let comments: Vec<_> = lines.map_while(|line| line.strip_prefix('#')).map(str::trim).collect();
+    match &comments[..] {
+        [title, "", rest @ ..] => (Some((*title).to_owned()), joined(rest)),
+        all => (None, joined(all)),
+    }
+}
+
+fn joined(lines: &[&str]) -> String {
+    lines.iter().filter(|line| !line.is_empty()).copied().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Narrative, Paragraph};
+
+    const STORY: &str = "\
+# Two servers
+#
+# They agree,
+# mostly.
+servers 2
+start
+
+# S0 asks
+# for votes.
+timeout S0
+#= write S0 x=1 at 1
+
+# It gets one.
+settle
+#= read S1 x
+";
+
+    #[test]
+    fn a_comment_is_the_text_of_the_commands_after_it() {
+        let story = Narrative::of(STORY, 6).unwrap().expect("it has comments");
+        assert_eq!(story.title.as_deref(), Some("Two servers"));
+        assert_eq!(story.introduction, "They agree, mostly.");
+        let told =
+            story.paragraphs.iter().map(|Paragraph { line, text, .. }| (*line, text.as_str()));
+        assert_eq!(told.collect::<Vec<_>>(), [(10, "S0 asks for votes."), (14, "It gets one.")]);
+        let beside: Vec<_> = story.paragraphs.iter().flat_map(|it| &it.beside).collect();
+        assert_eq!(beside.len(), 2);
+        assert_eq!(
+            (&*beside[1].order, &*beside[1].answer),
+            ("read S1 x", "S1 answers that x is absent.")
+        );
+    }
+
+    #[test]
+    fn a_script_without_comments_tells_no_story() {
+        assert_eq!(Narrative::of("servers 2\nstart\ntimeout S0\n", 2), Ok(None));
+    }
+
+    #[test]
+    fn an_order_that_the_store_does_not_know_is_refused_with_its_line() {
+        let error =
+            Narrative::of("servers 2\nstart\n# Go.\ntimeout S0\n#= jump S0\n", 2).unwrap_err();
+        assert!(error.starts_with("line 5: `#= jump S0`:"), "{error}");
+        let error = Narrative::of("servers 2\nstart\n#= read S0 x\ntimeout S0\n", 2).unwrap_err();
+        assert!(error.contains("before the first command"), "{error}");
+    }
+}
