@@ -1,8 +1,8 @@
 //! The text of a story: the comments of a script, each with the commands that follow it.
 //!
-//! A story is a script with a comment before each group of commands. `raft play` skips the comments, and the
-//! page shows each beside the steps of its group. The first comment is the introduction. Its first line is
-//! the title if a line with `#` alone follows.
+//! A story is a script that begins with a title: a comment of one line, and a line with `#` alone. The comment
+//! goes on with an introduction. Then a comment stands before each group of commands. `raft play` skips
+//! the comments, and the page shows each beside the steps of its group.
 //!
 //! A line that begins with `#=` is an order to the store that stands beside the story; see [`LastWrite`].
 
@@ -12,7 +12,7 @@ use serde::Serialize;
 /// The text of a script.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Narrative {
-    pub(super) title: Option<String>,
+    pub(super) title: String,
     pub(super) introduction: String,
     pub(super) paragraphs: Vec<Paragraph>,
 }
@@ -35,10 +35,10 @@ pub(super) struct Beside {
 }
 
 impl Narrative {
-    /// Reads the comments of a script; `header` is the number of lines of its header. There is none if the
-    /// script has no comment after the header.
+    /// Reads the comments of a script; `header` is the number of lines of its header. A script without a title
+    /// is no story.
     pub(super) fn of(script: &str, header: usize) -> Result<Option<Self>, String> {
-        let (title, introduction) = head(script, header);
+        let Some((title, introduction)) = head(script, header) else { return Ok(None) };
         let (mut paragraphs, mut text): (Vec<Paragraph>, _) = (Vec::new(), Vec::new());
         let mut store = LastWrite::default();
         for (line, content) in (1..).zip(script.lines()).skip(header) {
@@ -59,23 +59,17 @@ impl Narrative {
                 paragraphs.push(Paragraph { line, text, beside: Vec::new() });
             }
         }
-        let is_told = !paragraphs.is_empty();
-        Ok(is_told.then_some(Self { title, introduction, paragraphs }))
+        Ok(Some(Self { title, introduction, paragraphs }))
     }
 }
 
-/// The title and the introduction: the first comment of the header.
-fn head(script: &str, header: usize) -> (Option<String>, String) {
-    let lines = script.lines().take(header).skip_while(|line| line.trim().is_empty());
+/// The title and the introduction: the comment that the script begins with.
+pub(in crate::cli) fn head(script: &str, header: usize) -> Option<(String, String)> {
+    let lines = script.lines().take(header);
     let comments: Vec<_> = lines.map_while(|line| line.strip_prefix('#')).map(str::trim).collect();
-    match &comments[..] {
-        [title, "", rest @ ..] => (Some((*title).to_owned()), joined(rest)),
-        all => (None, joined(all)),
-    }
-}
-
-fn joined(lines: &[&str]) -> String {
-    lines.iter().filter(|line| !line.is_empty()).copied().collect::<Vec<_>>().join(" ")
+    let [title, "", rest @ ..] = &comments[..] else { return None };
+    let rest: Vec<_> = rest.iter().filter(|line| !line.is_empty()).copied().collect();
+    Some(((*title).to_owned(), rest.join(" ")))
 }
 
 #[cfg(test)]
@@ -102,8 +96,8 @@ settle
 
     #[test]
     fn a_comment_is_the_text_of_the_commands_after_it() {
-        let story = Narrative::of(STORY, 6).unwrap().expect("it has comments");
-        assert_eq!(story.title.as_deref(), Some("Two servers"));
+        let story = Narrative::of(STORY, 6).unwrap().expect("it has a title");
+        assert_eq!(story.title, "Two servers");
         assert_eq!(story.introduction, "They agree, mostly.");
         let told =
             story.paragraphs.iter().map(|Paragraph { line, text, .. }| (*line, text.as_str()));
@@ -117,16 +111,16 @@ settle
     }
 
     #[test]
-    fn a_script_without_comments_tells_no_story() {
-        assert_eq!(Narrative::of("servers 2\nstart\ntimeout S0\n", 2), Ok(None));
+    fn a_script_without_a_title_is_no_story() {
+        assert_eq!(Narrative::of("# Section 5\nservers 2\nstart\n# Go.\ntimeout S0\n", 3), Ok(None));
     }
 
     #[test]
     fn an_order_that_the_store_does_not_know_is_refused_with_its_line() {
         let error =
-            Narrative::of("servers 2\nstart\n# Go.\ntimeout S0\n#= jump S0\n", 2).unwrap_err();
-        assert!(error.starts_with("line 5: `#= jump S0`:"), "{error}");
-        let error = Narrative::of("servers 2\nstart\n#= read S0 x\ntimeout S0\n", 2).unwrap_err();
+            Narrative::of("# T\n#\nservers 2\nstart\n# Go.\ntimeout S0\n#= jump S0\n", 4).unwrap_err();
+        assert!(error.starts_with("line 7: `#= jump S0`:"), "{error}");
+        let error = Narrative::of("# T\n#\nservers 2\nstart\n#= read S0 x\ntimeout S0\n", 4).unwrap_err();
         assert!(error.contains("before the first command"), "{error}");
     }
 }

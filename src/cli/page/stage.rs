@@ -98,8 +98,9 @@ impl Stage {
         let violates = header.violates.clone();
         let scenario = copies::header_of(script, header.lines);
         let mut scene = self.scene(scene_kind, frames, violates, stuck, scenario);
-        if let Some(title) = narrative.as_ref().and_then(|told| told.title.as_ref()) {
-            scene.title.clone_from(title);
+        if let Some(told) = &narrative {
+            scene.title.clone_from(&told.title);
+            scene.about.clone_from(&told.introduction);
         }
         scene.narrative = narrative;
         Ok(scene)
