@@ -3,6 +3,7 @@
 //! ```text
 //! model election          a model of the catalogue, or bounds as in `raft check`: --servers 3 --terms 2
 //! mutant NAME             the mutant that takes the place of its servers; alone, in that mutant's own model
+//! correct                 the servers have no bug: the mutant's own model, with correct servers
 //! bounds TEXT             the bounds of the model when the script was written
 //! violates PROPERTY       the property that the script violates
 //! start                   ends the header, and may be left out
@@ -37,6 +38,8 @@ pub struct Header {
     pub bounds: Option<String>,
     /// The property that the script violates.
     pub violates: Option<String>,
+    /// Whether the servers are correct, though the header names a mutant for the sake of its model.
+    pub correct: bool,
     /// The cluster that the header of a scenario describes.
     pub scenario: Option<Spec>,
     /// The number of lines that the header takes.
@@ -81,6 +84,10 @@ impl Header {
             "mutant" => set(&mut self.mutant),
             "bounds" => set(&mut self.bounds),
             "violates" => set(&mut self.violates),
+            "correct" if rest.is_empty() => {
+                self.correct = true;
+                Ok(true)
+            }
             "undisturbed" if rest.is_empty() => {
                 self.scenario.get_or_insert_with(scenario).elections = Elections::ALL;
                 Ok(true)

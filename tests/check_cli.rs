@@ -420,7 +420,7 @@ fn a_violation_is_shown_as_steps_a_diagram_and_a_link() {
     );
     assert!(report.contains("```mermaid\nsequenceDiagram\n"));
     assert!(report.contains(&format!("raft explore --mutant {}", mutant.name)));
-    assert!(report.contains("http://127.0.0.1:3000/#/steps/0/"));
+    assert!(report.contains("http://127.0.0.1:3000/stateright/#/steps/0/"));
 }
 
 #[test]

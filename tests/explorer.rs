@@ -1,4 +1,4 @@
-//! The Explorer, driven as a browser does, to a state with a committed entry.
+//! Stateright's Explorer behind the page, driven as a browser does, to a state with a committed entry.
 
 use actorcheck::Limits;
 use actorcheck::search::{Outcome as Searched, shortest};
@@ -283,7 +283,12 @@ fn an_example_is_found_in_the_states_that_are_one() {
 #[test]
 fn everything_else_is_stateright_s() {
     let explorer = Explorer::start(&["election"]);
-    for (file, text) in [("/", "Stateright Explorer"), ("/app.js", "getPropertyForState")] {
+    let files = [
+        ("/stateright/", "Stateright Explorer"),
+        ("/stateright/app.js", "getPropertyForState"),
+        ("/app.js", "getPropertyForState"),
+    ];
+    for (file, text) in files {
         let (status, body) = explorer.ask(&format!("GET {file}"));
         assert!(status == 200 && body.contains(text), "{file}: {status} {body}");
     }

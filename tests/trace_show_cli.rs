@@ -288,6 +288,48 @@ fn a_server_without_its_trace_and_a_trace_that_is_forged_are_told() {
 }
 
 #[test]
+fn the_page_of_three_traces_has_an_arrow_for_each_message_that_arrives() {
+    let mut trio = Trio::new();
+    trio.live(3_000, true);
+    let page = trio.directory.path().join("page.html");
+    let mut raft = std::process::Command::new(env!("CARGO_BIN_EXE_raft"));
+    raft.args(["trace", "--html"]).arg(&page).args(trio.paths());
+    let output = raft.output().expect("the binary runs");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("page.html shows what the servers did"));
+    let html = std::fs::read_to_string(&page).expect("the page");
+    let (_, rest) = html.split_once("id=\"scene\">").expect("the data");
+    let (data, _) = rest.split_once("</script>").expect("its end");
+    let scene: serde_json::Value = serde_json::from_str(data).expect("JSON");
+    assert_eq!(scene["kind"], "traces");
+    let names: Vec<_> = scene["processes"].as_array().expect("a list").iter().collect();
+    assert_eq!(names[0]["name"], "S1");
+    let frames = scene["frames"].as_array().expect("a list");
+    let lines: usize = trio
+        .paths()
+        .iter()
+        .map(|path| std::fs::read_to_string(path).expect("a trace").lines().count())
+        .sum();
+    assert!(lines > 2_000 && frames.len() == 2_001, "{lines} records, {} frames", frames.len());
+    assert!(scene["notes"].to_string().contains("The page shows the last 2000 records"));
+    let mut arrows = 0;
+    for (number, frame) in frames.iter().enumerate().skip(1) {
+        let event = &frame["event"];
+        let Some(sent) = event["sent"].as_u64() else { continue };
+        let from = &frames[usize::try_from(sent).expect("small")];
+        assert!(usize::try_from(sent).expect("small") < number);
+        assert_eq!(from["event"]["actor"], event["from"], "{frame}");
+        let list = from["sent"].as_array().expect("a list");
+        let is_it = |it: &&serde_json::Value| {
+            it["to"] == event["actor"] && it["message"] == event["message"]
+        };
+        assert!(list.iter().any(|it| is_it(&it)), "{from} does not send what {frame} gets");
+        arrows += 1;
+    }
+    assert!(arrows > 1_000, "{arrows} arrows");
+}
+
+#[test]
 fn traces_that_have_no_common_order_are_refused() {
     let trio = Trio::new();
     let paths = trio.paths();

@@ -358,6 +358,7 @@ fn show<'p>(path: &'p Path, results: &[Checked]) -> Result<Option<&'p Path>, Fai
         spec: checked.subject.spec.clone(),
         mutant: checked.subject.mutant.as_ref().and_then(|it| mutants::find(it.name)),
         options: checked.subject.options.clone(),
+        lender: None,
     };
     let stage = Stage::of_script(&header, subject);
     let scene = stage
@@ -497,7 +498,7 @@ mod tests {
     fn checked(states: u64, sometimes: &'static [&'static str]) -> Checked {
         let states = Some(states);
         let spec = Spec { servers: 1, states, sometimes, ..Spec::base("one", "one server") };
-        let subject = Subject { spec, mutant: None, options: None };
+        let subject = Subject { spec, mutant: None, options: None, lender: None };
         let limits = Limits::unlimited(1);
         let interrupted = AtomicBool::new(false);
         let engine = actorcheck::Engine::Bfs;

@@ -5,7 +5,7 @@ use super::counterexample::EXPLORER;
 use super::explorer::Explorer;
 use super::page::server::PageServer;
 use super::subject::{Chosen, Subject};
-use super::{Failure, Status};
+use super::{Failure, Status, stories};
 use checked_raft::models::header::Header;
 use checked_raft::models::script::Runner;
 use clap::Args;
@@ -32,6 +32,13 @@ pub(super) struct Explore {
     /// Begin at the end of this script; its header names the model or the mutant
     #[arg(long, value_name = "FILE", conflicts_with = "servers")]
     script: Option<PathBuf>,
+    /// Begin a story: a script with a text for its steps
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["model", "mutant", "servers", "script"])]
+    story: Option<String>,
+    /// Write all stories into this folder, as pages that need no server, and end
+    #[arg(long, value_name = "DIR",
+          conflicts_with_all = ["model", "mutant", "servers", "script", "story", "address"])]
+    export: Option<PathBuf>,
     #[command(flatten)]
     bounds: Bounds,
     /// Where to serve; port 0 takes any free one
@@ -41,24 +48,31 @@ pub(super) struct Explore {
 
 impl Explore {
     pub(super) fn run(&self, out: &mut dyn Write) -> Result<Status, Failure> {
+        if let Some(folder) = &self.export {
+            let count = stories::export(folder)?;
+            writeln!(out, "{count} stories are in {}; begin with index.html.", folder.display())?;
+            return Ok(Status::Success);
+        }
         let (subject, script) = self.subject()?;
         let server = Server::http(self.address).map_err(|error| self.refused(&error))?;
         let address = server.server_addr().to_ip().unwrap_or(self.address);
         let explorer = explorer(&subject)?;
-        writeln!(out, "{}: {}", subject.name(), subject.spec.about)?;
-        writeln!(out, "bounds {}", subject.spec.bounds_text())?;
-        if let Some(prefix) = subject.prefix() {
-            writeln!(out, "It starts from this script:\n{prefix}")?;
-        }
-        writeln!(out, "The page is at http://{address}/ (Ctrl-C ends it)")?;
-        writeln!(out, "Stateright's Explorer is at http://{address}/stateright/#/steps/0")?;
+        // All of it is written at once: a reader that has seen enough may go.
+        out.write_all(head(&subject, address).as_bytes())?;
         out.flush()?;
-        PageServer::new(&script, explorer, address).serve(&server);
+        PageServer::new(&script, (&subject.header(), explorer), address).serve(&server);
         Ok(Status::Success)
     }
 
     /// The subject, and the script that the page begins with.
     fn subject(&self) -> Result<(Subject, String), Failure> {
+        if let Some(name) = &self.story {
+            let story = stories::find(name)?;
+            let refused = |why| Failure::Refused(format!("the story {name}: {why}"));
+            let header = Header::of(story.script).map_err(refused)?;
+            let subject = Subject::of_script(&header, Chosen::default()).map_err(refused)?;
+            return Ok((subject, story.script.to_owned()));
+        }
         let Some(path) = &self.script else {
             let subject = match (&self.mutant, Subject::bounded(&self.bounds)) {
                 (_, Some(subject)) => subject,
@@ -83,6 +97,17 @@ impl Explore {
             self.address
         ))
     }
+}
+
+/// What there is to say before the page is served.
+fn head(subject: &Subject, address: SocketAddr) -> String {
+    let mut text = format!("{}: {}\n", subject.name(), subject.spec.about);
+    text += &format!("bounds {}\n", subject.spec.bounds_text());
+    if let Some(prefix) = subject.prefix() {
+        text += &format!("It starts from this script:\n{prefix}\n");
+    }
+    text += &format!("The page is at http://{address}/ (Ctrl-C ends it)\n");
+    text + &format!("Stateright's Explorer is at http://{address}/stateright/#/steps/0\n")
 }
 
 /// Starts stateright's Explorer on a subject.

@@ -35,6 +35,7 @@ mod settings;
 mod signals;
 mod spec;
 mod status;
+mod stories;
 mod subject;
 mod told;
 mod trace;

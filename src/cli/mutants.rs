@@ -155,7 +155,8 @@ fn hunt_all(mutants: Vec<(MutantSpec, Expected)>) -> Vec<Hunted> {
 fn hunt(mutant: MutantSpec, expected: Expected) -> Hunted {
     let start = Instant::now();
     let row = matrix::row(&mutant);
-    let subject = Subject { spec: mutant.spec.clone(), mutant: Some(mutant), options: None };
+    let subject =
+        Subject { spec: mutant.spec.clone(), mutant: Some(mutant), options: None, lender: None };
     let property = subject.mutant.as_ref().expect("it is one").caught_by;
     let (found, as_expected) = match expected {
         Expected::Killed => {

@@ -76,7 +76,11 @@ impl Play {
             let stage = Stage::of_script(&header, again);
             let scene = stage
                 .and_then(|mut it| it.play(&header, &script, SceneKind::Script, Detail::EachFrame));
-            page::file(path, &scene.map_err(|error| self.refused(&error))?)?;
+            let mut scene = scene.map_err(|error| self.refused(&error))?;
+            if let Some(name) = self.file.file_stem().filter(|_| !scene.is_bounded()) {
+                scene.rename(name.to_string_lossy().replace('_', " "));
+            }
+            page::file(path, &scene)?;
         }
         player.write_end(header.violates.as_deref(), out)?;
         let verdicts = &player.verdicts;

@@ -40,7 +40,10 @@ pub(super) const STORIES: [Story; 9] = [
 pub(super) fn find(name: &str) -> Result<&'static Story, Failure> {
     STORIES.iter().find(|story| story.name == name).ok_or_else(|| {
         let names: Vec<_> = STORIES.iter().map(|story| story.name).collect();
-        Failure::Refused(format!("there is no story {name:?}; the stories are {}", names.join(", ")))
+        Failure::Refused(format!(
+            "there is no story {name:?}; the stories are {}",
+            names.join(", ")
+        ))
     })
 }
 
@@ -56,7 +59,7 @@ impl Story {
         let header = Header::of(self.script).map_err(named)?;
         let subject = Subject::of_script(&header, Chosen::default()).map_err(named)?;
         let mut stage = Stage::of_script(&header, subject).map_err(named)?;
-        let scene = stage.play(&header, self.script, SceneKind::Script, Detail::EachFrame);
+        let scene = stage.play(&header, self.script, SceneKind::Script, Detail::LastFrame);
         Ok(page::page(&scene.map_err(named)?))
     }
 }
@@ -79,11 +82,16 @@ pub(super) fn export(folder: &Path) -> Result<usize, Failure> {
         let path = folder.join(&file);
         fs::write(&path, story.page()?).map_err(|error| refused(&path, error))?;
         let (title, introduction) = story.head();
-        let item = format!("<li><a href=\"{file}\">{}</a><p>{}</p></li>", escaped(&title), escaped(&introduction));
+        let item = format!(
+            "<li><a href=\"{file}\">{}</a><p>{}</p></li>",
+            escaped(&title),
+            escaped(&introduction)
+        );
         let _ = writeln!(list, "{item}");
     }
     let index = folder.join("index.html");
-    fs::write(&index, INDEX.replace("<!-- stories -->", &list)).map_err(|error| refused(&index, error))?;
+    fs::write(&index, INDEX.replace("<!-- stories -->", &list))
+        .map_err(|error| refused(&index, error))?;
     Ok(STORIES.len())
 }
 
@@ -135,8 +143,9 @@ mod tests {
     fn each_script_in_the_folder_is_a_story() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/stories");
         let files = fs::read_dir(folder).expect("the folder of the stories");
-        let mut names: Vec<_> =
-            files.map(|file| file.expect("a file").file_name().into_string().expect("a name")).collect();
+        let mut names: Vec<_> = files
+            .map(|file| file.expect("a file").file_name().into_string().expect("a name"))
+            .collect();
         names.sort();
         let mut known: Vec<_> = STORIES.iter().map(|story| format!("{}.txt", story.name)).collect();
         known.sort();

@@ -17,6 +17,8 @@ pub(super) struct Subject {
     pub(super) mutant: Option<MutantSpec>,
     /// The options that give the bounds of the model, if it is not in the catalogue.
     pub(super) options: Option<String>,
+    /// The mutant whose model this is, if the servers are correct and the model has no other name.
+    pub(super) lender: Option<&'static str>,
 }
 
 /// What somebody has chosen for a script, whatever its header says.
@@ -50,7 +52,7 @@ impl Subject {
             let names: Vec<_> = mutants::catalogue().iter().map(|mutant| mutant.name).collect();
             return Err(unknown("mutant", "mutants", name, names));
         };
-        Ok(Self { spec: mutant.spec.clone(), mutant: Some(mutant), options: None })
+        Ok(Self { spec: mutant.spec.clone(), mutant: Some(mutant), options: None, lender: None })
     }
 
     /// The subject that a script is played on. What somebody has chosen counts more than what the header of
@@ -75,8 +77,11 @@ impl Subject {
             );
         };
         let mutant = of_choice.or(of_header).and_then(|subject| subject.mutant);
+        let is_correct = chosen.correct || header.correct && chosen.mutant.is_none();
+        let own = mutant.as_ref().filter(|mutant| is_correct && mutant.spec.name == spec.name);
+        let lender = own.map(|mutant| mutant.name);
         let options = model.and_then(|model| model.options);
-        Ok(Self { spec, mutant: mutant.filter(|_| !chosen.correct), options })
+        Ok(Self { spec, mutant: mutant.filter(|_| !is_correct), options, lender })
     }
 
     /// The model that a header names: one of the catalogue, or bounds of its own.
@@ -103,7 +108,11 @@ impl Subject {
                 let model = model.map(|model| format!("model {model}\n")).unwrap_or_default();
                 format!("{model}mutant {}\n", mutant.name)
             }
-            None => model.map(|model| format!("model {model}\n")).unwrap_or_default(),
+            None => match (model, self.lender) {
+                (Some(model), _) => format!("model {model}\n"),
+                (None, Some(lender)) => format!("mutant {lender}\ncorrect\n"),
+                (None, None) => String::new(),
+            },
         }
     }
 
@@ -114,12 +123,12 @@ impl Subject {
 
     /// A model of the catalogue.
     fn of(spec: Spec) -> Self {
-        Self { spec, mutant: None, options: None }
+        Self { spec, mutant: None, options: None, lender: None }
     }
 
     /// Whether the catalogue gives the numbers of states of this subject.
     fn has_pinned_counts(&self) -> bool {
-        self.mutant.is_none() && self.options.is_none()
+        self.mutant.is_none() && self.options.is_none() && self.spec.tuples.0 > 0
     }
 
     /// The model, in the form that the engines take.

@@ -53,6 +53,7 @@ export async function serving(...words) {
  */
 export async function open(test, address, size = "laptop") {
   const context = await browser.newContext({ viewport: SIZES[size], hasTouch: size === "phone" });
+  context.setDefaultTimeout(20_000);
   const page = await context.newPage();
   const wrong = [];
   const own = new URL(address);

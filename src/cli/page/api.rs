@@ -100,8 +100,9 @@ fn value(data: &impl Serialize) -> Value {
     serde_json::to_value(data).expect("plain data has a JSON form")
 }
 
-/// What there is to choose from, and the script to begin with.
-pub(in crate::cli) fn choices(script: &str) -> Value {
+/// What there is to choose from, the script to begin with, and the header of the model that stateright's
+/// Explorer has.
+pub(in crate::cli) fn choices(script: &str, explorer: &str) -> Value {
     let models = catalogue().into_iter().map(|spec| {
         json!({ "name": spec.name, "about": spec.about, "effort": spec.effort, "tuples": spec.tuples.0 })
     });
@@ -110,6 +111,7 @@ pub(in crate::cli) fn choices(script: &str) -> Value {
     });
     json!({
         "script": script,
+        "explorer": explorer,
         "models": models.collect::<Vec<_>>(),
         "mutants": mutants.collect::<Vec<_>>(),
     })

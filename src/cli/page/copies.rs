@@ -8,10 +8,17 @@ use std::fmt::Write;
 pub(super) fn header_of(script: &str, lines: usize) -> String {
     let names_other = |line: &&str| {
         let verb = line.split_whitespace().next().unwrap_or_default();
-        !["model", "mutant", "bounds", "violates", "start", "#", ""].contains(&verb)
+        !["model", "mutant", "correct", "bounds", "violates", "start", "#", ""].contains(&verb)
     };
     let lines = script.lines().take(lines).filter(names_other);
     lines.map(|line| line.to_owned() + "\n").collect()
+}
+
+/// The comment that a script begins with, as one text.
+pub(super) fn story_of(script: &str, lines: usize) -> Option<String> {
+    let head = script.lines().take(lines).map(str::trim);
+    let story: Vec<_> = head.map_while(|line| line.strip_prefix('#')).map(str::trim).collect();
+    (!story.is_empty()).then(|| story.join(" "))
 }
 
 /// The path of a scene in all forms. `scenario` has the lines that describe the cluster of a scenario.
@@ -22,10 +29,14 @@ pub(super) fn of(subject: &Subject, scene: &Scene, scenario: &str) -> Copies {
     Copies { test: test(subject, scene, scenario, &commands), script: Some(script), mermaid }
 }
 
-/// The commands of the frames, one a line.
+/// The commands of the frames, one a line, each after its comment.
 fn commands(scene: &Scene) -> String {
     let frames = scene.frames.iter().filter(|frame| !frame.command.is_empty());
-    frames.map(|frame| frame.command.clone() + "\n").collect()
+    let lines = frames.map(|frame| {
+        let comment = frame.comment.as_ref().map(|comment| format!("# {comment}\n"));
+        comment.unwrap_or_default() + &frame.command + "\n"
+    });
+    lines.collect()
 }
 
 fn script(subject: &Subject, scene: &Scene, scenario: &str, commands: &str) -> String {
@@ -75,15 +86,15 @@ fn test(subject: &Subject, scene: &Scene, scenario: &str, commands: &str) -> Opt
     text += "    let first = cluster.initial.clone().unwrap_or_else(|| cluster.started());\n";
     text += "    let mut runner = Runner::new(&cluster, first);\n";
     text += "    let script = \"\\\n";
-    for line in commands.lines().filter(|line| *line != "remember") {
+    for line in commands.lines().filter(|line| *line != "remember" && !line.starts_with('#')) {
         let _ = writeln!(text, "{}\\n\\", line.replace('\\', "\\\\").replace('"', "\\\""));
     }
     text += "\";\n    runner.run(script).expect(\"each step can be taken\");\n";
-    let _ = writeln!(
-        text,
-        "    assert_eq!(cluster.broken(runner.state()), {broken:?} as [&str; {}]);\n}}",
-        broken.len()
-    );
+    let _ = match &broken[..] {
+        [] => writeln!(text, "    let broken: [&str; 0] = [];"),
+        broken => writeln!(text, "    let broken = {broken:?};"),
+    };
+    text += "    assert_eq!(cluster.broken(runner.state()), broken);\n}\n";
     Some(text)
 }
 

@@ -135,7 +135,8 @@ impl Searches {
 /// The name of a model, which may be bounds of the command line.
 fn key(subject: &Subject) -> String {
     let options = subject.options.as_ref().map(|options| options.trim().to_owned());
-    options.unwrap_or_else(|| subject.spec.name.to_owned())
+    let lender = subject.lender.map(|lender| format!("the model of {lender}"));
+    options.or(lender).unwrap_or_else(|| subject.spec.name.to_owned())
 }
 
 /// What the search of a model would take.

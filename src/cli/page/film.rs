@@ -10,7 +10,7 @@ use super::states;
 use crate::cli::lines::Line;
 use crate::cli::{play, why};
 use actorcheck::{Event, Output};
-use checked_raft::models::script::Runner;
+use checked_raft::models::script::{Runner, without_comment};
 use checked_raft::models::text::Text;
 use checked_raft::models::{Cluster, ClusterAction, ClusterState, rules};
 use checked_raft::raft::Message;
@@ -38,6 +38,10 @@ pub(super) struct Film<'a> {
     is_bounded: bool,
     /// The states of the frames, in their order.
     states: Vec<ClusterState>,
+    /// The comment for the next frame.
+    comment: Option<String>,
+    /// The positions of the actions among the enabled ones, as stateright's Explorer counts them.
+    positions: Option<Vec<usize>>,
 }
 
 /// A point of a script.
@@ -62,6 +66,7 @@ impl<'a> Film<'a> {
                 film.line(None, line)?;
             }
             film.taken = 0;
+            film.positions = Some(Vec::new());
             film.runner = Runner::new(cluster, first.clone());
             film.remembered = film.point();
             let is_pending = |it: &OnLink, film: &Self| film.runner.pending().contains(it);
@@ -89,6 +94,8 @@ impl<'a> Film<'a> {
             taken: 0,
             is_bounded,
             states: Vec::new(),
+            comment: None,
+            positions: Some(Vec::new()),
         }
     }
 
@@ -101,13 +108,41 @@ impl<'a> Film<'a> {
         (self.frames, self.states)
     }
 
+    /// The place of the last state in stateright's Explorer, if it has one there.
+    pub(super) fn path(&self) -> Option<String> {
+        let positions = self.positions.as_ref()?.iter();
+        Some(
+            std::iter::once("0".to_owned())
+                .chain(positions.map(usize::to_string))
+                .collect::<Vec<_>>()
+                .join("/"),
+        )
+    }
+
+    /// Notes the place of a step. Stateright's Explorer goes no further once a step property is broken, and
+    /// it has no step that changes nothing.
+    fn note_position(&mut self, before: &ClusterState, action: &ClusterAction) {
+        if self.cluster.step(before, action).is_none() {
+            return;
+        }
+        let position = self.cluster.enabled(before).iter().position(|other| other == action);
+        self.positions = self.positions.take().and_then(|mut positions| {
+            positions.push(position?);
+            Some(positions)
+        });
+    }
+
     /// The script under way.
     pub(super) fn runner(&self) -> &Runner<'a> {
         &self.runner
     }
 
-    /// Executes a line of the script.
+    /// Executes a line of the script. A comment goes with the frame that follows it.
     pub(super) fn line(&mut self, number: Option<usize>, line: &str) -> Result<(), String> {
+        if let Some(comment) = comment_of(line) {
+            let before = self.comment.take().map(|before| before + " ").unwrap_or_default();
+            self.comment = Some(before + comment);
+        }
         match Line::of(line, &self.cluster.names) {
             Line::Nothing | Line::Logs => {}
             Line::Remember => {
@@ -115,6 +150,7 @@ impl<'a> Film<'a> {
                 self.push_note(number, "remember", "This point is noted for `return`.", Vec::new());
             }
             Line::Return => {
+                self.positions = None;
                 let Point { runner, lost } = self.remembered.clone();
                 (self.runner, self.lost) = (runner, lost);
                 let text = "Everything is as it was where the script said `remember`.";
@@ -147,6 +183,9 @@ impl<'a> Film<'a> {
         let left: BTreeSet<_> = ahead.pending().iter().cloned().collect();
         let gone: Vec<_> = self.runner.pending().iter().filter(|it| !left.contains(it)).collect();
         let gone: Vec<OnLink> = gone.into_iter().cloned().collect();
+        if command.trim() == "lose-network" {
+            self.positions = None;
+        }
         if takes_none {
             self.runner = ahead;
             self.lose(&gone);
@@ -170,7 +209,9 @@ impl<'a> Film<'a> {
         self.runner.line(&command)?;
         let after = self.runner.state().clone();
         self.taken += 1;
+        self.note_position(&before, action);
         let event = self.event(action);
+        let comment = self.comment.take();
         let here = self.frames.len();
         let outputs = self.cluster.outputs(&before, action);
         let mut sent = Vec::new();
@@ -199,6 +240,7 @@ impl<'a> Film<'a> {
             number: Some(self.taken),
             line,
             command,
+            comment,
             text: Text::of(self.cluster).step(self.cluster, &before, action, &after),
             event: Some(event),
             sent,
@@ -273,9 +315,11 @@ impl<'a> Film<'a> {
             sent: self.sent.get(&link).copied(),
         });
         let lost = lost.collect();
+        let comment = self.comment.take();
         let state = self.runner.state().clone();
         self.frames.push(Frame {
             command: command.to_owned(),
+            comment,
             text: vec![command.to_owned(), text.to_owned()],
             verdict: self.verdict(&state),
             lost,
@@ -290,6 +334,7 @@ impl<'a> Film<'a> {
             number: None,
             line,
             command: String::new(),
+            comment: None,
             text: Vec::new(),
             event: None,
             sent: Vec::new(),
@@ -348,6 +393,13 @@ impl<'a> Film<'a> {
         let actor = usize::from(action.who);
         Some(Next { command, actor, kind, from, what, sent, has_effect, lose })
     }
+}
+
+/// The comment of a line, if it has one. `#=` begins an order to the store beside a story.
+fn comment_of(line: &str) -> Option<&str> {
+    let command = without_comment(line);
+    let comment = line.trim_start().strip_prefix(command)?.trim().strip_prefix('#')?.trim();
+    (!comment.is_empty() && !comment.starts_with('=')).then_some(comment)
 }
 
 /// What a command does that takes no step.

@@ -16,7 +16,7 @@ mod copies;
 mod exhaustion;
 mod film;
 mod last_write;
-mod narrative;
+pub(super) mod narrative;
 pub(super) mod scene;
 mod sentences;
 pub(super) mod server;
@@ -36,13 +36,14 @@ const HTML: &str = include_str!("assets/index.html");
 const STYLE: &str = include_str!("assets/style.css");
 
 /// The modules, each after those that it imports.
-const MODULES: [&str; 14] = [
+const MODULES: [&str; 15] = [
     include_str!("assets/dom.js"),
     include_str!("assets/state.js"),
     include_str!("assets/links.js"),
     include_str!("assets/servers.js"),
     include_str!("assets/logs.js"),
     include_str!("assets/diagram.js"),
+    include_str!("assets/narrative.js"),
     include_str!("assets/step.js"),
     include_str!("assets/properties.js"),
     include_str!("assets/story.js"),

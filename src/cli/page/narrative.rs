@@ -112,15 +112,19 @@ settle
 
     #[test]
     fn a_script_without_a_title_is_no_story() {
-        assert_eq!(Narrative::of("# Section 5\nservers 2\nstart\n# Go.\ntimeout S0\n", 3), Ok(None));
+        assert_eq!(
+            Narrative::of("# Section 5\nservers 2\nstart\n# Go.\ntimeout S0\n", 3),
+            Ok(None)
+        );
     }
 
     #[test]
     fn an_order_that_the_store_does_not_know_is_refused_with_its_line() {
-        let error =
-            Narrative::of("# T\n#\nservers 2\nstart\n# Go.\ntimeout S0\n#= jump S0\n", 4).unwrap_err();
+        let error = Narrative::of("# T\n#\nservers 2\nstart\n# Go.\ntimeout S0\n#= jump S0\n", 4)
+            .unwrap_err();
         assert!(error.starts_with("line 7: `#= jump S0`:"), "{error}");
-        let error = Narrative::of("# T\n#\nservers 2\nstart\n#= read S0 x\ntimeout S0\n", 4).unwrap_err();
+        let error =
+            Narrative::of("# T\n#\nservers 2\nstart\n#= read S0 x\ntimeout S0\n", 4).unwrap_err();
         assert!(error.contains("before the first command"), "{error}");
     }
 }

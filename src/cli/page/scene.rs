@@ -46,6 +46,22 @@ pub(in crate::cli) struct Scene {
     /// What else there is to say: a sentence each.
     pub(super) notes: Vec<String>,
     pub(super) copies: Copies,
+    /// The lines of a script's header that name the model and the bug.
+    pub(super) header: String,
+    /// The place of the last state in stateright's Explorer of the model, if it has one there.
+    pub(super) path: Option<String>,
+}
+
+impl Scene {
+    /// Names a path that is none of a model of the catalogue.
+    pub(in crate::cli) fn rename(&mut self, title: String) {
+        self.title = title;
+    }
+
+    /// Whether the path has a model whose bounds mean anything.
+    pub(in crate::cli) fn is_bounded(&self) -> bool {
+        self.model.as_ref().is_some_and(|model| model.is_bounded)
+    }
 }
 
 /// Where the path of a scene comes from.
@@ -114,6 +130,8 @@ pub(super) struct Frame {
     pub(super) line: Option<usize>,
     /// The command of a script that leads from the frame before to this one.
     pub(super) command: String,
+    /// The comment of the script on what happens here.
+    pub(super) comment: Option<String>,
     /// The step in words: the event, the change of the process, and what it sends.
     pub(super) text: Vec<String>,
     /// What happened, if the frame is a step.

@@ -34,9 +34,14 @@ pub(in crate::cli) struct PageServer {
 struct Answer(u16, &'static str, Vec<u8>);
 
 impl PageServer {
-    /// A server whose page begins with this script.
-    pub(in crate::cli) fn new(script: &str, explorer: Explorer, address: SocketAddr) -> Self {
-        Self { api: Api::default(), explorer, page: super::live(&choices(script)), address }
+    /// A server whose page begins with this script. The header names what the Explorer explores.
+    pub(in crate::cli) fn new(
+        script: &str,
+        (header, explorer): (&str, Explorer),
+        address: SocketAddr,
+    ) -> Self {
+        let page = super::live(&choices(script, header));
+        Self { api: Api::default(), explorer, page, address }
     }
 
     /// Answers all requests, for ever.

@@ -8,9 +8,9 @@ use super::film::Film;
 use super::narrative::Narrative;
 use super::scene::{
     Copies, Differs, Frame, FrameKind, Model, Mutant, Named, Property, Scene, SceneKind, Stuck,
-    VERSION,
+    VERSION, Way,
 };
-use super::{sentences, states, way};
+use super::{sentences, way};
 use crate::cli::dead_end::{DeadEnds, Recovers};
 use crate::cli::json::kind;
 use crate::cli::subject::Subject;
@@ -18,7 +18,6 @@ use actorcheck::{Kind, RECOVERABILITY};
 use checked_raft::models::header::Header;
 use checked_raft::models::script::{Runner, without_comment};
 use checked_raft::models::{Cluster, ClusterState};
-use stateright::actor::Id;
 use std::collections::BTreeMap;
 
 /// The most steps that a sentence lists as possible.
@@ -77,8 +76,8 @@ impl Stage {
         scene_kind: SceneKind,
         detail: Detail,
     ) -> Result<Scene, String> {
-        let narrative = Narrative::of(script, header.lines)?;
         let mut film = Film::start(&self.cluster, self.subject.spec.prefix, self.is_bounded)?;
+        let narrative = Narrative::of(script, header.lines)?;
         let mut stuck = None;
         if detail == Detail::EachFrame {
             film.look_ahead();
@@ -93,11 +92,16 @@ impl Stage {
             }
         }
         film.look_ahead();
+        let path = film.path();
         let (mut frames, states) = film.end();
         self.judge_recovery(&mut frames, &states, detail);
         let violates = header.violates.clone();
         let scenario = copies::header_of(script, header.lines);
-        let mut scene = self.scene(scene_kind, frames, violates, stuck, scenario);
+        let mut scene = self.scene(scene_kind, frames, violates, stuck, &scenario);
+        scene.path = path;
+        if let Some(story) = copies::story_of(script, header.lines).filter(|_| !self.is_bounded) {
+            scene.about = story;
+        }
         if let Some(told) = &narrative {
             scene.title.clone_from(&told.title);
             scene.about.clone_from(&told.introduction);
@@ -112,7 +116,7 @@ impl Stage {
         frames: Vec<Frame>,
         violates: Option<String>,
         stuck: Option<Stuck>,
-        scenario: String,
+        scenario: &str,
     ) -> Scene {
         let rules = frames.iter().flat_map(|frame| &frame.rules).copied();
         let broken = self.subject.mutant.as_ref().map(|mutant| mutant.breaks);
@@ -140,8 +144,10 @@ impl Stage {
             stuck,
             notes: Vec::new(),
             copies: Copies::default(),
+            header: self.subject.header() + scenario,
+            path: None,
         };
-        scene.copies = copies::of(&self.subject, &scene, &scenario);
+        scene.copies = copies::of(&self.subject, &scene, scenario);
         scene
     }
 
@@ -251,11 +257,7 @@ impl Stage {
     }
 
     /// Searches for the shortest way to recovery from the last state of a script.
-    pub(in crate::cli) fn way(
-        &self,
-        header: &Header,
-        script: &str,
-    ) -> Result<super::scene::Way, String> {
+    pub(super) fn way(&self, header: &Header, script: &str) -> Result<Way, String> {
         let mut film = Film::start(&self.cluster, self.subject.spec.prefix, self.is_bounded)?;
         for (number, line) in (1..).zip(script.lines()).skip(header.lines) {
             film.line(Some(number), line).map_err(|reason| format!("line {number}: {reason}"))?;
@@ -263,10 +265,5 @@ impl Stage {
         let state = film.runner().state().clone();
         let fault = self.subject.mutant.as_ref().map(|mutant| mutant.fault);
         way::shortest(self.subject.spec.played(fault)?, state)
-    }
-
-    /// The state of a process at the end of a film, as data.
-    pub(super) fn state(&self, state: &ClusterState, who: Id) -> super::scene::State {
-        states::of_process(&self.cluster, state, usize::from(who))
     }
 }

@@ -140,6 +140,7 @@ impl Reel {
             number: Some(here + 1),
             line,
             command: String::new(),
+            comment: None,
             text: words,
             event: Some(event),
             sent,
@@ -225,6 +226,7 @@ impl Reel {
             number: None,
             line: None,
             command: String::new(),
+            comment: None,
             text: vec!["The traces begin.".to_owned()],
             event: None,
             sent: Vec::new(),
@@ -263,6 +265,8 @@ impl Reel {
             stuck: None,
             notes,
             copies: Copies::default(),
+            header: String::new(),
+            path: None,
         }
     }
 }

@@ -24,7 +24,8 @@ const MOST_STATES: u64 = 200_000;
 /// The longest time of a search for one group.
 const MOST_TIME: Duration = Duration::from_secs(3);
 
-/// The shortest way to recovery of the first group that has one, from a state with all messages lost.
+/// The shortest way to recovery of the first group that has one, from a state with all messages lost. It also
+/// says which groups have none.
 pub(super) fn shortest(cluster: Cluster, state: ClusterState) -> Result<Way, String> {
     let Some(recovery) = &cluster.recovery else {
         return Err("This model does not ask about recovery.".to_owned());
@@ -44,6 +45,7 @@ pub(super) fn shortest(cluster: Cluster, state: ClusterState) -> Result<Way, Str
     world.symmetry = None;
     world.initial = Some((*lost).clone());
     let recovery = world.recovery.take().expect("it was there");
+    let (mut found, mut stuck) = (None, Vec::new());
     for group in groups {
         let group = Arc::new(group);
         let (recovered, within) = (Arc::clone(&recovery.recovered), Arc::clone(&recovery.within));
@@ -66,11 +68,31 @@ pub(super) fn shortest(cluster: Cluster, state: ClusterState) -> Result<Way, Str
             ..Limits::unlimited(1)
         };
         let never = AtomicBool::new(false);
-        if let Outcome::Found(found) = search(&world, Some(NOT_RECOVERED), &limits, &never) {
-            return Ok(way(&world, &group, &found));
+        match search(&world, Some(NOT_RECOVERED), &limits, &never) {
+            Outcome::Found(way) if found.is_none() => found = Some((group, way)),
+            Outcome::Exhausted(_) => stuck.push(list(&world, &group)),
+            Outcome::Found(_) | Outcome::Ended(..) => {}
         }
     }
-    Err("No way to recovery was found within the limits of this search.".to_owned())
+    let stuck: Vec<_> = stuck.iter().map(|names| format!("{names} are stuck.")).collect();
+    match found {
+        Some((group, found)) => Ok(way(&world, &group, &found, &stuck.join(" "))),
+        None if stuck.is_empty() => {
+            Err("No way to recovery was found within the limits of this search.".to_owned())
+        }
+        None => Ok(Way {
+            sentence: format!("With every message lost, nobody recovers: {}", stuck.join(" ")),
+            commands: Vec::new(),
+            text: Vec::new(),
+        }),
+    }
+}
+
+/// The names of a group.
+fn list(world: &Cluster, group: &Group) -> String {
+    let names: Vec<_> = group.members.iter().map(|id| world.name_of(*id)).collect();
+    let (last, others) = names.split_last().expect("a group has members");
+    if others.is_empty() { (*last).to_owned() } else { format!("{} and {last}", others.join(", ")) }
 }
 
 /// The members of a group in a view.
@@ -78,7 +100,7 @@ fn members<'v>(group: &Group, view: &ClusterView<'v>) -> Vec<Peer<'v>> {
     group.members.iter().map(|id| (*id, view.local(usize::from(*id)))).collect()
 }
 
-fn way(world: &Cluster, group: &Group, found: &Counterexample<Process, Ghost>) -> Way {
+fn way(world: &Cluster, group: &Group, found: &Counterexample<Process, Ghost>, stuck: &str) -> Way {
     let mut runner = Runner::new(world, found.first.clone());
     let mut commands = vec!["lose-network".to_owned()];
     let mut text = Vec::new();
@@ -88,12 +110,11 @@ fn way(world: &Cluster, group: &Group, found: &Counterexample<Process, Ghost>) -
         text.push(Text::of(world).event(action));
         commands.push(command);
     }
-    let names: Vec<_> = group.members.iter().map(|id| world.name_of(*id)).collect();
-    let (last, others) = names.split_last().expect("a group has members");
     let sentence = format!(
-        "With every message lost, {} and {last} recover by themselves in {} steps.",
-        others.join(", "),
+        "With every message lost, {} recover by themselves in {} steps. {stuck}",
+        list(world, group),
         found.steps.len()
     );
+    let sentence = sentence.trim_end().to_owned();
     Way { sentence, commands, text }
 }

@@ -1,1 +1,55 @@
-// stub
+// Lists what can happen next. A click takes the step. Steps without effect are folded.
+
+import { byId, fill, html } from "./dom.js";
+import { frame, go, now } from "./state.js";
+import { choose, isChoosable, undo } from "./live.js";
+
+/** Draws the list. A file shows it as well, but nothing there can be taken. */
+export function drawActions() {
+  const panel = byId("actions");
+  const { next } = frame();
+  panel.hidden = next === null || (!now.live && next.length === 0);
+  if (panel.hidden) return;
+  const some = (test) => next.filter((it) => it.has_effect && test(it));
+  const idle = next.filter((it) => !it.has_effect);
+  const isLast = now.at === now.scene.frames.length - 1;
+  fill(
+    panel,
+    html("h2", {}, now.live ? (isLast ? "What happens next?" : "What if, from here …") : "What could follow"),
+    now.live
+      ? html(
+          "div",
+          { class: "undo" },
+          html("button", { onclick: undo, disabled: now.scene.frames.every((it) => it.command === "") }, "↶ Undo"),
+          isChoosable("lose") || next.some((it) => it.lose) ? html("button", { onclick: () => choose("lose"), title: "No message that is under way will arrive" }, "✗ Lose all") : null,
+          isLast ? null : html("button", { onclick: () => go(now.scene.frames.length - 1) }, "To the end"),
+        )
+      : null,
+    group("Timers and restarts", some((it) => it.kind === "timeout" || it.kind === "restart"), (it) => (it.kind === "restart" ? `${nameOf(it.actor)}: restart` : `${nameOf(it.actor)}: ${it.what} timeout`)),
+    group("Deliver", some((it) => it.kind === "deliver"), message),
+    group("Deliver again", some((it) => it.kind === "redeliver"), message),
+    idle.length ? html("details", {}, html("summary", {}, `${idle.length} without effect`), html("ul", { class: "next" }, idle.map((it) => item(it, it.from === null ? `${nameOf(it.actor)}: ${it.what || it.kind}` : message(it))))) : null,
+  );
+}
+
+function nameOf(process) {
+  return now.scene.processes[process].name;
+}
+
+function message(it) {
+  return `${nameOf(it.from)} → ${nameOf(it.actor)}: ${it.what}`;
+}
+
+function group(title, items, words) {
+  return items.length ? [html("h3", {}, title), html("ul", { class: "next" }, items.map((it) => item(it, words(it))))] : null;
+}
+
+function item(it, words) {
+  if (!now.live) return html("li", {}, words);
+  return html(
+    "li",
+    {},
+    html("button", { class: "take", title: it.command, onclick: () => choose(it.command) }, words),
+    it.lose ? html("button", { class: "lose", title: `Lose it: ${it.lose}`, "aria-label": `Lose ${words}`, onclick: () => choose(it.lose) }, "✗") : null,
+  );
+}

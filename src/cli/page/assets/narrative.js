@@ -52,12 +52,12 @@ export function drawNarrative() {
       html("span", { class: "faint" }, here < 0 ? `${paragraphs.length} parts` : `${here + 1} of ${paragraphs.length}`),
       html("button", { class: "primary", disabled: isLast && now.at === endOf(here), onclick: () => go(now.at < endOf(here) ? endOf(here) : endOf(here + 1)) }, now.at < endOf(here) ? "To its end ›" : "Go on ›"),
     ),
-    beside(here),
+    otherStore(here),
   );
 }
 
 /** What the store beside the story was asked so far. */
-function beside(here) {
+function otherStore(here) {
   const told = now.scene.narrative.paragraphs.slice(0, here + 1);
   if (!told.some((it) => it.beside.length)) return null;
   const items = told.flatMap((paragraph, n) =>
