@@ -12,11 +12,13 @@ export function drawHead() {
   const { scene } = now;
   if (drawnScene !== scene) {
     drawnScene = scene;
+    byId("top").classList.toggle("live", now.live);
     document.title = `${scene.title} · checked-raft`;
     fill(
       byId("top"),
-      html("div", { class: "title" }, html("p", { class: "mark" }, "checked-raft"), html("h1", {}, scene.title), html("p", { class: "about" }, prose(scene.about))),
-      html("div", { class: "tools" }, html("div", { id: "badge" }), now.live ? controls() : null, copyMenu()),
+      html("div", { class: "title" }, html("p", { class: "mark" }, "checked-raft"), html("h1", {}, scene.title), html("p", { class: "about", title: scene.about }, prose(scene.about))),
+      html("div", { id: "badge" }),
+      html("div", { class: "tools" }, now.live ? controls() : null, copyMenu()),
     );
   }
   fill(byId("badge"), checkedBadge());
