@@ -80,18 +80,21 @@ export async function shot(page, name) {
   await page.screenshot({ path: join(folder, `${name}.png`) });
 }
 
-/** Asserts that the page is laid out: no panel is cut off or wider than the window, and none covers another. */
-export async function laidOut(page, panels) {
+/**
+ * Asserts that the page is laid out: no panel is wider than the window, and no room of the page covers another.
+ * What stays at the bottom of a phone covers what scrolls under it.
+ */
+export async function laidOut(page, panels, rooms = ["top", "diagram", "middle", "side"]) {
   const { width } = page.viewportSize();
-  const boxes = [];
+  const box = (id) => page.locator(`#${id}`).boundingBox();
   for (const id of panels) {
-    const box = await page.locator(`#${id}`).boundingBox();
-    assert.ok(box && box.width > 80 && box.height > 20, `#${id} is shown: ${JSON.stringify(box)}`);
-    assert.ok(box.x >= -1 && box.x + box.width <= width + 1, `#${id} fits the window: ${JSON.stringify(box)}`);
-    boxes.push([id, box]);
+    const { x, width: wide, height } = (await box(id)) || {};
+    assert.ok(wide > 80 && height > 20, `#${id} is shown: ${wide} by ${height}`);
+    assert.ok(x >= -1 && x + wide <= width + 1, `#${id} fits the window: from ${x}, ${wide} wide`);
   }
   const scrolls = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
   assert.ok(scrolls <= 1, `nothing is wider than the window: ${scrolls} pixels`);
+  const boxes = await Promise.all(rooms.map(async (id) => [id, await box(id)]));
   for (const [one, a] of boxes) {
     for (const [two, b] of boxes) {
       const apart = one === two || a.x + a.width <= b.x + 1 || b.x + b.width <= a.x + 1 || a.y + a.height <= b.y + 1 || b.y + b.height <= a.y + 1;

@@ -81,10 +81,10 @@ test("a picture is drawn within a tenth of a second", async (it) => {
 test("in the explorer a click takes a step, undo takes it back, and another click forks", async (it) => {
   const { address, stop } = await serving("explore", "election", "--address", "127.0.0.1:0");
   const page = await open(it, address);
-  await page.locator("#actions .take").first().waitFor();
+  await page.locator("#actions .chip").first().waitFor();
   await laidOut(page, [...PANELS, "actions"]);
   const start = await position(page);
-  await page.locator("#actions .take").first().click();
+  await page.locator("#actions .chip").first().click();
   await page.waitForFunction((old) => document.getElementById("position").textContent !== old, start);
   await page.locator("#actions .undo button").first().click();
   await page.waitForFunction((old) => document.getElementById("position").textContent === old, start);

@@ -42,6 +42,7 @@ for (const story of stories) {
 test("the store beside the minority answers and loses a write", async (it) => {
   const page = await open(it, pathToFileURL(join(site, "minority.html")).href, "phone");
   await page.keyboard.press("End");
+  await laidOut(page, ["narrative", "step", "diagram", "servers", "logs"]);
   const beside = await page.locator("#narrative .beside").textContent();
   assert.match(beside, /S0 answers x=other/);
   assert.match(beside, /No model checks it/);
@@ -53,7 +54,7 @@ test("a reader can leave a story and come back", async (it) => {
   const page = await open(it, address);
   await page.locator("#narrative .told").waitFor();
   await page.keyboard.press("Home");
-  await page.locator("#actions .take").first().click();
+  await page.locator("#actions .chip").first().click();
   await page.getByRole("button", { name: "Back to the story" }).click();
   await page.locator("#narrative .told").waitFor();
   await stop();

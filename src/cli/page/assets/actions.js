@@ -2,13 +2,14 @@
 
 import { byId, fill, html, icon } from "./dom.js";
 import { frame, go, now } from "./state.js";
+import { isStory } from "./narrative.js";
 import { choose, undo } from "./live.js";
 
 /** Draws the list. A file shows it as well, but nothing there can be taken. */
 export function drawActions() {
   const panel = byId("actions");
   const { next } = frame();
-  panel.hidden = next === null || (!now.live && next.length === 0);
+  panel.hidden = next === null || (!now.live && (next.length === 0 || isStory()));
   if (panel.hidden) return;
   const some = (test) => next.filter((it) => it.has_effect && test(it));
   const idle = next.filter((it) => !it.has_effect);
