@@ -30,7 +30,7 @@ const FAMILIES: [(&str, &[Step]); 12] = [
     (
         "four-terms",
         &[
-            ("2 terms", |spec| spec.max_term = 2),
+            ("2 servers, 2 terms", |spec| (spec.servers, spec.max_term) = (2, 2)),
             ("2 servers, 4 terms", |spec| (spec.servers, spec.max_term) = (2, 4)),
             ("3 terms", |spec| spec.max_term = 3),
         ],
@@ -85,7 +85,11 @@ const FAMILIES: [(&str, &[Step]); 12] = [
     ),
     (
         "undisturbed-terms",
-        &[("2 servers", |spec| spec.servers = 2), ("1 term", |spec| spec.max_term = 1)],
+        &[
+            ("2 servers, 1 term", |spec| (spec.servers, spec.max_term) = (2, 1)),
+            ("2 servers", |spec| spec.servers = 2),
+            ("1 term", |spec| spec.max_term = 1),
+        ],
     ),
     ("stickiness", &[("2 servers", |spec| spec.servers = 2), ("1 term", |spec| spec.max_term = 1)]),
     (
@@ -111,7 +115,10 @@ const FAMILIES: [(&str, &[Step]); 12] = [
     (
         "all-deployed-three",
         &[
-            ("2 servers, without its script", |spec| (spec.servers, spec.prefix) = (2, "")),
+            ("2 servers, logs up to 2", |spec| {
+                (spec.servers, spec.prefix, spec.max_index) = (2, "", Some(2));
+            }),
+            ("2 servers", |spec| (spec.servers, spec.prefix) = (2, "")),
             ("logs up to 2", |spec| spec.max_index = Some(2)),
         ],
     ),
