@@ -77,6 +77,11 @@ impl Searches {
         begun
     }
 
+    /// Ends the search that runs, if one does.
+    pub(super) fn end(&self) {
+        held(&self.running).store(true, Ordering::Relaxed);
+    }
+
     fn search(&self, subject: &Subject, is_ended: &AtomicBool) {
         let name = key(subject);
         let cores = thread::available_parallelism().map_or(1, usize::from);

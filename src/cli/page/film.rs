@@ -48,6 +48,8 @@ pub(super) struct Film<'a> {
 #[derive(Clone)]
 struct Point<'a> {
     runner: Runner<'a>,
+    sent: BTreeMap<OnLink, usize>,
+    delivered: BTreeSet<OnLink>,
     lost: BTreeSet<OnLink>,
 }
 
@@ -82,7 +84,12 @@ impl<'a> Film<'a> {
 
     fn at(cluster: &'a Cluster, state: ClusterState, is_bounded: bool) -> Self {
         let runner = Runner::new(cluster, state);
-        let remembered = Point { runner: runner.clone(), lost: BTreeSet::new() };
+        let remembered = Point {
+            runner: runner.clone(),
+            sent: BTreeMap::new(),
+            delivered: BTreeSet::new(),
+            lost: BTreeSet::new(),
+        };
         Self {
             cluster,
             runner,
@@ -100,7 +107,12 @@ impl<'a> Film<'a> {
     }
 
     fn point(&self) -> Point<'a> {
-        Point { runner: self.runner.clone(), lost: self.lost.clone() }
+        Point {
+            runner: self.runner.clone(),
+            sent: self.sent.clone(),
+            delivered: self.delivered.clone(),
+            lost: self.lost.clone(),
+        }
     }
 
     /// The frames so far, and the state of each.
@@ -151,8 +163,9 @@ impl<'a> Film<'a> {
             }
             Line::Return => {
                 self.positions = None;
-                let Point { runner, lost } = self.remembered.clone();
-                (self.runner, self.lost) = (runner, lost);
+                let Point { runner, sent, delivered, lost } = self.remembered.clone();
+                (self.runner, self.sent) = (runner, sent);
+                (self.delivered, self.lost) = (delivered, lost);
                 let text = "Everything is as it was where the script said `remember`.";
                 self.push_note(number, "return", text, Vec::new());
                 let all = 0..self.cluster.names.len();

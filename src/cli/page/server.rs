@@ -134,6 +134,7 @@ impl PageServer {
             "counterexample" => self.api.counterexample(script),
             "exhaustion" => self.api.exhaustion(script, false),
             "exhaust" => self.api.exhaustion(script, true),
+            "stop" => self.api.stop(script),
             _ => return refused(404, "There is no such question."),
         };
         match answered {

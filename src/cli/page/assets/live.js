@@ -121,6 +121,11 @@ export async function exhaust() {
   watch();
 }
 
+/** Ends the search of the model. */
+export async function stopSearch() {
+  await ask("stop", scriptUpTo(0));
+}
+
 /** Follows the search of the model. A quick one begins by itself. */
 async function watch() {
   const { model, mutant } = now.scene;
