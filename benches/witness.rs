@@ -15,7 +15,7 @@ use actorcheck::{
 use checked_raft::models::catalogue::find;
 use checked_raft::models::properties::ClusterView;
 use checked_raft::models::{Cluster, Spec};
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
@@ -63,7 +63,7 @@ const FAMILIES: [(&str, &[Step]); 12] = [
         &[
             ("2 servers", |spec| spec.servers = 2),
             ("3 servers, 1 entry of a client", |spec| {
-                (spec.servers, spec.max_client_entries) = (3, 1)
+                (spec.servers, spec.max_client_entries) = (3, 1);
             }),
             ("3 servers", |spec| spec.servers = 3),
         ],
@@ -236,7 +236,7 @@ fn search(world: Cluster, engine: Engine, limits: &Limits) -> Report {
 ///
 /// Tuples are told apart by 64 bits, as stateright tells states apart.
 fn by_stateright(mut world: Cluster, limits: &Limits) -> (Report, u64) {
-    let met = Arc::new(Mutex::new(HashSet::new()));
+    let met = Arc::new(Mutex::new(BTreeSet::new()));
     let notes = Arc::clone(&met);
     // Stateright judges every state that it visits, so a property can count them.
     let recorded = StatePredicate::View(Arc::new(move |view: &ClusterView<'_>| {

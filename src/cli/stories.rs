@@ -103,41 +103,7 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::STORIES;
-    use crate::cli::page::narrative::Narrative;
-    use crate::cli::page::scene::SceneKind;
-    use crate::cli::page::stage::{Detail, Stage};
-    use crate::cli::subject::{Chosen, Subject};
-    use checked_raft::models::header::Header;
     use std::fs;
-
-    #[test]
-    fn each_story_is_played_to_its_end_and_breaks_nothing() {
-        for story in &STORIES {
-            let header = Header::of(story.script).expect(story.name);
-            let subject = Subject::of_script(&header, Chosen::default()).expect(story.name);
-            let mut stage = Stage::of_script(&header, subject).expect(story.name);
-            let scene = stage.play(&header, story.script, SceneKind::Script, Detail::LastFrame);
-            let scene = scene.expect(story.name);
-            assert!(scene.stuck.is_none(), "{}: the script cannot be played", story.name);
-            for frame in &scene.frames {
-                assert!(frame.verdict.broken.is_empty(), "{}: {}", story.name, frame.command);
-            }
-        }
-    }
-
-    #[test]
-    fn each_story_tells_every_step() {
-        for story in &STORIES {
-            let header = Header::of(story.script).expect(story.name);
-            let told = Narrative::of(story.script, header.lines).expect(story.name);
-            let told = told.expect("a story has a title");
-            assert!(told.introduction.len() > 80, "{}: an introduction of some length", story.name);
-            let mut lines = (1..).zip(story.script.lines()).skip(header.lines);
-            let first = lines.find(|(_, line)| !line.is_empty() && !line.starts_with('#'));
-            let first = first.expect("a command").0;
-            assert_eq!(told.paragraphs[0].line, first, "{}: the first step has a text", story.name);
-        }
-    }
 
     #[test]
     fn each_script_in_the_folder_is_a_story() {

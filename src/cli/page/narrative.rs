@@ -75,6 +75,8 @@ pub(in crate::cli) fn head(script: &str, header: usize) -> Option<(String, Strin
 #[cfg(test)]
 mod tests {
     use super::{Narrative, Paragraph};
+    use crate::cli::stories::STORIES;
+    use checked_raft::models::header::Header;
 
     const STORY: &str = "\
 # Two servers
@@ -126,5 +128,19 @@ settle
         let error =
             Narrative::of("# T\n#\nservers 2\nstart\n#= read S0 x\ntimeout S0\n", 4).unwrap_err();
         assert!(error.contains("before the first command"), "{error}");
+    }
+
+    #[test]
+    fn each_story_tells_every_step() {
+        for story in &STORIES {
+            let header = Header::of(story.script).expect(story.name);
+            let told = Narrative::of(story.script, header.lines).expect(story.name);
+            let told = told.expect("a story has a title");
+            assert!(told.introduction.len() > 80, "{}: an introduction of some length", story.name);
+            let mut lines = (1..).zip(story.script.lines()).skip(header.lines);
+            let first = lines.find(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+            let first = first.expect("a command").0;
+            assert_eq!(told.paragraphs[0].line, first, "{}: the first step has a text", story.name);
+        }
     }
 }
