@@ -63,6 +63,7 @@ impl<'a> Film<'a> {
         let started = cluster.started();
         let mut film = Self::at(cluster, started.clone(), is_bounded);
         film.push_start(&started);
+        film.remembered = film.point();
         if let Some(first) = &cluster.initial {
             for line in prefix.lines() {
                 film.line(None, line)?;
