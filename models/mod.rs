@@ -12,6 +12,7 @@ pub mod header;
 pub mod inductive;
 pub mod linearizability;
 pub mod mutants;
+pub mod observed;
 mod operations;
 pub mod process;
 pub mod properties;

@@ -39,7 +39,7 @@ mod trace;
 pub use error::DeployError;
 pub use local::LocalCluster;
 pub use status::status;
-pub use trace::{TraceSteps, replay_trace, trace_steps};
+pub use trace::{TraceSteps, replay_trace, trace_steps, traced_parameters};
 
 use crate::raft::{Parameters, Persistent, Raft, Server};
 use crate::runtime::store::{Expected, Identity, LogStore, RealDisk, Store};
@@ -76,6 +76,8 @@ pub struct Deployment {
     /// The file to append the trace to, if a trace is wanted. A trace must see every life of a server
     /// from the server's first record on.
     pub trace: Option<PathBuf>,
+    /// The size in bytes at which the trace ends, if it has a limit. The server then goes on without it.
+    pub trace_limit: Option<u64>,
     /// The protocol's parameters.
     pub parameters: Parameters,
 }
@@ -98,7 +100,8 @@ impl Deployment {
         data: impl Into<PathBuf>,
     ) -> Self {
         let (cluster, data) = (DEFAULT_CLUSTER.to_owned(), data.into());
-        Self { id, cluster, listen, peers, data, trace: None, parameters: Parameters::default() }
+        let (trace, trace_limit, parameters) = (None, None, Parameters::default());
+        Self { id, cluster, listen, peers, data, trace, trace_limit, parameters }
     }
 
     /// Creates the server's identity in its data directory, which must be empty or missing. The server will
@@ -144,8 +147,8 @@ impl Deployment {
         let config = self.node_config(store.identity().directory);
         let origin = trace::origin(&self.cluster, self.id, &raft);
         let held = (store.saves() > 0).then(|| store.value());
-        let trace = self.trace.as_deref().map(|path| trace::writer(path, origin, held));
-        let trace = trace.transpose()?;
+        let writer = |path| trace::writer(path, origin, held, self.trace_limit);
+        let trace = self.trace.as_deref().map(writer).transpose()?.flatten();
         let id = actor_id(self.id);
         let status: StatusFn<S> = Box::new(move |server| status(id, server));
         let journal = Journal::new(self.id, raft.parameters(), trace);

@@ -94,7 +94,7 @@ impl Node {
     /// Runs the batches; the last is not saved if the node is `killed` in it.
     fn live(&mut self, batches: &[Batch], killed: bool) {
         let origin = Origin { cluster: "test".into(), server: 1, actor: json!({ "step": 1 }) };
-        let mut trace = TraceWriter::create(&self.path, origin).unwrap();
+        let mut trace = TraceWriter::create(&self.path, origin, None).unwrap();
         let (voter, id) = (Voter { step: 1 }, Id::from(1));
         let mut out = Out::new();
         let mut state = voter.on_start(id, &self.store, &mut out);

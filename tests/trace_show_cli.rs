@@ -59,7 +59,7 @@ impl Trio {
         for id in ids {
             let (cluster, actor) = ("test".to_owned(), actor.clone());
             let origin = Origin { cluster, server: usize::from(id) as u64, actor };
-            let trace = TraceWriter::create(&trio.path(id), origin).expect("a trace");
+            let trace = TraceWriter::create(&trio.path(id), origin, None).expect("a trace");
             trio.start(id, None, trace);
         }
         trio

@@ -9,6 +9,7 @@
 
 use super::prompt::{Order, listed};
 use rustix::process::{Pid, Signal, kill_process};
+use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead, BufReader, Write};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
@@ -25,6 +26,8 @@ pub(super) struct Children {
     running: BTreeMap<u64, Child>,
     /// Servers that were killed by an order, and may be started again.
     killed: BTreeSet<u64>,
+    /// Servers that run and whose clock an order has stopped.
+    paused: BTreeSet<u64>,
     /// The servers whose datagrams each server is to drop.
     blocked: BTreeMap<u64, BTreeSet<u64>>,
     news: Receiver<News>,
@@ -40,9 +43,25 @@ pub(super) enum Happened {
     /// A server ended by itself.
     Ended(Ended),
     /// Somebody gave an order, or said something that is none.
-    Ordered(Result<Order, String>),
+    Ordered(Result<Order, String>, Answer),
     /// All are to be stopped.
     Stop,
+}
+
+/// Takes what an order has come to, for whoever waits for it.
+pub(super) struct Answer(Option<Sender<Result<String, String>>>);
+
+/// The state of the process of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Running {
+    Runs,
+    /// An order has stopped its clock.
+    Paused,
+    /// An order has killed it.
+    Killed,
+    /// It has ended by itself.
+    Ended,
 }
 
 /// A server that has ended.
@@ -54,15 +73,16 @@ pub(super) struct Ended {
 enum News {
     /// The standard error of this server was closed, which happens when a process ends.
     Silent(u64, u32),
-    Ordered(Result<Order, String>),
+    Ordered(Result<Order, String>, Answer),
     Stop,
 }
 
 impl Default for Children {
     fn default() -> Self {
         let (teller, news) = channel();
-        let (running, killed, blocked) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
-        Self { running, killed, blocked, news, teller }
+        let (running, blocked) = (BTreeMap::new(), BTreeMap::new());
+        let (killed, paused) = (BTreeSet::new(), BTreeSet::new());
+        Self { running, killed, paused, blocked, news, teller }
     }
 }
 
@@ -73,7 +93,25 @@ impl Stopper {
     }
 
     pub(super) fn give(&self, order: Result<Order, String>) {
-        let _ = self.0.send(News::Ordered(order));
+        let _ = self.0.send(News::Ordered(order, Answer(None)));
+    }
+
+    /// Gives an order, and returns where its answer comes. The receiver is closed without one if all servers
+    /// are stopped first.
+    pub(super) fn ask(&self, order: Order) -> Receiver<Result<String, String>> {
+        let (answer, told) = channel();
+        let _ = self.0.send(News::Ordered(Ok(order), Answer(Some(answer))));
+        told
+    }
+}
+
+impl Answer {
+    /// Hands the sentence over that tells what was done, or why it was not.
+    pub(super) fn tell(self, told: &Result<String, String>) {
+        if let Some(answer) = self.0 {
+            // Who asked may have gone.
+            let _ = answer.send(told.clone());
+        }
     }
 }
 
@@ -96,6 +134,7 @@ impl Children {
         }
         let log = child.stderr.take();
         self.killed.remove(&id);
+        self.paused.remove(&id);
         self.running.insert(id, child);
         // The server waits for this line. If it cannot be told, it has ended, which is reported.
         let _ = self.tell(id);
@@ -119,14 +158,30 @@ impl Children {
         self.tell_all(&links.iter().map(|(_, receiver)| *receiver).collect())
     }
 
+    /// Makes these links whole again, each given by its sender and its receiver.
+    pub(super) fn heal_links(&mut self, links: &BTreeSet<(u64, u64)>) -> Result<(), String> {
+        for (sender, receiver) in links {
+            if let Some(senders) = self.blocked.get_mut(receiver) {
+                senders.remove(sender);
+            }
+        }
+        self.tell_all(&links.iter().map(|(_, receiver)| *receiver).collect())
+    }
+
     /// Makes all links whole again. Returns whether any was cut.
     pub(super) fn heal(&mut self) -> Result<bool, String> {
+        let is_any_cut = self.cut_links().next().is_some();
         let receivers: BTreeSet<_> = self.blocked.keys().copied().collect();
         self.blocked.values_mut().for_each(BTreeSet::clear);
         // A server that cannot be told is told again by the next order.
         self.tell_all(&receivers)?;
         self.blocked.clear();
-        Ok(!receivers.is_empty())
+        Ok(is_any_cut)
+    }
+
+    /// The links that are cut, each by its sender and its receiver.
+    pub(super) fn cut_links(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.blocked.iter().flat_map(|(to, senders)| senders.iter().map(|from| (*from, *to)))
     }
 
     /// A sentence for each server that is to drop the datagrams of others.
@@ -163,6 +218,29 @@ impl Children {
         self.are_running() || !self.killed.is_empty()
     }
 
+    /// The state of the process of a server.
+    pub(super) fn state_of(&self, id: u64) -> Running {
+        match (self.running.contains_key(&id), self.paused.contains(&id)) {
+            (true, true) => Running::Paused,
+            (true, false) => Running::Runs,
+            (false, _) if self.killed.contains(&id) => Running::Killed,
+            (false, _) => Running::Ended,
+        }
+    }
+
+    /// Stops the clock of a server; whether the server runs.
+    pub(super) fn pause(&mut self, id: u64) -> bool {
+        let is_done = self.pid(id).is_some_and(|pid| signal(pid, Signal::STOP));
+        self.paused.extend(is_done.then_some(id));
+        is_done
+    }
+
+    /// Lets a paused server go on; whether the server runs.
+    pub(super) fn resume(&mut self, id: u64) -> bool {
+        self.paused.remove(&id);
+        self.pid(id).is_some_and(|pid| signal(pid, Signal::CONT))
+    }
+
     /// The process of a server that runs.
     pub(super) fn pid(&self, id: u64) -> Option<u32> {
         self.running.get(&id).map(Child::id)
@@ -187,7 +265,7 @@ impl Children {
                         return Happened::Ended(end(id, child).0);
                     }
                 }
-                Ok(News::Ordered(order)) => return Happened::Ordered(order),
+                Ok(News::Ordered(order, answer)) => return Happened::Ordered(order, answer),
                 Ok(News::Stop) | Err(_) => return Happened::Stop,
             }
         }
@@ -216,7 +294,7 @@ impl Children {
                         unclean.extend((!is_clean).then_some(ended));
                     }
                 }
-                Ok(News::Stop | News::Ordered(_)) => {}
+                Ok(News::Stop | News::Ordered(..)) => {}
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
                     for (id, mut child) in std::mem::take(&mut self.running) {
                         // A process that cannot be killed has ended already.
@@ -244,7 +322,7 @@ pub(super) fn read_block_line(line: &str) -> Result<BTreeSet<u64>, String> {
 }
 
 /// Sends a signal to a process; whether there is one.
-pub(super) fn signal(pid: u32, signal: Signal) -> bool {
+fn signal(pid: u32, signal: Signal) -> bool {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
     pid.is_some_and(|pid| kill_process(pid, signal).is_ok())
 }

@@ -1,24 +1,30 @@
 //! `raft cluster`: runs several servers on this machine.
 
-use super::children::{Children, Ended, Happened, signal};
+use super::children::{Children, Ended, Happened};
+use super::live::{self, Live, Watched};
 use super::node::refused;
-use super::prompt::{self, ORDERS, Order};
+use super::prompt::{self, Cut, ORDERS, Order};
 use super::{Failure, Status, signals, status};
 use checked_raft::client::{Client, Options};
 use checked_raft::deploy::{DEFAULT_CLUSTER, Deployment, LocalCluster};
 use checked_raft::kv::Kv;
 use clap::Args;
-use rustix::process::Signal;
 use signal_hook::iterator::Signals;
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, BufReader, Write};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
 const DEFAULT_PORT: u16 = 7001;
+
+/// The entries after which a server takes a snapshot while its trace is replayed. A record of the trace takes
+/// time in proportion to the state, of which the log is the largest part.
+const WATCHED_SNAPSHOT_AFTER: &str = "1000";
 
 /// Run several servers on this machine, each a process of its own, until Ctrl-C
 ///
@@ -39,6 +45,15 @@ pub(super) struct Cluster {
     /// Let every server write a trace, DIR/1.trace and so on, for `raft trace`; needs --data
     #[arg(long, requires = "data")]
     trace: bool,
+    /// Show the cluster on a page for the browser, at this address of this machine; port 0 takes a free one
+    ///
+    /// The page shows the servers, their logs, and plots of throughput and latency. It has buttons that kill,
+    /// pause and restart servers and cut links. It also replays the traces of all servers as they come. Each
+    /// trace ends at 256 MiB: from then on the page replays nothing more. Without --trace the traces are
+    /// DIR/1.live.trace and so on, and the next start replaces them. Servers take a snapshot after 1000
+    /// entries, unless NODE OPTIONS say otherwise, since a trace takes time in proportion to the log.
+    #[arg(long, value_name = "IP:PORT")]
+    web: Option<SocketAddr>,
     /// Options for every server, after `--`, such as `-- --election-timeout 500..1000 --log debug`
     #[arg(last = true, value_name = "NODE OPTIONS")]
     node_options: Vec<OsString>,
@@ -46,13 +61,20 @@ pub(super) struct Cluster {
 
 impl Cluster {
     pub(super) fn run(&self, out: &mut dyn Write) -> Result<Status, Failure> {
+        // A page that cannot be shown is refused before anything is written or runs.
+        let listener = self.web.map(live::Listener::bind).transpose()?;
         let mut children = Children::default();
         // Signals are handled before anything is written or runs, so that no signal leaves it behind.
         stop_at_signals(&children)?;
         take_orders(&children)?;
         let data = Data::new(self.data.as_deref())?;
-        let result = self.start(&data, &mut children, out);
-        let status = result.map(|deployments| self.watch(&deployments, &mut children, out));
+        let result = self.start(&data, &mut children, out).and_then(|deployments| {
+            let page =
+                listener.map(|it| show_page(it, &deployments, &children, out)).transpose()?;
+            Ok((deployments, page))
+        });
+        let status = result
+            .map(|(deployments, page)| self.watch(&deployments, &mut children, page.as_ref(), out));
         // An error may have come after only some of the servers were started.
         children.stop();
         data.end(status.as_ref().ok().copied(), out);
@@ -71,14 +93,34 @@ impl Cluster {
         cluster.prepare::<Kv>().map_err(refused)?;
         let mut deployments = cluster.deployments().map_err(refused)?;
         for deployment in &mut deployments {
-            let trace = data.path.join(format!("{}.trace", deployment.id));
-            deployment.trace = self.trace.then_some(trace);
+            self.choose_trace(deployment, &data.path)?;
         }
         for deployment in &deployments {
             self.start_one(deployment, children)?;
         }
         welcome(&cluster, &deployments, children, data.is_temporary, out)?;
         Ok(deployments)
+    }
+
+    /// Decides whether a server writes a trace, and where. A trace that is written for the page alone begins
+    /// anew and has a limit.
+    fn choose_trace(&self, deployment: &mut Deployment, folder: &Path) -> Result<(), Failure> {
+        if self.trace {
+            deployment.trace = Some(folder.join(format!("{}.trace", deployment.id)));
+        } else if self.web.is_some() {
+            let path = folder.join(format!("{}.live.trace", deployment.id));
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(Failure::Refused(format!(
+                        "cannot replace the trace {}: {error}; remove it, or choose another --data DIR",
+                        path.display()
+                    )));
+                }
+                _ => {}
+            }
+            (deployment.trace, deployment.trace_limit) = (Some(path), Some(live::TRACE_LIMIT));
+        }
+        Ok(())
     }
 
     fn start_one(&self, deployment: &Deployment, children: &mut Children) -> Result<(), Failure> {
@@ -94,25 +136,35 @@ impl Cluster {
         &self,
         deployments: &[Deployment],
         children: &mut Children,
+        page: Option<&Live>,
         out: &mut dyn Write,
     ) -> Status {
         let mut failed = false;
         while children.may_go_on() {
-            match children.wait() {
+            let (told, is_event) = match children.wait() {
                 Happened::Ended(Ended { id, status }) => {
                     failed = true;
-                    let _ = writeln!(
-                        out,
-                        "Server {id} ended by itself ({status}); `restart {id}` starts it again."
-                    );
+                    let again = format!("`restart {id}` starts it again.");
+                    (format!("Server {id} ended by itself ({status}); {again}"), true)
                 }
-                Happened::Ordered(Ok(Order::Quit)) | Happened::Stop => break,
-                Happened::Ordered(order) => {
+                Happened::Ordered(Ok(Order::Quit), answer) => {
+                    answer.tell(&Ok("All servers stop.".to_owned()));
+                    break;
+                }
+                Happened::Stop => break,
+                Happened::Ordered(order, answer) => {
+                    let is_question = order == Ok(Order::Status);
                     let told = order.and_then(|order| self.obey(order, deployments, children));
-                    let _ = writeln!(out, "{}", told.unwrap_or_else(|error| error));
+                    answer.tell(&told);
+                    let is_event = told.is_ok() && !is_question;
+                    (told.unwrap_or_else(|error| error), is_event)
                 }
-            }
+            };
+            let _ = writeln!(out, "{told}");
             let _ = out.flush();
+            if let Some(page) = page {
+                page.tell(is_event.then_some(&told[..]), children);
+            }
         }
         if !children.may_go_on() {
             let _ = writeln!(out, "No server is left.");
@@ -141,11 +193,13 @@ impl Cluster {
                 Ok(format!("Server {id} was killed."))
             }
             Order::Pause(id) => {
-                signal(runs(children, id)?, Signal::STOP);
+                runs(children, id)?;
+                children.pause(id);
                 Ok(format!("Server {id} is paused."))
             }
             Order::Resume(id) => {
-                signal(runs(children, id)?, Signal::CONT);
+                runs(children, id)?;
+                children.resume(id);
                 Ok(format!("Server {id} goes on."))
             }
             Order::Restart(id) => {
@@ -167,15 +221,14 @@ impl Cluster {
                 Ok(format!("Server {id} leads."))
             }
             Order::Cut(cut) => {
-                let links = cut.links();
-                let named = links.iter().flat_map(|(sender, receiver)| [sender, receiver]);
-                let is_there = |id| deployments.iter().any(|deployment| deployment.id == id);
-                if let Some(id) = named.copied().find(|id| !is_there(*id)) {
-                    return Err(format!("There is no server {id}."));
-                }
+                let links = links_of(&cut, deployments)?;
                 children.cut(&links).map(|()| cut.to_string())
             }
-            Order::Heal => {
+            Order::Heal(Some(cut)) => {
+                let links = links_of(&cut, deployments)?;
+                children.heal_links(&links).map(|()| cut.healed())
+            }
+            Order::Heal(None) => {
                 let healed = children.heal()?;
                 let told = if healed { "Every link is whole again." } else { "No link was cut." };
                 Ok(told.to_owned())
@@ -205,9 +258,49 @@ impl Cluster {
         if let Some(trace) = &deployment.trace {
             command.arg("--trace").arg(trace);
         }
+        if let Some(limit) = deployment.trace_limit {
+            command.args(["--trace-limit", &(limit >> 20).to_string()]);
+        }
+        let is_snapshot_option =
+            |option: &OsString| option.to_string_lossy().starts_with("--snapshot-");
+        if self.web.is_some() && !self.node_options.iter().any(is_snapshot_option) {
+            command.args(["--snapshot-after", WATCHED_SNAPSHOT_AFTER]);
+            command.args(["--snapshot-margin", WATCHED_SNAPSHOT_AFTER]);
+        }
         command.args(&self.node_options);
         Ok(command)
     }
+}
+
+/// The links that an order names, if all their servers are there.
+fn links_of(cut: &Cut, deployments: &[Deployment]) -> Result<BTreeSet<(u64, u64)>, String> {
+    let links = cut.links();
+    let is_there = |id| deployments.iter().any(|deployment| deployment.id == id);
+    let mut named = links.iter().flat_map(|(sender, receiver)| [*sender, *receiver]);
+    match named.find(|id| !is_there(*id)) {
+        Some(id) => Err(format!("There is no server {id}.")),
+        None => Ok(links),
+    }
+}
+
+/// Shows the cluster on a page, and prints where.
+fn show_page(
+    listener: live::Listener,
+    deployments: &[Deployment],
+    children: &Children,
+    out: &mut dyn Write,
+) -> Result<Live, Failure> {
+    let address = listener.address();
+    let watched = |deployment: &Deployment| Watched {
+        id: deployment.id,
+        address: deployment.listen,
+        trace: deployment.trace.clone(),
+    };
+    let servers = deployments.iter().map(watched).collect();
+    let page = Live::start(listener, &deployments[0].cluster, servers, children)?;
+    writeln!(out, "Watch at http://{address}/")?;
+    out.flush()?;
+    Ok(page)
 }
 
 /// Prints which servers run where, and how to talk to them.

@@ -15,6 +15,7 @@ mod json;
 mod kill_matrix;
 mod kv;
 mod lines;
+mod live;
 mod log;
 mod logging;
 mod lossy;

@@ -22,8 +22,8 @@ pub(super) enum Order {
     Transfer(u64),
     /// Cuts links between servers.
     Cut(Cut),
-    /// Makes all links whole again.
-    Heal,
+    /// Makes these links whole again, or all.
+    Heal(Option<Cut>),
     /// Prints the state of every server.
     Status,
     /// Does nothing for so many seconds; for scripts.
@@ -34,7 +34,8 @@ pub(super) enum Order {
 
 /// The orders, for people.
 pub(super) const ORDERS: &str = "kill N, restart N, pause N, resume N, transfer N, cut N.. | N.., \
-                                 cut N.. > N.., heal, status, wait SECONDS, quit";
+                                 cut N.. > N.., heal, heal N.. | N.., \
+                                 heal N.. > N.., status, wait SECONDS, quit";
 
 /// The links that one order cuts. Servers that it does not name keep all their links.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +75,19 @@ impl Cut {
         let to = groups.pop().expect("there are two groups");
         let from = groups.pop().expect("there are two groups");
         Ok(Self::OneWay(from, to))
+    }
+
+    /// The sentence for links that are whole again.
+    pub(super) fn healed(&self) -> String {
+        match self {
+            Self::OneWay(from, to) => {
+                format!("Datagrams pass again from {} to {}.", listed(from), listed(to))
+            }
+            Self::Apart(groups) => {
+                let groups: Vec<_> = groups.iter().map(listed).collect();
+                format!("Datagrams pass again between {}.", groups.join(" | "))
+            }
+        }
     }
 
     /// The links that are cut, each as its sender and its receiver.
@@ -126,6 +140,11 @@ impl FromStr for Order {
         {
             return Cut::read(cut).map(Self::Cut).map_err(wrong);
         }
+        if let Some(links) = text.strip_prefix("heal")
+            && links.contains(['|', '>'])
+        {
+            return Cut::read(links).map(|links| Self::Heal(Some(links))).map_err(wrong);
+        }
         let words: Vec<_> = text.split_whitespace().collect();
         let number = |word: &str| word.parse().map_err(|_| wrong(format!("{word:?} is no number")));
         match words[..] {
@@ -134,7 +153,7 @@ impl FromStr for Order {
             ["pause", id] => Ok(Self::Pause(number(id)?)),
             ["resume", id] => Ok(Self::Resume(number(id)?)),
             ["transfer", id] => Ok(Self::Transfer(number(id)?)),
-            ["heal"] => Ok(Self::Heal),
+            ["heal"] => Ok(Self::Heal(None)),
             ["status"] => Ok(Self::Status),
             ["wait", seconds] => Ok(Self::Wait(number(seconds)?)),
             ["quit"] => Ok(Self::Quit),
@@ -219,6 +238,17 @@ mod tests {
             let error = cut(text).expect_err("it is no order");
             assert!(error.contains(reason) && error.contains("say kill N"), "{text}: {error}");
         }
-        assert_eq!("heal".parse(), Ok(Order::Heal));
+        assert_eq!("heal".parse(), Ok(Order::Heal(None)));
+    }
+
+    #[test]
+    fn some_links_are_healed_as_they_are_cut() {
+        let Ok(Order::Heal(Some(links))) = "heal 1>2".parse() else { panic!("no order to heal") };
+        assert_eq!(links.links().into_iter().collect::<Vec<_>>(), [(1, 2)]);
+        assert_eq!(links.healed(), "Datagrams pass again from 1 to 2.");
+        let Ok(Order::Heal(Some(links))) = "heal 1 | 2".parse() else { panic!("no order to heal") };
+        assert_eq!(links.healed(), "Datagrams pass again between 1 | 2.");
+        let error = Order::from_str("heal 1 |").expect_err("it is no order");
+        assert!(error.contains("`heal 1 |`: a cut is between servers"), "{error}");
     }
 }

@@ -46,6 +46,9 @@ pub(super) struct Settings {
     /// one, the server does not start. A record takes time in proportion to the server's whole state.
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
+    /// The MiB at which the trace ends; the server goes on without it [default: no limit]
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..))]
+    trace_limit: Option<u32>,
     /// The range from which each election timeout is drawn, in milliseconds [default: 150..300]
     #[arg(long, value_name = "MIN..MAX")]
     #[serde(deserialize_with = "one")]
@@ -141,6 +144,7 @@ impl Settings {
             data,
             cluster,
             trace,
+            trace_limit,
             election_timeout,
             heartbeat,
             max_entries,
@@ -165,6 +169,7 @@ impl Settings {
             data: data.or(others.data),
             cluster: cluster.or(others.cluster),
             trace: trace.or(others.trace),
+            trace_limit: trace_limit.or(others.trace_limit),
             election_timeout: election_timeout.or(others.election_timeout),
             heartbeat: heartbeat.or(others.heartbeat),
             max_entries: max_entries.or(others.max_entries),
@@ -211,6 +216,7 @@ impl Settings {
         let mut deployment = Deployment::new(id, *listen, peers, data);
         deployment.cluster = self.cluster.unwrap_or_else(|| DEFAULT_CLUSTER.to_owned());
         deployment.trace = self.trace;
+        deployment.trace_limit = self.trace_limit.map(|mebibytes| u64::from(mebibytes) << 20);
         let parameters = &mut deployment.parameters;
         replace(
             &mut parameters.election_timeout,
@@ -397,6 +403,7 @@ mod tests {
         data = "d"
         cluster = "c"
         trace = "t"
+        trace-limit = 9
         election-timeout = "100..200"
         heartbeat = 20
         max-entries = 2
@@ -416,7 +423,7 @@ mod tests {
     "#;
 
     const LINE: &str = "--id 1 --listen [::1]:7001 --peer 2=[::1]:7002 --peer 3=[::1]:7003 --data d \
-        --cluster c --trace t --election-timeout 100..200 --heartbeat 20 --max-entries 2 \
+        --cluster c --trace t --trace-limit 9 --election-timeout 100..200 --heartbeat 20 --max-entries 2 \
         --max-bytes 128 --max-uncommitted 3 --max-uncommitted-bytes 640 --smallest-batch 70 \
         --max-sessions 4 --snapshot-after 5 --snapshot-after-bytes 50 --snapshot-margin 6 \
         --snapshot-hold 7 --pre-vote off --stickiness off --check-quorum off --log debug";
@@ -436,7 +443,13 @@ mod tests {
         for part in ["id: 1", "cluster: \"c\"", "listen: [::1]:7001", "3: [::1]:7003"] {
             assert!(text.contains(part), "{part}: {text}");
         }
-        for part in ["data: \"d\"", "Some(\"t\")", "100ms..200ms", "heartbeat_interval: 20ms"] {
+        for part in [
+            "data: \"d\"",
+            "Some(\"t\")",
+            "trace_limit: Some(9437184)",
+            "100ms..200ms",
+            "heartbeat_interval: 20ms",
+        ] {
             assert!(text.contains(part), "{part}: {text}");
         }
         let limits =

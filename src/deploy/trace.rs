@@ -39,6 +39,12 @@ pub fn trace_steps<S: StateMachine + Serialize, R: BufRead>(trace: R) -> TraceSt
     Steps::new(trace, build::<S>)
 }
 
+/// The parameters of the server that a trace belongs to.
+pub fn traced_parameters(origin: &Origin) -> Result<Parameters, String> {
+    let build = Build::deserialize(&origin.actor).map_err(|error| error.to_string())?;
+    Ok(build.parameters)
+}
+
 /// The origin of a trace: the server and its parameters.
 pub(super) fn origin<S: StateMachine>(cluster: &str, server: u64, raft: &Raft<S>) -> Origin {
     let (members, parameters) = (raft.members().clone(), raft.parameters().clone());
@@ -48,19 +54,26 @@ pub(super) fn origin<S: StateMachine>(cluster: &str, server: u64, raft: &Raft<S>
 }
 
 /// Opens the trace of a server that has `held` in its store, if anything, for appending. A trace that
-/// does not end there has missed something, so records appended to it could never be accepted.
+/// does not end there has missed something, so records appended to it could never be accepted. Returns `None`
+/// if the trace has ended at its limit: it may have missed something since, and nothing is appended to it.
 pub(super) fn writer<S: StateMachine>(
     path: &Path,
     origin: Origin,
     held: Option<&Persistent<S>>,
-) -> Result<TraceWriter, DeployError> {
+    limit: Option<u64>,
+) -> Result<Option<TraceWriter>, DeployError> {
     let failed = |source| DeployError::Trace { path: path.to_owned(), source };
     if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
         // The content of the file is read first. Reading a device or a pipe may never end.
         return Err(failed(not_a_file()));
     }
+    let bytes = path.metadata().map_or(0, |metadata| metadata.len());
+    if limit.is_some_and(|limit| bytes >= limit) {
+        tracing::warn!(path = %path.display(), bytes, "the trace has ended at its limit: not traced");
+        return Ok(None);
+    }
     match is_fit(path, &origin, held) {
-        Ok(()) => TraceWriter::create(path, origin).map_err(failed),
+        Ok(()) => TraceWriter::create(path, origin, limit).map(Some).map_err(failed),
         Err(Unfit::Io(source)) => Err(failed(source)),
         Err(reason) => Err(DeployError::UnfitTrace { path: path.to_owned(), reason }),
     }

@@ -145,26 +145,36 @@ pub struct TraceWriter {
     origin: Origin,
     /// Lines in the file, including those still in the buffer.
     lines: u64,
+    /// The size of the file, including what is still in the buffer.
+    bytes: u64,
+    /// The size at which the trace ends, if it has a limit.
+    limit: Option<u64>,
+    /// Whether the trace has reached its limit and ended.
+    is_over: bool,
     /// Why the first failed record could not be written. The next flush reports it.
     failed: Option<io::Error>,
 }
 
 impl TraceWriter {
     /// Opens the file for appending. A line that a crash cut short gets its line end and stays.
-    pub fn create(path: &Path, origin: Origin) -> io::Result<Self> {
+    /// If the trace has a limit, it ends with the first batch at whose end the file has that many bytes.
+    pub fn create(path: &Path, origin: Origin, limit: Option<u64>) -> io::Result<Self> {
         let file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
         let mut reader = BufReader::new(&file);
-        let (mut lines, mut line, mut is_torn) = (0, Vec::new(), false);
+        let (mut lines, mut bytes, mut line, mut is_torn) = (0, 0, Vec::new(), false);
         while reader.read_until(b'\n', &mut line)? > 0 {
             lines += 1;
+            bytes += line.len() as u64;
             is_torn = !line.ends_with(b"\n");
             line.clear();
         }
         let mut file = BufWriter::new(file);
         if is_torn {
             file.write_all(b"\n")?;
+            bytes += 1;
         }
-        Ok(Self { file, origin, lines, failed: None })
+        let is_over = limit.is_some_and(|limit| bytes >= limit);
+        Ok(Self { file, origin, lines, bytes, limit, is_over, failed: None })
     }
 
     /// Notes a handler call in batch `batch`, with the states before and after it and its commands.
@@ -176,7 +186,7 @@ impl TraceWriter {
         after: &A::State,
         out: &Out<A>,
     ) {
-        if self.failed.is_none() {
+        if self.failed.is_none() && !self.is_over {
             self.failed = self.write(batch, call, before, after, out).err();
         }
     }
@@ -185,6 +195,11 @@ impl TraceWriter {
     /// before the batch's save.
     pub fn flush(&mut self) -> io::Result<()> {
         self.failed.take().map_or(Ok(()), Err)?;
+        if self.limit.is_some_and(|limit| self.bytes >= limit) && !self.is_over {
+            self.is_over = true;
+            let bytes = self.bytes;
+            tracing::warn!(bytes, "the trace ends at its limit, and the server goes on without it");
+        }
         self.file.flush()
     }
 
@@ -215,9 +230,11 @@ impl TraceWriter {
             after: hash(after).map_err(io::Error::other)?,
             out: Effects::of(out).map_err(io::Error::other)?,
         };
-        serde_json::to_writer(&mut self.file, &record)?;
-        self.file.write_all(b"\n")?;
+        let mut line = serde_json::to_vec(&record)?;
+        line.push(b'\n');
+        self.file.write_all(&line)?;
         self.lines += 1;
+        self.bytes += line.len() as u64;
         Ok(())
     }
 }

@@ -33,11 +33,14 @@ use std::path::Path;
 
 /// The frame of the page. Comments in it mark the places of all else.
 const HTML: &str = include_str!("assets/index.html");
-const STYLE: &str = include_str!("assets/style.css");
+/// The colours and panels of this page and of the page of a running cluster.
+pub(super) const STYLE: &str = include_str!("assets/style.css");
+/// The module that makes elements, for both pages.
+pub(super) const DOM: &str = include_str!("assets/dom.js");
 
 /// The modules, each after those that it imports.
 const MODULES: [&str; 15] = [
-    include_str!("assets/dom.js"),
+    DOM,
     include_str!("assets/state.js"),
     include_str!("assets/links.js"),
     include_str!("assets/servers.js"),
@@ -79,15 +82,15 @@ fn assembled(id: &str, data: &impl Serialize) -> String {
     // A browser ends the data at the first `</`, and may take `<!--` for the start of a comment.
     let json = json.replace('<', "\\u003c");
     let data = format!("<script type=\"application/json\" id=\"{id}\">{json}</script>");
-    let code = format!("<script type=\"module\">\n{}</script>", joined());
+    let code = format!("<script type=\"module\">\n{}</script>", joined(&MODULES));
     HTML.replace("<!-- style -->", &format!("<style>\n{STYLE}</style>"))
         .replace("<!-- data -->", &data)
         .replace("<!-- code -->", &code)
 }
 
-/// All modules as one.
-fn joined() -> String {
-    let lines = MODULES.iter().flat_map(|module| module.lines());
+/// Modules as one, each after those that it imports.
+pub(super) fn joined(modules: &[&str]) -> String {
+    let lines = modules.iter().flat_map(|module| module.lines());
     let own = lines.filter(|line| !line.starts_with("import "));
     own.map(|line| line.strip_prefix("export ").unwrap_or(line).to_owned() + "\n").collect()
 }
@@ -99,7 +102,7 @@ mod tests {
 
     #[test]
     fn the_modules_become_one_without_imports_and_with_each_name_once() {
-        let code = joined();
+        let code = joined(&MODULES);
         assert!(!code.contains("\nimport ") && !code.contains("\nexport "));
         assert!(!code.contains("</script"), "the code would end there");
         let mut names = BTreeSet::new();

@@ -62,6 +62,8 @@ const BEGINNING: &[u8] = b"{\"seq\":";
 pub struct Replayed<A: Traceable> {
     /// The line of its record, from 1.
     pub line: u64,
+    /// The batch of the call. Nothing that a batch sends leaves before all that it saves is durable.
+    pub batch: u64,
     /// The call.
     pub event: Event<A>,
     /// The state before the call; `None` before a start.
@@ -272,7 +274,7 @@ impl<A: Traceable, F: Fn(&Value) -> Result<A, String>> Replay<A, F> {
         let before = before.filter(|_| !matches!(event, Event::Start { .. }));
         let after = life.state.clone();
         self.life = Some(life);
-        Ok(Some(Replayed { line: self.line, event, before, after, out }))
+        Ok(Some(Replayed { line: self.line, batch: record.batch, event, before, after, out }))
     }
 
     /// Replays a start. The store then holds what was saved after the last batch. If the node was killed
