@@ -49,15 +49,16 @@ export async function serving(...words) {
 
 /**
  * Opens an address. At the end of the test the page must have printed no error and asked no other host.
- * `test` is the test's context.
+ * `test` is the test's context. The browser prints an error for a server that is gone, which `mayBeGone` allows.
  */
-export async function open(test, address, size = "laptop") {
+export async function open(test, address, size = "laptop", mayBeGone = false) {
   const context = await browser.newContext({ viewport: SIZES[size], hasTouch: size === "phone" });
   context.setDefaultTimeout(20_000);
   const page = await context.newPage();
   const wrong = [];
   const own = new URL(address);
-  page.on("console", (message) => message.type() === "error" && wrong.push(`console: ${message.text()}`));
+  const isGone = (text) => mayBeGone && text.includes("net::ERR_");
+  page.on("console", (message) => message.type() === "error" && !isGone(message.text()) && wrong.push(`console: ${message.text()}`));
   page.on("pageerror", (error) => wrong.push(`error: ${error.message}`));
   page.on("request", (request) => {
     const asked = new URL(request.url());
