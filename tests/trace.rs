@@ -80,6 +80,7 @@ struct Node {
     _temp: TempDir,
     path: PathBuf,
     store: Option<Vote>,
+    limit: Option<u64>,
 }
 
 /// What happens in a batch: `Some((from, term))` is a request, `None` the timer.
@@ -88,13 +89,13 @@ type Batch = &'static [Option<(usize, u64)>];
 impl Node {
     fn new() -> Self {
         let temp = tempfile::tempdir().unwrap();
-        Self { path: temp.path().join("trace"), _temp: temp, store: None }
+        Self { path: temp.path().join("trace"), _temp: temp, store: None, limit: None }
     }
 
     /// Runs the batches; the last is not saved if the node is `killed` in it.
     fn live(&mut self, batches: &[Batch], killed: bool) {
         let origin = Origin { cluster: "test".into(), server: 1, actor: json!({ "step": 1 }) };
-        let mut trace = TraceWriter::create(&self.path, origin, None).unwrap();
+        let mut trace = TraceWriter::create(&self.path, origin, self.limit).unwrap();
         let (voter, id) = (Voter { step: 1 }, Id::from(1));
         let mut out = Out::new();
         let mut state = voter.on_start(id, &self.store, &mut out);
@@ -184,6 +185,19 @@ fn string_after(line: usize, key: &str) -> String {
     let text = lines(&two_lives().text())[line - 1].clone();
     let rest = text.split(&format!("\"{key}\":\"")).nth(1).expect("the key");
     rest.split('"').next().expect("a string").to_owned()
+}
+
+#[test]
+fn a_trace_ends_with_the_batch_that_reaches_its_limit() {
+    let whole = lines(&two_lives().text());
+    let mut node = Node::new();
+    // The start stays below the limit, and the batch of two records goes beyond it.
+    node.limit = Some(whole[0].len() as u64 + 2);
+    for _ in 0..2 {
+        node.live(FIRST, false);
+        assert_eq!(lines(&node.text()), whole[..3]);
+        assert_eq!(node.replay().expect("accepted").records, 3);
+    }
 }
 
 #[test]

@@ -258,12 +258,15 @@ impl Cluster {
         if let Some(trace) = &deployment.trace {
             command.arg("--trace").arg(trace);
         }
-        if let Some(limit) = deployment.trace_limit {
+        let is_given = |start: &str| {
+            self.node_options.iter().any(|option| option.to_string_lossy().starts_with(start))
+        };
+        if let Some(limit) = deployment.trace_limit
+            && !is_given("--trace-limit")
+        {
             command.args(["--trace-limit", &(limit >> 20).to_string()]);
         }
-        let is_snapshot_option =
-            |option: &OsString| option.to_string_lossy().starts_with("--snapshot-");
-        if self.web.is_some() && !self.node_options.iter().any(is_snapshot_option) {
+        if self.web.is_some() && !is_given("--snapshot-") {
             command.args(["--snapshot-after", WATCHED_SNAPSHOT_AFTER]);
             command.args(["--snapshot-margin", WATCHED_SNAPSHOT_AFTER]);
         }

@@ -175,4 +175,17 @@ mod tests {
             build::<Kv>(&actor).expect_err(path);
         }
     }
+
+    #[test]
+    fn a_trace_that_has_reached_its_limit_is_not_appended_to() {
+        let raft = Raft::<Kv>::new([actor_id(1)], Parameters::default()).expect("sound");
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let open = |limit| writer::<Kv>(file.path(), origin("c", 1, &raft), None, limit);
+        assert!(open(None).expect("no limit").is_some());
+        assert!(open(Some(9)).expect("below the limit").is_some());
+        // What stands in a full trace does not matter any more.
+        std::fs::write(file.path(), "123456789").expect("written");
+        assert!(open(Some(9)).expect("at the limit").is_none());
+        open(Some(10)).expect_err("no trace");
+    }
 }

@@ -179,3 +179,120 @@ impl Read for Tail {
         Ok(0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use checked_raft::client::{Client, KvClient, Options};
+    use checked_raft::deploy::Deployment;
+    use checked_raft::runtime::Stop;
+    use std::collections::BTreeMap;
+    use std::fs;
+    use std::io::Write;
+
+    /// The trace of a server that has executed a command.
+    fn trace() -> Vec<u8> {
+        let folder = tempfile::tempdir().expect("a directory");
+        let address = ([127, 0, 0, 1], 0).into();
+        let mut server = Deployment::new(1, address, BTreeMap::new(), folder.path().join("1"));
+        server.trace = Some(folder.path().join("trace"));
+        server.bootstrap::<Kv>().expect("bootstrapped");
+        let node = server.bind::<Kv>().expect("bound");
+        let (address, stop) = (node.local_addr(), Stop::new());
+        let stopped = stop.clone();
+        let running = thread::spawn(move || node.run(&stopped));
+        let options = Options { timeout: Duration::from_secs(30), ..Options::default() };
+        let client = Client::connect("raft", &[address], options).expect("it answers");
+        KvClient::new(client).put("k", "v").expect("it is alone and a majority");
+        stop.trigger();
+        running.join().expect("no panic").expect("it stops as it should");
+        fs::read(folder.path().join("trace")).expect("written")
+    }
+
+    fn board() -> Board {
+        Board::new(7, "raft", &[(1, ([127, 0, 0, 1], 7001).into())])
+    }
+
+    fn followed(board: &Board) -> Followed {
+        board.content().servers[&1].followed.clone().expect("followed")
+    }
+
+    /// Follows a trace to its end.
+    fn follow_all(bytes: &[u8]) -> Board {
+        let mut file = tempfile::NamedTempFile::new().expect("a file");
+        file.write_all(bytes).expect("written");
+        let board = board();
+        follow(1, Tail::new(file.path(), bytes.len() as u64), &board);
+        board
+    }
+
+    #[test]
+    fn a_genuine_trace_is_accepted_and_judged_by_every_property() {
+        let bytes = trace();
+        let board = follow_all(&bytes);
+        let lines = bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
+        let followed = followed(&board);
+        assert_eq!((followed.accepted.records, followed.end), (lines, Some(End::Limit)));
+        assert_eq!((followed.read, followed.undone), (bytes.len() as u64, 0));
+        let verdicts = board.verdicts();
+        for tally in verdicts.observed.tallies() {
+            assert_eq!(tally.broken, None, "{tally:?}");
+            // A server that is alone has no other log to compare with.
+            assert!(tally.judged > 0 || tally.name == "Log Matching", "{tally:?}");
+        }
+    }
+
+    #[test]
+    fn a_forged_record_is_rejected_where_it_stands() {
+        let text = String::from_utf8(trace()).expect("JSON");
+        let lines: Vec<_> = text.lines().collect();
+        let number = lines.len() / 2;
+        let (_, hash) = lines[number].split_once("\"after\":\"").expect("a record has a state");
+        let digit = if hash.starts_with('0') { "1" } else { "0" };
+        let forged = lines[number].replace(hash, &format!("{digit}{}", &hash[1..]));
+        let mut all = lines.clone();
+        all[number] = &forged;
+        let board = follow_all((all.join("\n") + "\n").as_bytes());
+        let followed = followed(&board);
+        let Some(End::Rejected(rejected)) = &followed.end else { panic!("{followed:?}") };
+        assert_eq!((rejected.line, rejected.field), (number as u64 + 1, "after"));
+        assert_eq!(followed.accepted.records, number as u64);
+        let event = board.content().strip[0].clone();
+        assert!(event.kind == "reject" && event.text.starts_with("REJECT"), "{}", event.text);
+    }
+
+    #[test]
+    fn a_file_that_is_no_trace_is_told_as_such() {
+        let board = follow_all(b"no trace\n");
+        let end = followed(&board).end;
+        assert!(matches!(end, Some(End::Unreadable(_))), "{end:?}");
+    }
+
+    #[test]
+    fn a_trace_is_followed_as_it_grows_and_before_it_is_there() {
+        let bytes = trace();
+        let folder = tempfile::tempdir().expect("a directory");
+        let path = folder.path().join("trace");
+        let board = Arc::new(board());
+        let (tail, shared) = (Tail::new(&path, bytes.len() as u64), Arc::clone(&board));
+        let following = thread::spawn(move || follow(1, tail, &shared));
+        // The cut is within a line.
+        let half = bytes.len() / 2;
+        let whole = bytes[..half].iter().filter(|byte| **byte == b'\n').count() as u64;
+        fs::write(&path, &bytes[..half]).expect("written");
+        let records = || {
+            let content = board.content();
+            content.servers[&1].followed.as_ref().map_or(0, |it| it.accepted.records)
+        };
+        while records() < whole {
+            assert!(!following.is_finished(), "it waits for more");
+            thread::yield_now();
+        }
+        assert!(!following.is_finished(), "half a line is no end");
+        let mut file = File::options().append(true).open(&path).expect("there");
+        file.write_all(&bytes[half..]).expect("written");
+        following.join().expect("no panic");
+        assert_eq!(followed(&board).end, Some(End::Limit));
+        assert!(records() > whole);
+    }
+}

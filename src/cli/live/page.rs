@@ -42,6 +42,7 @@ pub(super) fn page() -> Result<Response, Refusal> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::page::count_names;
     use super::*;
 
     #[test]
@@ -62,6 +63,7 @@ mod tests {
             code.matches("http://www.w3.org/2000/svg").count(),
             "a name of SVG alone"
         );
+        assert!(count_names(&code) > 50);
         assert!(MODULES.iter().all(|module| module.starts_with("// ")));
     }
 }

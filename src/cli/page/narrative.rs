@@ -1,8 +1,8 @@
 //! The text of a story: the comments of a script, each with the commands that follow it.
 //!
-//! A story is a script that begins with a title: a comment of one line, and a line with `#` alone. The comment
-//! goes on with an introduction. Then a comment stands before each group of commands. `raft play` skips
-//! the comments, and the page shows each beside the steps of its group.
+//! A story is a script that begins with a title: a comment of one line, and a line with `#` alone. The
+//! comment goes on with an introduction. Then a comment stands before each group of commands. `raft play`
+//! skips the comments, and the page shows each beside the steps of its group.
 //!
 //! A line that begins with `#=` is an order to the store that stands beside the story; see [`LastWrite`].
 
@@ -35,8 +35,8 @@ pub(super) struct Beside {
 }
 
 impl Narrative {
-    /// Reads the comments of a script; `header` is the number of lines of its header. A script without a title
-    /// is no story.
+    /// Reads the comments of a script; `header` is the number of lines of its header. A script without a
+    /// title is no story.
     pub(super) fn of(script: &str, header: usize) -> Result<Option<Self>, String> {
         let Some((title, introduction)) = head(script, header) else { return Ok(None) };
         let (mut paragraphs, mut text): (Vec<Paragraph>, _) = (Vec::new(), Vec::new());

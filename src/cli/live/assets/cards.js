@@ -15,7 +15,8 @@ export function drawCards() {
   if (servers.map((server) => server.id).join() !== [...cards.keys()].join()) {
     cards.clear();
     byId("cards").replaceChildren(...servers.map((server) => buildCard(server.id)));
-    dye(byId("cards"), servers.length > 4 ? "many-servers" : "");
+    dye(byId("cards"), servers.length > 3 ? "many-servers" : "");
+    dye(byId("ring"), servers.length > 3 ? "panel many-servers" : "panel");
   }
   for (const server of servers) drawCard(server);
 }

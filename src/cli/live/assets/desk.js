@@ -1,7 +1,7 @@
 // Draws the desk: put, get, compare-and-swap and delete, a load, and what came of the latest commands.
 
 import { byId, fill, html } from "./dom.js";
-import { duration, heading, post, seen, write } from "./base.js";
+import { duration, heading, post, seen } from "./base.js";
 
 const MOST_ANSWERS = 5;
 const RATES = [0, 5, 20, 50, 100, 200];
@@ -108,6 +108,4 @@ async function setLoad(rate) {
 export function restDesk(isGone) {
   if (!desk.parts) return;
   for (const control of byId("desk").querySelectorAll("button, select, input")) control.disabled = isGone;
-  write(desk.parts.answers, "");
-  drawAnswers();
 }
