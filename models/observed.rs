@@ -255,7 +255,7 @@ impl<S: StateMachine> Observed<S> {
                 Judge::Timers => {
                     Some(with_local(step.after, |it| p::timers_suit_the_role(it, check_quorum)))
                 }
-                Judge::Change(holds) => step.change(|change| holds(change)),
+                Judge::Change(holds) => step.change(holds),
                 Judge::Output(holds) => step.output(|output| holds(output, parameters)),
                 _ => None,
             };
@@ -286,7 +286,7 @@ impl<S: StateMachine> Observed<S> {
             && !before.is_some_and(|before| {
                 before.is_leader() && before.persistent.current_term == new.current_term
             });
-        let commits = before.filter(|before| before.commit_index < after.commit_index).is_some();
+        let commits = before.is_some_and(|before| before.commit_index < after.commit_index);
         if has_voted {
             self.judge_one(step, &Judge::OneVotePerTerm, p::one_vote_per_term(&self.ghost));
         }

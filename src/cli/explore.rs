@@ -101,13 +101,15 @@ impl Explore {
 
 /// What there is to say before the page is served.
 fn head(subject: &Subject, address: SocketAddr) -> String {
-    let mut text = format!("{}: {}\n", subject.name(), subject.spec.about);
-    text += &format!("bounds {}\n", subject.spec.bounds_text());
-    if let Some(prefix) = subject.prefix() {
-        text += &format!("It starts from this script:\n{prefix}\n");
-    }
-    text += &format!("The page is at http://{address}/ (Ctrl-C ends it)\n");
-    text + &format!("Stateright's Explorer is at http://{address}/stateright/#/steps/0\n")
+    let from = subject.prefix().map(|prefix| format!("It starts from this script:\n{prefix}\n"));
+    format!(
+        "{}: {}\nbounds {}\n{}The page is at http://{address}/ (Ctrl-C ends it)\n\
+         Stateright's Explorer is at http://{address}/stateright/#/steps/0\n",
+        subject.name(),
+        subject.spec.about,
+        subject.spec.bounds_text(),
+        from.unwrap_or_default()
+    )
 }
 
 /// Starts stateright's Explorer on a subject.

@@ -221,8 +221,8 @@ fn first_part(
         ("Connection", "close".to_owned()),
     ];
     let lines = common.into_iter().chain(headers);
-    let lines: String = lines.map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    format!("HTTP/1.1 {status} {reason}\r\n{lines}\r\n")
+    let lines: Vec<_> = lines.map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    format!("HTTP/1.1 {status} {reason}\r\n{}\r\n", lines.concat())
 }
 
 #[cfg(test)]

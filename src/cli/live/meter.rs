@@ -34,7 +34,8 @@ struct Present {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Second {
     /// The number of the second since the start.
-    second: u64,
+    #[serde(rename = "second")]
+    number: u64,
     /// How far the commit index grew; null if no server told it.
     committed: Option<u64>,
     /// Commands of the page and of its load that ended with an answer.
@@ -85,7 +86,7 @@ impl Meter {
             present.times.sort_unstable();
             let grew = |(now, before): (u64, u64)| now.saturating_sub(before);
             self.seconds.push_back(Second {
-                second: present.number,
+                number: present.number,
                 committed: present.committed.zip(present.committed_before).map(grew),
                 done: present.done,
                 failed: present.failed,
@@ -128,7 +129,7 @@ mod tests {
         meter.committed(at(1400), 99);
         let seconds: Vec<_> = meter.seconds(at(3999)).cloned().collect();
         let none = |second, committed| Second {
-            second,
+            number: second,
             committed,
             done: 0,
             failed: 0,
@@ -145,7 +146,7 @@ mod tests {
         let mut meter = Meter::default();
         let seconds: Vec<_> = meter.seconds(at(10_000_000_000)).cloned().collect();
         assert_eq!(seconds.len(), MOST_SECONDS);
-        assert_eq!(seconds.last().map(|it| it.second), Some(9_999_999));
+        assert_eq!(seconds.last().map(|it| it.number), Some(9_999_999));
     }
 
     #[test]
