@@ -10,7 +10,7 @@ use checked_raft::models::header::Header;
 use checked_raft::models::script::Runner;
 use clap::Args;
 use stateright::Model;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -83,12 +83,13 @@ impl Explore {
 /// What there is to say before the page is served.
 fn head(subject: &Subject, address: SocketAddr) -> String {
     let mut text = format!("{}: {}\n", subject.name(), subject.spec.about);
-    text += &format!("bounds {}\n", subject.spec.bounds_text());
+    let _ = writeln!(text, "bounds {}", subject.spec.bounds_text());
     if let Some(prefix) = subject.prefix() {
-        text += &format!("It starts from this script:\n{prefix}\n");
+        let _ = writeln!(text, "It starts from this script:\n{prefix}");
     }
-    text += &format!("The page is at http://{address}/ (Ctrl-C ends it)\n");
-    text + &format!("Stateright's Explorer is at http://{address}/stateright/#/steps/0\n")
+    let _ = writeln!(text, "The page is at http://{address}/ (Ctrl-C ends it)");
+    let _ = writeln!(text, "Stateright's Explorer is at http://{address}/stateright/#/steps/0");
+    text
 }
 
 /// Starts stateright's Explorer on a subject.

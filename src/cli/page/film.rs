@@ -234,9 +234,9 @@ impl<'a> Film<'a> {
             if usize::from(*to) >= self.cluster.names.len() {
                 continue;
             }
-            let link = (action.who, *to, message.clone());
-            self.lost.remove(&link);
-            self.sent.insert(link, here);
+            let message_sent = (action.who, *to, message.clone());
+            self.lost.remove(&message_sent);
+            self.sent.insert(message_sent, here);
             sent.push(Sent { to: usize::from(*to), message: self.words(message) });
         }
         let who = usize::from(action.who);

@@ -104,8 +104,8 @@ mod tests {
             let words: Vec<_> = line.split([' ', '(', '=', ';']).collect();
             let [word, rest @ ..] = &words[..] else { continue };
             let name = match (*word, rest) {
-                ("function" | "const" | "let" | "class", [name, ..]) => *name,
-                ("async", ["function", name, ..]) => *name,
+                ("function" | "const" | "let" | "class", [name, ..])
+                | ("async", ["function", name, ..]) => *name,
                 _ => continue,
             };
             assert!(names.insert(name.to_owned()), "two modules have `{name}` at top level");
