@@ -1,13 +1,13 @@
 //! Do the counts of the antichain engine hold where stateright can count, too?
 //!
-//! The deep models have more states than stateright's search can visit. So each family of models is counted here
-//! at smaller bounds, in steps that grow until the search takes longer than its limit. Stateright's
-//! breadth-first search visits all states, and its tuples of local states and ghost are counted on the way. The
-//! antichain engine counts the tuples of the same model. Both numbers must be equal.
+//! The deep models have more states than stateright's search can visit. So each family of models is counted
+//! here at smaller bounds, in steps that grow until the search takes longer than its limit. Stateright's
+//! breadth-first search visits all states, and its tuples of local states and ghost are counted on the way.
+//! The antichain engine counts the tuples of the same model. Both numbers must be equal.
 //!
 //! `cargo bench -p benches --bench witness -- [FAMILY...] [--seconds S] [--gib G]` prints rows of
-//! docs/witness.md. S limits the search of each step (3,600 if it is not given), and G the memory of the process
-//! (8).
+//! docs/witness.md. S limits the search of each step (3,600 if it is not given), and G the memory of the
+//! process (8).
 
 use actorcheck::{
     Engine, Limits, Local, Report, StatePredicate, StateProperty, TupleCounts, Verdict, run,
@@ -15,7 +15,7 @@ use actorcheck::{
 use checked_raft::models::catalogue::find;
 use checked_raft::models::properties::ClusterView;
 use checked_raft::models::{Cluster, Spec};
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
@@ -30,7 +30,7 @@ const FAMILIES: [(&str, &[Step]); 12] = [
     (
         "four-terms",
         &[
-            ("2 terms", |spec| spec.max_term = 2),
+            ("2 servers, 2 terms", |spec| (spec.servers, spec.max_term) = (2, 2)),
             ("2 servers, 4 terms", |spec| (spec.servers, spec.max_term) = (2, 4)),
             ("3 terms", |spec| spec.max_term = 3),
         ],
@@ -63,7 +63,7 @@ const FAMILIES: [(&str, &[Step]); 12] = [
         &[
             ("2 servers", |spec| spec.servers = 2),
             ("3 servers, 1 entry of a client", |spec| {
-                (spec.servers, spec.max_client_entries) = (3, 1)
+                (spec.servers, spec.max_client_entries) = (3, 1);
             }),
             ("3 servers", |spec| spec.servers = 3),
         ],
@@ -85,7 +85,11 @@ const FAMILIES: [(&str, &[Step]); 12] = [
     ),
     (
         "undisturbed-terms",
-        &[("2 servers", |spec| spec.servers = 2), ("1 term", |spec| spec.max_term = 1)],
+        &[
+            ("2 servers, 1 term", |spec| (spec.servers, spec.max_term) = (2, 1)),
+            ("2 servers", |spec| spec.servers = 2),
+            ("1 term", |spec| spec.max_term = 1),
+        ],
     ),
     ("stickiness", &[("2 servers", |spec| spec.servers = 2), ("1 term", |spec| spec.max_term = 1)]),
     (
@@ -111,7 +115,10 @@ const FAMILIES: [(&str, &[Step]); 12] = [
     (
         "all-deployed-three",
         &[
-            ("2 servers, without its script", |spec| (spec.servers, spec.prefix) = (2, "")),
+            ("2 servers, logs up to 2", |spec| {
+                (spec.servers, spec.prefix, spec.max_index) = (2, "", Some(2));
+            }),
+            ("2 servers", |spec| (spec.servers, spec.prefix) = (2, "")),
             ("logs up to 2", |spec| spec.max_index = Some(2)),
         ],
     ),
@@ -229,7 +236,7 @@ fn search(world: Cluster, engine: Engine, limits: &Limits) -> Report {
 ///
 /// Tuples are told apart by 64 bits, as stateright tells states apart.
 fn by_stateright(mut world: Cluster, limits: &Limits) -> (Report, u64) {
-    let met = Arc::new(Mutex::new(HashSet::new()));
+    let met = Arc::new(Mutex::new(BTreeSet::new()));
     let notes = Arc::clone(&met);
     // Stateright judges every state that it visits, so a property can count them.
     let recorded = StatePredicate::View(Arc::new(move |view: &ClusterView<'_>| {

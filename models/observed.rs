@@ -1,12 +1,14 @@
 //! The properties of the models, judged on what running servers were seen to do.
 //!
-//! [`Observed`] takes the handler calls of several servers, as a replay of their traces gives them. It judges
-//! each call by the functions that judge the steps of a model, and counts how often it has judged. Nobody knows
-//! in which order the calls of different servers happened. So it asks only what no such order can change:
-//! properties of one server's calls and states, and *historic* ones about all that was ever seen. Properties
-//! that compare two servers at one moment are left out: [`Observed::new`] lists all that are asked.
+//! [`Observed`] takes the handler calls of several servers, as a replay of their traces gives them. It
+//! judges each call by the functions that judge the steps of a model, and counts how often it has judged.
+//! Nobody knows in which order the calls of different servers happened. So it asks only what no such order
+//! can change: properties of one server's calls and states, and *historic* ones about all that was ever
+//! seen. Properties that compare two servers at one moment are left out: [`Observed::new`] lists all that
+//! are asked.
 //!
-//! What was seen is not all that there is. A verdict is about the calls that were judged, and about no others.
+//! What was seen is not all that there is. A verdict is about the calls that were judged, and about no
+//! others.
 
 use super::ghost::{Ghost, Watch};
 use super::process::{Process, ProcessState, ProcessTimer};
@@ -196,19 +198,22 @@ impl<S: StateMachine> Observed<S> {
     /// server come in their order. A call that the server's store has lost must not come at all.
     pub fn take(&mut self, who: Id, line: u64, call: Call<S>, parameters: &Parameters) {
         let before = self.servers.remove(&who);
-        let known = || before.as_ref().map(|it| (it.timers.clone(), it.storage.clone()));
-        let (event, (mut timers, mut storage)) = match call.event {
-            CallEvent::Start(found) => (Event::Restart, (Timers::new(), found)),
+        let (event, mut timers, mut storage) = match call.event {
+            CallEvent::Start(found) => (Event::Restart, Timers::new(), found),
             CallEvent::Deliver(src, msg) => {
-                (Event::Deliver { src, msg }, known().unwrap_or_default())
+                let before = before.as_ref();
+                let (timers, storage) =
+                    before.map(|it| (it.timers.clone(), it.storage.clone())).unwrap_or_default();
+                (Event::Deliver { src, msg }, timers, storage)
             }
             CallEvent::Timeout(timer) => {
-                (Event::Timeout(timer.into()), known().unwrap_or_default())
+                let before = before.as_ref();
+                let (mut timers, storage) =
+                    before.map(|it| (it.timers.clone(), it.storage.clone())).unwrap_or_default();
+                timers.cancel(&timer.into());
+                (Event::Timeout(timer.into()), timers, storage)
             }
         };
-        if let Event::Timeout(timer) = &event {
-            timers.cancel(timer);
-        }
         let out: Vec<_> = call.out.into_iter().map(of_process).collect();
         for command in &out {
             match command {

@@ -1,4 +1,5 @@
-//! Properties that are judged on what servers were seen to do: right servers break none, wrong ones are found.
+//! Properties that are judged on what servers were seen to do: right servers break none, wrong ones are
+//! found.
 
 use checked_raft::kv::{Command as KvCommand, Kv};
 use checked_raft::models::catalogue::catalogue;

@@ -196,3 +196,42 @@ fn the_scenarios_are_scripts() {
         assert_eq!(output.status.code(), Some(0), "{path:?}: {}", text(&output.stderr));
     }
 }
+
+#[test]
+fn each_story_is_played_to_its_end_and_violates_nothing() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/stories");
+    let mut played = 0;
+    for file in std::fs::read_dir(folder).expect("the folder of the stories") {
+        let path = file.expect("a file").path();
+        let output = raft(&["play", path.to_str().expect("the path is text")]);
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{}: {error}", path.display());
+        played += 1;
+    }
+    assert!(played >= 9, "{played} stories");
+}
+
+#[test]
+fn stories_are_exported_as_pages_with_a_list() {
+    let folder = tempfile::tempdir().expect("there is room");
+    let output = raft(&["explore", "--export", folder.path().to_str().expect("the path is text")]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).expect(name);
+    let list = read("index.html");
+    for name in ["three-servers", "figure-8", "minority"] {
+        assert!(list.contains(&format!("<a href=\"{name}.html\">")), "{name} is listed");
+        let page = read(&format!("{name}.html"));
+        assert!(page.len() < 1 << 20 && page.contains("\"narrative\":{"), "{name} tells its story");
+    }
+}
+
+#[test]
+fn a_story_that_does_not_exist_is_refused_with_those_that_do() {
+    let output = raft(&["explore", "--story", "figure-9"]);
+    assert_eq!(output.status.code(), Some(2));
+    let error = text(&output.stderr);
+    assert!(
+        error.contains("\"figure-9\"") && error.contains("figure-8, figure-8-committed"),
+        "{error}"
+    );
+}

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 struct Shown {
     cluster: Process,
     address: SocketAddr,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// An answer: the status, the headers, and the body.
@@ -37,7 +37,7 @@ impl Shown {
             let address = printed.split("Watch at http://").nth(1)?.split('/').next()?;
             address.parse().ok()
         });
-        Self { cluster, address, _folder: folder }
+        Self { cluster, address, folder }
     }
 
     fn connect(&self) -> TcpStream {
@@ -51,14 +51,11 @@ impl Shown {
         let mut stream = self.connect();
         let host = ("Host", &self.address.to_string()[..]);
         let host = if headers.iter().any(|(name, _)| *name == "Host") { None } else { Some(host) };
-        let mut head = format!("{line} HTTP/1.1\r\n");
-        for (name, value) in host.iter().chain(headers) {
-            head += &format!("{name}: {value}\r\n");
-        }
-        if !body.is_empty() {
-            head += &format!("Content-Length: {}\r\n", body.len());
-        }
-        write!(stream, "{head}\r\n{body}").expect("it is read");
+        let named = host.iter().chain(headers).map(|(name, value)| format!("{name}: {value}\r\n"));
+        let length = format!("Content-Length: {}\r\n", body.len());
+        let length = Some(length).filter(|_| !body.is_empty());
+        let head: Vec<_> = named.chain(length).collect();
+        write!(stream, "{line} HTTP/1.1\r\n{}\r\n{body}", head.concat()).expect("it is read");
         let mut text = String::new();
         stream.read_to_string(&mut text).expect("an answer of text");
         let (head, body) = text.split_once("\r\n\r\n").expect("an answer has a head");
@@ -223,7 +220,7 @@ fn the_running_servers_are_replayed_and_judged_as_they_go_on() {
     });
     shown.command(json!(["load", 0]));
     // `raft trace` says of the same files what the page says.
-    let folder = shown._folder.path().join("cluster");
+    let folder = shown.folder.path().join("cluster");
     let mut trace = raft(["trace"]);
     trace.arg(folder.join("1.live.trace"));
     let verdict = run(trace);
@@ -283,7 +280,7 @@ fn the_page_is_whole_in_itself_and_names_no_path() {
     for foreign in ["src=", "@import", "url("] {
         assert!(!page.body.contains(foreign), "{foreign}");
     }
-    let folder = shown._folder.path().display().to_string();
+    let folder = shown.folder.path().display().to_string();
     shown.sees("an overview without a path", |overview| {
         leader(overview)?;
         assert!(!overview.to_string().contains(&folder), "{overview}");
@@ -325,14 +322,14 @@ fn a_page_finds_the_cluster_again_and_learns_that_it_was_started_again() {
     let shown = Shown::start();
     let first = shown.sees("a run", |overview| overview["run"].as_str().map(str::to_owned));
     assert_eq!(shown.order("quit"), "All servers stop.");
-    let Shown { cluster, address, _folder: folder } = shown;
+    let Shown { cluster, address, folder } = shown;
     assert_eq!(cluster.end().status.code(), Some(0));
     let port = free_ports(3).to_string();
     let mut command = raft(["cluster", "--base-port", &port, "--web"]);
     command.arg(address.to_string()).arg("--data").arg(folder.path().join("cluster"));
     let cluster = Process::start(command);
     wait_for("the page", || cluster.printed().contains("Watch at").then_some(()));
-    let shown = Shown { cluster, address, _folder: folder };
+    let shown = Shown { cluster, address, folder };
     let second = shown.sees("a leader of another run", |overview| {
         leader(overview)?;
         accepted(overview).filter(|records| *records > 0)?;

@@ -540,7 +540,7 @@ mod tests {
     #[test]
     fn a_mutant_that_is_not_caught_survives() {
         let mut checked = checked(states(), &[]);
-        let mut mutant = checked_raft::models::mutants::catalogue().swap_remove(0);
+        let mut mutant = mutants::catalogue().swap_remove(0);
         mutant.caught_by = "Log Matching";
         checked.subject.mutant = Some(mutant);
         let failures = failures(&checked.subject, checked.engine, &checked.report, None);

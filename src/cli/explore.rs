@@ -5,12 +5,12 @@ use super::counterexample::EXPLORER;
 use super::explorer::Explorer;
 use super::page::server::PageServer;
 use super::subject::{Chosen, Subject};
-use super::{Failure, Status};
+use super::{Failure, Status, stories};
 use checked_raft::models::header::Header;
 use checked_raft::models::script::Runner;
 use clap::Args;
 use stateright::Model;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -32,6 +32,13 @@ pub(super) struct Explore {
     /// Begin at the end of this script; its header names the model or the mutant
     #[arg(long, value_name = "FILE", conflicts_with = "servers")]
     script: Option<PathBuf>,
+    /// Begin a story: a script with a text for its steps
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["model", "mutant", "servers", "script"])]
+    story: Option<String>,
+    /// Write all stories into this folder, as pages that need no server, and end
+    #[arg(long, value_name = "DIR",
+          conflicts_with_all = ["model", "mutant", "servers", "script", "story", "address"])]
+    export: Option<PathBuf>,
     #[command(flatten)]
     bounds: Bounds,
     /// Where to serve; port 0 takes any free one
@@ -41,6 +48,11 @@ pub(super) struct Explore {
 
 impl Explore {
     pub(super) fn run(&self, out: &mut dyn Write) -> Result<Status, Failure> {
+        if let Some(folder) = &self.export {
+            let count = stories::export(folder)?;
+            writeln!(out, "{count} stories are in {}; begin with index.html.", folder.display())?;
+            return Ok(Status::Success);
+        }
         let (subject, script) = self.subject()?;
         let server = Server::http(self.address).map_err(|error| self.refused(&error))?;
         let address = server.server_addr().to_ip().unwrap_or(self.address);
@@ -54,6 +66,13 @@ impl Explore {
 
     /// The subject, and the script that the page begins with.
     fn subject(&self) -> Result<(Subject, String), Failure> {
+        if let Some(name) = &self.story {
+            let story = stories::find(name)?;
+            let refused = |why| Failure::Refused(format!("the story {name}: {why}"));
+            let header = Header::of(story.script).map_err(refused)?;
+            let subject = Subject::of_script(&header, Chosen::default()).map_err(refused)?;
+            return Ok((subject, story.script.to_owned()));
+        }
         let Some(path) = &self.script else {
             let subject = match (&self.mutant, Subject::bounded(&self.bounds)) {
                 (_, Some(subject)) => subject,
@@ -82,13 +101,15 @@ impl Explore {
 
 /// What there is to say before the page is served.
 fn head(subject: &Subject, address: SocketAddr) -> String {
-    let mut text = format!("{}: {}\n", subject.name(), subject.spec.about);
-    text += &format!("bounds {}\n", subject.spec.bounds_text());
-    if let Some(prefix) = subject.prefix() {
-        text += &format!("It starts from this script:\n{prefix}\n");
-    }
-    text += &format!("The page is at http://{address}/ (Ctrl-C ends it)\n");
-    text + &format!("Stateright's Explorer is at http://{address}/stateright/#/steps/0\n")
+    let from = subject.prefix().map(|prefix| format!("It starts from this script:\n{prefix}\n"));
+    format!(
+        "{}: {}\nbounds {}\n{}The page is at http://{address}/ (Ctrl-C ends it)\n\
+         Stateright's Explorer is at http://{address}/stateright/#/steps/0\n",
+        subject.name(),
+        subject.spec.about,
+        subject.spec.bounds_text(),
+        from.unwrap_or_default()
+    )
 }
 
 /// Starts stateright's Explorer on a subject.

@@ -36,6 +36,7 @@ mod settings;
 mod signals;
 mod spec;
 mod status;
+mod stories;
 mod subject;
 mod told;
 mod trace;

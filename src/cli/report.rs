@@ -148,7 +148,8 @@ fn write_counterexample(out: &mut dyn Write, checked: &Checked) -> io::Result<()
     }
     writeln!(out, "\n```mermaid\n{}```\n", found.mermaid)?;
     let link = &found.explorer;
-    writeln!(out, "To look at it in the Explorer: `{}`, then\n{}", link.command, link.url)
+    writeln!(out, "To walk through it in the browser: `{}`, or --html FILE.", link.command)?;
+    writeln!(out, "Stateright's Explorer then has it at\n{}", link.url)
 }
 
 /// Writes one line about a model that was exhausted and in which everything holds.

@@ -1,7 +1,7 @@
 //! The commands of the page: put, get, cas, delete, and a load that puts at a chosen rate.
 //!
-//! A command comes as a list of words, such as `["put", "greeting", "hello"]`. So a key or a value may have any
-//! characters. The old value of a `cas` is null if the key must have none.
+//! A command comes as a list of words, such as `["put", "greeting", "hello"]`. So a key or a value may have
+//! any characters. The old value of a `cas` is null if the key must have none.
 
 use super::board::{Board, now};
 use super::http::Refusal;

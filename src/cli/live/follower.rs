@@ -1,7 +1,7 @@
 //! Follows the trace of a running server, and replays each handler call as it comes.
 //!
-//! A [`Tail`] is a reader that waits at the end of the file for more. So the replay that judges a finished trace
-//! judges a growing one, too. It needs no end: a record that is not whole yet is waited for.
+//! A [`Tail`] is a reader that waits at the end of the file for more. So the replay that judges a finished
+//! trace judges a growing one, too. It needs no end: a record that is not whole yet is waited for.
 
 use super::TRACE_LIMIT;
 use super::board::Board;
@@ -230,7 +230,7 @@ mod tests {
     fn a_genuine_trace_is_accepted_and_judged_by_every_property() {
         let bytes = trace();
         let board = follow_all(&bytes);
-        let lines = bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
+        let lines = bytes.split(|byte| *byte == b'\n').count() as u64 - 1;
         let followed = followed(&board);
         assert_eq!((followed.accepted.records, followed.end), (lines, Some(End::Limit)));
         assert_eq!((followed.read, followed.undone), (bytes.len() as u64, 0));
@@ -278,7 +278,7 @@ mod tests {
         let following = thread::spawn(move || follow(1, tail, &shared));
         // The cut is within a line.
         let half = bytes.len() / 2;
-        let whole = bytes[..half].iter().filter(|byte| **byte == b'\n').count() as u64;
+        let whole = bytes[..half].split(|byte| *byte == b'\n').count() as u64 - 1;
         fs::write(&path, &bytes[..half]).expect("written");
         let records = || {
             let content = board.content();

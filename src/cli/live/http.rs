@@ -1,10 +1,10 @@
 //! As much of HTTP/1.1 as the live page needs: [`read`] reads one request of a connection, and [`Response`]
 //! answers it and ends the connection.
 //!
-//! Everything is bounded, because a browser lets any page of any site send requests to this machine. A head, a
-//! body and the time for both have limits, and no more than so many connections are open at a time. A library
-//! with these limits would need a layer of its own around it: `tiny_http` reads heads of any length, waits for
-//! ever, and hides the socket that a stream of events needs.
+//! Everything is bounded, because a browser lets any page of any site send requests to this machine. A
+//! head, a body and the time for both have limits, and no more than so many connections are open at a time.
+//! A library with these limits would need a layer of its own around it: `tiny_http` reads heads of any
+//! length, waits for ever, and hides the socket that a stream of events needs.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};

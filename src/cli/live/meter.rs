@@ -128,8 +128,8 @@ mod tests {
         meter.committed(at(1300), 105);
         meter.committed(at(1400), 99);
         let seconds: Vec<_> = meter.seconds(at(3999)).cloned().collect();
-        let none = |number, committed| Second {
-            number,
+        let none = |second, committed| Second {
+            number: second,
             committed,
             done: 0,
             failed: 0,

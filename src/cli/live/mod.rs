@@ -1,7 +1,7 @@
 //! The live page of `raft cluster --web`: a running cluster in the browser.
 //!
-//! [`Live::start`] starts the threads below and serves the page. They meet on one [`board::Board`], which holds
-//! everything that the page shows.
+//! [`Live::start`] starts the threads below and serves the page. They meet on one [`board::Board`], which
+//! holds everything that the page shows.
 //!
 //! | file | content |
 //! |---|---|
@@ -16,8 +16,8 @@
 //! | `http`, `guard` | as much of HTTP as this takes, with limits; whose requests are served |
 //! | `assets` | the page itself |
 //!
-//! The page never decides anything. It sends an order in the words of the prompt, and the thread that obeys the
-//! prompt obeys it, too.
+//! The page never decides anything. It sends an order in the words of the prompt, and the thread that obeys
+//! the prompt obeys it, too.
 
 mod board;
 mod command;

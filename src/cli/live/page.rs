@@ -1,7 +1,7 @@
 //! The page itself: one HTML with everything in it, so that it asks no other host for anything.
 //!
-//! It has the colours of the [page](super::super::page) that shows paths, and is joined of modules as that one
-//! is. What only this page has is in the folder `assets`.
+//! It has the colours of the [page](super::super::page) that shows paths, and is joined of modules as that
+//! one is. What only this page has is in the folder `assets`.
 
 use super::super::page::{DOM, STYLE, joined};
 use super::http::{Refusal, Response};

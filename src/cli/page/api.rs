@@ -72,6 +72,12 @@ impl Api {
         Ok(value(&if begins { self.searches.begin(subject) } else { self.searches.of(&subject) }))
     }
 
+    /// Ends the search that runs, and says what is known of the model.
+    pub(super) fn stop(&self, script: &str) -> Result<Value, String> {
+        self.searches.end();
+        self.exhaustion(script, false)
+    }
+
     fn stage(&self, script: &str) -> Result<(Header, Arc<Mutex<Stage>>), String> {
         let (header, subject) = subject(script)?;
         let key: Vec<_> = script.lines().take(header.lines).map(str::trim).collect();

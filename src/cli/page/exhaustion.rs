@@ -7,7 +7,7 @@
 use crate::cli::memory;
 use crate::cli::options::grouped;
 use crate::cli::subject::Subject;
-use actorcheck::{Engine, Limits, Progress, Verdict, run};
+use actorcheck::{Engine, Limits, Progress, Report, Verdict, run};
 use checked_raft::models::Effort;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -15,7 +15,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Instant;
 
 /// What is known of the exhaustion of a model.
 #[derive(Clone, Serialize)]
@@ -77,6 +76,12 @@ impl Searches {
         begun
     }
 
+    /// Ends the search that runs, if one does.
+    pub(super) fn end(&self) {
+        held(&self.running).store(true, Ordering::Relaxed);
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "how long it takes is part of what is known")]
     fn search(&self, subject: &Subject, is_ended: &AtomicBool) {
         let name = key(subject);
         let cores = thread::available_parallelism().map_or(1, usize::from);
@@ -86,7 +91,6 @@ impl Searches {
             max_memory: memory::most(),
             ..Limits::unlimited(1)
         };
-        let began = Instant::now();
         let mut show = |now: Progress| {
             if let Some(known) = held(&self.known).get_mut(&name) {
                 known.tuples = now.represented.unwrap_or(now.states);
@@ -97,21 +101,10 @@ impl Searches {
         let ran = catch_unwind(AssertUnwindSafe(|| {
             run(subject.cluster(), Engine::Antichain, &limits, is_ended, &mut show)
         }));
-        let ended = match ran {
-            Err(_) => Err("a handler or a property panicked".to_owned()),
-            Ok(report) => match (report.verdict, subject.count_failure(Engine::Antichain, &report))
-            {
-                (Verdict::Exhaustive, None) => Ok(report.tuples.map_or(0, |counts| counts.tuples)),
-                (Verdict::Exhaustive, Some(failure)) => Err(failure),
-                (Verdict::Violated, _) => {
-                    Err(format!("it violates {}", report.violated().join(", ")))
-                }
-                (Verdict::Bounded, _) => {
-                    Err(format!("{} ended it", report.ended_by.unwrap_or("something")))
-                }
-            },
+        let (ended, seconds) = match ran {
+            Err(_) => (Err("a handler or a property panicked".to_owned()), 0.0),
+            Ok(report) => (outcome(subject, &report), report.elapsed.as_secs_f64()),
         };
-        let seconds = began.elapsed().as_secs_f64();
         if let Some(known) = held(&self.known).get_mut(&name) {
             known.seconds = seconds;
             (known.state, known.sentence) = match ended {
@@ -128,6 +121,18 @@ impl Searches {
                     ("ended", format!("The search of {name} is not exhaustive: {reason}."))
                 }
             };
+        }
+    }
+}
+
+/// The number of tuples, if the model is exhausted; or else why it is not.
+fn outcome(subject: &Subject, report: &Report) -> Result<u64, String> {
+    match (report.verdict, subject.count_failure(Engine::Antichain, report)) {
+        (Verdict::Exhaustive, None) => Ok(report.tuples.map_or(0, |counts| counts.tuples)),
+        (Verdict::Exhaustive, Some(failure)) => Err(failure),
+        (Verdict::Violated, _) => Err(format!("it violates {}", report.violated().join(", "))),
+        (Verdict::Bounded, _) => {
+            Err(format!("{} ended it", report.ended_by.unwrap_or("something")))
         }
     }
 }

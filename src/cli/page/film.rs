@@ -48,6 +48,8 @@ pub(super) struct Film<'a> {
 #[derive(Clone)]
 struct Point<'a> {
     runner: Runner<'a>,
+    sent: BTreeMap<OnLink, usize>,
+    delivered: BTreeSet<OnLink>,
     lost: BTreeSet<OnLink>,
 }
 
@@ -61,6 +63,7 @@ impl<'a> Film<'a> {
         let started = cluster.started();
         let mut film = Self::at(cluster, started.clone(), is_bounded);
         film.push_start(&started);
+        film.remembered = film.point();
         if let Some(first) = &cluster.initial {
             for line in prefix.lines() {
                 film.line(None, line)?;
@@ -82,7 +85,12 @@ impl<'a> Film<'a> {
 
     fn at(cluster: &'a Cluster, state: ClusterState, is_bounded: bool) -> Self {
         let runner = Runner::new(cluster, state);
-        let remembered = Point { runner: runner.clone(), lost: BTreeSet::new() };
+        let remembered = Point {
+            runner: runner.clone(),
+            sent: BTreeMap::new(),
+            delivered: BTreeSet::new(),
+            lost: BTreeSet::new(),
+        };
         Self {
             cluster,
             runner,
@@ -100,7 +108,12 @@ impl<'a> Film<'a> {
     }
 
     fn point(&self) -> Point<'a> {
-        Point { runner: self.runner.clone(), lost: self.lost.clone() }
+        Point {
+            runner: self.runner.clone(),
+            sent: self.sent.clone(),
+            delivered: self.delivered.clone(),
+            lost: self.lost.clone(),
+        }
     }
 
     /// The frames so far, and the state of each.
@@ -151,8 +164,9 @@ impl<'a> Film<'a> {
             }
             Line::Return => {
                 self.positions = None;
-                let Point { runner, lost } = self.remembered.clone();
-                (self.runner, self.lost) = (runner, lost);
+                let Point { runner, sent, delivered, lost } = self.remembered.clone();
+                (self.runner, self.sent) = (runner, sent);
+                (self.delivered, self.lost) = (delivered, lost);
                 let text = "Everything is as it was where the script said `remember`.";
                 self.push_note(number, "return", text, Vec::new());
                 let all = 0..self.cluster.names.len();
@@ -220,9 +234,9 @@ impl<'a> Film<'a> {
             if usize::from(*to) >= self.cluster.names.len() {
                 continue;
             }
-            let link = (action.who, *to, message.clone());
-            self.lost.remove(&link);
-            self.sent.insert(link, here);
+            let envelope = (action.who, *to, message.clone());
+            self.lost.remove(&envelope);
+            self.sent.insert(envelope, here);
             sent.push(Sent { to: usize::from(*to), message: self.words(message) });
         }
         let who = usize::from(action.who);
@@ -395,11 +409,11 @@ impl<'a> Film<'a> {
     }
 }
 
-/// The comment of a line, if it has one.
+/// The comment of a line, if it has one. `#=` begins an order to the store beside a story.
 fn comment_of(line: &str) -> Option<&str> {
     let command = without_comment(line);
     let comment = line.trim_start().strip_prefix(command)?.trim().strip_prefix('#')?.trim();
-    (!comment.is_empty()).then_some(comment)
+    (!comment.is_empty() && !comment.starts_with('=')).then_some(comment)
 }
 
 /// What a command does that takes no step.

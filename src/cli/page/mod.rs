@@ -2,8 +2,8 @@
 //!
 //! - A [`Scene`] is the data: `scene` has its types, and `docs/page.md` documents them.
 //! - A [`Stage`] makes a scene of a script. It uses `film` (a frame for each step), `states` (processes as
-//!   data), `sentences` (what rules and properties say), `way` (to recovery) and `copies` (script, test,
-//!   diagram). [`traced`] makes a scene of the traces of nodes.
+//!   data), `sentences` (what rules and properties say), `narrative` (the comments of a script), `way` (to
+//!   recovery) and `copies` (script, test, diagram). [`traced`] makes a scene of the traces of nodes.
 //! - [`file`] writes a scene into a file that stands by itself. [`live`] is the page that asks a server for
 //!   scenes; `server` and `api` are that server, and `exhaustion` is the search behind its badge.
 //!
@@ -15,6 +15,8 @@ pub(super) mod api;
 mod copies;
 mod exhaustion;
 mod film;
+mod last_write;
+pub(super) mod narrative;
 pub(super) mod scene;
 mod sentences;
 pub(super) mod server;
@@ -37,13 +39,14 @@ pub(super) const STYLE: &str = include_str!("assets/style.css");
 pub(super) const DOM: &str = include_str!("assets/dom.js");
 
 /// The modules, each after those that it imports.
-const MODULES: [&str; 14] = [
+const MODULES: [&str; 15] = [
     DOM,
     include_str!("assets/state.js"),
     include_str!("assets/links.js"),
     include_str!("assets/servers.js"),
     include_str!("assets/logs.js"),
     include_str!("assets/diagram.js"),
+    include_str!("assets/narrative.js"),
     include_str!("assets/step.js"),
     include_str!("assets/properties.js"),
     include_str!("assets/story.js"),
@@ -100,8 +103,8 @@ pub(super) fn count_names(code: &str) -> usize {
         let words: Vec<_> = line.split([' ', '(', '=', ';']).collect();
         let [word, rest @ ..] = &words[..] else { continue };
         let name = match (*word, rest) {
-            ("function" | "const" | "let" | "class", [name, ..]) => *name,
-            ("async", ["function", name, ..]) => *name,
+            ("function" | "const" | "let" | "class", [name, ..])
+            | ("async", ["function", name, ..]) => *name,
             _ => continue,
         };
         assert!(names.insert(name.to_owned()), "two modules have `{name}` at top level");

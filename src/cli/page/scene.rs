@@ -7,6 +7,7 @@
 //! of the latest frame before it that has that process. Numbers of frames and processes are positions in
 //! the lists of the scene, from 0.
 
+use super::narrative::Narrative;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -32,6 +33,8 @@ pub(in crate::cli) struct Scene {
     /// The rules that the frames name, by their ids.
     pub(super) rules: BTreeMap<&'static str, &'static str>,
     pub(super) frames: Vec<Frame>,
+    /// The comments of the script, if it has any.
+    pub(super) narrative: Option<Narrative>,
     /// The property that the scene is about, if it shows a violation.
     pub(super) violates: Option<String>,
     /// The step from which on correct servers would have done something else.

@@ -134,6 +134,7 @@ impl PageServer {
             "counterexample" => self.api.counterexample(script),
             "exhaustion" => self.api.exhaustion(script, false),
             "exhaust" => self.api.exhaustion(script, true),
+            "stop" => self.api.stop(script),
             _ => return refused(404, "There is no such question."),
         };
         match answered {
@@ -186,8 +187,7 @@ fn content_of(path: &str) -> &'static str {
     match path.split('?').next().and_then(|path| path.rsplit_once('.')).map(|(_, ending)| ending) {
         Some("css") => "text/css; charset=utf-8",
         Some("js") => "text/javascript; charset=utf-8",
-        Some("htm" | "html") => "text/html; charset=utf-8",
-        None => "text/html; charset=utf-8",
+        Some("htm" | "html") | None => "text/html; charset=utf-8",
         Some(_) => "application/json",
     }
 }

@@ -5,6 +5,7 @@
 
 use super::copies;
 use super::film::Film;
+use super::narrative::Narrative;
 use super::scene::{
     Copies, Differs, Frame, FrameKind, Model, Mutant, Named, Property, Scene, SceneKind, Stuck,
     VERSION, Way,
@@ -76,6 +77,7 @@ impl Stage {
         detail: Detail,
     ) -> Result<Scene, String> {
         let mut film = Film::start(&self.cluster, self.subject.spec.prefix, self.is_bounded)?;
+        let narrative = Narrative::of(script, header.lines)?;
         let mut stuck = None;
         if detail == Detail::EachFrame {
             film.look_ahead();
@@ -100,6 +102,11 @@ impl Stage {
         if let Some(story) = copies::story_of(script, header.lines).filter(|_| !self.is_bounded) {
             scene.about = story;
         }
+        if let Some(told) = &narrative {
+            scene.title.clone_from(&told.title);
+            scene.about.clone_from(&told.introduction);
+        }
+        scene.narrative = narrative;
         Ok(scene)
     }
 
@@ -131,6 +138,7 @@ impl Stage {
             rules,
             differs: self.differs(&frames),
             frames,
+            narrative: None,
             violates,
             way: None,
             stuck,

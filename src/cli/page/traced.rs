@@ -258,6 +258,7 @@ impl Reel {
             properties: Vec::new(),
             rules: BTreeMap::new(),
             frames,
+            narrative: None,
             violates: None,
             differs: None,
             way: None,

@@ -6,7 +6,7 @@ import { frame, now, refresh, show } from "./state.js";
 import { linkOf } from "./links.js";
 
 /** What there is to choose from, the badge's knowledge, and the paths that were left for others. */
-const session = { choices: null, exhaustion: null, branches: [], busy: false };
+const session = { choices: null, story: null, exhaustion: null, branches: [], busy: false };
 
 /** Makes this page a live one. */
 export function beginLive(choices) {
@@ -29,8 +29,10 @@ export async function load(script, step, isBack) {
     const scene = await ask("scene", script);
     const old = now.scene ? now.scene.model.name : null;
     if (old !== scene.model.name) session.exhaustion = null;
-    show(scene, step === null ? scene.frames.length - 1 : step);
-    const link = await linkOf(scriptUpTo(scene.frames.length - 1), step);
+    if (scene.narrative) session.story = { title: scene.title, script };
+    const last = scene.frames.length - 1;
+    show(scene, step === null ? (scene.narrative ? 0 : last) : step);
+    const link = await linkOf(scene.narrative ? script : scriptUpTo(last), step);
     if (!isBack) history.pushState(null, "", link);
     if (scene.stuck) toast(scene.stuck.sentence);
   } catch (error) {
@@ -119,6 +121,11 @@ export async function exhaust() {
   watch();
 }
 
+/** Ends the search of the model. */
+export async function stopSearch() {
+  await ask("stop", scriptUpTo(0));
+}
+
 /** Follows the search of the model. A quick one begins by itself. */
 async function watch() {
   const { model, mutant } = now.scene;
@@ -171,6 +178,7 @@ export function controls() {
           branches.map((it, n) => html("option", { value: n }, `path ${n + 1}: ${it.steps} steps, left at ${it.fork}`)),
         )
       : null,
+    session.story && !now.scene.narrative ? html("button", { class: "primary", title: session.story.title, onclick: () => load(session.story.script, 0) }, "Back to the story") : null,
     html("a", { class: "button", href: explorerLink() }, "Stateright’s Explorer"),
   );
 }

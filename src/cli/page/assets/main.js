@@ -8,6 +8,7 @@ import { drawActions } from "./actions.js";
 import { drawDiagram } from "./diagram.js";
 import { drawHead, drawStory } from "./story.js";
 import { drawLogs } from "./logs.js";
+import { drawNarrative } from "./narrative.js";
 import { drawProperties } from "./properties.js";
 import { drawServers } from "./servers.js";
 import { drawStep } from "./step.js";
@@ -16,7 +17,7 @@ import { drawTransport } from "./transport.js";
 /** Draws everything. */
 function draw() {
   const started = performance.now();
-  for (const panel of [drawHead, drawTransport, drawStep, drawServers, drawLogs, drawDiagram, drawProperties, drawActions, drawStory]) panel();
+  for (const panel of [drawHead, drawTransport, drawNarrative, drawStep, drawServers, drawLogs, drawDiagram, drawProperties, drawActions, drawStory]) panel();
   document.body.classList.toggle("violated", frame().verdict.broken.length > 0);
   document.body.dataset.milliseconds = (performance.now() - started).toFixed(1);
 }

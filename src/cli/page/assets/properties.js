@@ -37,10 +37,10 @@ function violation({ property, sentence }, properties) {
   const known = properties.find((it) => it.name === property);
   return html(
     "li",
-    { class: "bad" },
+    { class: "bad", title: known ? known.sentence : null },
     html("b", {}, `✗ ${property}`),
     sentence ? html("p", {}, sentence.split("\n").map((line) => html("span", { class: "line" }, line))) : null,
-    known ? html("p", { class: "faint" }, prose(known.sentence)) : null,
+    known && !sentence ? html("p", { class: "faint" }, prose(known.sentence)) : null,
   );
 }
 

@@ -65,7 +65,7 @@ function server(n, state, changed) {
   if (state.applied !== state.commit) memory("applied", "applied", `${state.applied}`);
   memory("leader", "follows", state.leader);
   memory("votes", "votes of", state.votes.join(" "));
-  memory("followers", "next, match", state.followers.map((it) => `${it.name} ${it.next}, ${it.match}`).join("; "));
+  memory("followers", "next / match", state.followers.length ? state.followers.map((it) => html("span", { class: "line" }, `${it.name} ${it.next} / ${it.match}`)) : "");
   memory("machine", "machine", state.machine === "{}" ? "" : state.machine);
   return [
     html(
@@ -106,7 +106,7 @@ function timers(n, armed, changed) {
   });
   const restart = `restart ${name}`;
   if (isChoosable(restart)) {
-    chips.push(html("button", { class: "chip", title: `Crash ${name} and start it from its disk`, onclick: () => choose(restart) }, icon("restart"), "restart"));
+    chips.push(html("button", { class: "chip", title: `Crash ${name} and start it from its disk`, "aria-label": `Restart ${name}`, onclick: () => choose(restart) }, icon("restart")));
   }
   return html("div", { class: `timers ${changed.has("timers") ? "changed" : ""}` }, chips.length ? chips : html("span", { class: "faint" }, "no timer"));
 }

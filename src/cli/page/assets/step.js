@@ -1,6 +1,7 @@
 // Says what the current step did: in words, with the fields that changed, and the rules that fired.
 
 import { byId, fill, html, prose } from "./dom.js";
+import { isStory } from "./narrative.js";
 import { changesHere, frame, go, now } from "./state.js";
 
 /** Draws the step. The first frame of a story introduces it, and the last one ends with the verdict. */
@@ -44,7 +45,7 @@ function words(here) {
   return html(
     "div",
     { class: "words" },
-    here.comment ? html("p", { class: "comment" }, prose(here.comment)) : null,
+    here.comment && !isStory() ? html("p", { class: "comment" }, prose(here.comment)) : null,
     html("p", { class: "event" }, event),
     change ? html("p", { class: "change" }, change) : null,
     sent.length ? html("ul", { class: "sent", "aria-label": "It sends" }, sent.map((line) => html("li", {}, line))) : null,
@@ -52,12 +53,25 @@ function words(here) {
 }
 
 function fields(here) {
-  const chips = Object.keys(here.states).flatMap((process) =>
-    changesHere(Number(process)).map(({ name, old, next }) =>
-      html("li", {}, html("span", { class: "faint" }, `${name} `), html("del", {}, old), " → ", html("ins", {}, next)),
-    ),
-  );
+  const chips = Object.entries(here.states).flatMap(([process, state]) => {
+    const changes = changesHere(Number(process));
+    // A change of the disk that memory made as well goes without saying; one that is missing does not.
+    const shown = changes.filter((it) => !it.field.startsWith("saved.") || !changes.some((other) => `saved.${other.field === "log" ? "last" : other.field}` === it.field));
+    const all = shown.map(({ name, old, next }) => html("li", {}, html("span", { class: "faint" }, `${name} `), html("del", {}, old), " → ", html("ins", {}, next)));
+    return [...all, ...unsaved(state)];
+  });
   return chips.length ? html("ul", { class: "fields", "aria-label": "Changed fields" }, chips) : null;
+}
+
+/** What a server has in memory and not on its disk after a step. A correct server saves all of it. */
+function unsaved(state) {
+  if (state.kind !== "server") return [];
+  const saved = state.saved || { term: 0, vote: null, last: 0 };
+  const missing = [];
+  if (saved.term !== state.term) missing.push("term");
+  if ((saved.vote || null) !== (state.vote || null)) missing.push("vote");
+  if (saved.last !== state.log.last || state.log.entries.some((entry) => !entry.is_saved)) missing.push("log");
+  return missing.map((name) => html("li", { class: "missing" }, `${name} not on disk`));
 }
 
 function differing() {

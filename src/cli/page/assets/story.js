@@ -3,7 +3,7 @@
 import { byId, fill, html, prose } from "./dom.js";
 import { firstStep, go, leftBounds, now } from "./state.js";
 import { copyMenu } from "./copy.js";
-import { controls, exhaust, exhaustion } from "./live.js";
+import { controls, exhaust, exhaustion, stopSearch } from "./live.js";
 
 let drawnScene = null;
 
@@ -12,11 +12,13 @@ export function drawHead() {
   const { scene } = now;
   if (drawnScene !== scene) {
     drawnScene = scene;
+    byId("top").classList.toggle("live", now.live);
     document.title = `${scene.title} · checked-raft`;
     fill(
       byId("top"),
-      html("div", { class: "title" }, html("p", { class: "mark" }, "checked-raft"), html("h1", {}, scene.title), html("p", { class: "about" }, prose(scene.about))),
-      html("div", { class: "tools" }, html("div", { id: "badge" }), now.live ? controls() : null, copyMenu()),
+      html("div", { class: "title" }, html("p", { class: "mark" }, "checked-raft"), html("h1", {}, scene.title), html("p", { class: "about", title: scene.about }, prose(scene.about))),
+      html("div", { id: "badge" }),
+      html("div", { class: "tools" }, now.live ? controls() : null, copyMenu()),
     );
   }
   fill(byId("badge"), checkedBadge());
@@ -39,7 +41,7 @@ function checkedBadge() {
   }
   if (known.state === "running") {
     const share = known.pinned ? Math.min(1, known.tuples / known.pinned) : null;
-    return html("div", { class: "badge plain", title: known.sentence }, html("b", {}, within), html("progress", { max: "1", value: share, "aria-label": `Exhausting ${model.name}` }), html("small", {}, known.sentence));
+    return html("div", { class: "badge plain", title: known.sentence }, html("b", {}, within), html("progress", { max: "1", value: share, "aria-label": `Exhausting ${model.name}` }), html("small", {}, `${known.sentence} ${known.tuples.toLocaleString("en")} tuples so far.`), html("button", { onclick: stopSearch }, "Stop"));
   }
   return html("div", { class: "badge plain" }, html("b", {}, within), html("small", {}, prose(known.sentence)), html("button", { onclick: exhaust }, "Exhaust it now"));
 }
