@@ -198,22 +198,19 @@ impl<S: StateMachine> Observed<S> {
     /// server come in their order. A call that the server's store has lost must not come at all.
     pub fn take(&mut self, who: Id, line: u64, call: Call<S>, parameters: &Parameters) {
         let before = self.servers.remove(&who);
-        let (event, mut timers, mut storage) = match call.event {
-            CallEvent::Start(found) => (Event::Restart, Timers::new(), found),
+        let known = || before.as_ref().map(|it| (it.timers.clone(), it.storage.clone()));
+        let (event, (mut timers, mut storage)) = match call.event {
+            CallEvent::Start(found) => (Event::Restart, (Timers::new(), found)),
             CallEvent::Deliver(src, msg) => {
-                let before = before.as_ref();
-                let (timers, storage) =
-                    before.map(|it| (it.timers.clone(), it.storage.clone())).unwrap_or_default();
-                (Event::Deliver { src, msg }, timers, storage)
+                (Event::Deliver { src, msg }, known().unwrap_or_default())
             }
             CallEvent::Timeout(timer) => {
-                let before = before.as_ref();
-                let (mut timers, storage) =
-                    before.map(|it| (it.timers.clone(), it.storage.clone())).unwrap_or_default();
-                timers.cancel(&timer.into());
-                (Event::Timeout(timer.into()), timers, storage)
+                (Event::Timeout(timer.into()), known().unwrap_or_default())
             }
         };
+        if let Event::Timeout(timer) = &event {
+            timers.cancel(timer);
+        }
         let out: Vec<_> = call.out.into_iter().map(of_process).collect();
         for command in &out {
             match command {
