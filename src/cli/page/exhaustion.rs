@@ -81,7 +81,6 @@ impl Searches {
         held(&self.running).store(true, Ordering::Relaxed);
     }
 
-    #[expect(clippy::disallowed_methods, reason = "how long it takes is part of what is known")]
     fn search(&self, subject: &Subject, is_ended: &AtomicBool) {
         let name = key(subject);
         let cores = thread::available_parallelism().map_or(1, usize::from);
