@@ -3,8 +3,8 @@
 //! - A [`Scene`] is the data: `scene` has its types, and `docs/page.md` documents them.
 //! - A [`stage::Stage`] makes a scene of a script. It uses `film` (a frame for each step), `states`
 //!   (processes as data), `sentences` (what rules and properties say), `narrative` (the comments of a
-//!   script), `way` (to recovery) and `copies` (script, test, diagram). [`traced`] makes a scene of the traces
-//!   of nodes.
+//!   script), `way` (to recovery) and `copies` (script, test, diagram). [`traced`] makes a scene of the
+//!   traces of nodes.
 //! - [`file()`] writes a scene into a file that stands by itself. [`live`] is the page that asks a server for
 //!   scenes; `server` and `api` are that server, and `exhaustion` is the search behind its badge.
 //!
