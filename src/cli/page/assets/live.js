@@ -32,7 +32,7 @@ export async function load(script, step, isBack) {
     show(scene, step === null ? scene.frames.length - 1 : step);
     const link = await linkOf(scriptUpTo(scene.frames.length - 1), step);
     if (!isBack) history.pushState(null, "", link);
-    if (scene.stuck) toast(scene.stuck.sentence);
+    if (scene.stuck) toast(`The script ends before line ${scene.stuck.line}: the step says why.`);
   } catch (error) {
     toast(error.message);
     return false;
