@@ -1,9 +1,12 @@
 //! Do the counts of the antichain engine hold where stateright can count, too?
 //!
-//! The deep models have more states than stateright's search can visit. So each family of models is counted
-//! here at smaller bounds, in steps that grow until the search takes longer than its limit. Stateright's
-//! breadth-first search visits all states, and its tuples of local states and ghost are counted on the way.
-//! The antichain engine counts the tuples of the same model. Both numbers must be equal.
+//! The deep models have more states than stateright's search can visit. For twelve of them, this program
+//! counts a *family*: the deep model at several smaller bounds. It ends a family where stateright's search
+//! meets its limit.
+//!
+//! Stateright's breadth-first search visits every state. A property notes the tuple of each: the local
+//! states and the history, as a hash of 64 bits. The antichain engine counts the tuples of that model, too.
+//! The program fails if the two numbers differ.
 //!
 //! `cargo bench -p benches --bench witness -- [FAMILY...] [--seconds S] [--gib G]` prints rows of
 //! docs/witness.md. S limits the search of each step (3,600 if it is not given), and G the memory of the

@@ -2,10 +2,10 @@
 //!
 //! [`Observed`] takes the handler calls of several servers, as a replay of their traces gives them. It
 //! judges each call by the functions that judge the steps of a model, and counts how often it has judged.
-//! Nobody knows in which order the calls of different servers happened. So it asks only what no such order
-//! can change: properties of one server's calls and states, and *historic* ones about all that was ever
-//! seen. Properties that compare two servers at one moment are left out: [`Observed::new`] lists all that
-//! are asked.
+//! Traces have no clocks, so the order of two calls of different servers is often unknown. [`Observed`]
+//! asks only what no such order can change: properties of one server's calls and states, and *historic*
+//! ones about all that was ever seen. Properties that compare two servers at one moment are left out:
+//! [`Observed::new`] lists all that are asked.
 //!
 //! What was seen is not all that there is. A verdict is about the calls that were judged, and about no
 //! others.

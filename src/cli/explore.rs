@@ -10,7 +10,7 @@ use checked_raft::models::header::Header;
 use checked_raft::models::script::Runner;
 use clap::Args;
 use stateright::Model;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -128,7 +128,8 @@ impl Subject {
 
     /// Whether the catalogue gives the numbers of states of this subject.
     fn has_pinned_counts(&self) -> bool {
-        self.mutant.is_none() && self.options.is_none() && self.spec.tuples.0 > 0
+        let is_pinned = self.spec.tuples.0 > 0 || self.spec.states.is_some();
+        self.mutant.is_none() && self.options.is_none() && is_pinned
     }
 
     /// The model, in the form that the engines take.

@@ -1,7 +1,8 @@
 //! Follows the trace of a running server, and replays each handler call as it comes.
 //!
 //! A [`Tail`] is a reader that waits at the end of the file for more. So the replay that judges a finished
-//! trace judges a growing one, too. It needs no end: a record that is not whole yet is waited for.
+//! trace judges a growing one, too. The replay waits for a
+//! record that is not whole yet, and stops at the limit of a trace.
 
 use super::TRACE_LIMIT;
 use super::board::Board;

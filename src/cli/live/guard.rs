@@ -1,9 +1,9 @@
 //! Decides whose requests the live page serves.
 //!
-//! Every site that somebody looks at can make the browser send requests to this machine. So each request must
-//! name this server as its host: a name that a foreign site has made to point here is none. A request that
-//! names the page from which it comes must come from the live page. An order or a command must be JSON, which
-//! no form of a foreign site can send.
+//! Every site that somebody looks at can make the browser send requests to this machine. So each request
+//! must name this server as its host, by an address or by `localhost`. A foreign site can make other names
+//! point here, and these are refused. A request that names the page from which it comes must come from the
+//! live page. An order or a command must be JSON, which no form of a foreign site can send.
 
 use super::http::{Refusal, Request};
 use std::net::{IpAddr, SocketAddr};

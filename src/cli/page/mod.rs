@@ -1,10 +1,11 @@
 //! The page on which people see a path of a cluster: one HTML file that needs nothing else.
 //!
 //! - A [`Scene`] is the data: `scene` has its types, and `docs/page.md` documents them.
-//! - A [`Stage`] makes a scene of a script. It uses `film` (a frame for each step), `states` (processes as
-//!   data), `sentences` (what rules and properties say), `narrative` (the comments of a script), `way` (to
-//!   recovery) and `copies` (script, test, diagram). [`traced`] makes a scene of the traces of nodes.
-//! - [`file`] writes a scene into a file that stands by itself. [`live`] is the page that asks a server for
+//! - A [`stage::Stage`] makes a scene of a script. It uses `film` (a frame for each step), `states`
+//!   (processes as data), `sentences` (what rules and properties say), `narrative` (the comments of a
+//!   script), `way` (to recovery) and `copies` (script, test, diagram). [`traced`] makes a scene of the
+//!   traces of nodes.
+//! - [`file()`] writes a scene into a file that stands by itself. [`live`] is the page that asks a server for
 //!   scenes; `server` and `api` are that server, and `exhaustion` is the search behind its badge.
 //!
 //! The page is made of the files in `assets`: HTML, a style sheet, and small ES modules. A browser would have

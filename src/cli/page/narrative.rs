@@ -1,8 +1,8 @@
 //! The text of a story: the comments of a script, each with the commands that follow it.
 //!
 //! A story is a script that begins with a title: a comment of one line, and a line with `#` alone. The
-//! comment goes on with an introduction. Then a comment stands before each group of commands. `raft play`
-//! skips the comments, and the page shows each beside the steps of its group.
+//! comment goes on with an introduction. Then a comment stands before each group of commands. Comments
+//! have no effect on the path. The page shows each beside the steps of its group.
 //!
 //! A line that begins with `#=` is an order to the store that stands beside the story; see [`LastWrite`].
 

@@ -1,4 +1,5 @@
-//! Searches for the shortest way to recovery from a state.
+//! Searches for a shortest way on which a group of servers recovers from a state. It shows the way of the
+//! first group that has one.
 //!
 //! The engine's search for a shortest counterexample does this work: the property is that a group of servers
 //! has not recovered. All messages are lost, nobody outside the group acts, and nobody restarts.

@@ -34,7 +34,7 @@ export async function load(script, step, isBack) {
     show(scene, step === null ? (scene.narrative ? 0 : last) : step);
     const link = await linkOf(scene.narrative ? script : scriptUpTo(last), step);
     if (!isBack) history.pushState(null, "", link);
-    if (scene.stuck) toast(scene.stuck.sentence);
+    if (scene.stuck) toast(`The script ends before line ${scene.stuck.line}: the step says why.`);
   } catch (error) {
     toast(error.message);
     return false;

@@ -70,8 +70,8 @@ export function drawStory() {
               ? html("p", {}, "So far correct servers would have done just this.")
               : null,
         ]
-      : null,
+      : model && html("p", {}, prose(model.about)),
     notes.map((note) => html("p", {}, note)),
-    model ? html("details", {}, html("summary", {}, "The model"), html("p", {}, `${model.name}: ${model.about}`), html("p", { class: "faint bounds" }, model.bounds)) : null,
+    model ? html("details", {}, html("summary", {}, "The model"), html("p", {}, model.name), html("p", { class: "faint bounds" }, model.bounds)) : null,
   );
 }
