@@ -5,6 +5,9 @@ import { clock, heading, onlyIfNew, seen } from "./base.js";
 
 const MARKS = { leader: "★", order: "▸", silent: "?", back: "✓", reject: "✕", broken: "✕", trace: "▪" };
 
+/** The list. It stays, so that a reader who has scrolled stays where he is. */
+let happened = null;
+
 /** Draws the events of the latest overview. */
 export function drawStrip() {
   const { strip, events, run } = seen.now;
@@ -21,11 +24,11 @@ function drawEvents(strip, events) {
       html("span", {}, event.text),
     ),
   );
+  if (!happened) {
+    happened = html("div", { class: "scroll", tabindex: "0", "aria-label": "The list of events" });
+    fill(byId("strip"), heading("What happened, newest first"), happened);
+  }
   const more = events > strip.length ? html("p", { class: "faint" }, `${events - strip.length} earlier events are not kept.`) : null;
-  fill(
-    byId("strip"),
-    heading("What happened, newest first"),
-    strip.length ? null : html("p", { class: "faint" }, "Nothing yet. Kill the leader and see."),
-    html("div", { class: "scroll", tabindex: "0", "aria-label": "The list of events" }, html("ol", { class: "events" }, rows), more),
-  );
+  const none = html("p", { class: "faint" }, "Nothing yet. Kill the leader and see.");
+  fill(happened, strip.length ? html("ol", { class: "events" }, rows) : none, more);
 }

@@ -1,9 +1,11 @@
 // Draws the ends of all logs as one grid: a column is an index, a colour is a term.
 
 import { byId, fill, html } from "./dom.js";
-import { count, heading, onlyIfNew, seen, stateOf, termClass } from "./base.js";
+import { count, heading, onlyIfNew, seen, stateOf, termClass, write } from "./base.js";
 
 const COLUMNS = 24;
+/** The parts of the panel. They stay, so that a reader who has scrolled stays where he is. */
+const tails = { title: null, table: null };
 
 /** Draws the logs of the latest overview. */
 export function drawTails() {
@@ -20,29 +22,13 @@ export function drawTails() {
   onlyIfNew("tails", logs, () => drawGrid(logs));
 }
 
-function drawGrid(logs) {
-  const known = logs.filter(({ log }) => log);
-  const last = Math.max(0, ...known.map(({ log }) => log.last));
-  if (!last) {
-    fill(byId("tails"), heading("Ends of the logs"), html("p", { class: "faint" }, "All logs are empty."));
-    return;
-  }
-  const first = Math.max(1, last - COLUMNS + 1);
-  const indexes = Array.from({ length: COLUMNS }, (_, n) => first + n);
-  const head = indexes.map((index) => html("th", { scope: "col" }, index % 4 === 0 || index === last ? shortIndex(index) : ""));
+function buildTails() {
+  tails.title = heading("Ends of the logs");
+  tails.table = html("table", { class: "grid ends" });
   fill(
     byId("tails"),
-    heading(`Ends of the logs, up to index ${count(last)}`),
-    html(
-      "div",
-      { class: "scroll", tabindex: "0", "aria-label": "The grid of logs" },
-      html(
-        "table",
-        { class: "grid ends" },
-        html("thead", {}, html("tr", {}, html("td"), head)),
-        html("tbody", {}, logs.map((server) => logOf(server, indexes))),
-      ),
-    ),
+    tails.title,
+    html("div", { class: "scroll", tabindex: "0", "aria-label": "The grid of logs" }, tails.table),
     html(
       "p",
       { class: "legend" },
@@ -51,6 +37,17 @@ function drawGrid(logs) {
       html("span", {}, "A colour and a number are a term: a no-op, a session, or a command."),
     ),
   );
+}
+
+function drawGrid(logs) {
+  if (!tails.table) buildTails();
+  const known = logs.filter(({ log }) => log);
+  const last = Math.max(0, ...known.map(({ log }) => log.last));
+  write(tails.title, last ? `Ends of the logs, up to index ${count(last)}` : "Ends of the logs, which are empty");
+  const first = Math.max(1, last - COLUMNS + 1);
+  const indexes = Array.from({ length: COLUMNS }, (_, n) => first + n);
+  const head = indexes.map((index) => html("th", { scope: "col" }, index % 4 === 0 || index === last ? shortIndex(index) : ""));
+  fill(tails.table, html("thead", {}, html("tr", {}, html("td"), head)), html("tbody", {}, logs.map((server) => logOf(server, indexes))));
 }
 
 function shortIndex(index) {

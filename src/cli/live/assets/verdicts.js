@@ -1,39 +1,36 @@
 // Draws the verdicts: whether the checked actor does what each server did, and the properties of what was seen.
 //
-// No property "holds" here. The page says in how many calls or states it was judged and not violated.
+// No property "holds" here. The page says in how many calls or states it was judged and not violated. The parts of
+// the panel stay and only their texts change, so that a click or a scroll meets what it aims at.
 
 import { byId, fill, html } from "./dom.js";
-import { bytes, count, heading, many, onlyIfNew, seen } from "./base.js";
+import { bytes, count, dye, heading, many, onlyIfNew, seen, write } from "./base.js";
 
-let isOpen = false;
+const judged = { replays: null, sum: null, counts: null, note: null, rows: new Map() };
 
 /** Draws the verdicts of the latest overview. */
 export function drawVerdicts() {
+  if (!judged.replays) buildJudged();
   const { servers, properties, trace_limit: limit } = seen.now;
-  const traces = servers.map(({ id, trace }) => ({ id, trace }));
-  onlyIfNew("verdicts", [traces, properties], () => drawJudged(traces, properties, limit));
+  onlyIfNew("replays", servers.map(({ id, trace }) => ({ id, trace })), () => fill(judged.replays, servers.map(replayOf)));
+  onlyIfNew("sum", properties, () => drawSum(properties));
+  for (const property of properties) drawProperty(property);
+  write(judged.note, `The actor that was model checked does every handler call again. Each trace ends at ${limit} MiB.`);
 }
 
-function drawJudged(traces, properties, limit) {
-  const broken = properties.filter((property) => property.broken);
-  const judged = properties.reduce((most, property) => Math.max(most, property.judged), 0);
-  const list = html("details", { open: isOpen, ontoggle: (event) => (isOpen = event.target.open) }, html("summary", {}, "Every property, with its count"), html("ul", { class: "counts" }, properties.map(propertyOf)));
-  const old = byId("judged").querySelector("details");
-  const at = old ? old.querySelector("ul").scrollTop : 0;
-  const hadFocus = old && old.contains(document.activeElement);
+function buildJudged() {
+  judged.replays = html("ul", { class: "replays" });
+  judged.sum = html("div", {});
+  judged.counts = html("ul", { class: "counts", tabindex: "0", "aria-label": "Properties with their counts" });
+  judged.note = html("p", { class: "faint small" });
   fill(
     byId("judged"),
     heading("Replayed as it happens"),
-    html("ul", { class: "replays" }, traces.map(replayOf)),
-    broken.length
-      ? html("div", { class: "verdict-line", role: "alert" }, broken.map(({ name, broken: where }) => html("p", {}, html("b", {}, `${name} is violated`), `: line ${where.line} of the trace of S${where.server}.`)))
-      : html("p", { class: "sum" }, html("b", {}, `${properties.length} properties, none violated`), ` in ${many(judged, "state")} that the servers were seen in.`),
-    list,
-    html("p", { class: "faint small" }, `The actor that was model checked does every handler call again. Each trace ends at ${limit} MiB.`),
+    judged.replays,
+    judged.sum,
+    html("details", {}, html("summary", {}, "Every property, with its count"), judged.counts),
+    judged.note,
   );
-  const next = byId("judged").querySelector("details");
-  next.querySelector("ul").scrollTop = at;
-  if (hadFocus) next.querySelector("summary").focus();
 }
 
 function replayOf({ id, trace }) {
@@ -71,7 +68,27 @@ function shortened(text) {
   return text.length > 90 ? `${text.slice(0, 90)}…` : text;
 }
 
-function propertyOf({ name, of, judged, broken }) {
-  const verdict = broken ? "violated" : judged ? "not violated" : "not judged yet";
-  return html("li", { class: broken ? "bad" : "" }, html("span", {}, name), html("span", { class: "faint" }, judged ? `${verdict} in ${count(judged)} ${of}` : verdict));
+function drawSum(properties) {
+  const broken = properties.filter((property) => property.broken);
+  const most = properties.reduce((most, property) => Math.max(most, property.judged), 0);
+  const violations = broken.map(({ name, broken: where }) => html("p", {}, html("b", {}, `${name} is violated`), `: line ${where.line} of the trace of S${where.server}.`));
+  fill(
+    judged.sum,
+    broken.length
+      ? html("div", { class: "verdict-line", role: "alert" }, violations)
+      : html("p", { class: "sum" }, html("b", {}, `${properties.length} properties, none violated`), ` in ${many(most, "state")} that the servers were seen in.`),
+  );
+}
+
+function drawProperty({ name, of, judged: times, broken }) {
+  if (!judged.rows.has(name)) {
+    const count = html("span", { class: "faint" });
+    const node = html("li", {}, html("span", {}, name), count);
+    judged.counts.append(node);
+    judged.rows.set(name, { node, count });
+  }
+  const row = judged.rows.get(name);
+  const verdict = broken ? "violated" : "not violated";
+  write(row.count, times ? `${verdict} in ${count(times)} ${of}` : "not judged yet");
+  dye(row.node, broken ? "bad" : "");
 }
