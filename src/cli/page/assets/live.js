@@ -6,7 +6,7 @@ import { frame, now, refresh, show } from "./state.js";
 import { linkOf } from "./links.js";
 
 /** What there is to choose from, the badge's knowledge, and the paths that were left for others. */
-const session = { choices: null, story: null, exhaustion: null, branches: [], busy: false };
+const session = { choices: null, story: null, exhaustion: null, choosers: null, branches: [], busy: false };
 
 /** Makes this page a live one. */
 export function beginLive(choices) {
@@ -143,32 +143,39 @@ async function watch() {
   if (session.exhaustion.state === "running") session.timer = setTimeout(watch, 300);
 }
 
-/** The chooser of model and bug, the paths that were left, and the way to stateright's Explorer. */
+/** The choosers of model and bug. They are made once, since together they have more than 200 lines. */
+function choosers() {
+  const { choices } = session;
+  if (!session.choosers) {
+    const models = choices.models.map((it) => html("option", { value: it.name }, `${it.name}${it.effort === "quick" ? "" : ` (${it.effort})`}`));
+    const mutants = choices.mutants.map((it) => html("option", { value: it.name }, `${it.name} (${it.breaks})`));
+    const own = html("option", { value: "" });
+    const change = (take) => (it) => take(it.target.value);
+    session.choosers = {
+      own,
+      model: html("select", { onchange: change((name) => name && load(`model ${name}\nstart\n`, null)) }, own, models),
+      bug: html("select", { title: "The same path on servers with this bug", onchange: change(switchBug) }, html("option", { value: "" }, "none: correct servers"), mutants),
+    };
+  }
+  const { own, model, bug } = session.choosers;
+  const shown = now.scene.model.name;
+  own.hidden = choices.models.some((it) => it.name === shown);
+  own.textContent = own.hidden ? "" : shown;
+  model.value = own.hidden ? shown : "";
+  bug.value = now.scene.mutant ? now.scene.mutant.name : "";
+  return { model, bug };
+}
+
+/** The choosers, the paths that were left, and the way to stateright's Explorer. */
 export function controls() {
-  const { choices, branches } = session;
-  const { model, mutant } = now.scene;
-  const known = choices.models.some((it) => it.name === model.name);
-  const models = choices.models.map((it) => html("option", { value: it.name, selected: it.name === model.name }, `${it.name}${it.effort === "quick" ? "" : ` (${it.effort})`}`));
-  if (!known) models.unshift(html("option", { value: "", selected: true }, model.name));
-  const mutants = choices.mutants.map((it) => html("option", { value: it.name, selected: mutant && it.name === mutant.name }, `${it.name} (${it.breaks})`));
+  const { branches } = session;
+  const { mutant } = now.scene;
+  const { model, bug } = choosers();
   return html(
     "div",
     { class: "controls" },
-    html("label", {}, "Model ", html("select", { onchange: (it) => it.target.value && load(`model ${it.target.value}\nstart\n`, null) }, models)),
-    html(
-      "label",
-      {},
-      "Bug ",
-      html(
-        "select",
-        {
-          title: "The same path on servers with this bug",
-          onchange: (it) => switchBug(it.target.value),
-        },
-        html("option", { value: "" }, "none: correct servers"),
-        mutants,
-      ),
-    ),
+    html("label", {}, "Model ", model),
+    html("label", {}, "Bug ", bug),
     mutant ? html("button", { onclick: shortest }, "Shortest counterexample") : null,
     branches.length
       ? html(
